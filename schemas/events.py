@@ -1,0 +1,312 @@
+"""The events on the wire: one strict pydantic model each, JSON on Kafka.
+
+    listing.requests / listing.backfill   ListingRequest      key listing_id
+    listing.predictions                   ListingPrediction   key listing_id
+    listing.reviews                       ListingReview       key listing_id
+    training.retrain                      RetrainRequest      key pool
+    model.events                          ModelEvent          key: see `ModelEvent.key`
+    listune.dead-letters                  DeadLetter          key `<topic>:<partition>:<offset>`
+
+Strict: the string "5" is not the number 5. Unknown fields are tolerated, so that a producer may be
+newer than a consumer. Times are milliseconds since 1970 in UTC. Identities are made by the sender
+and never reused; `new_id` makes one.
+"""
+
+import hashlib
+import json
+import time
+import uuid
+from enum import StrEnum
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.errors import EventError
+
+SCHEMA_VERSION: Literal[1] = 1
+MAX_DEPTH = 32
+BASE_ADAPTER = "base"
+"""Adapter id and adapter hash of the base model without any adapter."""
+
+ValueLists = dict[str, list[str]]
+
+
+def new_id() -> str:
+    """A fresh identity: 32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970 in UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Event(BaseModel):
+    """What all events share."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    created_ms: int = Field(default_factory=now_ms, ge=0)
+
+    def to_bytes(self) -> bytes:
+        """The event as it stands on a topic."""
+        return self.model_dump_json().encode()
+
+
+class Purpose(StrEnum):
+    """Why a prediction is asked for: for a seller who waits, or to measure a gap again."""
+
+    LIVE = "live"
+    BACKFILL = "backfill"
+
+
+class Mode(StrEnum):
+    """How values are generated: freely and then validated, or within the schema."""
+
+    FREE = "free"
+    CONSTRAINED = "constrained"
+
+
+class Status(StrEnum):
+    """The kinds of answer to a request; only `ok` can make a gap."""
+
+    OK = "ok"
+    FAILED = "failed"  # the request cannot be answered; `error` says why
+    EXPIRED = "expired"  # nobody waits any more
+    SUPERSEDED = "superseded"  # a backfill order whose adapter is no longer champion
+
+
+class ListingRequest(Event):
+    """A listing service asks for the attribute values of one listing."""
+
+    request_id: str = Field(min_length=1, max_length=200)
+    listing_id: str = Field(min_length=1, max_length=200)
+    category: str = Field(min_length=1)
+    category_schema_hash: str
+    title: str = ""
+    description: str = ""
+    images: list[str] = []
+    requested: list[str] | None = None  # attribute names; None asks for all of the category
+    mode: Mode | None = None  # None takes the worker's setting
+    deadline_ms: int | None = None  # after this time the answer is `expired`
+    purpose: Purpose = Purpose.LIVE
+    adapter_hash: str | None = None  # backfill only: the champion that is to be measured
+
+    def input_hash(self) -> str:
+        """SHA-256 of what the model sees of this listing: equal hash, equal prompt."""
+        seen = [self.category, self.category_schema_hash, self.title, self.description]
+        content = json.dumps([*seen, self.images, self.requested], ensure_ascii=False)
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class ListingPrediction(Event):
+    """The answer to a request. The first one in the log for a `request_id` is canonical."""
+
+    prediction_id: str
+    request_id: str
+    listing_id: str
+    category: str
+    category_schema_hash: str
+    input_hash: str
+    status: Status
+    error: str | None = None
+    purpose: Purpose = Purpose.LIVE
+    requested: list[str] = []  # the attributes A that were asked for, in order
+    values: ValueLists = {}  # legal values only: what a seller is shown
+    invalid: dict[str, str] = {}  # attribute to a text that the schema refuses
+    confidence: dict[str, float] = {}  # attribute to the probability of its answer, 0 to 1
+    mode: Mode = Mode.FREE
+    batches: int = Field(default=0, ge=0)  # B, the number of branches generated
+    adapter_id: str = BASE_ADAPTER
+    adapter_hash: str = BASE_ADAPTER
+    latency_ms: float = Field(default=0.0, ge=0)  # from taking the request up to having the answer
+
+
+class ListingReview(Event):
+    """What the seller submitted and had been shown. The last review of a listing wins."""
+
+    review_id: str = Field(min_length=1)
+    prediction_id: str
+    request_id: str
+    listing_id: str = Field(min_length=1, max_length=200)
+    category: str
+    category_schema_hash: str
+    shown: ValueLists = {}  # the suggestions that the seller saw
+    submitted: ValueLists = {}  # the final listing; a missing attribute was left blank
+
+
+class ManifestFile(BaseModel):
+    """One Parquet file of a round's data set."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+    role: Literal["train", "validation"]
+    path: str
+    sha256: str
+    rows: int = Field(ge=0)
+
+
+class RetrainRequest(Event):
+    """The commit point of a round, identified by `(pool, round)`: train on these files."""
+
+    pool: str
+    round: int = Field(ge=1)
+    attempt: int = Field(default=1, ge=1)
+    parent_id: str
+    parent_hash: str
+    parent_uri: str | None = None  # the parent's adapter file; None for the base
+    selection: Literal["gap", "deficit"]
+    k: int = Field(ge=1)
+    v: int = Field(ge=0)
+    min_gap: float
+    pool_size: int = Field(default=0, ge=0)  # samples in the pool at selection
+    mean_deficit: float = 0.0  # of the listings selected
+    files: list[ManifestFile]
+
+
+class ModelEventKind(StrEnum):
+    """What can happen to a round or an adapter, and who says so."""
+
+    STARTED = "started"  # trainer: took the round
+    HEARTBEAT = "heartbeat"  # trainer: still at work, renews its lease
+    PUBLISHED = "published"  # trainer: pushed, canary answered
+    PROPOSED = "proposed"  # trainer: passed the gate, asks for promotion
+    PROMOTED = "promoted"  # conductor: the champion alias now names this adapter
+    REJECTED = "rejected"  # trainer: judged worse
+    INCONCLUSIVE = "inconclusive"  # trainer: cannot be decided on this held-out set
+    FAILED = "failed"  # trainer or conductor (lease expired); `reason` says why
+    SUPERSEDED = "superseded"  # conductor: the parent is no longer champion, or the round is closed
+    ROLLED_BACK = "rolled_back"  # conductor: the alias moved back to an earlier adapter
+    ROLLBACK_REQUESTED = "rollback_requested"  # a person: asks the conductor for it
+    PROMOTION_REQUESTED = "promotion_requested"  # a person: asks the conductor for it
+    RETRAIN_REQUESTED = "retrain_requested"  # a person: asks for a round now
+
+
+TERMINAL_KINDS = frozenset(
+    {
+        ModelEventKind.PROMOTED,
+        ModelEventKind.REJECTED,
+        ModelEventKind.INCONCLUSIVE,
+        ModelEventKind.FAILED,
+        ModelEventKind.SUPERSEDED,
+    }
+)
+"""The kinds that close a round."""
+
+
+class Interval(BaseModel):
+    """A share with its two-sided 95 % bootstrap interval."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    value: float
+    low: float
+    high: float
+
+
+class RoundMetrics(BaseModel):
+    """What the judge measured of one adapter on the held-out listings."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    completeness: Interval
+    recall: Interval
+    precision: Interval
+    listings: int
+    p50_ms: float
+    p90_ms: float
+
+
+class ModelEvent(Event):
+    """Something happened to a round or an adapter. Keyed so that compaction keeps the latest."""
+
+    event_id: str = Field(default_factory=new_id)
+    kind: ModelEventKind
+    pool: str
+    round: int = Field(ge=0)  # 0 for events that belong to no round
+    attempt: int = 1
+    adapter_id: str | None = None
+    adapter_hash: str | None = None
+    adapter_uri: str | None = None  # where the adapter's safetensors file is kept (the registry)
+    parent_id: str | None = None
+    parent_hash: str | None = None
+    worker: str | None = None  # who says it
+    reason: str | None = None  # one sentence
+    metrics: RoundMetrics | None = None
+    parent_metrics: RoundMetrics | None = None
+    train_seconds: float | None = None
+    eval_seconds: float | None = None
+    details: dict[str, float | int | str | bool | None] = {}
+
+    def key(self) -> str:
+        """The record key: the latest of a key survives compaction."""
+        if self.kind in (ModelEventKind.PROMOTED, ModelEventKind.ROLLED_BACK):
+            return "alias:champion"
+        if self.kind is ModelEventKind.PUBLISHED:
+            return f"adapter:{self.adapter_id}"
+        return f"round:{self.pool}:{self.round}"
+
+
+class DeadLetter(Event):
+    """An event that could not be used, with its source and the reason."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str | None
+    reason: str  # a short word: not_json, too_deep, too_large, invalid, ...
+    error: str  # one sentence
+    sha256: str  # of the whole payload
+    size: int
+    payload_base64: str  # its first 64 kB
+
+
+E = TypeVar("E", bound="Event")
+
+
+def decode(kind: type[E], payload: bytes | None, max_bytes: int = 1 << 22) -> E:
+    """The event of type `kind` that stands in `payload`.
+
+    Raises:
+        EventError: with reason `empty`, `too_large`, `not_json`, `too_deep` or `invalid`.
+    """
+    if not payload:
+        raise EventError("empty", "the record has no payload; send a JSON object")
+    if len(payload) > max_bytes:
+        raise EventError("too_large", f"{len(payload)} bytes where {max_bytes} are allowed")
+    if _depth_exceeds(payload, MAX_DEPTH):
+        raise EventError("too_deep", f"nested deeper than {MAX_DEPTH} levels")
+    try:
+        return kind.model_validate_json(payload)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the record"
+        reason = "not_json" if first["type"] == "json_invalid" else "invalid"
+        raise EventError(reason, f"{kind.__name__}: {where}: {first['msg']}") from None
+
+
+def _depth_exceeds(payload: bytes, limit: int) -> bool:
+    """Whether brackets nest deeper than `limit`, found without recursion and outside of strings."""
+    if payload.count(b"{") + payload.count(b"[") <= limit:
+        return False
+    depth = 0
+    in_string = False
+    escaped = False
+    for byte in payload:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in (0x7B, 0x5B):
+            depth += 1
+            if depth > limit:
+                return True
+        elif byte in (0x7D, 0x5D):
+            depth -= 1
+    return False

@@ -1,0 +1,1 @@
+"""Readers of category schemas: the project's JSON format and the Shopify taxonomy."""

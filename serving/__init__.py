@@ -1,0 +1,11 @@
+"""A request into attribute values: prompt, tree, decoding, constraints, Triton and the push.
+
+This room knows no Kafka and no DuckDB, and the engine knows no Triton. Other rooms use:
+
+- `serving.settings`: `ServingSettings`.
+- `serving.listing`: `Listing`, what the model sees of a product.
+- `serving.prompt`: `Vocabulary`, `PromptBuilder`, `PromptTree` (the trainer packs the same tree).
+- `serving.tree`: positions and attention mask of a tree in one row.
+- `serving.engine`: `Engine`, and `serving.adapters`: the adapter file.
+- `serving.client`: `TritonClient`; `serving.push`: push an adapter and try it.
+"""

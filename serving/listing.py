@@ -1,0 +1,14 @@
+"""What the model sees of a product."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A product text. `listing_id` seeds the split into batches and is never shown to the model."""
+
+    listing_id: str
+    category: str
+    title: str
+    description: str = ""
+    images: tuple[str, ...] = field(default=())

@@ -1,0 +1,202 @@
+"""The prompt: one trunk for the product, one branch for each batch of attributes.
+
+    trunk     Category: Lamps ⏎ Title: … ⏎ Description: … ⏎
+    segment   Colour (red, blue, green):
+    answer    ␣blue ⏎
+
+A branch is a sequence of segments, each followed by its answer. Trunk, segment and answer are
+tokenised apart and concatenated, and every newline between them is the one canonical newline
+token, so that token ids are the same in generation, in training and in the reference
+(design.md, "Exact by rule"). No chat template: it ruins a small model's answers.
+
+The generation's stop set is every end token of the model and every token whose text contains a
+newline. The split of A into B batches is random and seeded by the listing's id, so that a retry or
+a later measurement asks the same questions (paper: "attribute batches with random assignment").
+"""
+
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from schemas.category import Attribute, AttributeType
+from schemas.values import NO, SEPARATOR, YES, Values, format_answer
+from serving.listing import Listing
+from serving.settings import ServingSettings
+
+# A description is cut to this many characters before it is tokenised: four a token is typical,
+# and tokenising a megabyte to throw most of it away would block the engine.
+CHARACTERS_PER_TOKEN = 8
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One question in a branch: the attribute, and the token ids of `name (hint):`."""
+
+    attribute: Attribute
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PromptTree:
+    """The token ids of a trunk, and its branches."""
+
+    trunk: tuple[int, ...]
+    branches: tuple[tuple[Segment, ...], ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A worked example, shown before the product to a base model that does not know the format."""
+
+    listing: Listing
+    attributes: tuple[Attribute, ...]
+    values: Mapping[str, Sequence[str]]
+
+
+class Vocabulary:
+    """A transformers tokenizer with the few facts about it that exactness needs."""
+
+    def __init__(self, tokenizer: Any, end_ids: Sequence[int] = ()) -> None:
+        """`end_ids` are the end tokens of the model's generation config."""
+        self.tokenizer = tokenizer
+        self._end_ids = set(end_ids)
+        if tokenizer.eos_token_id is not None:
+            self._end_ids.add(tokenizer.eos_token_id)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text`, without special tokens."""
+        return self.tokenizer.encode(text, add_special_tokens=False)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`. Cleaning up spaces would damage values, so it is off."""
+        return self.tokenizer.decode(
+            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+
+    @cached_property
+    def newline(self) -> int:
+        """The canonical newline token."""
+        ids = self.encode("\n")
+        if len(ids) != 1:
+            raise ValueError(
+                "the tokenizer has no single newline token; choose a base model with one"
+            )
+        return ids[0]
+
+    @cached_property
+    def stop_ids(self) -> frozenset[int]:
+        """The end tokens and every token whose text contains a newline."""
+        size = len(self.tokenizer)
+        texts = self.tokenizer.batch_decode(
+            [[i] for i in range(size)], clean_up_tokenization_spaces=False
+        )
+        newlines = {i for i, text in enumerate(texts) if "\n" in text}
+        return frozenset(newlines | self._end_ids)
+
+
+class PromptBuilder:
+    """Builds prompt trees; the same one serves generation and training."""
+
+    def __init__(self, vocabulary: Vocabulary, settings: ServingSettings) -> None:
+        self.vocabulary = vocabulary
+        self.settings = settings
+        self._segment_ids = lru_cache(maxsize=65_536)(self._encode_segment)
+
+    def tree(
+        self, listing: Listing, attributes: Sequence[Attribute], example: Example | None = None
+    ) -> PromptTree:
+        """The prompt of `listing`, with `attributes` split into the settings' number of batches."""
+        batches = split_batches(attributes, self.settings.batches, listing.listing_id)
+        return PromptTree(
+            trunk=self.trunk(listing, example),
+            branches=tuple(tuple(self.segment(a) for a in batch) for batch in batches),
+        )
+
+    def trunk(self, listing: Listing, example: Example | None = None) -> tuple[int, ...]:
+        """The trunk's token ids, cut to `max_trunk_tokens`, with the canonical newline last."""
+        limit = self.settings.max_trunk_tokens
+        body = self.vocabulary.encode(trunk_text(listing, limit * CHARACTERS_PER_TOKEN))
+        shown = self.vocabulary.encode(example_text(example, self)) if example else []
+        return (*shown, *body[: limit - 1], self.vocabulary.newline)
+
+    def segment(self, attribute: Attribute) -> Segment:
+        """The question for one attribute."""
+        return Segment(attribute, self._segment_ids(segment_text(attribute, self.settings)))
+
+    def answer(self, values: Sequence[str]) -> tuple[int, ...]:
+        """The token ids that answer a segment: ` value` and the canonical newline."""
+        text = " " + format_answer(values)
+        return (*self.vocabulary.encode(text), self.vocabulary.newline)
+
+    def _encode_segment(self, text: str) -> tuple[int, ...]:
+        return tuple(self.vocabulary.encode(text))
+
+
+def split_batches(
+    attributes: Sequence[Attribute], batches: int, seed: str
+) -> list[list[Attribute]]:
+    """`attributes` split at random into `batches` nearly equal lists, seeded by `seed`.
+
+    0 batches stands for one attribute each. There are never more batches than attributes.
+    """
+    count = min(batches or len(attributes), len(attributes))
+    if count == 0:
+        return []
+    # Python's own hash is salted per process; the split must be the same in all of them.
+    digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()
+    shuffled = list(attributes)
+    random.Random(digest).shuffle(shuffled)
+    return [shuffled[start::count] for start in range(count)]
+
+
+def trunk_text(listing: Listing, max_characters: int) -> str:
+    """The product as the model reads it, each field on one line."""
+    lines = [f"Category: {_one_line(listing.category)}", f"Title: {_one_line(listing.title)}"]
+    if listing.description:
+        lines.append(f"Description: {_one_line(listing.description[:max_characters])}")
+    return "\n".join(lines)[:max_characters]
+
+
+def segment_text(attribute: Attribute, settings: ServingSettings) -> str:
+    """The question for `attribute`: its name and a hint at what is legal."""
+    return f"{attribute.name} ({hint(attribute, settings.hint_values)}):"
+
+
+def hint(attribute: Attribute, hint_values: int) -> str:
+    """The allowed values where they are few, else the kind of value."""
+    match attribute.type:
+        case AttributeType.ENUM if len(attribute.values) <= hint_values:
+            text = ", ".join(attribute.values)
+        case AttributeType.ENUM:
+            text = "choice"
+        case AttributeType.NUMBER:
+            text = " ".join(["number", "/".join(attribute.units)]).strip()
+        case AttributeType.BOOLEAN:
+            text = f"{YES}/{NO}"
+        case AttributeType.PATTERN:
+            text = str(attribute.pattern)
+        case AttributeType.DATE:
+            text = "YYYY-MM-DD"
+        case AttributeType.TEXT:
+            text = "text"
+    return f"{text}, several with {SEPARATOR.strip()}" if attribute.multi_value else text
+
+
+def example_text(example: Example, builder: PromptBuilder) -> str:
+    """A worked example as text: its product, its answered questions, and a blank line."""
+    settings = builder.settings
+    limit = settings.max_trunk_tokens * CHARACTERS_PER_TOKEN
+    lines = [trunk_text(example.listing, limit)]
+    answered: Values = example.values
+    for attribute in example.attributes:
+        values = answered.get(attribute.name)
+        if values:
+            lines.append(f"{segment_text(attribute, settings)} {format_answer(values)}")
+    return "\n".join(lines) + "\n\n"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,48 @@
+"""The settings of the streams; `infra.settings` composes them with those of the other rooms."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class StreamsSettings(BaseModel):
+    """Kafka, the pool, the trigger and ad-hoc SQL."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    partitions: int = Field(4, ge=1, description="partitions of each payload topic")
+    replication: int = Field(1, ge=1)
+    retention_hours: int = Field(168, ge=1)
+    max_event_bytes: int = Field(
+        2 * 1024 * 1024, ge=1024, description="one limit for SDK, topics and workers"
+    )
+    schema_path: Path = Field(Path("schema.json"), description="the category schemas, JSON")
+
+    pool: str = Field("default", pattern=r"^[a-z0-9_-]+$", description="the pool's name")
+    pool_dir: Path = Field(Path("runs/local/pool"), description="DuckDB file and Parquet manifests")
+    pool_max_rows: int = Field(1_000_000, ge=1)
+    pool_max_age_hours: int = Field(24 * 30, ge=1)
+
+    selection: Literal["gap", "deficit"] = "gap"
+    k: int = Field(1000, ge=1, description="listings trained on in a round")
+    v: int = Field(100, ge=0, description="validation listings of a round")
+    min_gap: float = Field(0.0, ge=0, description="smallest deficit that counts for the trigger")
+    max_rounds: int = Field(0, ge=0, description="no more rounds than this; 0 = no limit")
+    small_lag: int = Field(1000, ge=0, description="no trigger while more records than this wait")
+    lease_s: float = Field(
+        60.0, gt=0, description="a round fails this long after its last heartbeat"
+    )
+    max_attempts: int = Field(2, ge=1, description="tries at one manifest before its quarantine")
+    pause_after: int = Field(3, ge=1, description="rounds without promotion that pause the trigger")
+    backfill_factor: int = Field(2, ge=0, description="orders at once: factor x (k + v); 0 = none")
+
+    micro_batch_events: int = Field(500, ge=1)
+    micro_batch_s: float = Field(0.2, gt=0)
+    in_flight: int = Field(4, ge=1, description="requests that one predict worker has under way")
+    request_timeout_s: float = Field(120.0, gt=0, description="default deadline set by the SDK")
+
+    sql_host: str = "127.0.0.1"
+    sql_port: int = Field(9494, ge=0, le=65535)
+    sql_token: str = Field("listune", description="token of the public, read-only SQL endpoint")
+    sql_memory: str = "512MB"
+    sql_timeout_s: float = Field(30.0, gt=0)
