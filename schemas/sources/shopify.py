@@ -1,0 +1,159 @@
+"""The Shopify product taxonomy (YAML, github.com/Shopify/product-taxonomy) as category schemas.
+
+The folder holds `attributes.yml`, `values.yml` and `categories/*.yml`. As the taxonomy has it:
+
+- every category lists all of its attributes itself. A child mostly repeats its parent's and adds
+  its own, but some (958 of 10,595 in 2025-01) leave one of the parent's out on purpose, so nothing
+  is added from above.
+- a *base* attribute lists its values; an *extended* one inherits them from another attribute
+  (`values_from`) under a name of its own.
+
+Values are one of a list. The files do not say how many a product may have; Shopify stores each
+attribute as a list, so an attribute here takes several unless the reader is told otherwise.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from schemas.category import Attribute, AttributeType, CategorySchema
+from schemas.errors import SchemaError
+
+# libyaml parses the taxonomy's 4 MB in three seconds, the pure Python loader in half a minute.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+PATH_SEPARATOR = " > "
+
+
+class Taxonomy(Mapping[str, CategorySchema]):
+    """Category schemas by full name, `Apparel & Accessories > Clothing`, made when asked for.
+
+    Iterating and `len` count every category once, by its full name; `by_id` finds one by its id.
+    """
+
+    def __init__(
+        self,
+        attributes: Mapping[str, Attribute],
+        listed: Mapping[str, tuple[str, ...]],
+        names: Mapping[str, str],
+    ) -> None:
+        """`attributes` by friendly id; `listed` and `names`: by category id."""
+        self._attributes = attributes
+        self._listed = listed
+        self._ids = {_full_name(category, names): category for category in listed}
+        self._names = {category: name for name, category in self._ids.items()}
+        self._schema = lru_cache(maxsize=1024)(self._make)
+
+    def __getitem__(self, category: str) -> CategorySchema:
+        return self._schema(self._ids[category])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def by_id(self, category_id: str) -> CategorySchema:
+        """The schema of the category with the taxonomy's id, such as `aa-1-1`.
+
+        Raises:
+            KeyError: there is no such category.
+        """
+        return self._schema(category_id)
+
+    def _make(self, category_id: str) -> CategorySchema:
+        attributes = tuple(self._attributes[name] for name in self._listed[category_id])
+        return CategorySchema(category=self._names[category_id], attributes=attributes)
+
+
+def read_taxonomy(folder: Path, multi_value: bool = True) -> Taxonomy:
+    """The taxonomy that stands in `folder`; takes about three seconds.
+
+    Raises:
+        SchemaError: a file is missing or wrong, or refers to what is not there.
+    """
+    values_file = folder / "values.yml"
+    values = {
+        entry["friendly_id"]: entry["name"]
+        for entry in _entries(values_file, _load(values_file), ("friendly_id", "name"))
+    }
+    attributes = _attributes(folder / "attributes.yml", values, multi_value)
+    files = sorted((folder / "categories").glob("*.yml"))
+    if not files:
+        raise SchemaError(f"{folder}: has no categories/*.yml; give the taxonomy's `data` folder")
+    names: dict[str, str] = {}
+    listed: dict[str, tuple[str, ...]] = {}
+    for file in files:
+        for entry in _entries(file, _load(file), ("id", "name", "attributes")):
+            names[entry["id"]] = entry["name"]
+            listed[entry["id"]] = tuple(entry["attributes"])
+            for name in entry["attributes"]:
+                if name not in attributes:
+                    raise SchemaError(
+                        f"{file}: category {entry['id']} {entry['name']!r}, attribute {name!r}: "
+                        "is not in attributes.yml; take all files from one release"
+                    )
+    return Taxonomy(attributes, listed, names)
+
+
+def _attributes(file: Path, values: Mapping[str, str], multi_value: bool) -> dict[str, Attribute]:
+    content = _load(file)
+    if not isinstance(content, dict) or "base_attributes" not in content:
+        raise SchemaError(f"{file}: has no `base_attributes`; is it the taxonomy's attributes.yml?")
+    own = _entries(file, content["base_attributes"], ("friendly_id", "name", "values"))
+    extended = content.get("extended_attributes") or []
+    base = {entry["friendly_id"]: entry for entry in own}
+    attributes: dict[str, Attribute] = {}
+    for entry in (*own, *_entries(file, extended, ("friendly_id", "name", "values_from"))):
+        source = base.get(entry.get("values_from", entry["friendly_id"]))
+        unknown = [v for v in source["values"] if v not in values] if source else None
+        if source is None or unknown:
+            missing = unknown[0] if unknown else entry["values_from"]
+            raise SchemaError(
+                f"{file}: attribute {entry['name']!r}: refers to {missing!r}, which is not there; "
+                "take all files from one release"
+            )
+        try:
+            attributes[entry["friendly_id"]] = Attribute(
+                name=entry["name"],
+                type=AttributeType.ENUM,
+                values=tuple(values[value] for value in source["values"]),
+                multi_value=multi_value,
+                description=entry.get("description") or "",
+            )
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            raise SchemaError(f"{file}: attribute {entry['name']!r}: {fault}") from error
+    return attributes
+
+
+def _full_name(category_id: str, names: Mapping[str, str]) -> str:
+    """`aa-1-1` is a child of `aa-1`: the names from the root down."""
+    parts = category_id.split("-")
+    ancestors = ("-".join(parts[: depth + 1]) for depth in range(len(parts)))
+    return PATH_SEPARATOR.join(names[ancestor] for ancestor in ancestors)
+
+
+def _entries(file: Path, content: Any, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    """`content` as a list of objects that all have `fields`."""
+    if not isinstance(content, list):
+        raise SchemaError(f"{file}: should be a list; is it a file of the taxonomy?")
+    for number, entry in enumerate(content, 1):
+        lacking = [f for f in fields if not isinstance(entry, dict) or f not in entry]
+        if lacking:
+            label = entry.get("name", number) if isinstance(entry, dict) else number
+            raise SchemaError(f"{file}: entry {label!r}: has no `{lacking[0]}`; add it")
+    return content
+
+
+def _load(file: Path) -> Any:
+    try:
+        return yaml.load(file.read_bytes(), _Loader)
+    except OSError as error:
+        raise SchemaError(f"{file}: {error.strerror}; give the taxonomy's `data` folder") from error
+    except yaml.YAMLError as error:
+        raise SchemaError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
