@@ -56,10 +56,8 @@ def convert(gguf: Path, target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
-def mend_tokens(
-    tokenizer: "PreTrainedTokenizerBase", generation: "GenerationConfig"
-) -> None:
-    """Set SmolLM2-Instruct's end and pad tokens: a turn ends in <|im_end|>, a text in <|endoftext|>.
+def mend_tokens(tokenizer: "PreTrainedTokenizerBase", generation: "GenerationConfig") -> None:
+    """Set SmolLM2-Instruct's tokens: a turn ends in <|im_end|>, a text in <|endoftext|>.
 
     Also switches off the clean-up of spaces, which damages values such as "2 . 5".
     """

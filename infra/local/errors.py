@@ -6,8 +6,10 @@ LocalError
 └── SupervisorError  a process did not come up, or died too often
 """
 
+from schemas.errors import ListuneError
 
-class LocalError(RuntimeError):
+
+class LocalError(ListuneError, RuntimeError):
     """Anything that keeps the local stack from running."""
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from infra.local.base_model import convert_in_subprocess
-from infra.local.cache import Part, Watch, ensure, is_whole, sha256
+from infra.local.cache import Part, ensure, is_whole, sha256
 from infra.local.errors import PartError
 from infra.local.progress import growing
 from infra.local.settings import LocalSettings
@@ -129,9 +129,8 @@ def install_kafka(target: Path, work: Path) -> None:
 
 
 def _check_jars(target: Path) -> None:
-    expected = dict(
-        reversed(line.split(maxsplit=1)) for line in KAFKA_SUMS.read_text().splitlines()
-    )
+    lines = (line.split() for line in KAFKA_SUMS.read_text().splitlines())
+    expected = {name: digest for digest, name in lines}
     found = {jar.name: sha256(jar) for jar in target.glob("*.jar")}
     wrong = sorted(name for name, _ in expected.items() ^ found.items())
     if wrong:
@@ -202,6 +201,3 @@ def _from_hub(name: str, cache_dir: Path) -> Path:
 
 def _one_line(message: object) -> str:
     return " ".join(str(message).split())[:200].rstrip(".:")
-
-
-__all__ = ["Watch", "ensure_all", "ensure_base_model", "ensure_part", "parts"]

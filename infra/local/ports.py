@@ -45,7 +45,7 @@ def choose_port(
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port now; a connection that just closed is no obstacle."""
+    """Whether a server could listen on the port now; connections just closed are no obstacle."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

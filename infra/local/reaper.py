@@ -1,14 +1,15 @@
 """Runs one command so that nothing of it outlives the supervisor: `reaper.py FD command...`.
 
-The supervisor holds the other end of a pipe whose reading end is FD. When the supervisor ends, even
-by SIGKILL, the pipe reads as closed, and the command and all that descends from it are ended. Unlike
-a parent-death signal this reaches grandchildren such as Triton's stub, and does not depend on which
-thread started the process. Descendants that leave the process group stay ours, because this process
-is their subreaper. If this process itself is killed, the command gets a parent-death signal.
+The supervisor holds the other end of a pipe whose reading end is FD. When the supervisor ends,
+even by SIGKILL, the pipe reads as closed, and the command and all that descends from it are ended.
+Unlike a parent-death signal this reaches grandchildren such as Triton's stub, and does not depend
+on which thread started the process. Descendants that leave the process group stay ours, because
+this process is their subreaper. If it is killed itself, the command gets a parent-death signal.
 
 Started by its path with Python's standard library only, so that it costs a few milliseconds.
 """
 
+import contextlib
 import ctypes
 import os
 import select
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 ORPHAN_GRACE_S = 3.0
@@ -62,27 +64,24 @@ def _kill_descendants() -> None:
     # What is killed hands its children to this subreaper: look again until nobody is left.
     while pids := _children(os.getpid()):
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        try:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        except ChildProcessError:
-            return
         time.sleep(0.01)
 
 
 def _children(parent: int) -> list[int]:
     found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat") as file:
-                    # The command in parentheses may hold spaces; the parent is second after it.
-                    fields = file.read().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[1]) == parent and fields[0] != "Z":
-                found.append(int(name))
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            # The command in parentheses may hold spaces; state and parent come after it.
+            state, ppid = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue  # it has ended
+        if int(ppid) == parent and state != "Z":
+            found.append(int(process.name))
     return found
 
 
