@@ -1,0 +1,85 @@
+"""A handful of listings, small enough to train on in seconds."""
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from schemas.category import Attribute, AttributeType
+from schemas.events import ManifestFile, ValueLists
+from serving.listing import Listing
+from trainer.dataset import Row, file_hash
+
+COLOURS = ("red", "blue", "green")
+MATERIALS = ("steel", "glass", "wood", "plastic")
+
+ATTRIBUTES = (
+    Attribute(name="colour", type=AttributeType.ENUM, values=COLOURS),
+    Attribute(name="material", type=AttributeType.ENUM, values=MATERIALS),
+    Attribute(name="weight", type=AttributeType.NUMBER, units=("g", "kg")),
+    Attribute(name="washable", type=AttributeType.BOOLEAN),
+    Attribute(name="uses", type=AttributeType.TEXT, multi_value=True),
+)
+
+
+def make_rows(count: int, seed: int = 0) -> list[Row]:
+    """Listings whose text tells colour and material; every third leaves `washable` blank."""
+    rng = random.Random(seed)
+    return [_row(rng, number) for number in range(count)]
+
+
+def write_manifest(rows: Sequence[Row], path: Path, role: str = "train") -> ManifestFile:
+    """`rows` as Parquet, nested columns as JSON text."""
+    source = path.with_suffix(".json")
+    nested = ("attributes", "values", "images")
+    records = [
+        {k: json.dumps(v) if k in nested else v for k, v in record(row).items()} for row in rows
+    ]
+    source.write_text(json.dumps(records))
+    types = ", ".join(f"{name}: 'VARCHAR'" for name in records[0])
+    duckdb.execute(
+        f"COPY (SELECT * FROM read_json('{source}', columns={{{types}}})) TO '{path}' "
+        "(FORMAT parquet)"
+    )
+    return ManifestFile(role=role, path=str(path), sha256=file_hash(path), rows=len(rows))  # type: ignore[arg-type]
+
+
+def write_heldout(rows: Sequence[Row], path: Path) -> Path:
+    """`rows` as JSON, one a line."""
+    path.write_text("".join(json.dumps(record(row)) + "\n" for row in rows))
+    return path
+
+
+def record(row: Row) -> dict[str, Any]:
+    """A row as its columns."""
+    listing = row.listing
+    return {
+        "listing_id": listing.listing_id,
+        "category": listing.category,
+        "title": listing.title,
+        "description": listing.description,
+        "attributes": [a.model_dump(mode="json") for a in row.attributes],
+        "values": row.values,
+        "images": list(listing.images),
+    }
+
+
+def _row(rng: random.Random, number: int) -> Row:
+    colour, material = rng.choice(COLOURS), rng.choice(MATERIALS)
+    values: ValueLists = {
+        "colour": [colour],
+        "material": [material],
+        "weight": [f"{rng.randint(1, 900)} g"],
+        "uses": ["tea", "soup"][: rng.randint(1, 2)],
+    }
+    if number % 3:
+        values["washable"] = [rng.choice(["yes", "no"])]
+    words = " ".join(rng.choices(["round", "light", "kitchen", "gift"], k=number % 3 + 1))
+    return Row(
+        listing=Listing(f"l{number}", "Mugs", f"{colour} mug", f"A {material} mug. {words}"),
+        attributes=ATTRIBUTES,
+        values=values,
+    )

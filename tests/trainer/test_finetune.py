@@ -1,0 +1,179 @@
+"""A round starts where its parent stands, ends somewhere else, and survives a kill in between."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from serving.adapters import AdapterFile, read_adapter, write_adapter
+from serving.settings import ServingSettings
+from trainer import finetune as module
+from trainer import lora
+from trainer.errors import TrainingError
+from trainer.finetune import Finetuned, StepReport, draws, finetune, learning_rate
+from trainer.settings import TrainerSettings
+
+from .samples import make_rows
+
+SERVING = ServingSettings(device="cpu", dtype="float32")
+TRAINER = TrainerSettings(
+    rank=4, alpha=8, learning_rate=1e-2, steps=6, batch_size=3, dtype="float32", checkpoint_every=2
+)
+
+
+def train(
+    base: Path, folder: Path, parent: AdapterFile | None = None, **changes: object
+) -> Finetuned:
+    trainer = TRAINER.model_copy(update=changes)
+    return finetune(make_rows(5), base, parent, trainer, SERVING, folder)
+
+
+def as_adapter(made: Finetuned, adapter_id: str = "default-r1-a1") -> AdapterFile:
+    metadata = {
+        "adapter_id": adapter_id,
+        "parent_id": "base",
+        "parent_hash": "base",
+        "base_hash": made.base_hash,
+        "rank": TRAINER.rank,
+        "alpha": TRAINER.alpha,
+        "peft_config": made.peft_config,
+    }
+    return read_adapter(write_adapter(made.tensors, metadata))
+
+
+def equal(one: lora.LoraTensors, other: lora.LoraTensors) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+def test_training_lowers_the_loss(tiny_base: Path, tmp_path: Path) -> None:
+    made = train(tiny_base, tmp_path, steps=15)
+    assert made.losses[-1].loss < 0.7 * made.losses[0].loss
+    logged = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in logged] == list(range(1, 16))
+
+
+def test_lora_is_on_all_linear_layers_of_the_blocks_and_not_on_the_head(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    made = train(tiny_base, tmp_path, steps=1)
+    assert len(made.tensors) == 2 * 7 * 2  # layers x linear modules x (A, B)
+    assert not any("lm_head" in name for name in made.tensors)
+    assert made.trainable_parameters == sum(t.numel() for t in made.tensors.values())
+
+
+def test_a_round_resumed_after_a_kill_gives_the_same_adapter(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    whole = train(tiny_base, tmp_path / "whole", dropout=0.1)
+
+    class Killed(Exception):
+        pass
+
+    def kill(report: StepReport) -> None:
+        if report.step == 5:
+            raise Killed
+
+    trainer = TRAINER.model_copy(update={"dropout": 0.1})
+    with pytest.raises(Killed):
+        finetune(make_rows(5), tiny_base, None, trainer, SERVING, tmp_path / "cut", kill)
+    steps: list[int] = []
+    resumed = finetune(
+        make_rows(5),
+        tiny_base,
+        None,
+        trainer,
+        SERVING,
+        tmp_path / "cut",
+        lambda report: steps.append(report.step),
+    )
+    assert steps == [5, 6]
+    assert equal(resumed.tensors, whole.tensors)
+    assert [r.loss for r in resumed.losses] == [r.loss for r in whole.losses]
+
+
+def test_another_rounds_checkpoint_is_not_gone_on_from(tiny_base: Path, tmp_path: Path) -> None:
+    train(tiny_base, tmp_path)
+    again = train(tiny_base, tmp_path, seed=1)
+    assert [report.step for report in again.losses] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_next_round_starts_where_its_parent_stands(tiny_base: Path, tmp_path: Path) -> None:
+    first = train(tiny_base, tmp_path / "1", steps=15)
+    second = train(tiny_base, tmp_path / "2", parent=as_adapter(first), learning_rate=1e-6)
+    assert second.losses[0].loss < 1.2 * first.losses[-1].loss
+    assert not equal(first.tensors, second.tensors)
+
+
+def test_a_model_that_does_not_start_at_its_parent_is_refused(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = as_adapter(train(tiny_base, tmp_path / "1"))
+    monkeypatch.setattr(module.lora, "write_lora", lambda model, tensors: None)
+    with pytest.raises(TrainingError, match="where its parent has"):
+        train(tiny_base, tmp_path / "2", parent=parent)
+
+
+def test_a_parent_of_another_rank_is_refused(tiny_base: Path, tmp_path: Path) -> None:
+    parent = as_adapter(train(tiny_base, tmp_path / "1"))
+    with pytest.raises(TrainingError, match="keep `rank`"):
+        train(tiny_base, tmp_path / "2", parent=parent, rank=8, alpha=16)
+    with pytest.raises(TrainingError, match="alpha / rank"):
+        train(tiny_base, tmp_path / "3", parent=parent, rank=8)
+
+
+def test_frozen_weights_are_refused(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_lora = lora.add_lora
+    monkeypatch.setattr(
+        module.lora, "add_lora", lambda *given: add_lora(*given).requires_grad_(False)
+    )
+    with pytest.raises(TrainingError, match="no parameter trains"):
+        train(tiny_base, tmp_path)
+
+
+def test_weights_that_stay_as_they_were_are_refused(tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no parameter changed"):
+        train(tiny_base, tmp_path, learning_rate=1e-60, steps=1)
+
+
+def test_a_loss_that_is_no_number_ends_the_round(tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="lower learning_rate"):
+        train(tiny_base, tmp_path, learning_rate=1e30, max_grad_norm=1e30)
+
+
+def test_bfloat16_trains_too(tiny_base: Path, tmp_path: Path) -> None:
+    made = train(tiny_base, tmp_path, dtype="bfloat16", steps=15)
+    assert made.dtype == "bfloat16"
+    assert made.losses[-1].loss < 0.8 * made.losses[0].loss
+    assert all(tensor.dtype is torch.float32 for tensor in made.tensors.values())
+
+
+def test_micro_batches_change_the_loss_only_to_rounding(tiny_base: Path, tmp_path: Path) -> None:
+    one = train(tiny_base, tmp_path / "1", micro_batch_size=1)
+    three = train(tiny_base, tmp_path / "3", micro_batch_size=3)
+    assert [r.tokens for r in one.losses] == [r.tokens for r in three.losses]
+    assert one.losses[-1].loss == pytest.approx(three.losses[-1].loss, rel=1e-3)
+
+
+def test_listings_without_any_value_teach_nothing(tiny_base: Path, tmp_path: Path) -> None:
+    blank = [type(row)(row.listing, row.attributes, {}) for row in make_rows(2)]
+    with pytest.raises(TrainingError, match="no listing of the round has a value"):
+        finetune(blank, tiny_base, None, TRAINER, SERVING, tmp_path)
+
+
+def test_each_epoch_takes_every_row_once() -> None:
+    settings = TRAINER.model_copy(update={"batch_size": 4})
+    drawn = [draw for step in range(5) for draw in draws(10, step, settings)]
+    for epoch in (0, 1):
+        assert sorted(row for e, row in drawn if e == epoch) == list(range(10))
+    assert drawn[:10] != [(0, row) for _, row in drawn[10:]]
+
+
+def test_the_rate_warms_up_and_decays_to_its_final_share() -> None:
+    settings = TrainerSettings(learning_rate=1.0, warmup_steps=2, steps=10, final_learning_rate=0.1)
+    rates = [learning_rate(step, settings) for step in range(10)]
+    assert rates[:3] == pytest.approx([1 / 3, 2 / 3, 1.0])
+    assert rates[-1] == pytest.approx(0.1)
+    assert rates[2:] == sorted(rates[2:], reverse=True)

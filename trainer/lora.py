@@ -1,0 +1,94 @@
+"""The model that trains: LoRA on every linear layer of the base's blocks, and the loss.
+
+Adapters travel as tensors in peft's key naming, A of shape (rank, in) and B of (out, rank), fp32.
+"""
+
+import json
+from collections.abc import Mapping
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from torch import nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from serving.tree import tree_mask
+from trainer.dataset import IGNORED, Batch
+from trainer.errors import TrainingError
+from trainer.settings import TrainerSettings
+
+LoraTensors = Mapping[str, torch.Tensor]
+
+
+def add_lora(model: PreTrainedModel, settings: TrainerSettings) -> PeftModel:
+    """`model` with a fresh LoRA on all linear layers of its blocks: it still answers as before."""
+    # A is drawn at random: the same seed must give the same round.
+    torch.manual_seed(settings.seed)
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def read_lora(model: PeftModel) -> dict[str, torch.Tensor]:
+    """A copy of the adapter's tensors, on the CPU."""
+    state = get_peft_model_state_dict(model)
+    return {name: tensor.detach().float().cpu().clone() for name, tensor in state.items()}
+
+
+def write_lora(model: PeftModel, tensors: LoraTensors) -> None:
+    """Replace the adapter's tensors.
+
+    Raises:
+        TrainingError: the tensors are of another rank or another model.
+    """
+    expected = {name: tensor.shape for name, tensor in get_peft_model_state_dict(model).items()}
+    given = {name: tensor.shape for name, tensor in tensors.items()}
+    if expected != given:
+        raise TrainingError(
+            "the parent adapter has other tensors than this round trains; keep `rank` and the base "
+            "model as they were, or roll back to `base`"
+        )
+    set_peft_model_state_dict(model, dict(tensors))
+
+
+def freeze_in_bfloat16(model: nn.Module) -> None:
+    """Keep the frozen linear weights in bf16: autocast would convert them again at every use."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear) and not module.weight.requires_grad:
+            module.to(torch.bfloat16)
+
+
+def peft_config_text(model: PeftModel) -> str:
+    """The text of peft's adapter_config.json, without this machine's paths."""
+    config = dict(model.peft_config["default"].to_dict())
+    config |= {"base_model_name_or_path": None, "inference_mode": True}
+    config["target_modules"] = sorted(config["target_modules"])
+    return json.dumps(config, default=str, sort_keys=True)
+
+
+def summed_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
+    """The cross entropy summed over the batch's label tokens, in nats, shape ().
+
+    Logits are computed only where some row has a label: the vocabulary is the widest matrix.
+    """
+    targets = batch.labels[:, 1:]
+    wanted = (targets != IGNORED).any(dim=0).nonzero().squeeze(1)
+    logits = model(
+        input_ids=batch.ids,
+        position_ids=batch.positions,
+        attention_mask=tree_mask(batch.branches, batch.ids.shape[1]),
+        logits_to_keep=wanted,
+        use_cache=False,
+    ).logits
+    return functional.cross_entropy(
+        logits.float().flatten(0, 1),
+        targets[:, wanted].flatten(),
+        ignore_index=IGNORED,
+        reduction="sum",
+    )
