@@ -106,13 +106,18 @@ class PromptBuilder:
         self._segment_ids = lru_cache(maxsize=65_536)(self._encode_segment)
 
     def tree(
-        self, listing: Listing, attributes: Sequence[Attribute], example: Example | None = None
+        self,
+        listing: Listing,
+        attributes: Sequence[Attribute],
+        example: Example | None = None,
+        batches: int | None = None,
     ) -> PromptTree:
-        """The prompt of `listing`, with `attributes` split into the settings' number of batches."""
-        batches = split_batches(attributes, self.settings.batches, listing.listing_id)
+        """The prompt of `listing`, with `attributes` split into `batches` (None: the settings')."""
+        count = self.settings.batches if batches is None else batches
+        split = split_batches(attributes, count, listing.listing_id)
         return PromptTree(
             trunk=self.trunk(listing, example),
-            branches=tuple(tuple(self.segment(a) for a in batch) for batch in batches),
+            branches=tuple(tuple(self.segment(a) for a in batch) for batch in split),
         )
 
     def trunk(self, listing: Listing, example: Example | None = None) -> tuple[int, ...]:

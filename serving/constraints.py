@@ -1,0 +1,210 @@
+"""Constrained decoding: an answer is a legal value or a blank, token by token.
+
+Enumerations and booleans walk a trie of their values' token ids; numbers, patterns, dates and texts
+follow a regular expression compiled by llguidance. Every matcher also allows to stop at once, which
+is an abstention. Stopping is the whole stop set, as in free decoding, so that an answer which is
+legal in free mode is the same in constrained mode.
+
+What an expression cannot say (ranges, the calendar) is validated at the end by the caller. A
+pattern that does not compile within bounds is left free and validated at the end as well: a hostile
+schema costs an attribute, never the engine.
+"""
+
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Iterable
+
+import numpy as np
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+from llguidance.hf import from_tokenizer
+from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
+
+from schemas.category import Attribute, AttributeType
+from schemas.values import NO, SEPARATOR, YES
+from serving.decoding import Matcher
+from serving.prompt import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+# Compiled matchers kept; a marketplace with some thousands of attributes stays compiled.
+CACHE_SIZE = 4096
+# No answer in a prompt is longer; larger repeat counts only make automata large.
+MAX_REPEAT = 1000
+# A tenth of llguidance's defaults: about 10 ms to build an expression and 2 ms a token.
+LIMITS = LLParserLimits(
+    initial_lexer_fuel=500_000,
+    step_lexer_fuel=50_000,
+    max_lexer_states=20_000,
+    max_grammar_size=100_000,
+    verbose_errors=False,
+)
+
+
+class Constraints:
+    """Makes matchers for attributes; each is compiled once. Not for several threads at once."""
+
+    def __init__(self, vocabulary: Vocabulary, vocabulary_size: int) -> None:
+        """`vocabulary_size` is the number of logits, at least the tokenizer's tokens."""
+        self._vocabulary = vocabulary
+        self._size = vocabulary_size
+        self._stops = np.array(sorted(vocabulary.stop_ids), dtype=np.int64)
+        self._tokenizer: LLTokenizer | None = None
+        self._compiled: OrderedDict[Attribute, Trie | LLMatcher | None] = OrderedDict()
+
+    def matcher(self, attribute: Attribute) -> Matcher | None:
+        """A fresh matcher for one answer; None where the attribute has to be left free."""
+        if attribute not in self._compiled:
+            self._compiled[attribute] = self._compile(attribute)
+            if len(self._compiled) > CACHE_SIZE:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(attribute)
+        compiled = self._compiled[attribute]
+        if compiled is None:
+            return None
+        if isinstance(compiled, Trie):
+            return TrieMatcher(compiled, self._stops)
+        return GrammarMatcher(compiled.deep_copy(), self._stops, self._size)
+
+    def _compile(self, attribute: Attribute) -> "Trie | LLMatcher | None":
+        choices = {AttributeType.ENUM: attribute.values, AttributeType.BOOLEAN: (YES, NO)}
+        if attribute.type in choices:
+            return build_trie(attribute, choices[attribute.type], self._vocabulary)
+        if self._tokenizer is None:
+            self._tokenizer = from_tokenizer(self._vocabulary.tokenizer)
+        grammar = LLMatcher.grammar_from_regex(answer_expression(attribute))
+        matcher = LLMatcher(self._tokenizer, grammar, log_level=0, limits=LIMITS)
+        if matcher.is_error():
+            logger.warning(
+                "attribute %r is generated freely and then validated: %s",
+                attribute.name,
+                matcher.get_error().splitlines()[0],
+            )
+            return None
+        return matcher
+
+
+class Trie:
+    """The token ids of an attribute's allowed values."""
+
+    def __init__(self, separator: tuple[int, ...], max_values: int) -> None:
+        self.children: list[dict[int, int]] = [{}]
+        self.value_at: dict[int, int] = {}  # node to the number of the value that ends there
+        self.separator = separator
+        self.max_values = max_values
+
+    def add(self, number: int, ids: Iterable[int]) -> None:
+        """Add value `number`, written as `ids`."""
+        node = 0
+        for token in ids:
+            if token not in self.children[node]:
+                self.children[node][token] = len(self.children)
+                self.children.append({})
+            node = self.children[node][token]
+        self.value_at[node] = number
+
+
+def build_trie(attribute: Attribute, values: Iterable[str], vocabulary: Vocabulary) -> Trie:
+    """The trie of ` value` for each of `values`."""
+    bar = SEPARATOR.strip()
+    limit = attribute.max_values if attribute.multi_value else 1
+    trie = Trie(tuple(vocabulary.encode(f" {bar}")), limit)
+    for number, value in enumerate(values):
+        # A bar inside a value would be read as two values.
+        if not (attribute.multi_value and bar in value):
+            trie.add(number, vocabulary.encode(f" {value}"))
+    return trie
+
+
+class TrieMatcher:
+    """Walks a trie, and over the separator back to its root while more values are allowed."""
+
+    def __init__(self, trie: Trie, stops: np.ndarray) -> None:
+        self._trie = trie
+        self._stops = stops
+        self._node = 0
+        self._used: set[int] = set()
+        self._in_separator = 0  # tokens of the separator already taken
+
+    def allow(self, row: np.ndarray) -> None:
+        """See `decoding.Matcher`."""
+        if self._in_separator:
+            row[self._trie.separator[self._in_separator]] = True
+            return
+        row[list(self._trie.children[self._node])] = True
+        value = self._trie.value_at.get(self._node)
+        # A value said twice is one value too many, and greedy decoding loves to repeat itself.
+        ended = value is not None and value not in self._used
+        if ended or (self._node == 0 and not self._used):
+            row[self._stops] = True
+        if ended and len(self._used) + 1 < self._trie.max_values:
+            row[self._trie.separator[0]] = True
+
+    def advance(self, token: int) -> None:
+        """See `decoding.Matcher`."""
+        if self._in_separator == 0 and token in self._trie.children[self._node]:
+            self._node = self._trie.children[self._node][token]
+            return
+        if self._in_separator == 0:
+            self._used.add(self._trie.value_at[self._node])
+            self._node = 0
+        self._in_separator = (self._in_separator + 1) % len(self._trie.separator)
+
+
+class GrammarMatcher:
+    """Follows a compiled expression; if it fails on the way, the rest of the answer is free."""
+
+    def __init__(self, matcher: LLMatcher, stops: np.ndarray, size: int) -> None:
+        self._matcher = matcher
+        self._stops = stops
+        self._bits = allocate_token_bitmask(1, size)
+
+    def allow(self, row: np.ndarray) -> None:
+        """See `decoding.Matcher`."""
+        accepting = self._matcher.is_accepting()
+        self._bits.fill(0)
+        if not self._matcher.is_stopped():
+            fill_next_token_bitmask(self._matcher, self._bits)
+        if self._matcher.is_error():
+            row[:] = True
+            return
+        row[:] = np.unpackbits(self._bits.view(np.uint8), bitorder="little")[: len(row)]
+        row[self._stops] = accepting
+
+    def advance(self, token: int) -> None:
+        """See `decoding.Matcher`."""
+        if not self._matcher.is_error():
+            self._matcher.consume_token(token)
+
+
+def answer_expression(attribute: Attribute) -> str:
+    """The regular expression of an answer: nothing, or a space and a legal value.
+
+    In the syntax of Rust's regex, which llguidance reads.
+    """
+    value = value_expression(attribute)
+    if attribute.multi_value:
+        more = max(0, attribute.max_values - 1)
+        value = f"{value}( [|] {value}){{0,{more}}}"
+    return f"( {value})?"
+
+
+def value_expression(attribute: Attribute) -> str:
+    """The regular expression of one legal value of a number, pattern, date or text."""
+    match attribute.type:
+        case AttributeType.NUMBER:
+            negative = attribute.minimum is None or attribute.minimum < 0
+            number = "[0-9]{1,12}([.][0-9]{1,6})?"
+            units = "|".join(re.escape(unit) for unit in attribute.units)
+            return f"{'-?' if negative else ''}{number}{f' ({units})' if units else ''}"
+        case AttributeType.DATE:
+            return "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+        case AttributeType.PATTERN:
+            # The whole value matches anyway, and llguidance has no anchors.
+            pattern = str(attribute.pattern).removeprefix("^")
+            ends = pattern.endswith("$") and not pattern.endswith("\\$")
+            return f"({pattern[:-1] if ends else pattern})"
+        case _:
+            inside = r"[^\n\r|]" if attribute.multi_value else r"[^\n\r]"
+            first = r"[^\s|]" if attribute.multi_value else r"[^\s]"
+            return f"{first}{inside}{{0,{min(attribute.text_length - 1, MAX_REPEAT)}}}"

@@ -1,0 +1,91 @@
+"""What can go wrong between a request and its answer.
+
+    ListuneError
+    └── ServingError
+        ├── ModelRefused      the base model cannot be served exactly, or cannot be read
+        ├── EngineError       the engine's own answers; `code` is their word on the wire
+        │   ├── UnknownAdapter    unknown_adapter  push it and ask again
+        │   ├── Busy              busy             the queue is full; ask again later
+        │   ├── Refused           bad_request      the request itself is wrong
+        │   ├── AdapterError      bad_adapter      these bytes are no adapter for this base
+        │   ├── Cancelled         cancelled        nobody waits any more
+        │   └── EngineFailed      internal         a fault of ours; this request only
+        ├── Unavailable       no server answers
+        ├── TimedOut          the server did not answer in time
+        └── CanaryFailed      a pushed adapter does not answer as it should
+
+Messages are one sentence that says what to do next.
+"""
+
+from typing import ClassVar
+
+from schemas.errors import ListuneError
+
+
+class ServingError(ListuneError):
+    """The root of this room's errors."""
+
+
+class ModelRefused(ServingError):
+    """A base model that cannot be read, or whose architecture the tree cannot serve exactly."""
+
+
+class EngineError(ServingError):
+    """An answer of the engine that is no result."""
+
+    code: ClassVar[str] = "internal"
+
+
+class UnknownAdapter(EngineError):
+    """The engine does not have the adapter that a request names; push it and ask again."""
+
+    code = "unknown_adapter"
+
+
+class Busy(EngineError):
+    """The engine's queue is full; ask again later."""
+
+    code = "busy"
+
+
+class Refused(EngineError):
+    """The request itself is wrong; asking again cannot help."""
+
+    code = "bad_request"
+
+
+class AdapterError(EngineError):
+    """Bytes that are no adapter, or no adapter for this base model."""
+
+    code = "bad_adapter"
+
+
+class Cancelled(EngineError):
+    """The asker gave up, or the engine is closing."""
+
+    code = "cancelled"
+
+
+class EngineFailed(EngineError):
+    """A fault of the engine, which failed this request and no other."""
+
+    code = "internal"
+
+
+class Unavailable(ServingError):
+    """No server answers at the address, or it has not loaded the model yet."""
+
+
+class TimedOut(ServingError):
+    """The server did not answer within the time given."""
+
+
+class CanaryFailed(ServingError):
+    """A pushed adapter does not answer as it should; it must not become champion."""
+
+
+ENGINE_ERRORS: dict[str, type[EngineError]] = {
+    kind.code: kind
+    for kind in (UnknownAdapter, Busy, Refused, AdapterError, Cancelled, EngineFailed)
+}
+"""The class of each word on the wire."""

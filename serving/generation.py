@@ -1,0 +1,74 @@
+"""What is asked of a generator, and what it answers. No torch: clients use these too."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from schemas.category import Attribute
+from schemas.events import BASE_ADAPTER, Mode, ValueLists
+from serving.listing import Listing
+from serving.prompt import Example
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """Fill `attributes` of one listing.
+
+    `batches` None takes the settings' number, 0 stands for one attribute each. `cancelled` is asked
+    between forward passes and ends the work when it says True; it must be cheap.
+    """
+
+    listing: Listing
+    attributes: tuple[Attribute, ...]
+    mode: Mode | None = None
+    batches: int | None = None
+    adapter_hash: str = BASE_ADAPTER
+    example: Example | None = None
+    cancelled: Callable[[], bool] | None = None
+
+
+@dataclass(frozen=True)
+class GenerationResult:
+    """The answer to one request.
+
+    `values` holds legal values only and `invalid` the texts that the schema refuses; an attribute
+    in neither is a blank. `confidence` has every attribute asked for: the probability of its
+    answer, stop included, 0 to 1. `seconds` is the time at work, without the time in the queue.
+    """
+
+    values: ValueLists
+    invalid: dict[str, str]
+    confidence: dict[str, float]
+    adapter_id: str
+    adapter_hash: str
+    batches: int
+    forward_passes: int
+    tokens_computed: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class AdapterName:
+    """An adapter that an engine has."""
+
+    id: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """What an engine is made of and how busy it is."""
+
+    base_hash: str
+    dtype: str
+    adapters: tuple[AdapterName, ...]
+    queue: int
+    running: int
+
+
+class Generator(Protocol):
+    """How one request becomes a result; the place where decoding strategies differ."""
+
+    def generate(self, request: GenerationRequest) -> GenerationResult:
+        """Answer `request`, or raise an EngineError."""
+        ...

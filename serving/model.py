@@ -1,0 +1,190 @@
+"""The base model in memory once, and merged models beside it.
+
+A merged model has an adapter added into copies of the linear weights it changes, W + alpha/r * B@A
+in fp32 and then cast; everything else (embeddings, norms, head) is the base's own memory. The base
+stays pristine and nothing is ever unmerged in place. Merged generation is two to three times faster
+than peft's unmerged on CPU.
+"""
+
+import copy
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
+
+from schemas.events import BASE_ADAPTER
+from serving.adapters import AdapterFile, base_hash
+from serving.errors import ModelRefused
+from serving.precision import choose_dtype
+from serving.prompt import Vocabulary
+from serving.settings import ServingSettings
+
+logger = logging.getLogger(__name__)
+
+# Their frequencies change with the length of the row, which a tree shares between branches.
+DYNAMIC_ROPE = frozenset({"dynamic", "longrope"})
+
+HUB_FILES = ["*.json", "*.safetensors", "*.txt"]
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base model, ready to generate."""
+
+    model: Any
+    vocabulary: Vocabulary
+    hash: str
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The number of logits; may exceed the tokenizer's tokens."""
+        return int(self.model.get_output_embeddings().weight.shape[0])
+
+
+def load_base(settings: ServingSettings, base: str | Path) -> Base:
+    """Load the base model `base`, a folder or a hub id, as `settings` say.
+
+    Raises:
+        ModelRefused: it cannot be read, or its attention is not one that a tree can share.
+    """
+    folder = resolve_base(base)
+    disable_progress_bar()  # it would fill a server's log
+    device = torch.device(
+        settings.device
+        if settings.device != "auto"
+        else "cuda"
+        if torch.cuda.is_available()
+        else "cpu"
+    )
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        check_architecture(config)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        text = config.get_text_config()
+        shape = (text.hidden_size, getattr(text, "intermediate_size", 4 * text.hidden_size))
+        dtype = choose_dtype(settings.dtype, device, shape)
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, attn_implementation="sdpa"
+        )
+    except (OSError, ValueError) as error:
+        raise ModelRefused(f"the base model in {folder.name} cannot be loaded: {error}") from error
+    model.to(device).eval().requires_grad_(False)
+    return Base(
+        model=model,
+        vocabulary=Vocabulary(tokenizer, end_ids(model)),
+        hash=base_hash(folder),
+        dtype=dtype,
+        device=device,
+    )
+
+
+def resolve_base(base: str | Path) -> Path:
+    """The folder of a base model given as a folder or as a hub id.
+
+    Raises:
+        ModelRefused: there is no such folder, and the hub has no such model.
+    """
+    if not str(base):
+        raise ModelRefused("no base model is set; set serving.base_model to a folder or a hub id")
+    if Path(base).is_dir():
+        return Path(base)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(str(base), allow_patterns=["*.json", "*.safetensors", "*.txt"])
+        )
+    except Exception as error:  # the hub's client has dozens of kinds
+        raise ModelRefused(
+            f"{str(base)!r} is neither a folder nor a model that the hub gives ({error}); "
+            "set serving.base_model"
+        ) from None
+
+
+def check_architecture(config: Any) -> None:
+    """Refuse what a tree in one row cannot serve exactly.
+
+    Raises:
+        ModelRefused: attention other than full, or position frequencies that depend on the length.
+    """
+    text = config.get_text_config()
+    kinds = set(getattr(text, "layer_types", None) or ())
+    sliding = getattr(text, "sliding_window", None) and getattr(text, "use_sliding_window", True)
+    if kinds - {"full_attention"} or (not kinds and sliding):
+        found = ", ".join(sorted(kinds - {"full_attention"})) or "sliding_attention"
+        raise ModelRefused(
+            f"{text.model_type} has layers of {found}; choose a base with full attention throughout"
+        )
+    rope = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
+    entries = [rope, *(value for value in rope.values() if isinstance(value, dict))]
+    if any(entry.get("rope_type") in DYNAMIC_ROPE for entry in entries):
+        raise ModelRefused(f"{text.model_type} has dynamic RoPE; choose a base with static RoPE")
+
+
+def end_ids(model: Any) -> list[int]:
+    """The end tokens that the model's configurations name."""
+    found: list[int] = []
+    for config in (model.generation_config, model.config.get_text_config()):
+        named = getattr(config, "eos_token_id", None)
+        found += named if isinstance(named, list) else [] if named is None else [named]
+    return found
+
+
+def linear_shapes(model: Any) -> dict[str, tuple[int, int]]:
+    """(out, in) of each linear module by name."""
+    return {
+        name: (module.out_features, module.in_features)
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear)
+    }
+
+
+@torch.no_grad()
+def merge(model: Any, adapter: AdapterFile) -> Any:
+    """A model that computes as `model` with `adapter`; shares all memory that does not change."""
+    # With every tensor already in the memo, the copy is of the modules alone.
+    shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
+    merged = copy.deepcopy(model, shared)
+    for name, (a, b) in adapter.pairs().items():
+        module = merged.get_submodule(name)
+        weight = module.weight
+        delta = b.to(weight.device, torch.float32) @ a.to(weight.device, torch.float32)
+        summed = weight.float().add(delta, alpha=adapter.scale).to(weight.dtype)
+        module.weight = torch.nn.Parameter(summed, requires_grad=False)
+    return merged
+
+
+class MergedModels:
+    """The base and up to `limit` merged models, the one used longest ago leaving first.
+
+    Used by the engine's thread only.
+    """
+
+    def __init__(self, base: Any, find: Callable[[str], AdapterFile], limit: int) -> None:
+        """`find` gives an adapter by its hash, or raises UnknownAdapter."""
+        self._base = base
+        self._find = find
+        self._limit = limit
+        self._merged: OrderedDict[str, Any] = OrderedDict()
+
+    def get(self, adapter_hash: str) -> Any:
+        """The model that answers for `adapter_hash`, merged now if it has to be."""
+        if adapter_hash == BASE_ADAPTER:
+            return self._base
+        if adapter_hash not in self._merged:
+            adapter = self._find(adapter_hash)
+            while len(self._merged) >= self._limit:
+                self._merged.popitem(last=False)
+            self._merged[adapter_hash] = merge(self._base, adapter)
+            logger.info("merged adapter %s", adapter.id)
+        self._merged.move_to_end(adapter_hash)
+        return self._merged[adapter_hash]

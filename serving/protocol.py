@@ -1,0 +1,103 @@
+"""The JSON that travels between `serving.client` and the Triton model; knows neither of them.
+
+    {"op": "generate", "listing": {...}, "attributes": [...], "mode", "batches", "adapter_hash"}
+    {"op": "push", "adapter_id", "adapter_hash"}, with the adapter's bytes beside it
+    {"op": "status"}
+
+Answers are `{"ok": true, ...}`, or `{"ok": false, "error": word, "message": one sentence}` with the
+words of `serving.errors`.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from schemas.category import Attribute
+from schemas.events import BASE_ADAPTER, Mode
+from serving.errors import ENGINE_ERRORS, EngineError, EngineFailed, Refused
+from serving.generation import GenerationRequest, GenerationResult
+from serving.listing import Listing
+
+
+class Generate(BaseModel):
+    """Fill these attributes of this listing."""
+
+    op: Literal["generate"] = "generate"
+    listing: Listing
+    attributes: tuple[Attribute, ...]
+    mode: Mode | None = None
+    batches: int | None = Field(None, ge=0)
+    adapter_hash: str = BASE_ADAPTER
+
+    def request(self, cancelled: Callable[[], bool] | None = None) -> GenerationRequest:
+        """The same, as the engine takes it."""
+        return GenerationRequest(
+            listing=self.listing,
+            attributes=self.attributes,
+            mode=self.mode,
+            batches=self.batches,
+            adapter_hash=self.adapter_hash,
+            cancelled=cancelled,
+        )
+
+
+class Push(BaseModel):
+    """Take up the adapter whose bytes travel beside this."""
+
+    op: Literal["push"] = "push"
+    adapter_id: str = Field(min_length=1, max_length=200)
+    adapter_hash: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Status(BaseModel):
+    """Say what you are made of."""
+
+    op: Literal["status"] = "status"
+
+
+Message = Generate | Push | Status
+
+_MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="op")])
+
+
+def decode_message(text: bytes) -> Message:
+    """The message in `text`.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        return _MESSAGE.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the request"
+        raise Refused(f"{where}: {first['msg']}; see serving/protocol.py for the format") from None
+
+
+def encode_answer(answer: Any) -> bytes:
+    """The bytes of a dataclass, or of an engine error, as an answer."""
+    if isinstance(answer, EngineError):
+        content = {"ok": False, "error": answer.code, "message": str(answer)}
+    else:
+        content = {"ok": True, **asdict(answer)}
+    return json.dumps(content).encode()
+
+
+def decode_answer(text: bytes) -> dict[str, Any]:
+    """The content of an answer that is well.
+
+    Raises:
+        EngineError: the one that the answer tells of.
+    """
+    answer = json.loads(text)
+    if answer.pop("ok"):
+        return answer
+    raise ENGINE_ERRORS.get(answer["error"], EngineFailed)(answer["message"])
+
+
+def decode_result(text: bytes) -> GenerationResult:
+    """The result in the answer to a generate message; raises as `decode_answer`."""
+    return GenerationResult(**decode_answer(text))

@@ -1,0 +1,73 @@
+"""What the tests of this room share: a random adapter, and attributes of every kind."""
+
+import json
+
+import torch
+
+from schemas.category import Attribute, AttributeType
+from serving.adapters import write_adapter
+from serving.listing import Listing
+
+RANK = 4
+LAMP = Listing("lamp-1", "Lamps", "Nordhaus desk lamp, dark blue", "A steel lamp of 1.25 kg.")
+COLOUR = Attribute(
+    name="Colour", type=AttributeType.ENUM, values=("red", "dark blue", "dark green", "blue")
+)
+WASHABLE = Attribute(name="Washable", type=AttributeType.BOOLEAN)
+WEIGHT = Attribute(
+    name="Weight", type=AttributeType.NUMBER, units=("kg", "g"), minimum=0, maximum=50
+)
+SKU = Attribute(name="SKU", type=AttributeType.PATTERN, pattern="^[A-Z]{2}-[0-9]{3}$")
+SINCE = Attribute(name="Since", type=AttributeType.DATE)
+BRAND = Attribute(name="Brand", type=AttributeType.TEXT, max_length=12)
+PORTS = Attribute(
+    name="Ports",
+    type=AttributeType.ENUM,
+    values=("USB", "USB-C", "HDMI"),
+    multi_value=True,
+    max_values=2,
+)
+TAGS = Attribute(name="Tags", type=AttributeType.TEXT, max_length=6, multi_value=True, max_values=3)
+EVERY_KIND = (COLOUR, WASHABLE, WEIGHT, SKU, SINCE, BRAND, PORTS, TAGS)
+
+
+def lora_tensors(shapes, seed=0, size=0.5, modules=("q_proj", "v_proj", "down_proj")):
+    """Random A and B for the modules of `shapes` whose names end so; `size` 0 gives a zero delta."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for name, (out, inner) in shapes.items():
+        if name.endswith(modules):
+            prefix = f"base_model.model.{name}"
+            a = torch.randn(RANK, inner, generator=generator)
+            b = torch.randn(out, RANK, generator=generator) * size
+            tensors |= {f"{prefix}.lora_A.weight": a, f"{prefix}.lora_B.weight": b}
+    return tensors
+
+
+def metadata(base_hash, adapter_id="default-r1-a1", alpha=8, **changes):
+    """The header of an adapter, with `changes`."""
+    peft_config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": None,
+        "r": RANK,
+        "lora_alpha": alpha,
+        "target_modules": ["q_proj", "v_proj", "down_proj"],
+        "bias": "none",
+    }
+    return {
+        "adapter_id": adapter_id,
+        "parent_id": "base",
+        "parent_hash": "base",
+        "base_hash": base_hash,
+        "rank": RANK,
+        "alpha": alpha,
+        "peft_config": json.dumps(peft_config),
+        **changes,
+    }
+
+
+def adapter_blob(shapes, base_hash, adapter_id="default-r1-a1", seed=0, size=0.5, **changes):
+    """The bytes of a random adapter."""
+    tensors = lora_tensors(shapes, seed=seed, size=size)
+    return write_adapter(tensors, metadata(base_hash, adapter_id, **changes))
