@@ -1,0 +1,97 @@
+"""Measuring again: after a promotion a gap of the older model says little about the new one.
+
+The best stale, unused, reviewed listings are ordered anew under the champion. An order is a request
+made of the listing's own live request, with an identity made of listing, input and adapter, so that
+the same order sent twice has one canonical answer.
+"""
+
+import hashlib
+import json
+
+import duckdb
+
+from schemas.events import ListingRequest, Purpose
+from streams.pool import outbox
+from streams.pool.selection import fresh_count
+from streams.pool.state import Champion
+from streams.settings import StreamsSettings
+
+BACKFILL_TOPIC = "listing.backfill"
+# An order is outstanding until its answer came; after this time it no longer holds others back.
+ORDER_EXPIRES_MS = 3_600_000
+
+_STALE = """
+FROM (SELECT listing_id, arg_max(request_id, timestamp_ms) AS request_id,
+             arg_max(gap, timestamp_ms) AS gap, arg_max(deficit, timestamp_ms) AS deficit
+      FROM store.samples GROUP BY listing_id HAVING NOT bool_or(adapter_hash = $champion)) s
+ANTI JOIN store.used u ON u.listing_id = s.listing_id
+ANTI JOIN (FROM store.backfill_orders
+           WHERE adapter_hash = $champion AND (outcome IS NULL OR outcome <> 'superseded')
+             AND (outcome IS NOT NULL OR created_ms > $expired)) o ON o.listing_id = s.listing_id
+JOIN store.requests q ON q.request_id = s.request_id
+"""
+
+
+def outstanding(con: duckdb.DuckDBPyConnection, now_ms: int) -> int:
+    """Orders that wait for their answer."""
+    row = con.execute(
+        "SELECT count(*) FROM store.backfill_orders WHERE outcome IS NULL AND created_ms > ?",
+        [now_ms - ORDER_EXPIRES_MS],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def stale_count(con: duckdb.DuckDBPyConnection, champion: Champion, now_ms: int) -> int:
+    """Listings that could be measured again and have not been ordered."""
+    row = con.execute(
+        f"SELECT count(*) {_STALE}",
+        {"champion": champion.hash, "expired": now_ms - ORDER_EXPIRES_MS},
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def order(
+    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, champion: Champion, now_ms: int
+) -> None:
+    """Orders as many of the best stale listings as may be outstanding: factor x (k + v).
+
+    Nothing is ordered while there are fresh listings enough for a round.
+    """
+    need = settings.k + settings.v
+    allowed = settings.backfill_factor * need - outstanding(con, now_ms)
+    if allowed <= 0 or fresh_count(con, champion.hash, settings.min_gap) >= need:
+        return
+    rows = con.execute(
+        f"SELECT q.payload {_STALE} ORDER BY s.{settings.selection} DESC, s.listing_id LIMIT $n",
+        {"champion": champion.hash, "expired": now_ms - ORDER_EXPIRES_MS, "n": allowed},
+    ).fetchall()
+    for (payload,) in rows:
+        _send(con, ListingRequest.model_validate_json(payload), champion, now_ms)
+
+
+def _send(
+    con: duckdb.DuckDBPyConnection, live: ListingRequest, champion: Champion, now_ms: int
+) -> None:
+    identity: list[object] = [live.listing_id, live.input_hash(), champion.hash]
+    refused = con.execute(
+        "SELECT count(*) FROM store.backfill_orders "
+        "WHERE listing_id = ? AND adapter_hash = ? AND outcome = 'superseded'",
+        [live.listing_id, champion.hash],
+    ).fetchone()
+    if refused and refused[0]:
+        # The adapter was champion before: that order's canonical answer is `superseded` for good.
+        identity.append(refused[0])
+    request = live.model_copy(
+        update={
+            "request_id": hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
+            "created_ms": now_ms,
+            "deadline_ms": None,
+            "purpose": Purpose.BACKFILL,
+            "adapter_hash": champion.hash,
+        }
+    )
+    outbox.add(con, BACKFILL_TOPIC, request.listing_id, request)
+    con.execute(
+        "INSERT OR REPLACE INTO store.backfill_orders VALUES (?, ?, ?, ?, NULL)",
+        [request.request_id, request.listing_id, champion.hash, now_ms],
+    )

@@ -1,0 +1,144 @@
+"""Events as rows, and the one fast way into DuckDB: a single JSON parameter per statement."""
+
+import json
+from collections.abc import Sequence
+
+import duckdb
+
+from schemas.category import CategorySchemas
+from schemas.events import ListingPrediction, ListingRequest, ListingReview
+from schemas.values import matches
+
+Row = dict[str, object]
+
+_PLACE = {"partition": "INTEGER", "offset": "BIGINT", "timestamp_ms": "BIGINT"}
+_TEXT = "VARCHAR"
+COLUMNS: dict[str, dict[str, str]] = {
+    "requests": {
+        **dict.fromkeys(("request_id", "listing_id", "input_hash", "payload"), _TEXT),
+        **_PLACE,
+    },
+    "predictions": {
+        **dict.fromkeys(
+            ("request_id", "prediction_id", "listing_id", "category", "category_schema_hash"), _TEXT
+        ),
+        **dict.fromkeys(("input_hash", "status", "purpose", "requested", "values", "mode"), _TEXT),
+        "batches": "INTEGER",
+        **dict.fromkeys(("adapter_id", "adapter_hash"), _TEXT),
+        "latency_ms": "DOUBLE",
+        **_PLACE,
+    },
+    "reviews": {
+        **dict.fromkeys(("review_id", "prediction_id", "listing_id", "category"), _TEXT),
+        **dict.fromkeys(("category_schema_hash", "submitted"), _TEXT),
+        **dict.fromkeys(("shown", "accepted"), "INTEGER"),
+        **_PLACE,
+    },
+    "samples": {
+        **dict.fromkeys(("listing_id", "adapter_hash", "adapter_id", "category"), _TEXT),
+        **dict.fromkeys(("c_model", "c_catalog", "gap", "deficit"), "DOUBLE"),
+        **dict.fromkeys(("request_id", "prediction_id", "review_id", "purpose"), _TEXT),
+        "timestamp_ms": "BIGINT",
+    },
+    "used": {"listing_id": _TEXT, "round": "INTEGER", "role": _TEXT},
+}
+_KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
+
+
+def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:
+    """Inserts `rows` into `store.<table>`; of events with one identity the first in the log stays.
+
+    The log order across partitions is (partition, offset), so that it does not depend on the order
+    in which partitions were read. Samples and used listings are replaced.
+    """
+    if not rows:
+        return
+    columns = COLUMNS[table]
+    names = ", ".join(f'"{name}"' for name in columns)
+    if table in _KEY:
+        updates = ", ".join(f'"{c}" = excluded."{c}"' for c in columns if c != _KEY[table])
+        conflict = (
+            f"ON CONFLICT ({_KEY[table]}) DO UPDATE SET {updates} WHERE "
+            f'(excluded.partition, excluded."offset") < ({table}.partition, {table}."offset")'
+        )
+        verb = "INSERT"
+    else:
+        conflict, verb = "", "INSERT OR REPLACE"
+    con.execute(
+        f"{verb} INTO store.{table} ({names}) SELECT {names} FROM "
+        f"(SELECT unnest(from_json($1, '[{json.dumps(columns)}]'), recursive := true)) {conflict}",
+        [json.dumps(rows)],
+    )
+
+
+def request_row(event: ListingRequest, partition: int, offset: int, timestamp_ms: int) -> Row:
+    """The row of `store.requests`; the whole event is kept, a backfill order repeats it."""
+    return {
+        "request_id": event.request_id,
+        "listing_id": event.listing_id,
+        "input_hash": event.input_hash(),
+        "payload": event.model_dump_json(),
+        "partition": partition,
+        "offset": offset,
+        "timestamp_ms": timestamp_ms,
+    }
+
+
+def prediction_row(event: ListingPrediction, partition: int, offset: int, timestamp_ms: int) -> Row:
+    """The row of `store.predictions`."""
+    plain = event.model_dump(
+        mode="json",
+        include=COLUMNS["predictions"].keys() - {"requested", "values"} - _PLACE.keys(),
+    )
+    return {
+        **plain,
+        "requested": json.dumps(event.requested),
+        "values": json.dumps(event.values),
+        "partition": partition,
+        "offset": offset,
+        "timestamp_ms": timestamp_ms,
+    }
+
+
+def review_row(
+    event: ListingReview,
+    schemas: CategorySchemas,
+    partition: int,
+    offset: int,
+    timestamp_ms: int,
+) -> Row:
+    """The row of `store.reviews`; `shown` and `accepted` stay NULL under an unknown schema."""
+    shown, accepted = acceptance(event, schemas)
+    return {
+        "review_id": event.review_id,
+        "prediction_id": event.prediction_id,
+        "listing_id": event.listing_id,
+        "category": event.category,
+        "category_schema_hash": event.category_schema_hash,
+        "submitted": json.dumps(event.submitted),
+        "shown": shown,
+        "accepted": accepted,
+        "partition": partition,
+        "offset": offset,
+        "timestamp_ms": timestamp_ms,
+    }
+
+
+def acceptance(
+    review: ListingReview, schemas: CategorySchemas
+) -> tuple[int, int] | tuple[None, None]:
+    """Values that the seller was shown, and those of them submitted unchanged.
+
+    A multi-valued attribute counts as one value. (None, None) where the review was made under
+    another schema than the one in force, by which its values cannot be compared.
+    """
+    schema = schemas.get(review.category)
+    if schema is None or schema.hash != review.category_schema_hash:
+        return None, None
+    shown = {name: values for name, values in review.shown.items() if values}
+    accepted = sum(
+        name in schema.by_name
+        and matches(schema.by_name[name], values, review.submitted.get(name, ()))
+        for name, values in shown.items()
+    )
+    return len(shown), accepted

@@ -1,0 +1,103 @@
+"""From events to samples: what the model filled against what the seller finally submitted.
+
+A listing has a sample under an adapter once its request, a canonical `ok` prediction by that
+adapter and a review are there, all under the category schema in force. The last prediction of an
+adapter and the last review of the listing count, by their place in the log, never by the order in
+which they were read. A prediction is tied to its request by the hash of what the model saw, so that
+an order of the conductor, which is not among the live requests, finds the listing's own text.
+"""
+
+import json
+from collections.abc import Sequence
+
+import duckdb
+
+from schemas.category import CategorySchemas
+from schemas.completeness import completeness, deficit, gap
+from streams.pool.rows import Row, insert
+
+# The last row of each group in the log, which is dense and ordered within a listing's partition.
+_COMPLETE = """
+WITH touched AS (SELECT unnest(from_json($1, '["VARCHAR"]')) AS listing_id),
+last_review AS (
+    SELECT r.* FROM store.reviews r SEMI JOIN touched USING (listing_id)
+    JOIN store.categories c ON c.category = r.category AND c.hash = r.category_schema_hash
+    QUALIFY row_number() OVER
+        (PARTITION BY r.listing_id ORDER BY r.partition DESC, r."offset" DESC) = 1
+),
+input AS (
+    FROM store.requests SEMI JOIN touched USING (listing_id)
+    QUALIFY row_number() OVER
+        (PARTITION BY listing_id, input_hash ORDER BY partition DESC, "offset" DESC) = 1
+),
+prediction AS (
+    SELECT p.*, q.request_id AS input_request_id
+    FROM store.predictions p SEMI JOIN touched USING (listing_id)
+    JOIN store.categories c ON c.category = p.category AND c.hash = p.category_schema_hash
+    JOIN input q ON q.listing_id = p.listing_id AND q.input_hash = p.input_hash
+    WHERE p.status = 'ok'
+    QUALIFY row_number() OVER
+        (PARTITION BY p.listing_id, p.adapter_hash ORDER BY p.partition DESC, p."offset" DESC) = 1
+)
+SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category, p.requested, p."values",
+       r.submitted, p.input_request_id, p.prediction_id, r.review_id, p.purpose,
+       greatest(p.timestamp_ms, r.timestamp_ms)
+FROM prediction p JOIN last_review r
+  ON r.listing_id = p.listing_id AND r.category_schema_hash = p.category_schema_hash
+"""
+
+_DELETE_OTHERS = """
+DELETE FROM store.samples
+WHERE listing_id IN (SELECT unnest(from_json($1, '["VARCHAR"]')))
+  AND (listing_id, adapter_hash) NOT IN
+      (SELECT (key[1], key[2]) FROM (SELECT unnest(from_json($2, '[["VARCHAR"]]')) AS key))
+"""
+
+
+def recompute(
+    con: duckdb.DuckDBPyConnection, schemas: CategorySchemas, listing_ids: Sequence[str]
+) -> None:
+    """Brings the samples of `listing_ids` up to what the events say, under every adapter."""
+    if not listing_ids:
+        return
+    complete = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
+    samples = [_sample(schemas, *row) for row in complete]
+    # A canonical answer can change while partitions are read out of order: no sample outlives it.
+    kept = [[row["listing_id"], row["adapter_hash"]] for row in samples]
+    con.execute(_DELETE_OTHERS, [json.dumps(listing_ids), json.dumps(kept)])
+    insert(con, "samples", samples)
+
+
+def _sample(
+    schemas: CategorySchemas,
+    listing_id: str,
+    adapter_hash: str,
+    adapter_id: str,
+    category: str,
+    requested: str,
+    values: str,
+    submitted: str,
+    request_id: str,
+    prediction_id: str,
+    review_id: str,
+    purpose: str,
+    timestamp_ms: int,
+) -> Row:
+    schema = schemas[category]
+    attributes = [schema.by_name[name] for name in json.loads(requested) if name in schema.by_name]
+    model, catalog = json.loads(values), json.loads(submitted)
+    return {
+        "listing_id": listing_id,
+        "adapter_hash": adapter_hash,
+        "adapter_id": adapter_id,
+        "category": category,
+        "c_model": completeness(attributes, model),
+        "c_catalog": completeness(attributes, catalog),
+        "gap": gap(attributes, catalog, model),
+        "deficit": deficit(attributes, catalog, model),
+        "request_id": request_id,
+        "prediction_id": prediction_id,
+        "review_id": review_id,
+        "purpose": purpose,
+        "timestamp_ms": timestamp_ms,
+    }

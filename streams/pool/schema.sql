@@ -1,0 +1,198 @@
+-- The pool's tables (schema `store`, ours) and views (schema `main`, for people).
+--
+-- Every table is filled from the log and can be rebuilt from it, but for `outbox`, `pending` and
+-- `backfill_orders`, which hold what was decided here and has not come back through the log yet.
+-- Lists and objects are kept as JSON text: DuckDB rewrites a whole row when a nested column changes.
+-- Times are milliseconds since 1970 in UTC.
+
+CREATE SCHEMA IF NOT EXISTS store;
+
+-- Who this file belongs to and what it was opened with: cluster_id, topic:<name>, pool, k, v, ...
+CREATE TABLE IF NOT EXISTS store.meta (name VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
+
+-- The next offset expected, written in the same transaction as the rows up to it.
+CREATE TABLE IF NOT EXISTS store.watermarks (
+    topic VARCHAR, partition INTEGER, next_offset BIGINT NOT NULL, PRIMARY KEY (topic, partition)
+);
+
+-- The category schemas in force; a prediction or review made under another one makes no sample.
+CREATE TABLE IF NOT EXISTS store.categories (category VARCHAR PRIMARY KEY, hash VARCHAR NOT NULL);
+
+-- Live requests, the first in the log of each request_id.
+CREATE TABLE IF NOT EXISTS store.requests (
+    request_id VARCHAR PRIMARY KEY, listing_id VARCHAR NOT NULL, input_hash VARCHAR NOT NULL,
+    partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT, payload VARCHAR NOT NULL
+);
+
+-- Canonical answers: the first in the log of each request_id.
+CREATE TABLE IF NOT EXISTS store.predictions (
+    request_id VARCHAR PRIMARY KEY, prediction_id VARCHAR NOT NULL, listing_id VARCHAR NOT NULL,
+    category VARCHAR, category_schema_hash VARCHAR, input_hash VARCHAR, status VARCHAR,
+    purpose VARCHAR, requested VARCHAR, "values" VARCHAR, mode VARCHAR, batches INTEGER,
+    adapter_id VARCHAR, adapter_hash VARCHAR, latency_ms DOUBLE,
+    partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT
+);
+
+-- All reviews; the last of a listing in the log wins. `shown` and `accepted` count values.
+CREATE TABLE IF NOT EXISTS store.reviews (
+    review_id VARCHAR PRIMARY KEY, prediction_id VARCHAR, listing_id VARCHAR NOT NULL,
+    category VARCHAR, category_schema_hash VARCHAR, submitted VARCHAR,
+    shown INTEGER, accepted INTEGER,
+    partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT
+);
+
+-- One row per listing and adapter: what the model filled against what the seller submitted.
+CREATE TABLE IF NOT EXISTS store.samples (
+    listing_id VARCHAR, adapter_hash VARCHAR, adapter_id VARCHAR, category VARCHAR,
+    c_model DOUBLE, c_catalog DOUBLE, gap DOUBLE, deficit DOUBLE,
+    request_id VARCHAR, prediction_id VARCHAR, review_id VARCHAR, purpose VARCHAR,
+    timestamp_ms BIGINT, PRIMARY KEY (listing_id, adapter_hash)
+);
+
+-- Listings that a round has taken; never selected again.
+CREATE TABLE IF NOT EXISTS store.used (
+    listing_id VARCHAR, round INTEGER, role VARCHAR, PRIMARY KEY (listing_id, round)
+);
+
+-- Training rounds. `state`: decided (in the outbox only), requested, training, proposed; or closed:
+-- promoted, rejected, inconclusive, superseded, quarantined, closed (its end was compacted away);
+-- or failed (an attempt did, the next one is to be decided).
+CREATE TABLE IF NOT EXISTS store.rounds (
+    round INTEGER PRIMARY KEY, attempt INTEGER NOT NULL, state VARCHAR NOT NULL,
+    parent_id VARCHAR, parent_hash VARCHAR, adapter_id VARCHAR, adapter_hash VARCHAR,
+    request VARCHAR, proposal VARCHAR, reason VARCHAR, metrics VARCHAR, parent_metrics VARCHAR,
+    train_seconds DOUBLE, eval_seconds DOUBLE,
+    requested_ms BIGINT, started_ms BIGINT, lease_until_ms BIGINT, closed_ms BIGINT
+);
+
+-- Adapters that a trainer told of. Only a published one can become champion.
+CREATE TABLE IF NOT EXISTS store.adapters (
+    adapter_hash VARCHAR PRIMARY KEY, adapter_id VARCHAR NOT NULL, adapter_uri VARCHAR,
+    parent_id VARCHAR, parent_hash VARCHAR, round INTEGER, published BOOLEAN NOT NULL,
+    metrics VARCHAR, created_ms BIGINT
+);
+
+-- Every move of the champion alias in log order; the last row is the champion.
+CREATE SEQUENCE IF NOT EXISTS store.alias_order;
+CREATE TABLE IF NOT EXISTS store.alias_moves (
+    n BIGINT DEFAULT nextval('store.alias_order'), event_id VARCHAR PRIMARY KEY, kind VARCHAR,
+    adapter_id VARCHAR, adapter_hash VARCHAR, adapter_uri VARCHAR, since_ms BIGINT
+);
+
+-- What persons asked the conductor for and it has not decided yet.
+CREATE TABLE IF NOT EXISTS store.wishes (
+    event_id VARCHAR PRIMARY KEY, kind VARCHAR, adapter_id VARCHAR, created_ms BIGINT
+);
+
+-- Control events applied, so that one that comes twice counts once. Heartbeats are left out.
+CREATE TABLE IF NOT EXISTS store.control_events (event_id VARCHAR PRIMARY KEY);
+
+-- Events to publish, written in the transaction that decided them; deleted once delivered.
+CREATE SEQUENCE IF NOT EXISTS store.outbox_order;
+CREATE TABLE IF NOT EXISTS store.outbox (
+    id BIGINT PRIMARY KEY DEFAULT nextval('store.outbox_order'), topic VARCHAR NOT NULL,
+    key VARCHAR NOT NULL, payload VARCHAR NOT NULL, created_ms BIGINT NOT NULL
+);
+
+-- Decisions that have not come back through the log yet: nothing else is decided before they have.
+-- The identity of an attempt at a round is `<pool>:<round>:<attempt>`, of an event its event_id.
+CREATE TABLE IF NOT EXISTS store.pending (event_id VARCHAR PRIMARY KEY);
+
+-- Orders to measure a listing again under the champion.
+CREATE TABLE IF NOT EXISTS store.backfill_orders (
+    request_id VARCHAR PRIMARY KEY, listing_id VARCHAR, adapter_hash VARCHAR,
+    created_ms BIGINT, outcome VARCHAR  -- NULL while outstanding, then the answer's status
+);
+
+-- ------------------------------------------------------------------------------- views for people
+
+-- By log order, not by clock; before the first move it is the base.
+CREATE OR REPLACE VIEW store.champion AS
+SELECT adapter_id, adapter_hash, adapter_uri, since_ms
+FROM (SELECT n, adapter_id, adapter_hash, adapter_uri, since_ms FROM store.alias_moves
+      UNION ALL SELECT 0, 'base', 'base', NULL, 0)
+ORDER BY n DESC LIMIT 1;
+
+CREATE OR REPLACE VIEW main.samples AS
+SELECT s.listing_id, s.category, r.payload ->> '$.title' AS title, s.adapter_id, s.adapter_hash,
+       s.c_model, s.c_catalog, s.gap, s.deficit, s.purpose, s.prediction_id, s.review_id,
+       s.adapter_hash = (SELECT adapter_hash FROM store.champion) AS fresh,
+       EXISTS (FROM store.used u WHERE u.listing_id = s.listing_id) AS used,
+       make_timestamp_ms(s.timestamp_ms) AS measured_at
+FROM store.samples s LEFT JOIN store.requests r USING (request_id);
+COMMENT ON VIEW main.samples IS
+'One row per listing and adapter: completeness of model and catalog, gap and deficit. `fresh`: measured under the champion; `used`: a round has taken the listing.';
+
+CREATE OR REPLACE VIEW main.pool AS
+SELECT row_number() OVER (ORDER BY score DESC, listing_id) AS rank, * EXCLUDE (score, fresh, used)
+FROM (SELECT *, CASE (SELECT value FROM store.meta WHERE name = 'selection')
+                    WHEN 'gap' THEN gap ELSE deficit END AS score FROM main.samples)
+WHERE fresh AND NOT used AND deficit > 0
+  AND deficit >= (SELECT value::DOUBLE FROM store.meta WHERE name = 'min_gap')
+ORDER BY rank;
+COMMENT ON VIEW main.pool IS
+'What the next round would take, best first: fresh, unused samples with a deficit of at least min_gap, by gap or deficit as set.';
+
+CREATE OR REPLACE VIEW main.rounds AS
+SELECT r.round, r.attempt, r.state, r.parent_id, r.adapter_id,
+       (r.request ->> '$.selection') AS selection, u.listings,
+       (r.request ->> '$.mean_deficit')::DOUBLE AS mean_deficit,
+       (r.parent_metrics ->> '$.completeness.value')::DOUBLE AS completeness_before,
+       (r.metrics ->> '$.completeness.value')::DOUBLE AS completeness,
+       (r.parent_metrics ->> '$.recall.value')::DOUBLE AS recall_before,
+       (r.metrics ->> '$.recall.value')::DOUBLE AS recall,
+       (r.parent_metrics ->> '$.precision.value')::DOUBLE AS precision_before,
+       (r.metrics ->> '$.precision.value')::DOUBLE AS "precision",
+       r.train_seconds, r.eval_seconds, r.reason,
+       make_timestamp_ms(r.requested_ms) AS requested_at, make_timestamp_ms(r.closed_ms) AS closed_at
+FROM store.rounds r
+LEFT JOIN (SELECT round, count(*) AS listings FROM store.used GROUP BY round) u USING (round)
+ORDER BY r.round;
+COMMENT ON VIEW main.rounds IS
+'Training rounds: state, parent and adapter, and what the judge measured before and after.';
+
+CREATE OR REPLACE VIEW main.models AS
+SELECT a.adapter_id, a.adapter_hash, a.round, a.parent_id, a.published,
+       a.adapter_hash = (SELECT adapter_hash FROM store.champion) AS champion,
+       (a.metrics ->> '$.completeness.value')::DOUBLE AS completeness,
+       (a.metrics ->> '$.recall.value')::DOUBLE AS recall,
+       (a.metrics ->> '$.precision.value')::DOUBLE AS "precision",
+       make_timestamp_ms(a.created_ms) AS created_at
+FROM (SELECT adapter_id, adapter_hash, round, parent_id, published, metrics, created_ms
+      FROM store.adapters
+      UNION ALL SELECT 'base', 'base', 0, NULL, true, NULL, 0) a
+ORDER BY a.round, a.created_ms;
+COMMENT ON VIEW main.models IS
+'The base and every adapter that a trainer told of; `champion` marks the one that live requests get.';
+
+CREATE OR REPLACE VIEW main.acceptance_by_day AS
+SELECT date_trunc('day', make_timestamp_ms(r.timestamp_ms))::DATE AS day, p.adapter_id,
+       count(*) AS reviews, sum(r.shown)::BIGINT AS shown, sum(r.accepted)::BIGINT AS accepted,
+       sum(r.accepted) / nullif(sum(r.shown), 0) AS acceptance,
+       sum(r.accepted) / nullif(sum(json_array_length(p.requested)), 0) AS online_completeness
+FROM store.predictions p
+JOIN (FROM store.reviews QUALIFY row_number() OVER
+         (PARTITION BY prediction_id ORDER BY partition DESC, "offset" DESC) = 1) r
+  USING (prediction_id)
+WHERE p.purpose = 'live' AND r.shown IS NOT NULL
+GROUP BY ALL ORDER BY day, p.adapter_id;
+COMMENT ON VIEW main.acceptance_by_day IS
+'Acceptance (values accepted unchanged / values shown) and online completeness (accepted / requested) by day and adapter, from the last review of each live prediction.';
+
+CREATE OR REPLACE VIEW main.status AS
+SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,
+       c.adapter_id AS champion, c.adapter_hash AS champion_hash,
+       (SELECT count(*) FROM main.pool) AS fresh,
+       (SELECT sum(value::INTEGER)::INTEGER FROM store.meta WHERE name IN ('k', 'v')) AS needed,
+       (SELECT count(*) FROM store.samples) AS samples,
+       (SELECT count(DISTINCT listing_id) FROM store.used) AS used,
+       (SELECT max(round) FROM store.rounds) AS last_round,
+       (SELECT count(*) FROM store.predictions p
+        WHERE NOT EXISTS (FROM store.categories k WHERE k.category = p.category
+                          AND k.hash = p.category_schema_hash)) AS under_other_schemas,
+       (SELECT count(*) FROM store.backfill_orders WHERE outcome IS NULL) AS orders_outstanding,
+       (SELECT count(*) FROM store.outbox) AS outbox,
+       make_timestamp_ms((SELECT max(timestamp_ms) FROM store.reviews)) AS last_review_at
+FROM store.champion c;
+COMMENT ON VIEW main.status IS
+'One row: what the conductor waits for, the champion, and how full the pool is. `under_other_schemas` counts predictions kept without a sample.';

@@ -1,0 +1,226 @@
+"""Which listings a round takes, and their Parquet files.
+
+Equation (3): the k listings with the largest gap under the current model. Fresh is decided here and
+never stored: a sample whose adapter hash is the champion's. A listing that a round has taken is not
+taken again. A listing counts only with a deficit, something that the seller filled and the model
+did not; the ranking is by gap (the paper's) or by deficit.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+from schemas.category import CategorySchemas
+from schemas.completeness import valid_names
+from schemas.events import ListingRequest, ManifestFile
+from streams.pool.rows import Row, insert
+
+Role = Literal["train", "validation"]
+MANIFEST_COLUMNS = (
+    "listing_id", "category", "title", "description", "attributes", "values", "images"
+)  # fmt: skip
+
+FRESH = """
+FROM store.samples s ANTI JOIN store.used u ON u.listing_id = s.listing_id
+WHERE s.adapter_hash = $champion AND s.deficit > 0 AND s.deficit >= $min_gap
+"""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """One listing of a round, with what its row of the manifest is made of."""
+
+    listing_id: str
+    role: Role
+    gap: float
+    deficit: float
+    request: ListingRequest
+    requested: tuple[str, ...]
+    submitted: dict[str, list[str]]
+
+
+def fresh_count(con: duckdb.DuckDBPyConnection, champion_hash: str, min_gap: float) -> int:
+    """How many listings a round could take now."""
+    return _scalar(con, f"SELECT count(*) {FRESH}", champion_hash, min_gap)
+
+
+def select(
+    con: duckdb.DuckDBPyConnection,
+    champion_hash: str,
+    k: int,
+    v: int,
+    selection: Literal["gap", "deficit"],
+    min_gap: float,
+) -> list[Selected]:
+    """The k + v largest, best first, fewer where there are fewer; ties go by `listing_id`.
+
+    The v whose id hashes lowest are for validation: the same listings however often it is asked,
+    and no choice by rank.
+    """
+    rows = con.execute(
+        f"""
+        SELECT chosen.listing_id, gap, deficit, q.payload, p.requested, r.submitted
+        FROM (SELECT s.* {FRESH} ORDER BY s.{selection} DESC, s.listing_id LIMIT $size) chosen
+        JOIN store.requests q ON q.request_id = chosen.request_id
+        JOIN store.predictions p ON p.prediction_id = chosen.prediction_id
+        JOIN store.reviews r ON r.review_id = chosen.review_id
+        ORDER BY chosen.{selection} DESC, chosen.listing_id
+        """,
+        {"champion": champion_hash, "min_gap": min_gap, "size": k + v},
+    ).fetchall()
+    validation = set(sorted((row[0] for row in rows), key=_id_hash)[:v])
+    return [
+        Selected(
+            listing_id=listing_id,
+            role="validation" if listing_id in validation else "train",
+            gap=gap,
+            deficit=deficit,
+            request=ListingRequest.model_validate_json(payload),
+            requested=tuple(json.loads(requested)),
+            submitted=json.loads(submitted),
+        )
+        for listing_id, gap, deficit, payload, requested, submitted in rows
+    ]
+
+
+def write_manifest(
+    con: duckdb.DuckDBPyConnection,
+    rows: Sequence[Selected],
+    schemas: CategorySchemas,
+    directory: Path,
+    pool: str,
+    round_: int,
+) -> list[ManifestFile]:
+    """Writes `<pool>-r<round>-<role>.parquet` into `directory`, one file for each role there is.
+
+    Columns are strings: listing_id, category, title, description, and as JSON text the attributes
+    asked for, the seller's legal values, and the images.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    files = []
+    roles: tuple[Role, ...] = ("train", "validation")
+    for role in roles:
+        chosen = [_manifest_row(row, schemas) for row in rows if row.role == role]
+        if chosen:
+            path = directory.resolve() / f"{pool}-r{round_}-{role}.parquet"
+            _write_parquet(con, chosen, path)
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            files.append(ManifestFile(role=role, path=str(path), sha256=digest, rows=len(chosen)))
+    return files
+
+
+def mark_used(con: duckdb.DuckDBPyConnection, rows: Sequence[Selected], round_: int) -> None:
+    """Takes the listings out of the pool; the caller's transaction also holds the round."""
+    insert(
+        con,
+        "used",
+        [{"listing_id": row.listing_id, "round": round_, "role": row.role} for row in rows],
+    )
+
+
+def mark_used_from_manifest(
+    con: duckdb.DuckDBPyConnection, files: Sequence[ManifestFile], round_: int
+) -> None:
+    """As `mark_used`, for a round of the log that this file does not know: after a rebuild.
+
+    A manifest that is gone cannot be read; its listings become selectable again.
+    """
+    for file in files:
+        if Path(file.path).is_file():
+            con.execute(
+                "INSERT OR IGNORE INTO store.used "
+                "SELECT listing_id, $round, $role FROM read_parquet($path)",
+                {"round": round_, "role": file.role, "path": file.path},
+            )
+
+
+def prune(con: duckdb.DuckDBPyConnection, max_rows: int, max_age_ms: int) -> None:
+    """Bounds the pool by age and rows, in record time, so that a replay prunes the same.
+
+    Over `max_rows` the smallest gaps go first, the oldest of equals before the newer ones. What an
+    open round uses is kept. With the last sample of a listing its events go too.
+    """
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE pruned AS
+        SELECT listing_id, adapter_hash, prediction_id FROM (
+            SELECT *, row_number() OVER (ORDER BY gap DESC, timestamp_ms DESC, listing_id) AS rank,
+                   max(timestamp_ms) OVER () - $age AS oldest
+            FROM store.samples)
+        WHERE (rank > $rows OR timestamp_ms < oldest)
+          AND listing_id NOT IN (
+              SELECT listing_id FROM store.used JOIN store.rounds USING (round)
+              WHERE closed_ms IS NULL)
+        """,
+        {"rows": max_rows, "age": max_age_ms},
+    )
+    con.execute(
+        "DELETE FROM store.samples s USING pruned p "
+        "WHERE s.listing_id = p.listing_id AND s.adapter_hash = p.adapter_hash"
+    )
+    con.execute(
+        "DELETE FROM store.predictions WHERE prediction_id IN (SELECT prediction_id FROM pruned)"
+    )
+    for table in ("requests", "predictions", "reviews"):
+        con.execute(
+            f"""
+            DELETE FROM store.{table} WHERE listing_id NOT IN (SELECT listing_id FROM store.samples)
+            AND (listing_id IN (SELECT listing_id FROM pruned)
+                 OR timestamp_ms < (SELECT max(timestamp_ms) FROM store.{table}) - $age)
+            """,
+            {"age": max_age_ms},
+        )
+
+
+def _scalar(con: duckdb.DuckDBPyConnection, sql: str, champion: str, min_gap: float) -> int:
+    row = con.execute(sql, {"champion": champion, "min_gap": min_gap}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _id_hash(listing_id: str) -> str:
+    return hashlib.sha256(listing_id.encode()).hexdigest()
+
+
+def _manifest_row(row: Selected, schemas: CategorySchemas) -> Row:
+    schema = schemas[row.request.category]
+    attributes = [schema.by_name[name] for name in row.requested if name in schema.by_name]
+    legal = valid_names(attributes, row.submitted)
+    return {
+        "listing_id": row.listing_id,
+        "category": row.request.category,
+        "title": row.request.title,
+        "description": row.request.description,
+        "attributes": json.dumps([a.model_dump(mode="json") for a in attributes]),
+        "values": json.dumps(
+            {a.name: row.submitted[a.name] for a in attributes if a.name in legal}
+        ),
+        "images": json.dumps(row.request.images),
+    }
+
+
+def _write_parquet(con: duckdb.DuckDBPyConnection, rows: Sequence[Row], path: Path) -> None:
+    """Written aside, synced, renamed: a reader finds the whole file or none."""
+    shape = json.dumps([dict.fromkeys(MANIFEST_COLUMNS, "VARCHAR")])
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE manifest AS "
+        f"SELECT unnest(from_json($1, '{shape}'), recursive := true)",
+        [json.dumps(rows)],
+    )
+    aside = path.with_suffix(".partial")
+    quoted = str(aside).replace("'", "''")
+    con.execute(f"COPY manifest TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)")
+    con.execute("DROP TABLE manifest")
+    for place, flags in ((aside, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
+        descriptor = os.open(place, flags)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if place == aside:
+            aside.replace(path)

@@ -1,0 +1,267 @@
+"""The pool in one DuckDB file: rows and offsets move together or not at all.
+
+`Pool.apply` takes a micro-batch from the payload topics, `Pool.apply_control` one from the control
+topics. Each is one transaction that ends with the next offset expected, so that a replay from any
+earlier offset changes nothing and a crash loses and doubles nothing. Events of one listing may come
+in any order: whatever arrives last completes the sample.
+
+What comes in has been validated by pydantic before; DuckDB's `from_json` would turn an ill-typed
+value into NULL. A `Pool` belongs to one thread.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from schemas.category import CategorySchemas
+from schemas.events import (
+    ListingPrediction,
+    ListingRequest,
+    ListingReview,
+    ModelEvent,
+    RetrainRequest,
+)
+from streams.pool.errors import OffsetGap, PoolError
+from streams.pool.rounds import observe
+from streams.pool.rows import insert, prediction_row, request_row, review_row
+from streams.pool.samples import recompute
+from streams.settings import StreamsSettings
+
+__all__ = ["OffsetGap", "Pool", "PoolError", "Record"]
+
+CONTROL_TOPICS = {RetrainRequest: "training.retrain", ModelEvent: "model.events"}
+# Recomputing every listing after a change of schema goes in pieces, so that memory stays bounded.
+RECOMPUTE_CHUNK = 5_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of a payload topic; `event` is None where there is only an offset to pass.
+
+    None stands for a tombstone or for a record that went to the dead letters.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    event: ListingRequest | ListingPrediction | ListingReview | None
+
+
+class Pool:
+    """The pool of one marketplace. `con` is its connection, for the rest of this package."""
+
+    def __init__(
+        self,
+        settings: StreamsSettings,
+        schemas: CategorySchemas,
+        cluster_id: str,
+        topic_ids: Mapping[str, str],
+    ) -> None:
+        """Opens, or makes, `settings.pool_dir/<pool>.duckdb`.
+
+        Raises:
+            PoolError: another process has the file, or it belongs to another Kafka cluster or to a
+                topic that was deleted and made again (its offsets would mean other records).
+        """
+        self.settings = settings
+        self.schemas = schemas
+        settings.pool_dir.mkdir(parents=True, exist_ok=True)
+        self.path = settings.pool_dir / f"{settings.pool}.duckdb"
+        try:
+            self.con = duckdb.connect(str(self.path))
+        except duckdb.IOException as error:
+            raise PoolError(
+                f"the pool {self.path} cannot be opened; stop the curate worker that has it, "
+                f"or read it with `listune sql` ({str(error).splitlines()[0]})"
+            ) from error
+        try:
+            self.con.execute((Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
+            with self.transaction():
+                self._check_origin(cluster_id, topic_ids)
+                self._remember_settings()
+                self._refresh_categories()
+        except BaseException:
+            self.con.close()
+            raise
+
+    def watermark(self, topic: str, partition: int) -> int:
+        """The next offset expected; 0 where nothing came yet."""
+        row = self.con.execute(
+            "SELECT next_offset FROM store.watermarks WHERE topic = ? AND partition = ?",
+            [topic, partition],
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def start_at(self, topic: str, partition: int, offset: int) -> None:
+        """Expects `offset` next: what lies before it was deleted from the topic by retention."""
+        with self.transaction():
+            self._advance({(topic, partition): offset})
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """Writes a micro-batch: rows, samples and next offsets in one transaction.
+
+        Records below the watermark are skipped: they have been applied before.
+
+        Raises:
+            OffsetGap: a record lies beyond the watermark. Nothing was written.
+        """
+        fresh, watermarks = self._in_sequence(records)
+        if not watermarks:
+            return
+        with self.transaction():
+            touched = self._insert(fresh)
+            recompute(self.con, self.schemas, sorted(touched))
+            self._advance(watermarks)
+
+    def apply_control(
+        self, events: Sequence[ModelEvent | RetrainRequest], positions: Mapping[str, int]
+    ) -> None:
+        """Writes what the control topics say, in log order, and the next offset of each topic.
+
+        The control log is read from its beginning at every start: a topic whose position is not
+        beyond its watermark is skipped whole, and an event that was applied before counts once.
+        """
+        ahead = {
+            topic: position
+            for topic, position in positions.items()
+            if position > self.watermark(topic, 0)
+        }
+        if not ahead:
+            return
+        with self.transaction():
+            for event in events:
+                if CONTROL_TOPICS[type(event)] in ahead:
+                    observe(self.con, self.settings, event)
+            self._advance({(topic, 0): position for topic, position in ahead.items()})
+
+    def close(self) -> None:
+        """Closes the file; another process may open it then."""
+        self.con.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is written inside is committed together, or not at all."""
+        self.con.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self.con.execute("ROLLBACK")
+            raise
+        self.con.execute("COMMIT")
+
+    def _in_sequence(
+        self, records: Sequence[Record]
+    ) -> tuple[list[Record], dict[tuple[str, int], int]]:
+        """The records not applied yet, and the watermarks after them."""
+        fresh: list[Record] = []
+        expected: dict[tuple[str, int], int] = {}
+        advanced: dict[tuple[str, int], int] = {}
+        for record in records:
+            place = (record.topic, record.partition)
+            if place not in expected:
+                expected[place] = self.watermark(*place)
+            if record.offset < expected[place]:
+                continue
+            if record.offset > expected[place]:
+                raise OffsetGap(*place, expected[place], record.offset)
+            expected[place] = advanced[place] = record.offset + 1
+            fresh.append(record)
+        return fresh, advanced
+
+    def _insert(self, records: Sequence[Record]) -> set[str]:
+        """Writes the events of `records`; returns the listings that they are about."""
+        requests, predictions, reviews = [], [], []
+        touched: set[str] = set()
+        for record in records:
+            place = (record.partition, record.offset, record.timestamp_ms)
+            match record.event:
+                case ListingRequest() as event:
+                    requests.append(request_row(event, *place))
+                case ListingPrediction() as event:
+                    predictions.append(prediction_row(event, *place))
+                case ListingReview() as event:
+                    reviews.append(review_row(event, self.schemas, *place))
+                case None:
+                    continue
+            touched.add(event.listing_id)
+        insert(self.con, "requests", requests)
+        insert(self.con, "predictions", predictions)
+        insert(self.con, "reviews", reviews)
+        self._settle_orders([row["request_id"] for row in predictions])
+        return touched
+
+    def _settle_orders(self, request_ids: Sequence[object]) -> None:
+        if request_ids:
+            self.con.execute(
+                "UPDATE store.backfill_orders o SET outcome = p.status FROM store.predictions p "
+                "WHERE o.request_id = p.request_id AND o.outcome IS NULL "
+                "AND o.request_id IN (SELECT unnest(from_json($1, '[\"VARCHAR\"]')))",
+                [json.dumps(request_ids)],
+            )
+
+    def _advance(self, watermarks: Mapping[tuple[str, int], int]) -> None:
+        for (topic, partition), next_offset in watermarks.items():
+            self.con.execute(
+                "INSERT INTO store.watermarks VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",
+                [topic, partition, next_offset],
+            )
+
+    def _check_origin(self, cluster_id: str, topic_ids: Mapping[str, str]) -> None:
+        known = self._meta()
+        if known.get("cluster_id", cluster_id) != cluster_id:
+            raise PoolError(
+                f"the pool {self.path} belongs to Kafka cluster {known['cluster_id']}, not to "
+                f"{cluster_id}; connect to its own cluster, or move the file away to start anew"
+            )
+        for topic, topic_id in topic_ids.items():
+            if known.get(f"topic:{topic}", topic_id) != topic_id:
+                raise PoolError(
+                    f"topic {topic} was deleted and made again since the pool {self.path} read it; "
+                    "move the pool file away, so that it is rebuilt from the topics"
+                )
+        self._set_meta({"cluster_id": cluster_id})
+        self._set_meta({f"topic:{topic}": topic_id for topic, topic_id in topic_ids.items()})
+
+    def _remember_settings(self) -> None:
+        """What the views need to know of the settings."""
+        chosen = self.settings
+        self._set_meta(
+            {
+                "pool": chosen.pool,
+                "k": str(chosen.k),
+                "v": str(chosen.v),
+                "min_gap": str(chosen.min_gap),
+                "selection": chosen.selection,
+            }
+        )
+
+    def _refresh_categories(self) -> None:
+        """Takes over the category schemas; where they changed, all samples are computed anew."""
+        known = dict(self.con.execute("FROM store.categories").fetchall())
+        current = {name: schema.hash for name, schema in self.schemas.items()}
+        if known == current:
+            return
+        self.con.execute("DELETE FROM store.categories")
+        self.con.executemany("INSERT INTO store.categories VALUES (?, ?)", list(current.items()))
+        self.con.execute("DELETE FROM store.samples")
+        listings = [
+            row[0]
+            for row in self.con.execute(
+                "SELECT DISTINCT listing_id FROM store.reviews ORDER BY listing_id"
+            ).fetchall()
+        ]
+        for start in range(0, len(listings), RECOMPUTE_CHUNK):
+            recompute(self.con, self.schemas, listings[start : start + RECOMPUTE_CHUNK])
+
+    def _meta(self) -> dict[str, str]:
+        return dict(self.con.execute("FROM store.meta").fetchall())
+
+    def _set_meta(self, values: Mapping[str, str]) -> None:
+        for name, value in values.items():
+            self.con.execute("INSERT OR REPLACE INTO store.meta VALUES (?, ?)", [name, value])

@@ -1,0 +1,198 @@
+"""The pool's promise: rows and offsets together, and the same samples whatever the order."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from schemas.category import CategorySchema, CategorySchemas
+from schemas.events import Purpose, Status
+from streams.pool.errors import OffsetGap, PoolError
+from streams.pool.store import Pool, Record
+from tests.streams.pool.world import (
+    DAY_MS,
+    LAMP,
+    SCHEMAS,
+    START_MS,
+    SUBMITTED,
+    TOPIC_IDS,
+    World,
+    prediction,
+    request,
+    review,
+    settings,
+)
+
+ALL_SAMPLES = "FROM store.samples ORDER BY ALL"
+
+
+def test_a_sample_holds_both_completenesses_their_gap_and_the_deficit(world: World) -> None:
+    answer = world.sell("a", filled=1)
+    assert world.rows(
+        "SELECT listing_id, adapter_hash, c_model, c_catalog, gap, deficit, prediction_id "
+        "FROM store.samples"
+    ) == [("a", "base", 0.25, 1.0, 0.75, 0.75, answer.prediction_id)]
+
+
+@hypothesis_settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_any_order_with_duplicates_gives_the_same_samples(data: st.DataObject) -> None:
+    asked = request("a")
+    first = prediction(asked, 1)
+    again = request("a", request_id="q2", purpose=Purpose.BACKFILL)
+    other = prediction(again, 2, adapter_hash="f00", adapter_id="x")
+    failed = prediction(request("a", request_id="q3"), status=Status.FAILED, adapter_hash="bad")
+    early = review(first, submitted={"Colour": ["blue"]}, review_id="early")
+    late = review(first)
+    # Within a topic the log has one order; between topics, and across batches, anything goes.
+    streams = [[asked, asked], [first, first, other, failed, other], [early, late, early]]
+    queue = data.draw(st.permutations([i for i, events in enumerate(streams) for _ in events]))
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder))
+        heads = [iter(events) for events in streams]
+        batch = []
+        for index in queue:
+            batch.append(world.record(next(heads[index])))
+            if data.draw(st.booleans()):
+                world.pool.apply(batch)
+                batch = []
+        world.pool.apply(batch)
+        samples = world.rows(
+            "SELECT adapter_hash, deficit, review_id, prediction_id FROM store.samples ORDER BY 1"
+        )
+        world.pool.close()
+    assert samples == [
+        ("base", 0.75, late.review_id, first.prediction_id),
+        ("f00", 0.5, late.review_id, other.prediction_id),
+    ]
+
+
+def test_a_replay_from_the_beginning_changes_nothing(world: World) -> None:
+    asked = request("a")
+    answer = prediction(asked)
+    log = [world.record(event) for event in (asked, answer, review(answer))]
+    world.pool.apply(log)
+    before = world.rows(ALL_SAMPLES)
+    world.reopen()
+    world.pool.apply(log)
+    world.pool.apply([*log, world.record(request("b"))])
+    assert world.rows(ALL_SAMPLES) == before
+    assert world.pool.watermark("listing.requests", 0) == 2
+
+
+def test_an_offset_gap_raises_and_writes_nothing(world: World) -> None:
+    good = Record("listing.requests", 0, 0, START_MS, request("a"))
+    beyond = Record("listing.requests", 0, 2, START_MS, request("b"))
+    with pytest.raises(OffsetGap) as caught:
+        world.pool.apply([good, beyond])
+    assert (caught.value.expected, caught.value.got) == (1, 2)
+    assert world.rows("FROM store.requests") == []
+    assert world.pool.watermark("listing.requests", 0) == 0
+
+
+def test_a_record_without_event_only_advances_the_watermark(world: World) -> None:
+    world.pool.apply([Record("listing.reviews", 3, 0, START_MS, None)])
+    assert world.pool.watermark("listing.reviews", 3) == 1
+
+
+def test_a_batch_that_fails_leaves_rows_and_offsets_as_they_were(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("streams.pool.store.recompute", fail)
+        with pytest.raises(RuntimeError, match="power cut"):
+            world.pool.apply([Record("listing.requests", 0, 0, START_MS, request("a"))])
+    assert world.rows("FROM store.requests") == []
+    assert world.pool.watermark("listing.requests", 0) == 0
+
+
+def test_the_first_prediction_in_the_log_is_the_canonical_one(world: World) -> None:
+    asked = request("a")
+    world.feed(asked, prediction(asked, 0, status=Status.EXPIRED))
+    late = prediction(asked, 2, prediction_id="late")
+    world.feed(late, review(late))
+    assert world.rows("SELECT status FROM store.predictions") == [("expired",)]
+    assert world.rows(ALL_SAMPLES) == []
+
+
+def test_a_prediction_under_another_schema_is_kept_counted_and_no_sample(world: World) -> None:
+    asked = request("a", category_schema_hash="old")
+    answer = prediction(asked)
+    world.feed(asked, answer, review(answer, category_schema_hash=LAMP.hash))
+    assert world.rows(ALL_SAMPLES) == []
+    assert world.rows("SELECT under_other_schemas FROM status") == [(1,)]
+
+
+def test_a_changed_schema_takes_the_old_samples_away_and_its_return_brings_them_back(
+    world: World,
+) -> None:
+    world.sell("a")
+    before = world.rows(ALL_SAMPLES)
+    smaller = CategorySchemas([CategorySchema(category="Lamps", attributes=LAMP.attributes[:2])])
+    for schemas, samples in ((smaller, []), (SCHEMAS, before)):
+        world.pool.close()
+        world.pool = Pool(world.settings, schemas, "cluster", TOPIC_IDS)
+        assert world.rows(ALL_SAMPLES) == samples
+
+
+def test_acceptance_counts_shown_values_of_live_reviews_only(world: World) -> None:
+    answer = world.sell("a", filled=2)
+    edited = prediction(request("b"), 3)
+    world.feed(
+        request("b"),
+        edited,
+        review(edited, submitted={**SUBMITTED, "Colour": ["blue"], "Height": ["30 CM"]}),
+        review(answer, review_id="second look", submitted={"Colour": ["red"]}),
+    )
+    order = request("a", request_id="order", purpose=Purpose.BACKFILL)
+    measured = prediction(order, 4)
+    world.feed(measured, review(measured, review_id="odd"))
+    rows = world.rows(
+        "SELECT adapter_id, reviews, shown, accepted, acceptance FROM acceptance_by_day"
+    )
+    # a: the last review keeps one of two; b: Height is the same value in other letters.
+    assert rows == [("base", 2, 5, 3, 0.6)]
+
+
+def test_another_cluster_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    Pool(settings(tmp_path), SCHEMAS, "cluster", TOPIC_IDS).close()
+    with pytest.raises(PoolError, match="belongs to Kafka cluster cluster, not to other"):
+        Pool(settings(tmp_path), SCHEMAS, "other", TOPIC_IDS)
+    with pytest.raises(PoolError, match=r"listing\.requests was deleted and made again"):
+        Pool(settings(tmp_path), SCHEMAS, "cluster", {"listing.requests": "r2"})
+
+
+def test_text_comes_through_unharmed(world: World) -> None:
+    odd = 'Zoë "quoted" \\ back\x00slash\n\U0001f986 \u2028'
+    asked = request("a", title=odd)
+    answer = prediction(asked)
+    world.feed(asked, answer, review(answer, submitted={"Style": [odd.replace("\n", " ")]}))
+    assert world.rows("SELECT title FROM samples") == [(odd,)]
+
+
+def test_a_sample_of_an_order_takes_the_text_of_the_live_request(world: World) -> None:
+    world.sell("a")
+    order = request("a", request_id="sha", purpose=Purpose.BACKFILL, adapter_hash="f00")
+    world.feed(prediction(order, 2, adapter_hash="f00"))
+    assert world.rows("SELECT request_id FROM store.samples WHERE adapter_hash = 'f00'") == [
+        ("q-a",)
+    ]
+
+
+def test_timestamps_are_those_of_the_records(world: World) -> None:
+    asked = request("a")
+    answer = prediction(asked)
+    world.pool.apply(
+        [
+            world.record(asked, START_MS),
+            world.record(review(answer), START_MS + DAY_MS),
+            world.record(answer, START_MS + 5),
+        ]
+    )
+    assert world.rows("SELECT timestamp_ms FROM store.samples") == [(START_MS + DAY_MS,)]

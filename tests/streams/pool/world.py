@@ -1,0 +1,206 @@
+"""A small marketplace to test the pool with: events as a log hands them over, and the control log.
+
+`World` keeps the offsets and plays the shell: it publishes the outbox into a list and hands the
+control events back to the pool, as Kafka would.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
+from schemas.events import (
+    BASE_ADAPTER,
+    ListingPrediction,
+    ListingRequest,
+    ListingReview,
+    ModelEvent,
+    ModelEventKind,
+    Purpose,
+    RetrainRequest,
+    Status,
+)
+from streams.pool import outbox
+from streams.pool.conductor import Conductor
+from streams.pool.store import Pool, Record
+from streams.settings import StreamsSettings
+
+LAMP = CategorySchema(
+    category="Lamps",
+    attributes=(
+        Attribute(name="Colour", type=AttributeType.ENUM, values=("red", "blue")),
+        Attribute(name="Height", type=AttributeType.NUMBER, units=("cm", "mm")),
+        Attribute(name="Dimmable", type=AttributeType.BOOLEAN),
+        Attribute(name="Style", type=AttributeType.TEXT),
+    ),
+)
+SCHEMAS = CategorySchemas([LAMP])
+SUBMITTED = {"Colour": ["red"], "Height": ["30 cm"], "Dimmable": ["yes"], "Style": ["loft"]}
+START_MS = 1_700_000_000_000
+DAY_MS = 86_400_000
+TOPIC_IDS = {"listing.requests": "r1", "model.events": "m1"}
+CHANNEL = {
+    ListingRequest: "listing.requests",
+    ListingPrediction: "listing.predictions",
+    ListingReview: "listing.reviews",
+}
+
+
+def settings(folder: Path, **changes: Any) -> StreamsSettings:
+    return StreamsSettings(pool_dir=folder, **{"k": 3, "v": 1, "selection": "deficit", **changes})
+
+
+def request(listing: str, **changes: Any) -> ListingRequest:
+    return ListingRequest(
+        **{
+            "request_id": f"q-{listing}",
+            "listing_id": listing,
+            "category": "Lamps",
+            "category_schema_hash": LAMP.hash,
+            "title": f"Lamp {listing}",
+            "description": "It is a lamp.",
+            **changes,
+        }
+    )
+
+
+def prediction(asked: ListingRequest, filled: int = 0, **changes: Any) -> ListingPrediction:
+    """An answer that fills the first `filled` attributes as the seller would."""
+    return ListingPrediction(
+        **{
+            "prediction_id": f"p-{asked.request_id}",
+            "request_id": asked.request_id,
+            "listing_id": asked.listing_id,
+            "category": asked.category,
+            "category_schema_hash": asked.category_schema_hash,
+            "input_hash": asked.input_hash(),
+            "status": Status.OK,
+            "purpose": asked.purpose,
+            "requested": [a.name for a in LAMP.attributes],
+            "values": dict(list(SUBMITTED.items())[:filled]),
+            **changes,
+        }
+    )
+
+
+def review(answer: ListingPrediction, **changes: Any) -> ListingReview:
+    return ListingReview(
+        **{
+            "review_id": f"v-{answer.prediction_id}",
+            "prediction_id": answer.prediction_id,
+            "request_id": answer.request_id,
+            "listing_id": answer.listing_id,
+            "category": answer.category,
+            "category_schema_hash": answer.category_schema_hash,
+            "shown": answer.values,
+            "submitted": SUBMITTED,
+            **changes,
+        }
+    )
+
+
+class World:
+    """A pool, its conductor, and the log around them."""
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        self.settings = settings(folder, **changes)
+        self.offsets: dict[str, int] = {}
+        self.control: list[ModelEvent | RetrainRequest] = []
+        self.positions: dict[str, int] = {}
+        self.orders: list[ListingRequest] = []
+        self.now_ms = START_MS
+        self.open()
+
+    def open(self) -> None:
+        self.pool = Pool(self.settings, SCHEMAS, "cluster", TOPIC_IDS)
+        self.conductor = Conductor(self.pool)
+
+    def reopen(self) -> None:
+        """What a crash leaves: everything committed, nothing else."""
+        self.pool.close()
+        self.open()
+
+    def record(self, event: Any, timestamp_ms: int | None = None) -> Record:
+        topic = CHANNEL[type(event)]
+        offset = self.offsets.get(topic, 0)
+        self.offsets[topic] = offset + 1
+        return Record(topic, 0, offset, timestamp_ms or self.now_ms, event)
+
+    def feed(self, *events: Any) -> None:
+        self.pool.apply([self.record(event) for event in events])
+
+    def sell(self, listing: str, filled: int = 0, **changes: Any) -> ListingPrediction:
+        """A listing's whole way: asked, answered by the base (or as changed), reviewed."""
+        asked = request(listing)
+        answer = prediction(asked, filled, **changes)
+        self.feed(asked, answer, review(answer))
+        return answer
+
+    def sell_many(self, count: int, prefix: str = "l", **changes: Any) -> None:
+        for number in range(count):
+            self.sell(f"{prefix}{number}", filled=number % 3, **changes)
+
+    def hear(self, *events: ModelEvent | RetrainRequest) -> None:
+        """The control log delivers `events`."""
+        for event in events:
+            topic = "training.retrain" if isinstance(event, RetrainRequest) else "model.events"
+            self.control.append(event)
+            self.positions[topic] = self.positions.get(topic, 0) + 1
+        self.pool.apply_control(events, dict(self.positions))
+
+    def tick(self, **changes: Any) -> list[Any]:
+        """One tick without publishing; returns what waits in the outbox."""
+        self.conductor.tick(**{"now_ms": self.now_ms, "lag": 0, "caught_up": True, **changes})
+        kinds = {"training.retrain": RetrainRequest, "model.events": ModelEvent}
+        return [
+            kinds.get(row.topic, ListingRequest).model_validate_json(row.payload)
+            for row in outbox.pending(self.pool.con, 1000)
+        ]
+
+    def step(self) -> list[Any]:
+        """A tick, the outbox published, and control events observed."""
+        events = self.tick()
+        rows = outbox.pending(self.pool.con, 1000)
+        self.hear(*[e for e in events if isinstance(e, ModelEvent | RetrainRequest)])
+        self.orders += [e for e in events if isinstance(e, ListingRequest)]
+        outbox.done(self.pool.con, [row.id for row in rows])
+        return events
+
+    def say(self, kind: ModelEventKind, **changes: Any) -> ModelEvent:
+        """The trainer, or a person, says something; it is heard at once."""
+        event = ModelEvent(
+            **{"kind": kind, "pool": "default", "round": 0, "created_ms": self.now_ms, **changes}
+        )
+        self.hear(event)
+        return event
+
+    def train(self, outcome: ModelEventKind, round_: int = 1, attempt: int = 1) -> str:
+        """A trainer's whole round up to `outcome`; returns the adapter's hash."""
+        name = f"default-r{round_}-a{attempt}"
+        adapter = {
+            "adapter_id": name,
+            "adapter_hash": hashlib.sha256(name.encode()).hexdigest(),
+            "adapter_uri": f"registry/{name}.safetensors",
+            "parent_id": self.conductor.champion().id,
+            "parent_hash": self.conductor.champion().hash,
+        }
+        where = {"round": round_, "attempt": attempt}
+        self.say(ModelEventKind.STARTED, **where)
+        if outcome is ModelEventKind.PROPOSED:
+            self.say(ModelEventKind.PUBLISHED, **where, **adapter)
+        if outcome is ModelEventKind.FAILED:
+            adapter = {}
+        self.say(outcome, **where, **adapter)
+        return hashlib.sha256(name.encode()).hexdigest()
+
+    def rows(self, sql: str) -> list[Any]:
+        return self.pool.con.execute(sql).fetchall()
+
+    def answer_orders(self, adapter_hash: str, filled: int = 0) -> None:
+        for order in self.orders:
+            changes = {"adapter_hash": adapter_hash, "adapter_id": adapter_hash[:8]}
+            self.feed(prediction(order, filled, **changes))
+        self.orders = []
+
+
+__all__ = ["BASE_ADAPTER", "Purpose", "Status", "World", "prediction", "request", "review"]
