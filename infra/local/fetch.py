@@ -46,21 +46,15 @@ def ensure_all(
     """Bring every part that the settings need into the cache; a second run takes milliseconds.
 
     verify: compare all hashes, not only sizes, and fetch again what differs.
-    Returns the folder of each part by its short name: kafka, triton and, unless the settings name
-    another base model, base. Raises PartError.
+    Returns the folder of each part by its short name: kafka, triton and base, the model that the
+    settings name. Raises PartError.
     """
+    cache_dir, model = settings.cache_dir, settings.base_model
     return {
-        name: ensure_part(part, settings.cache_dir, console, verify=verify)
-        for name, part in parts(settings).items()
+        "kafka": ensure_part(kafka_part(), cache_dir, console, verify=verify),
+        "triton": ensure_part(triton_part(), cache_dir, console, verify=verify),
+        "base": ensure_base_model(cache_dir, model, console, verify=verify),
     }
-
-
-def parts(settings: LocalSettings) -> dict[str, Part]:
-    """The parts by their short names."""
-    found = {"kafka": kafka_part(), "triton": triton_part()}
-    if settings.base_model is None:
-        found["base"] = base_part()
-    return found
 
 
 def ensure_part(
@@ -75,7 +69,11 @@ def ensure_part(
 
 
 def ensure_base_model(
-    cache_dir: Path, base_model: str | None = None, console: Console | None = None
+    cache_dir: Path,
+    base_model: str | None = None,
+    console: Console | None = None,
+    *,
+    verify: bool = False,
 ) -> Path:
     """The folder of the base model: safetensors, configuration and tokenizer.
 
@@ -83,7 +81,7 @@ def ensure_base_model(
     Raises PartError.
     """
     if base_model is None:
-        return ensure_part(base_part(), cache_dir, console)
+        return ensure_part(base_part(), cache_dir, console, verify=verify)
     folder = Path(base_model).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():

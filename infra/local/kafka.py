@@ -9,6 +9,7 @@ import base64
 import shutil
 import subprocess
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +32,8 @@ controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs={log_dir}
 auto.create.topics.enable=false
-message.max.bytes={message_max_bytes}
-replica.fetch.max.bytes={message_max_bytes}
+message.max.bytes={max_message_bytes}
+replica.fetch.max.bytes={max_message_bytes}
 # One node: what is kept in three copies elsewhere is kept in one here.
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=8
@@ -43,32 +44,39 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 # Nobody else is coming: a group's first member need not wait for others.
 group.initial.rebalance.delay.ms=0
+# A killed broker's successor is let in when the old one's session has run out (else 9 s).
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=1000
 """
 
 
 @dataclass(frozen=True)
 class Kafka:
-    """One broker. jars: the folder that `fetch.ensure_all` calls kafka."""
+    """One broker.
+
+    jars: the folder that `fetch.ensure_all` calls kafka. max_message_bytes: of a batch of records
+    as sent; a topic's own max.message.bytes goes before it.
+    """
 
     jars: Path
     data_dir: Path
     port: int
     controller_port: int
     heap: str = "512m"
-    message_max_bytes: int = 1_048_588
+    max_message_bytes: int = 1_048_588
 
     @property
     def bootstrap(self) -> str:
         """What clients are given as bootstrap.servers."""
         return f"{HOST}:{self.port}"
 
-    def spec(self, name: str = "kafka") -> ProcessSpec:
-        """How the supervisor runs it."""
+    def spec(self, name: str = "kafka", ready: Callable[[], bool] | None = None) -> ProcessSpec:
+        """How the supervisor runs it; `ready` replaces the question whether it answers."""
         return ProcessSpec(
             name=name,
             command=self._java("kafka.Kafka", str(self._properties)),
             prepare=self.prepare,
-            ready=self.ready,
+            ready=ready or self.ready,
             ready_timeout_s=90.0,  # a cold disk and two busy cores; usually 4 s
             stop_grace_s=20.0,
             ports={"kafka": self.port, "controller": self.controller_port},
@@ -97,7 +105,7 @@ class Kafka:
                 port=self.port,
                 controller_port=self.controller_port,
                 log_dir=self._log_dir,
-                message_max_bytes=self.message_max_bytes,
+                max_message_bytes=self.max_message_bytes,
             )
         )
         cluster_id = self.data_dir / "cluster.id"  # written last: with it the folder is formatted

@@ -61,7 +61,8 @@ def _ended_first(pid: int, lifeline: int) -> bool:
 
 
 def _kill_descendants() -> None:
-    # What is killed hands its children to this subreaper: look again until nobody is left.
+    # What is killed hands its children to this subreaper: look again until nobody is left, not even
+    # one that waits to be collected, for not every machine's first process does that.
     while pids := _children(os.getpid()):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
@@ -77,10 +78,10 @@ def _children(parent: int) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             # The command in parentheses may hold spaces; state and parent come after it.
-            state, ppid = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+            ppid = (process / "stat").read_text().rpartition(")")[2].split()[1]
         except OSError:
             continue  # it has ended
-        if int(ppid) == parent and state != "Z":
+        if int(ppid) == parent:
             found.append(int(process.name))
     return found
 

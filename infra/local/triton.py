@@ -27,11 +27,12 @@ SHARED_MEMORY = Path("/dev/shm")
 class Triton:
     """One server. home: the folder that `fetch.ensure_all` calls triton.
 
-    http_port: None leaves HTTP off; all of ours speak gRPC.
+    work_dir: the server's working folder. http_port: None leaves HTTP off; ours speak gRPC.
     """
 
     home: Path
     model_repository: Path
+    work_dir: Path
     grpc_port: int
     metrics_port: int
     http_port: int | None = None
@@ -50,6 +51,7 @@ class Triton:
             name=name,
             command=self._command(),
             env={**self._environment(), **self.env},
+            cwd=self.work_dir,
             prepare=self.prepare,
             ready=self.ready,
             ready_timeout_s=300.0,  # the first start reads torch from a cold disk
@@ -66,7 +68,8 @@ class Triton:
             client.close()
 
     def prepare(self) -> None:
-        """Remove the shared memory that an earlier server on this port left when it was killed."""
+        """Make the working folder; remove shared memory left by a killed server on this port."""
+        self.work_dir.mkdir(parents=True, exist_ok=True)
         for region in SHARED_MEMORY.glob(f"{self._region_prefix}*"):
             region.unlink(missing_ok=True)
 
@@ -84,7 +87,7 @@ class Triton:
         return (
             str(server / "bin" / "tritonserver"),
             f"--backend-directory={server / 'backends'}",
-            f"--model-repository={self.model_repository}",
+            f"--model-repository={self.model_repository.absolute()}",
             "--model-control-mode=explicit",
             f"--load-model={self.model}",
             # config.pbtxt is complete; completing it would start the model once more.

@@ -1,0 +1,53 @@
+# The project's commands. `make` alone explains them; everything else is `listune --help`.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help env fetch demo test lint types clean
+
+CATALOG ?=
+SCHEMA ?=
+ALTERNATIVES ?=
+ARGS ?=
+
+BIN := .venv/bin
+
+# The environment's own Python, else the first that fits; PYTHON=... names another.
+SUPPORTED := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
+define FIND_PYTHON
+found=""; \
+for python in $(PYTHON) .venv/bin/python python3.11 python3.12 python3 python; do \
+  if "$$python" -c "$(SUPPORTED)" >/dev/null 2>&1; then found="$$python"; break; fi; \
+done; \
+if [ -z "$$found" ]; then \
+  echo "listune: no Python 3.11 or 3.12 was found: install one, or run make PYTHON=/path/to/python3.11" >&2; \
+  exit 1; \
+fi
+endef
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: ## Make .venv with everything pinned in it (needs only Python 3.11 or 3.12)
+	@$(FIND_PYTHON); exec "$$found" infra/bootstrap.py
+
+fetch: env ## Bring Kafka, Triton and the base model into the cache (once, about 800 MB)
+	@$(BIN)/python -m infra.cli fetch $(ARGS)
+
+demo: env ## Run the whole loop: make demo [CATALOG=x.jsonl SCHEMA=x.json [ALTERNATIVES=1]]
+	@$(BIN)/python -m infra.cli demo $(if $(CATALOG),--catalog "$(CATALOG)") \
+		$(if $(SCHEMA),--schema "$(SCHEMA)") $(if $(ALTERNATIVES),--alternatives) $(ARGS)
+
+test: lint types fetch ## Check style, types and imports, and run all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: env ## Check style (ruff) and the import direction between the rooms
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: env ## Check types (mypy)
+	@$(BIN)/mypy
+
+clean: ## Remove .venv and what tools left; the runs and the cache of parts stay
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,106 @@
+"""Makes the project's environment, `.venv`, on a machine that has only Python: `make env` runs it.
+
+Standard library only. uv comes by pip into the environment itself. A stamp inside the environment
+holds the hash of what was installed and is written last, so a second run has nothing to do and a
+half-finished installation is done again.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+REQUIREMENTS = REPOSITORY / "requirements.txt"
+ENVIRONMENT = REPOSITORY / ".venv"
+STAMP = ENVIRONMENT / "listune-installed"
+SUPPORTED = ((3, 11), (3, 12))
+ROOM_MB = 9_000
+"""What an installation writes, torch's own CUDA libraries being most of it."""
+
+
+def main() -> None:
+    """Make the environment if it is not there, whole and of this Python's version."""
+    wanted = _wanted()
+    if STAMP.exists() and STAMP.read_text() == wanted and _runs():
+        return
+    _check_machine()
+    STAMP.unlink(missing_ok=True)
+    if not _runs():
+        _make()
+    python = str(ENVIRONMENT / "bin" / "python")
+    print("Installing the environment: about 6 GB, a few minutes the first time.", flush=True)
+    _run("pip could not install uv", python, "-m", "pip", "install", "--quiet", "uv")
+    # Some packages take longer on a slow line than uv waits by itself.
+    os.environ.setdefault("UV_HTTP_TIMEOUT", "300")
+    if index := _pip_index(python):
+        os.environ.setdefault("UV_DEFAULT_INDEX", index)
+    uv = str(ENVIRONMENT / "bin" / "uv")
+    install = (uv, "pip", "install", "--python", python, "-r", str(REQUIREMENTS))
+    _run("uv could not install the requirements", *install)
+    STAMP.write_text(wanted)
+
+
+def _wanted() -> str:
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    return f"{sys.version_info.major}.{sys.version_info.minor} {digest}\n"
+
+
+def _runs() -> bool:
+    """Whether the environment has a Python of this version: its own may have been uninstalled."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    question = f"import pip, sys; sys.exit('{version}' != '%d.%d' % sys.version_info[:2])"
+    try:
+        return subprocess.run([ENVIRONMENT / "bin" / "python", "-c", question]).returncode == 0
+    except OSError:
+        return False
+
+
+def _check_machine() -> None:
+    if sys.version_info[:2] not in SUPPORTED:
+        _stop(f"This is Python {platform.python_version()}: install Python 3.11 or 3.12.")
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        _stop(
+            f"This is {platform.system()} on {platform.machine()}, and the local Triton server is "
+            "for Linux on x86-64 only: use such a machine or a container of it."
+        )
+    if shutil.disk_usage(REPOSITORY).free < ROOM_MB * 1_000_000:
+        _stop(f"Less than {ROOM_MB // 1000} GB are free in {REPOSITORY}: free some and try again.")
+
+
+def _pip_index(python: str) -> str:
+    """The package index that pip is configured for: uv does not read pip's settings."""
+    command = (python, "-m", "pip", "config", "get", "global.index-url")
+    asked = subprocess.run(command, capture_output=True, text=True)
+    return os.environ.get("PIP_INDEX_URL", asked.stdout.strip())
+
+
+def _make() -> None:
+    if ENVIRONMENT.exists():
+        shutil.rmtree(ENVIRONMENT)
+    version = f"3.{sys.version_info.minor}"
+    try:
+        import ensurepip  # noqa: F401
+        import venv
+
+        venv.create(ENVIRONMENT, with_pip=True)
+    except (ImportError, subprocess.CalledProcessError):
+        shutil.rmtree(ENVIRONMENT, ignore_errors=True)
+        _stop(f"This Python has no venv: install the package python{version}-venv and try again.")
+
+
+def _run(failure: str, *command: str) -> None:
+    code = subprocess.run(command).returncode
+    if code:
+        _stop(f"{failure} (see above): check the network and the free space and try again.")
+
+
+def _stop(sentence: str) -> None:
+    sys.exit(f"listune: {sentence}")
+
+
+if __name__ == "__main__":
+    main()

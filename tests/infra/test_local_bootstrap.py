@@ -1,0 +1,97 @@
+"""`make env` does nothing the second time, and does a half-finished installation again."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from infra import bootstrap
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Machine:
+    """The bootstrap on an environment aside, with the commands that it would have run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.stamp = folder / "stamp"
+        self.commands: list[tuple[str, ...]] = []
+        self.fails_at: str | None = None
+
+    def run(self, failure: str, *command: str) -> None:
+        self.commands.append(command)
+        if self.fails_at in command:
+            sys.exit(failure)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    machine = Machine(tmp_path)
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("one==1\n")
+    monkeypatch.setattr(bootstrap, "STAMP", machine.stamp)
+    monkeypatch.setattr(bootstrap, "REQUIREMENTS", requirements)
+    monkeypatch.setattr(bootstrap, "ROOM_MB", 1)
+    monkeypatch.setattr(bootstrap, "_run", machine.run)
+    monkeypatch.setattr(bootstrap, "_runs", lambda: True)
+    return machine
+
+
+def test_uv_comes_by_pip_and_installs_the_requirements_once(machine: Machine) -> None:
+    bootstrap.main()
+    assert [command[-1] for command in machine.commands] == ["uv", str(bootstrap.REQUIREMENTS)]
+    bootstrap.main()
+    assert len(machine.commands) == 2
+
+
+def test_changed_requirements_are_installed(machine: Machine) -> None:
+    bootstrap.main()
+    bootstrap.REQUIREMENTS.write_text("one==2\n")
+    bootstrap.main()
+    assert len(machine.commands) == 4
+
+
+def test_a_half_finished_installation_is_done_again(machine: Machine) -> None:
+    bootstrap.main()
+    bootstrap.REQUIREMENTS.write_text("one==2\n")
+    machine.fails_at = "-r"
+    with pytest.raises(SystemExit, match="uv could not install"):
+        bootstrap.main()
+    bootstrap.REQUIREMENTS.write_text("one==1\n")  # what was whole before may be half now
+    machine.fails_at = None
+    bootstrap.main()
+    assert len(machine.commands) == 6
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "sentence"),
+    [
+        ("sys.platform", "darwin", "Linux on x86-64 only"),
+        ("infra.bootstrap.SUPPORTED", ((3, 9),), "install Python 3.11 or 3.12"),
+        ("infra.bootstrap.ROOM_MB", 10**12, "free some and try again"),
+    ],
+)
+def test_a_machine_that_will_not_do_is_told_why(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, what: str, value: object, sentence: str
+) -> None:
+    monkeypatch.setattr(what, value)
+    with pytest.raises(SystemExit, match=sentence):
+        bootstrap.main()
+    assert machine.commands == []
+
+
+def test_make_alone_explains_itself() -> None:
+    said = subprocess.run(
+        ["make", "--no-print-directory"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    assert all(f"make {name}" in said for name in ("env", "fetch", "demo", "test", "lint", "clean"))
+
+
+def test_make_env_takes_no_time_once_it_is_made() -> None:
+    if not bootstrap.STAMP.exists():
+        pytest.skip("this environment was not made by `make env`")
+    began = time.monotonic()
+    subprocess.run(["make", "env"], cwd=REPOSITORY, check=True)
+    assert time.monotonic() - began < 2
