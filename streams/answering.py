@@ -1,0 +1,242 @@
+"""From a request to its prediction: what is answered without inference, and how inference is tried.
+
+Knows nothing of Kafka. Every valid event gets an answer:
+
+- `failed`: unknown category, a schema hash that is not ours, an attribute that the category does
+  not have, an empty listing, or a listing that the engine refuses; `error` says which;
+- `expired`: the deadline passed, before or while it waited for the engine;
+- `superseded`: a backfill order whose adapter is no longer champion;
+- `ok`: the engine's values, by the champion of that moment.
+
+While the engine is away or busy the request waits; without a deadline it waits for ever. An engine
+that does not know the champion is given it again from the registry.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Protocol
+
+from schemas.category import Attribute, CategorySchemas
+from schemas.errors import SchemaError
+from schemas.events import (
+    ListingPrediction,
+    ListingRequest,
+    Mode,
+    Purpose,
+    Status,
+    ValueLists,
+    new_id,
+    now_ms,
+)
+from serving.errors import Busy as BusyError
+from serving.errors import EngineError, ServingError, Unavailable, UnknownAdapter
+from serving.errors import Refused as RefusedError
+from serving.listing import Listing
+from streams.control import Champion
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 2.0
+MAX_FAULTS = 3
+"""An engine that fails on the same request this often will not do better the next time."""
+
+
+class Generated(Protocol):
+    """What the engine answers; see `serving.client`."""
+
+    @property
+    def values(self) -> ValueLists: ...
+    @property
+    def invalid(self) -> dict[str, str]: ...
+    @property
+    def confidence(self) -> dict[str, float]: ...
+    @property
+    def adapter_id(self) -> str: ...
+    @property
+    def adapter_hash(self) -> str: ...
+    @property
+    def batches(self) -> int: ...
+
+
+class Engine(Protocol):
+    """The part of `serving.client.TritonClient` that answering needs."""
+
+    def generate(
+        self,
+        listing: Listing,
+        attributes: Sequence[Attribute],
+        mode: Mode | None = None,
+        batches: int | None = None,
+        adapter_hash: str = ...,
+        timeout_s: float | None = None,
+    ) -> Generated: ...
+
+
+class Answerer:
+    """Answers requests by the champion; several at a time, each in a thread of `executor`."""
+
+    def __init__(
+        self,
+        schemas: CategorySchemas,
+        engine: Engine,
+        champion: Callable[[], Champion],
+        heal: Callable[[Champion], None],
+        mode: Mode,
+        executor: Executor,
+    ) -> None:
+        """`heal` gives the engine an adapter that it does not have; it runs in the executor."""
+        self._schemas = schemas
+        self._engine = engine
+        self._champion = champion
+        self._heal = heal
+        self._mode = mode
+        self._executor = executor
+        self._healing = asyncio.Lock()
+
+    async def answer(self, request: ListingRequest) -> ListingPrediction:
+        """The prediction for `request`; returns only with an answer."""
+        started = time.monotonic()
+        early = self._moot(request)
+        if early is not None:
+            return early
+        try:
+            attributes = self._attributes(request)
+        except SchemaError as error:
+            return self._without_values(request, Status.FAILED, str(error))
+        return await self._ask(request, attributes, started)
+
+    def _moot(self, request: ListingRequest) -> ListingPrediction | None:
+        """The answer to a request that nobody needs any more."""
+        if request.deadline_ms is not None and now_ms() >= request.deadline_ms:
+            return self._without_values(
+                request, Status.EXPIRED, "the deadline passed before the answer; ask again"
+            )
+        backfill = request.purpose is Purpose.BACKFILL
+        if backfill and request.adapter_hash != self._champion().hash:
+            return self._without_values(
+                request, Status.SUPERSEDED, "the adapter to be measured is no longer champion"
+            )
+        return None
+
+    def _attributes(self, request: ListingRequest) -> tuple[Attribute, ...]:
+        """The attributes asked for. Raises SchemaError with what is wrong with the request."""
+        schema = self._schemas.get(request.category)
+        if schema is None:
+            raise SchemaError(
+                f"category {request.category!r} is unknown; use one of the schema's "
+                f"{len(self._schemas)} categories"
+            )
+        if request.category_schema_hash != schema.hash:
+            raise SchemaError(
+                f"the request was made under another schema of category {request.category!r}; "
+                "load the current schema and ask again"
+            )
+        if not request.title.strip() and not request.description.strip():
+            raise SchemaError("the listing has neither title nor description; give one of them")
+        return schema.select(request.requested)
+
+    async def _ask(
+        self, request: ListingRequest, attributes: tuple[Attribute, ...], started: float
+    ) -> ListingPrediction:
+        """Asks the engine until it answers or the request is moot."""
+        mode = request.mode or self._mode
+        wait_s, faults = FIRST_WAIT_S, 0
+        while True:
+            champion = self._champion()
+            try:
+                result = await self._generate(request, attributes, mode, champion)
+                return self._with_values(request, attributes, mode, result, started)
+            except UnknownAdapter:
+                await self._give(champion)
+            except RefusedError as error:
+                return self._without_values(request, Status.FAILED, str(error))
+            except (BusyError, Unavailable) as error:
+                log.debug("listing %s waits: %s", request.listing_id, error)
+            except ServingError as error:  # it failed or timed out on this very request
+                faults += 1
+                log.warning("listing %s, try %d: %s", request.listing_id, faults, error)
+                if faults == MAX_FAULTS:
+                    reason = f"the engine failed {faults} times, last with: {error}"
+                    return self._without_values(request, Status.FAILED, reason)
+            if (moot := self._moot(request)) is not None:
+                return moot
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            if (moot := self._moot(request)) is not None:
+                return moot
+
+    async def _generate(
+        self,
+        request: ListingRequest,
+        attributes: tuple[Attribute, ...],
+        mode: Mode,
+        champion: Champion,
+    ) -> Generated:
+        listing = Listing(
+            request.listing_id,
+            request.category,
+            request.title,
+            request.description,
+            tuple(request.images),
+        )
+        left_s = None
+        if request.deadline_ms is not None:
+            left_s = max(0.001, (request.deadline_ms - now_ms()) / 1000)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._executor,
+            lambda: self._engine.generate(
+                listing, attributes, mode=mode, adapter_hash=champion.hash, timeout_s=left_s
+            ),
+        )
+
+    async def _give(self, champion: Champion) -> None:
+        """Pushes the champion to an engine that lost it; one push at a time."""
+        async with self._healing:
+            loop = asyncio.get_running_loop()
+            try:
+                await loop.run_in_executor(self._executor, self._heal, champion)
+            except (ServingError, EngineError, OSError) as error:
+                log.error("champion %s cannot be pushed, requests wait: %s", champion.id, error)
+
+    def _with_values(
+        self,
+        request: ListingRequest,
+        attributes: tuple[Attribute, ...],
+        mode: Mode,
+        result: Generated,
+        started: float,
+    ) -> ListingPrediction:
+        return self._prediction(
+            request,
+            status=Status.OK,
+            requested=[attribute.name for attribute in attributes],
+            values=dict(result.values),
+            invalid=dict(result.invalid),
+            confidence=dict(result.confidence),
+            mode=mode,
+            batches=result.batches,
+            adapter_id=result.adapter_id,
+            adapter_hash=result.adapter_hash,
+            latency_ms=(time.monotonic() - started) * 1000,
+        )
+
+    def _without_values(
+        self, request: ListingRequest, status: Status, reason: str
+    ) -> ListingPrediction:
+        return self._prediction(request, status=status, error=reason)
+
+    def _prediction(self, request: ListingRequest, **fields: object) -> ListingPrediction:
+        shared = {
+            "prediction_id": new_id(),
+            "request_id": request.request_id,
+            "listing_id": request.listing_id,
+            "category": request.category,
+            "category_schema_hash": request.category_schema_hash,
+            "input_hash": request.input_hash(),
+            "purpose": request.purpose,
+        }
+        return ListingPrediction.model_validate(shared | fields)

@@ -1,0 +1,38 @@
+"""What can go wrong around Kafka.
+
+    ListuneError
+    └── StreamsError
+        ├── TopicsError         no broker, or topics other than the settings ask for
+        ├── RequestRefused      the SDK does not send it: unknown category or attribute, too large
+        ├── DeliveryError       the broker did not confirm a record
+        ├── PredictionTimeout   no answer came in time
+        └── ControlLogError     the control topics cannot be followed
+
+Every message says what to do next.
+"""
+
+from schemas.errors import ListuneError
+
+
+class StreamsError(ListuneError):
+    """The root of the errors of this room's Kafka side."""
+
+
+class TopicsError(StreamsError):
+    """The broker does not answer, or its topics are not those that the settings ask for."""
+
+
+class RequestRefused(StreamsError):
+    """The event would be answered with a failure or be refused; it was not sent."""
+
+
+class DeliveryError(StreamsError):
+    """The broker did not confirm a record in time."""
+
+
+class PredictionTimeout(StreamsError):
+    """No prediction came within the time that the caller wanted to wait."""
+
+
+class ControlLogError(StreamsError):
+    """`model.events` or `training.retrain` cannot be read."""

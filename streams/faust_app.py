@@ -1,0 +1,149 @@
+"""What both Faust apps share: how an app is made, run, committed for and ended.
+
+Faust 0.15 acknowledges what is not done: a record that it skips after a rebalance, a batch whose
+handler raised, records in flight behind a finished one. So its acknowledgement is switched off
+(`raw_topic`), and a worker commits offsets itself, after the effect, through `commit`.
+
+An unexpected exception ends the process with code 1 (`crash`); the supervisor starts it again. A
+worker that is asked to stop has `STOP_S` seconds for it: Faust itself would wait without a limit.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import faust
+from faust.types import TP
+
+from schemas.errors import ListuneError
+from streams.settings import StreamsSettings
+from streams.topics import record_limit
+
+log = logging.getLogger(__name__)
+
+STOP_S = 5.0
+READY_FILE = "LISTUNE_READY_FILE"
+SESSION_S = 15.0
+"""A worker silent for this long loses its partitions; the broker allows no less than 6."""
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def make_app(settings: StreamsSettings, group: str, worker: str, buffer: int) -> faust.App:
+    """A Faust app in consumer group `group`.
+
+    Args:
+        worker: this process's name in the group, unlike any other's. With it membership is static:
+            after a SIGKILL the next process of that name takes the partitions over at once.
+        buffer: records read ahead for each agent.
+    """
+    folder = settings.pool_dir / "faust"
+    folder.mkdir(parents=True, exist_ok=True)
+    return faust.App(
+        group,
+        broker=[f"kafka://{address}" for address in settings.bootstrap_servers.split(",")],
+        consumer_group_instance_id=f"{group}.{worker}",
+        broker_session_timeout=SESSION_S,
+        broker_heartbeat_interval=SESSION_S / 5,
+        consumer_max_fetch_size=record_limit(settings),
+        stream_buffer_maxsize=buffer,
+        stream_wait_empty=False,
+        store="memory://",
+        datadir=str(folder),
+        web_enabled=False,  # it would bind 0.0.0.0, with debug routes
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        autodiscover=False,
+        worker_redirect_stdouts=False,
+    )
+
+
+def raw_topic(app: faust.App, *names: str) -> Any:
+    """A channel of the bytes on topics `names`, never acknowledged by Faust itself."""
+    return app.topic(
+        *names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw",
+        acks=False,
+    )  # fmt: skip
+
+
+async def commit(app: faust.App, offsets: Mapping[tuple[str, int], int]) -> None:
+    """Tells Kafka the next offset to read of each (topic, partition); revoked ones are left out."""
+    if offsets:
+        consumer: Any = app.consumer  # its public `commit` goes by Faust's own acknowledgements
+        await consumer._commit({TP(*place): offset for place, offset in offsets.items()})
+
+
+def spawn(work: Coroutine[Any, Any, None]) -> None:
+    """Runs `work` beside the caller; an exception in it ends the process."""
+    task = asyncio.ensure_future(work)
+    _tasks.add(task)
+    task.add_done_callback(_finished)
+
+
+def _finished(task: asyncio.Task[None]) -> None:
+    _tasks.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        crash(error)
+
+
+def crash(error: BaseException) -> NoReturn:
+    """Ends the process with code 1: what is not acknowledged is done again by the next one."""
+    if isinstance(error, ListuneError):
+        log.critical("%s", error)
+    else:
+        log.critical("unexpected failure, the worker ends", exc_info=error)
+    _end(1)
+
+
+def run(app: faust.App) -> NoReturn:
+    """Runs the app until SIGTERM or SIGINT, then ends the process with code 0."""
+    logging.getLogger("faust").setLevel(logging.WARNING)
+    logging.getLogger("mode").setLevel(logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = faust.Worker(
+        app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False
+    )
+
+    def code() -> int:
+        return 0 if worker._signal_stop_time else 1
+
+    def stopping(*_: Any, **__: Any) -> None:
+        deadline = threading.Timer(STOP_S, lambda: _end(code()))
+        deadline.daemon = True
+        deadline.start()
+
+    app.on_before_shutdown.connect(stopping, weak=False)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit:
+        _end(code())
+    except BaseException as error:
+        crash(error)
+
+
+def _end(code: int) -> NoReturn:
+    """Ends at once: threads in the middle of an inference would be waited for otherwise."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def clear_ready() -> None:
+    """Forgets that an earlier process of this name was ready."""
+    if path := os.environ.get(READY_FILE):
+        Path(path).unlink(missing_ok=True)
+
+
+def tell_ready() -> None:
+    """Writes this process's id to the file that the environment names, for the supervisor."""
+    log.info("ready")
+    if path := os.environ.get(READY_FILE):
+        Path(path).write_text(f"{os.getpid()}\n")

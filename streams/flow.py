@@ -1,0 +1,126 @@
+"""How a worker bounds what is under way and knows what is done. Plain asyncio, no Kafka.
+
+- `Ledger`: which offsets are under way and which are done, so that only a gapless prefix is
+  committed.
+- `Gate`: a bounded number of slots for two lanes, live first, backfill never starved.
+"""
+
+import asyncio
+from collections import deque
+from enum import Enum
+
+Place = tuple[str, int]
+"""(topic, partition)."""
+
+
+class Ledger:
+    """The offsets under way of each partition; commits never pass one that is not done."""
+
+    def __init__(self, window: int) -> None:
+        """`window`: the most offsets kept at once, however slow the first of them is."""
+        self._window = window
+        self._open: dict[Place, dict[int, bool]] = {}
+        self._next: dict[Place, int] = {}
+        self._room = asyncio.Condition()
+
+    async def start(self, place: Place, offset: int) -> bool:
+        """Enters an offset, waiting while the window is full.
+
+        Returns:
+            False if it is already there: Kafka delivered it again after a rebalance.
+        """
+        async with self._room:
+            await self._room.wait_for(lambda: len(self) < self._window)
+            offsets = self._open.setdefault(place, {})
+            if offset in offsets:
+                return False
+            offsets[offset] = False
+            return True
+
+    async def done(self, place: Place, offset: int) -> None:
+        """The effect of `offset` is confirmed. Unknown offsets (forgotten ones) are ignored."""
+        offsets = self._open.get(place, {})
+        if offset not in offsets:
+            return
+        offsets[offset] = True
+        async with self._room:
+            while offsets and offsets[first := next(iter(offsets))]:
+                del offsets[first]
+                self._next[place] = first + 1
+            self._room.notify_all()
+
+    async def forget(self) -> None:
+        """All partitions were revoked; what is done from now on belongs to whoever has them."""
+        async with self._room:
+            self._open.clear()
+            self._next.clear()
+            self._room.notify_all()
+
+    def take_commits(self) -> dict[Place, int]:
+        """The next offset of each partition that moved since the last call."""
+        moved, self._next = self._next, {}
+        return moved
+
+    def __len__(self) -> int:
+        return sum(map(len, self._open.values()))
+
+
+class Lane(Enum):
+    """Who waits for an answer: a seller, or the measuring of gaps."""
+
+    LIVE = "live"
+    BACKFILL = "backfill"
+
+
+LIVE_PER_BACKFILL = 9
+"""With both lanes waiting, backfill gets one slot after this many live ones: a tenth."""
+
+
+class Gate:
+    """`slots` requests under way at once, of which backfill takes at most half."""
+
+    def __init__(self, slots: int) -> None:
+        self._free = slots
+        # Otherwise a seller would find every slot taken by orders that nobody waits for.
+        self._free_backfill = max(1, slots // 2)
+        self._waiting: dict[Lane, deque[asyncio.Future[None]]] = {lane: deque() for lane in Lane}
+        self._live_in_a_row = 0
+
+    async def acquire(self, lane: Lane) -> None:
+        """Waits for a slot of this lane."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[lane].append(turn)
+        self._grant()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.release(lane)
+            raise
+
+    def release(self, lane: Lane) -> None:
+        """Gives a slot back."""
+        self._free += 1
+        if lane is Lane.BACKFILL:
+            self._free_backfill += 1
+        self._grant()
+
+    def _grant(self) -> None:
+        while self._free and (lane := self._choose()) is not None:
+            turn = self._waiting[lane].popleft()
+            if turn.done():  # its waiter was cancelled
+                continue
+            self._free -= 1
+            if lane is Lane.BACKFILL:
+                self._free_backfill -= 1
+                self._live_in_a_row = 0
+            else:
+                self._live_in_a_row += 1
+            turn.set_result(None)
+
+    def _choose(self) -> Lane | None:
+        backfill = bool(self._waiting[Lane.BACKFILL]) and self._free_backfill > 0
+        live = bool(self._waiting[Lane.LIVE])
+        if backfill and (not live or self._live_in_a_row >= LIVE_PER_BACKFILL):
+            return Lane.BACKFILL
+        return Lane.LIVE if live else None

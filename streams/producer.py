@@ -1,0 +1,223 @@
+"""The SDK of a listing service: ask for values, send the seller's review.
+
+    with ListuneClient(settings, schemas) as client:
+        prediction = client.predict(listing_id="4711", category="Shoes", title="Red running shoe")
+        client.review(prediction, shown=prediction.values, submitted={"colour": ["red"]})
+        client.flush(10)
+
+What would only be answered with a failure (an unknown category or attribute) or be refused by the
+broker (too large) raises `RequestRefused` and is not sent. Records are sent in the background;
+`flush` and leaving the `with` block raise `DeliveryError` if one was not stored.
+"""
+
+import concurrent.futures
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Required, TypedDict, Unpack
+
+from schemas.category import CategorySchemas
+from schemas.errors import SchemaError
+from schemas.events import (
+    ListingPrediction,
+    ListingRequest,
+    ListingReview,
+    Mode,
+    ValueLists,
+    new_id,
+    now_ms,
+)
+from streams.errors import DeliveryError, PredictionTimeout, RequestRefused
+from streams.publisher import Position, Publisher
+from streams.replies import Replies
+from streams.settings import StreamsSettings
+from streams.topics import REQUESTS, REVIEWS
+
+
+class ListingFields(TypedDict, total=False):
+    """One listing, as the SDK takes it; only `listing_id` and `category` must be given."""
+
+    listing_id: Required[str]
+    category: Required[str]
+    title: str
+    description: str
+    images: Sequence[str]
+    requested: Sequence[str] | None  # attribute names; None asks for all of the category
+    mode: Mode | str | None  # "free" or "constrained"; None leaves it to the worker
+
+
+FLUSH_S = 30.0
+"""How long leaving a `with` block waits for the broker."""
+
+
+class ListuneClient:
+    """Sends requests and reviews, and waits for predictions; safe for several threads."""
+
+    def __init__(self, settings: StreamsSettings, schemas: CategorySchemas) -> None:
+        self._settings = settings
+        self._schemas = schemas
+        self._publisher = Publisher(settings, client_id="listune-sdk")
+        self._replies: Replies | None = None
+        self._lock = threading.Lock()
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> "ListuneClient":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self.flush(FLUSH_S)
+        finally:
+            self.close()
+
+    def request(
+        self,
+        *,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+        **listing: Unpack[ListingFields],
+    ) -> ListingRequest:
+        """Asks for the values of one listing and does not wait for them.
+
+        Args:
+            timeout_s: seconds after which the answer is `expired`; None takes
+                `streams.request_timeout_s`.
+            request_id: an identity of your own, never used before; None makes one.
+            listing: see `ListingFields`.
+
+        Raises:
+            RequestRefused: unknown category or attribute, an ill-formed field, or too large.
+        """
+        request = self._make_request(timeout_s, request_id, listing)
+        self._send(REQUESTS, request.listing_id, request.to_bytes())
+        return request
+
+    def predict(
+        self, *, timeout_s: float | None = None, **listing: Unpack[ListingFields]
+    ) -> ListingPrediction:
+        """Asks for the values of one listing and waits for the canonical answer.
+
+        The answer's `status` may be `failed` or `expired`; `error` then says why.
+
+        Raises:
+            RequestRefused: as in `request`.
+            PredictionTimeout: no answer within `timeout_s` seconds.
+            DeliveryError: the request was not stored.
+        """
+        limit = self._settings.request_timeout_s if timeout_s is None else timeout_s
+        request = self._make_request(limit, None, listing)
+        replies = self._replies_thread()
+        answer = replies.expect(request.request_id)
+        try:
+            self._send(REQUESTS, request.listing_id, request.to_bytes()).result(limit)
+            return answer.result(limit)
+        except concurrent.futures.TimeoutError:
+            raise PredictionTimeout(
+                f"no prediction for listing {request.listing_id} within {limit:g} s; see whether "
+                "the predict app and Triton are up (`listune status`), or wait longer"
+            ) from None
+        finally:
+            replies.forget(request.request_id)
+
+    def review(
+        self, prediction: ListingPrediction, shown: ValueLists, submitted: ValueLists
+    ) -> ListingReview:
+        """Says what the seller was shown of `prediction` and what the seller submitted.
+
+        Raises:
+            RequestRefused: values for attributes that the category does not have, or too large.
+        """
+        schema = self._schemas.get(prediction.category)
+        if schema is not None:
+            try:
+                schema.select([*shown, *submitted])
+            except SchemaError as error:
+                raise RequestRefused(str(error)) from None
+        review = ListingReview(
+            review_id=new_id(),
+            prediction_id=prediction.prediction_id,
+            request_id=prediction.request_id,
+            listing_id=prediction.listing_id,
+            category=prediction.category,
+            category_schema_hash=prediction.category_schema_hash,
+            shown=shown,
+            submitted=submitted,
+        )
+        self._send(REVIEWS, review.listing_id, review.to_bytes())
+        return review
+
+    def flush(self, deadline_s: float) -> None:
+        """Waits until everything sent is stored.
+
+        Raises:
+            DeliveryError: records remain after `deadline_s` seconds, or one sent since the last
+                flush has failed.
+        """
+        self._publisher.flush(deadline_s)
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise DeliveryError(str(failure)) from failure
+
+    def close(self) -> None:
+        """Gives up what is not yet stored and frees the connections."""
+        if self._replies is not None:
+            self._replies.close()
+        self._publisher.close()
+
+    def _make_request(
+        self, timeout_s: float | None, request_id: str | None, listing: ListingFields
+    ) -> ListingRequest:
+        category = listing["category"]
+        schema = self._schemas.get(category)
+        if schema is None:
+            raise RequestRefused(
+                f"the schema has no category {category!r}; use one of its {len(self._schemas)}"
+            )
+        limit = self._settings.request_timeout_s if timeout_s is None else timeout_s
+        requested, mode = listing.get("requested"), listing.get("mode")
+        try:
+            schema.select(requested)
+            return ListingRequest(
+                request_id=new_id() if request_id is None else request_id,
+                listing_id=listing["listing_id"],
+                category=category,
+                category_schema_hash=schema.hash,
+                title=listing.get("title", ""),
+                description=listing.get("description", ""),
+                images=list(listing.get("images", ())),
+                requested=None if requested is None else list(requested),
+                mode=None if mode is None else Mode(mode),
+                deadline_ms=now_ms() + int(limit * 1000),
+            )
+        except SchemaError as error:
+            raise RequestRefused(str(error)) from None
+        except ValueError as error:
+            raise RequestRefused(f"the request is ill-formed: {_first_fault(error)}") from None
+
+    def _send(self, topic: str, listing_id: str, value: bytes) -> Future[Position]:
+        if len(value) > self._settings.max_event_bytes:
+            raise RequestRefused(
+                f"listing {listing_id} takes {len(value)} bytes where "
+                f"{self._settings.max_event_bytes} are allowed; shorten its description"
+            )
+        delivered = self._publisher.send(topic, listing_id, value)
+        delivered.add_done_callback(self._note_failure)
+        return delivered
+
+    def _note_failure(self, delivered: Future[Position]) -> None:
+        self._failure = delivered.exception() or self._failure
+
+    def _replies_thread(self) -> Replies:
+        with self._lock:
+            if self._replies is None:
+                self._replies = Replies(self._settings)
+            return self._replies
+
+
+def _first_fault(error: ValueError) -> str:
+    faults = getattr(error, "errors", None)
+    if faults is None:
+        return str(error)
+    first = faults(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -1,0 +1,111 @@
+"""Waiting for the prediction that answers a request: the reply half of the SDK.
+
+A background thread follows `listing.predictions` without a group. It is placed at explicit end
+offsets *before* any request goes out, so that an answer cannot slip by, and the first prediction
+that it sees for a `request_id` is the canonical one.
+"""
+
+import logging
+import threading
+from concurrent.futures import Future
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from schemas.errors import EventError
+from schemas.events import ListingPrediction, decode
+from streams.errors import StreamsError
+from streams.settings import StreamsSettings
+from streams.topics import PREDICTIONS, record_limit
+
+log = logging.getLogger(__name__)
+
+
+class Replies:
+    """Hands each prediction to those who wait for it; safe for several threads."""
+
+    def __init__(self, settings: StreamsSettings) -> None:
+        """Returns when the thread is placed at the ends of the partitions.
+
+        Raises:
+            StreamsError: the topic cannot be read.
+        """
+        self._settings = settings
+        self._waiting: dict[str, Future[ListingPrediction]] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": settings.bootstrap_servers,
+                # librdkafka wants a name, but with `assign` no group is joined and none commits.
+                "group.id": "listune.replies",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "latest",
+                "fetch.wait.max.ms": 50,
+                "fetch.message.max.bytes": record_limit(settings),
+                "log_level": 2,
+            }
+        )
+        try:
+            self._consumer.assign(self._ends())
+        except KafkaException as error:
+            self._consumer.close()
+            raise StreamsError(
+                f"{PREDICTIONS} cannot be read at {settings.bootstrap_servers} "
+                f"({error.args[0].str()}); see whether the stack is up"
+            ) from None
+        self._thread = threading.Thread(target=self._follow, name="replies", daemon=True)
+        self._thread.start()
+
+    def expect(self, request_id: str) -> Future[ListingPrediction]:
+        """The future answer to `request_id`; call it before the request is sent."""
+        with self._lock:
+            return self._waiting.setdefault(request_id, Future())
+
+    def forget(self, request_id: str) -> None:
+        """Nobody waits for this answer any more."""
+        with self._lock:
+            self._waiting.pop(request_id, None)
+
+    def close(self) -> None:
+        """Ends the thread; whoever still waits gets a `StreamsError`."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _ends(self) -> list[TopicPartition]:
+        topic = self._consumer.list_topics(PREDICTIONS, timeout=30).topics[PREDICTIONS]
+        if topic.error is not None:
+            raise KafkaException(topic.error)
+        ends = []
+        for partition in topic.partitions:
+            place = TopicPartition(PREDICTIONS, partition)
+            place.offset = self._consumer.get_watermark_offsets(place, timeout=30)[1]
+            ends.append(place)
+        return ends
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            for message in self._consumer.consume(100, timeout=0.1):
+                fault = message.error()
+                if fault is None:
+                    self._deliver(message.value())
+                elif fault.fatal():
+                    log.error("%s cannot be followed: %s", PREDICTIONS, fault.str())
+                    self._stop.set()
+        self._consumer.close()
+        with self._lock:
+            for future in self._waiting.values():
+                future.set_exception(StreamsError("the client was closed before the answer came"))
+            self._waiting.clear()
+
+    def _deliver(self, payload: bytes | None) -> None:
+        with self._lock:
+            if not self._waiting:
+                return
+        try:
+            prediction = decode(ListingPrediction, payload, self._settings.max_event_bytes)
+        except EventError:
+            return  # the curate app writes its dead letter
+        with self._lock:
+            future = self._waiting.pop(prediction.request_id, None)
+        if future is not None:
+            future.set_result(prediction)

@@ -1,0 +1,64 @@
+"""One real Kafka broker for all tests of this room; every test gets new topics on it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.local.fetch import ensure_part, kafka_part
+from infra.local.kafka import Kafka
+from infra.local.ports import free_port
+from infra.local.settings import LocalSettings
+from infra.local.supervisor import Supervisor
+from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
+from schemas.sources.json_schema import write_schemas
+from streams.settings import StreamsSettings
+from tests.streams.support import Worker, recreate_topics
+
+
+@pytest.fixture(scope="session")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running broker."""
+    jars = ensure_part(kafka_part(), LocalSettings().cache_dir)
+    folder = tmp_path_factory.mktemp("kafka")
+    port = free_port()
+    kafka = Kafka(jars, folder / "data", port, free_port([port]), heap="256m")
+    with Supervisor([kafka.spec()], folder / "run"):
+        yield kafka.bootstrap
+
+
+@pytest.fixture(scope="session")
+def schemas() -> CategorySchemas:
+    colour = Attribute(name="colour", type=AttributeType.ENUM, values=("red", "blue"))
+    size = Attribute(name="size", type=AttributeType.NUMBER, units=("cm",))
+    return CategorySchemas([CategorySchema(category="Lamps", attributes=(colour, size))])
+
+
+@pytest.fixture
+def settings(bootstrap: str, schemas: CategorySchemas, tmp_path: Path) -> Iterator[StreamsSettings]:
+    """Settings of a pool of its own, on topics that nobody has written to."""
+    write_schemas(tmp_path / "schema.json", schemas)
+    settings = StreamsSettings(
+        bootstrap_servers=bootstrap,
+        schema_path=tmp_path / "schema.json",
+        pool_dir=tmp_path / "pool",
+        max_event_bytes=64 * 1024,
+        k=1000,
+    )
+    recreate_topics(settings)
+    yield settings
+
+
+@pytest.fixture
+def worker(settings: StreamsSettings, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+    """Makes workers; those still alive at the end of the test are ended."""
+    made: list[Worker] = []
+
+    def make(kind: str, **env: str) -> Worker:
+        made.append(Worker(kind, settings, tmp_path, env))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if not one.dead():
+            one.kill()

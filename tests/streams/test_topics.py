@@ -1,0 +1,75 @@
+"""Topics are created once, as the settings ask, and all writers agree on partitions."""
+
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from streams.errors import TopicsError
+from streams.publisher import Publisher
+from streams.settings import StreamsSettings
+from streams.topics import (
+    CONTROL_TOPICS,
+    MODEL_EVENTS,
+    PAYLOAD_TOPICS,
+    REQUESTS,
+    cluster_identity,
+    ensure_topics,
+    topic_specs,
+)
+from tests.streams.support import read_all
+
+
+def topic_config(settings: StreamsSettings, topic: str) -> dict[str, str]:
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)])
+    return {name: entry.value for name, entry in next(iter(asked.values())).result(10).items()}
+
+
+def test_payload_topics_have_equal_partitions_and_control_topics_one(
+    settings: StreamsSettings,
+) -> None:
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    topics = admin.list_topics(timeout=10).topics
+    counts = {spec.name: len(topics[spec.name].partitions) for spec in topic_specs(settings)}
+    assert {counts[name] for name in PAYLOAD_TOPICS} == {settings.partitions}
+    assert {counts[name] for name in CONTROL_TOPICS} == {1}
+
+
+def test_only_model_events_are_compacted(settings: StreamsSettings) -> None:
+    assert topic_config(settings, MODEL_EVENTS)["cleanup.policy"] == "compact"
+    assert topic_config(settings, REQUESTS)["cleanup.policy"] == "delete"
+
+
+def test_creating_topics_again_changes_nothing_but_what_the_settings_changed(
+    settings: StreamsSettings,
+) -> None:
+    identity = cluster_identity(settings)
+    assert ensure_topics(settings) == []
+    assert cluster_identity(settings) == identity
+    ensure_topics(settings.model_copy(update={"max_event_bytes": 100_000}))
+    assert topic_config(settings, REQUESTS)["max.message.bytes"] == "200000"
+
+
+def test_another_partition_count_is_one_sentence(settings: StreamsSettings) -> None:
+    with pytest.raises(TopicsError, match=r"has 4 partitions where the settings ask for 5; set"):
+        ensure_topics(settings.model_copy(update={"partitions": 5}))
+
+
+def test_no_broker_is_one_sentence() -> None:
+    nowhere = StreamsSettings(bootstrap_servers="127.0.0.1:1")
+    with pytest.raises(TopicsError, match="no Kafka answers at 127.0.0.1:1"):
+        ensure_topics(nowhere, timeout_s=1)
+
+
+def test_our_writers_and_the_java_partitioner_agree(settings: StreamsSettings) -> None:
+    publisher = Publisher(settings)
+    keys = [f"listing-{n}" for n in range(200)] + ["ünï-çødé", "x" * 200]
+    for key in keys:
+        publisher.send(REQUESTS, key, b"{}")
+    publisher.flush(10)
+    publisher.close()
+    partitions = list(range(settings.partitions))
+    expected = {key: DefaultPartitioner()(key.encode(), partitions, partitions) for key in keys}
+    found = {key.decode(): partition for partition, _, key, _ in read_all(settings, REQUESTS)}
+    assert found == expected
+    assert set(found.values()) == set(partitions)

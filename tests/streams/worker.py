@@ -1,0 +1,82 @@
+"""Runs one worker of this room as a process: `worker.py predict|curate SETTINGS_JSON`.
+
+The predict worker talks to a stand-in for the Triton client, in this test only: the room's own
+behaviour is under test here, and tests/e2e drives the real Triton. The stand-in fills every
+enumerated attribute with its first value; words in the title make it slow, away or faulty.
+"""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from schemas.category import Attribute  # noqa: E402
+from serving.errors import Refused, Unavailable, UnknownAdapter  # noqa: E402
+from serving.generation import GenerationResult  # noqa: E402
+from serving.listing import Listing  # noqa: E402
+from serving.settings import ServingSettings  # noqa: E402
+from streams import curate, predict  # noqa: E402
+from streams.settings import StreamsSettings  # noqa: E402
+
+
+class StandIn:
+    """Answers like `serving.client.TritonClient`, without a model."""
+
+    def __init__(self, settings: ServingSettings) -> None:
+        self._born = time.monotonic()
+        self._adapters = {"base"}
+
+    def generate(
+        self,
+        listing: Listing,
+        attributes: Sequence[Attribute],
+        mode: object = None,
+        batches: int | None = None,
+        adapter_hash: str = "base",
+        timeout_s: float | None = None,
+    ) -> GenerationResult:
+        if adapter_hash not in self._adapters:
+            raise UnknownAdapter("push it")
+        if "slow" in listing.title:
+            time.sleep(float(os.environ.get("SLOW_S", "1")))
+        if "away" in listing.title and time.monotonic() - self._born < 3:
+            raise Unavailable("nobody there")
+        if "refused" in listing.title:
+            raise Refused("the listing is refused")
+        if "bug" in listing.title:
+            raise RuntimeError("a fault that nobody foresaw")
+        values = {a.name: [a.values[0]] for a in attributes if a.values}
+        return GenerationResult(
+            values=values,
+            invalid={},
+            confidence=dict.fromkeys(values, 1.0),
+            adapter_id=adapter_hash,
+            adapter_hash=adapter_hash,
+            batches=1,
+            forward_passes=1,
+            tokens_computed=1,
+            seconds=0.0,
+        )
+
+    def give(self, adapter_hash: str) -> None:
+        self._adapters.add(adapter_hash)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    kind, settings = sys.argv[1], StreamsSettings.model_validate_json(sys.argv[2])
+    if kind == "curate":
+        curate.main(settings)
+    predict.COMMIT_S = float(os.environ.get("COMMIT_S", predict.COMMIT_S))
+    predict.TritonClient = StandIn
+    predict.ensure_adapter = lambda client, adapter_hash, uri: client.give(adapter_hash)
+    predict.main(settings, ServingSettings())
+
+
+if __name__ == "__main__":
+    main()
