@@ -40,6 +40,8 @@ from trainer.settings import TrainerSettings
 GUARD_TOLERANCE = 1e-4
 """How far, in nats a token, the model about to train may be from its parent (fp32)."""
 
+CHECKPOINT, LOSSES = "checkpoint.pt", "losses.jsonl"
+
 TYPICAL_ROWS = 512
 """Tokens of a packed listing: the number type is measured on products of this size."""
 
@@ -69,7 +71,6 @@ class Finetuned:
 
 def finetune(
     rows: Sequence[Row],
-    base: Path,
     parent: AdapterFile | None,
     trainer: TrainerSettings,
     serving: ServingSettings,
@@ -78,14 +79,16 @@ def finetune(
 ) -> Finetuned:
     """Train `trainer.steps` steps on `rows` from `parent`, or from the base where that is None.
 
-    Checkpoints and `losses.jsonl` are kept in `folder`; called again with equal arguments, the
-    training goes on from its last checkpoint.
+    `serving` names the base model and how a listing is asked, in training as in generation.
+
+    A checkpoint and the losses of all steps are kept in `folder`; called again with equal
+    arguments, the training goes on from its last checkpoint.
 
     Raises:
         TrainingError: no row has a value to learn; the model does not start where its parent
             stands; the loss is not finite; or nothing changed.
     """
-    return _Finetuning(rows, base, parent, trainer, serving, folder).run(on_step)
+    return _Finetuning(rows, parent, trainer, serving, folder).run(on_step)
 
 
 def learning_rate(step: int, settings: TrainerSettings) -> float:
@@ -119,7 +122,6 @@ class _Finetuning:
     def __init__(
         self,
         rows: Sequence[Row],
-        base: Path,
         parent: AdapterFile | None,
         trainer: TrainerSettings,
         serving: ServingSettings,
@@ -142,14 +144,14 @@ class _Finetuning:
         if trainer.batch_size < self.accelerator.num_processes:
             raise TrainingError("batch_size is below the number of processes; raise it")
         exact = {"dtype": "float32", "device": str(self.device)}
-        self.base: Base = load_base(serving.model_copy(update=exact), base)
+        self.base: Base = load_base(serving.model_copy(update=exact), serving.base_model)
         self.builder = PromptBuilder(self.base.vocabulary, serving)
 
     def run(self, on_step: Callable[[StepReport], None]) -> Finetuned:
         folder = self.folder
         folder.mkdir(parents=True, exist_ok=True)
-        checkpoint = Checkpoint(folder / "checkpoint.pt", self._fingerprint())
-        log = LossLog(folder / "losses.jsonl")
+        checkpoint = Checkpoint(folder / CHECKPOINT, self._fingerprint())
+        log = LossLog(folder / LOSSES)
         saved = checkpoint.load(self.device)
         dtype = saved.dtype if saved else self._measure_dtype()
 
@@ -184,6 +186,8 @@ class _Finetuning:
                 on_step(report)
         after = lora.read_lora(model)
         _check_changed(before, after)
+        # Whoever comes next in this process needs the memory: accelerate would hold on to it.
+        self.accelerator.free_memory()
         return Finetuned(
             tensors=after,
             peft_config=lora.peft_config_text(model),

@@ -16,7 +16,6 @@ from trainer.settings import TrainerSettings
 
 from .samples import make_rows
 
-SERVING = ServingSettings(device="cpu", dtype="float32")
 TRAINER = TrainerSettings(
     rank=4, alpha=8, learning_rate=1e-2, steps=6, batch_size=3, dtype="float32", checkpoint_every=2
 )
@@ -26,7 +25,11 @@ def train(
     base: Path, folder: Path, parent: AdapterFile | None = None, **changes: object
 ) -> Finetuned:
     trainer = TRAINER.model_copy(update=changes)
-    return finetune(make_rows(5), base, parent, trainer, SERVING, folder)
+    return finetune(make_rows(5), parent, trainer, serving(base), folder)
+
+
+def serving(base: Path) -> ServingSettings:
+    return ServingSettings(device="cpu", dtype="float32", base_model=str(base))
 
 
 def as_adapter(made: Finetuned, adapter_id: str = "default-r1-a1") -> AdapterFile:
@@ -76,14 +79,13 @@ def test_a_round_resumed_after_a_kill_gives_the_same_adapter(
 
     trainer = TRAINER.model_copy(update={"dropout": 0.1})
     with pytest.raises(Killed):
-        finetune(make_rows(5), tiny_base, None, trainer, SERVING, tmp_path / "cut", kill)
+        finetune(make_rows(5), None, trainer, serving(tiny_base), tmp_path / "cut", kill)
     steps: list[int] = []
     resumed = finetune(
         make_rows(5),
-        tiny_base,
         None,
         trainer,
-        SERVING,
+        serving(tiny_base),
         tmp_path / "cut",
         lambda report: steps.append(report.step),
     )
@@ -160,7 +162,7 @@ def test_micro_batches_change_the_loss_only_to_rounding(tiny_base: Path, tmp_pat
 def test_listings_without_any_value_teach_nothing(tiny_base: Path, tmp_path: Path) -> None:
     blank = [type(row)(row.listing, row.attributes, {}) for row in make_rows(2)]
     with pytest.raises(TrainingError, match="no listing of the round has a value"):
-        finetune(blank, tiny_base, None, TRAINER, SERVING, tmp_path)
+        finetune(blank, None, TRAINER, serving(tiny_base), tmp_path)
 
 
 def test_each_epoch_takes_every_row_once() -> None:

@@ -1,0 +1,198 @@
+"""A round from manifest to verdict, in a process of its own, whole and interrupted."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from schemas.events import RetrainRequest
+from serving.adapters import read_adapter
+from serving.settings import ServingSettings
+from trainer.progress import read_place
+from trainer.registry import Registry
+from trainer.round import BASELINE_LIST, EXIT_REFUSED, FAILURE, JOB, RESULT, Job, RoundResult, main
+from trainer.settings import TrainerSettings
+
+from .samples import make_rows, write_heldout, write_manifest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def make_job(
+    folder: Path, base: Path, request: dict[str, object] | None = None, **trainer: object
+) -> Job:
+    """A round of six listings judged on four, small enough for a tiny model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    train = write_manifest(make_rows(6), folder / "train.parquet")
+    validation = write_manifest(make_rows(2, seed=3), folder / "validation.parquet", "validation")
+    settings: dict[str, object] = {
+        "rank": 4,
+        "alpha": 8,
+        "learning_rate": 1e-2,
+        "steps": 8,
+        "batch_size": 4,
+        "checkpoint_every": 2,
+        "dtype": "float32",
+        "registry_dir": folder / "registry",
+        "work_dir": folder / "rounds",
+        "heldout": write_heldout(make_rows(4, seed=9), folder / "heldout.jsonl"),
+        "margin": 0.5,
+        "bootstrap_draws": 200,
+        "progress": False,
+    }
+    retrain: dict[str, object] = {
+        "pool": "default",
+        "round": 1,
+        "parent_id": "base",
+        "parent_hash": "base",
+        "selection": "gap",
+        "k": 6,
+        "v": 2,
+        "min_gap": 0.0,
+        "files": [train, validation],
+    }
+    return Job(
+        retrain=RetrainRequest.model_validate(retrain | (request or {})),
+        trainer=TrainerSettings.model_validate(settings | trainer),
+        serving=ServingSettings(base_model=str(base), dtype="float32", device="cpu", threads=1),
+        folder=folder / "rounds" / "work",
+    )
+
+
+def write(job: Job) -> str:
+    job.folder.mkdir(parents=True, exist_ok=True)
+    path = job.folder / JOB
+    path.write_text(job.model_dump_json())
+    return str(path)
+
+
+def start(job: Job) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "trainer.round", "--job", write(job)]
+    return subprocess.Popen(command, cwd=REPOSITORY)
+
+
+def run(job: Job, *arguments: str) -> int:
+    """The command within this process: starting one takes longer than the round."""
+    return main(["--job", write(job), *arguments])
+
+
+def result_of(job: Job) -> RoundResult:
+    return RoundResult.model_validate_json((job.folder / RESULT).read_bytes())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Job:
+    job = make_job(tmp_path_factory.mktemp("round"), tiny_base)
+    assert start(job).wait(timeout=120) == 0
+    return job
+
+
+def test_a_round_ends_with_a_judged_adapter_in_the_registry(finished: Job) -> None:
+    result = result_of(finished)
+    entry = Registry(finished.trainer.registry_dir).get("default-r1-a1")
+    assert entry.read().hash == result.adapter_hash
+    assert entry.lineage.decision == result.decision
+    assert entry.lineage.metrics == result.metrics
+    assert Path(result.adapter_path) == entry.path.resolve()
+    assert result.metrics.listings == 4
+    assert result.trained.last_loss < result.trained.first_loss
+    assert len(Path(result.losses).read_text().splitlines()) == 8
+
+
+def test_plain_peft_loads_what_the_registry_exports(
+    finished: Job, tiny_base: Path, tmp_path: Path
+) -> None:
+    Registry(finished.trainer.registry_dir).export("default-r1-a1", tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(tiny_base)
+    assert PeftModel.from_pretrained(model, tmp_path).peft_config["default"].r == 4
+
+
+def test_a_finished_round_is_not_run_again(finished: Job) -> None:
+    before = (finished.folder / RESULT).stat().st_mtime_ns
+    assert run(finished) == 0
+    assert (finished.folder / RESULT).stat().st_mtime_ns == before
+
+
+def test_the_next_round_starts_from_the_last_and_reuses_its_evaluation(
+    finished: Job, tiny_base: Path
+) -> None:
+    first = result_of(finished)
+    request = {
+        "round": 2,
+        "parent_id": first.adapter_id,
+        "parent_hash": first.adapter_hash,
+        "parent_uri": first.adapter_path,
+    }
+    root = finished.trainer.registry_dir.parent
+    second = make_job(root, tiny_base, request).model_copy(update={"folder": root / "second"})
+    assert run(second) == 0
+    result = result_of(second)
+    assert result.parent_evaluation == first.evaluation
+    assert result.parent_metrics == first.metrics
+    assert result.trained.first_loss < first.trained.first_loss
+    chain = Registry(finished.trainer.registry_dir).chain(result.adapter_id)
+    assert [entry.lineage.adapter_id for entry in chain] == ["default-r1-a1", "default-r2-a1"]
+
+
+def test_a_killed_round_goes_on_where_it_was(
+    finished: Job, tmp_path: Path, tiny_base: Path
+) -> None:
+    job = make_job(tmp_path, tiny_base)
+    process = start(job)
+    checkpoint = job.folder / "checkpoint.pt"
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (job.folder / RESULT).exists()
+    assert run(job) == 0
+    killed, whole = result_of(job), result_of(finished)
+    assert read_adapter(Path(killed.adapter_path).read_bytes()).hash == whole.adapter_hash
+    assert killed.metrics.recall == whole.metrics.recall
+
+
+def test_a_round_that_cannot_be_completed_says_why(tmp_path: Path, tiny_base: Path) -> None:
+    job = make_job(tmp_path, tiny_base, {"parent_id": "default-r7-a1", "parent_hash": "0" * 64})
+    assert run(job) == EXIT_REFUSED
+    assert "default-r7-a1" in json.loads((job.folder / FAILURE).read_text())["reason"]
+
+
+def test_without_a_benchmark_the_validation_listings_judge(tmp_path: Path, tiny_base: Path) -> None:
+    job = make_job(tmp_path, tiny_base, heldout=None, steps=2)
+    assert run(job) == 0
+    assert result_of(job).metrics.listings == 2
+
+
+def test_two_processes_train_what_one_trains(
+    finished: Job, tmp_path: Path, tiny_base: Path
+) -> None:
+    job = make_job(tmp_path, tiny_base, processes=2)
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
+    command += ["--num_processes", "2", "--main_process_port", "0"]
+    command += ["-m", "trainer.round", "--job", write(job)]
+    assert subprocess.run(command, cwd=REPOSITORY, timeout=200, check=False).returncode == 0
+    two, one = result_of(job), result_of(finished)
+    assert two.trained.label_tokens == one.trained.label_tokens
+    assert two.trained.first_loss == pytest.approx(one.trained.first_loss, rel=1e-5)
+    assert two.trained.last_loss == pytest.approx(one.trained.last_loss, rel=1e-2)
+
+
+def test_baselines_judge_the_base_without_and_with_an_example(finished: Job) -> None:
+    assert run(finished, "--baselines") == 0
+    plain, shown = BASELINE_LIST.validate_json((finished.folder / "baselines.json").read_bytes())
+    assert not plain.one_shot
+    assert shown.one_shot
+    assert plain.metrics == result_of(finished).parent_metrics
+
+
+def test_the_place_of_a_round_can_be_read_from_outside(finished: Job) -> None:
+    place = read_place(finished.folder / "progress.json")
+    assert place is not None
+    assert place.done == place.total

@@ -1,0 +1,208 @@
+"""What an adapter is worth on held-out listings: completeness, recall, precision, latency.
+
+- completeness, equation (1): the mean over listings of the share of requested attributes that are
+  filled legally.
+- recall = right / values that the catalog has.
+- precision = right / those of them for which a legal value was suggested. What the catalog leaves
+  blank is unlabelled, so a value suggested there counts neither for nor against.
+
+Each has a bootstrap interval clustered by listing. Evaluations are kept, so that a parent is judged
+once however many rounds start from it.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from schemas.completeness import valid_names
+from schemas.events import Interval, RoundMetrics, ValueLists
+from schemas.values import matches
+from serving.adapters import write_file
+from serving.generation import GenerationRequest, GenerationResult, Generator
+from serving.prompt import Example
+from serving.settings import ServingSettings
+from trainer.bootstrap import Ratio, draw_listings, interval
+from trainer.dataset import Row
+
+METRICS = ("completeness", "recall", "precision")
+
+# Everything in the settings that an answer depends on.
+ANSWER_SETTINGS = {
+    "dtype",
+    "mode",
+    "batches",
+    "max_trunk_tokens",
+    "max_answer_tokens",
+    "hint_values",
+    "abstain_below",
+}
+
+
+class ListingScore(BaseModel):
+    """One held-out listing and what the adapter made of it. Counts are of attributes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    listing_id: str
+    asked: int  # attributes requested
+    valid: int  # filled with a legal value
+    labelled: int  # those for which the catalog has a legal value
+    suggested: int  # labelled, and a legal value was suggested
+    right: int  # labelled, and the suggestion matches
+    seconds: float
+    values: ValueLists
+    invalid: dict[str, str]
+
+
+class EvaluationKey(BaseModel):
+    """What an evaluation depends on: equal keys, equal answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    adapter_hash: str
+    base_hash: str
+    heldout_hash: str
+    one_shot: bool
+    settings: str  # JSON of `ANSWER_SETTINGS`
+
+    @classmethod
+    def of(
+        cls,
+        adapter_hash: str,
+        base_hash: str,
+        heldout_hash: str,
+        serving: ServingSettings,
+        one_shot: bool = False,
+    ) -> "EvaluationKey":
+        """The key of an evaluation under `serving`."""
+        return cls(
+            adapter_hash=adapter_hash,
+            base_hash=base_hash,
+            heldout_hash=heldout_hash,
+            one_shot=one_shot,
+            settings=serving.model_dump_json(include=ANSWER_SETTINGS),
+        )
+
+
+class Evaluation(BaseModel):
+    """The scores of one adapter on one held-out set; `key` says of what under which settings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: EvaluationKey
+    adapter_id: str
+    listings: list[ListingScore]
+    seconds: float  # the whole evaluation, wall clock
+
+    def ratio(self, metric: str) -> Ratio:
+        """One of `METRICS`, listing by listing."""
+        if metric == "completeness":
+            # A listing that asks for nothing has no completeness and weighs nothing.
+            share = [s.valid / s.asked if s.asked else 0.0 for s in self.listings]
+            return Ratio(np.array(share), np.array([float(s.asked > 0) for s in self.listings]))
+        below = [s.labelled if metric == "recall" else s.suggested for s in self.listings]
+        right = np.array([s.right for s in self.listings], dtype=np.float64)
+        return Ratio(right, np.array(below, dtype=np.float64))
+
+    def metrics(self, draws: int = 2000, seed: int = 0) -> RoundMetrics:
+        """The metrics with their two-sided 95 % intervals, and latencies in milliseconds."""
+        drawn = draw_listings(len(self.listings), draws, seed)
+        intervals: dict[str, Interval] = {m: interval(self.ratio(m), drawn) for m in METRICS}
+        p50, p90 = np.quantile([s.seconds * 1000 for s in self.listings], [0.5, 0.9])
+        return RoundMetrics(
+            **intervals, listings=len(self.listings), p50_ms=float(p50), p90_ms=float(p90)
+        )
+
+
+class EvaluationStore:
+    """Evaluations by their key, one JSON file each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, key: EvaluationKey) -> Evaluation | None:
+        """The evaluation kept under `key`, if there is one."""
+        path = self.path(key)
+        return Evaluation.model_validate_json(path.read_bytes()) if path.exists() else None
+
+    def put(self, evaluation: Evaluation) -> None:
+        """Keep `evaluation` in the place of an earlier one with the same key."""
+        write_file(self.path(evaluation.key), evaluation.model_dump_json().encode())
+
+    def path(self, key: EvaluationKey) -> Path:
+        """Where the evaluation of `key` is kept."""
+        digest = hashlib.sha256(json.dumps(key.model_dump(), sort_keys=True).encode())
+        return self._folder / f"{digest.hexdigest()[:32]}.json"
+
+
+def evaluate(
+    generator: Generator,
+    rows: Sequence[Row],
+    key: EvaluationKey,
+    example: Callable[[Row], Example | None] = lambda row: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Ask the adapter that `key` names for every listing of `rows`, and score its answers.
+
+    Args:
+        generator: an engine with the settings of `key`, which has the adapter.
+        rows: held-out listings, at least one.
+        example: the worked example to show before a listing, None for none.
+        progress: told (listings done, listings in all) after each.
+    """
+    started = time.perf_counter()
+    scores, adapter_id = [], ""
+    for number, row in enumerate(rows, start=1):
+        result = generator.generate(
+            GenerationRequest(
+                listing=row.listing,
+                attributes=row.attributes,
+                adapter_hash=key.adapter_hash,
+                example=example(row),
+            )
+        )
+        adapter_id = result.adapter_id
+        scores.append(score(row, result))
+        progress(number, len(rows))
+    return Evaluation(
+        key=key, adapter_id=adapter_id, listings=scores, seconds=time.perf_counter() - started
+    )
+
+
+def score(row: Row, result: GenerationResult) -> ListingScore:
+    """One answer against its catalog."""
+    valid = valid_names(row.attributes, result.values)
+    labelled = row.filled()
+    right = [a for a in labelled if a.name in valid and _right(row, a.name, result)]
+    return ListingScore(
+        listing_id=row.listing.listing_id,
+        asked=len(row.attributes),
+        valid=len(valid),
+        labelled=len(labelled),
+        suggested=sum(a.name in valid for a in labelled),
+        right=len(right),
+        seconds=result.seconds,
+        values=result.values,
+        invalid=result.invalid,
+    )
+
+
+def one_shot_example(rows: Sequence[Row], row: Row) -> Example | None:
+    """The example to show before `row`: the first other listing, of its category if possible.
+
+    Without one a base model does not know the format, and the first round's gain looks staged.
+    """
+    others = [o for o in rows if o.listing.listing_id != row.listing.listing_id and o.filled()]
+    same = [o for o in others if o.listing.category == row.listing.category]
+    shown = next(iter(same or others), None)
+    return Example(shown.listing, tuple(shown.filled()), shown.values) if shown else None
+
+
+def _right(row: Row, name: str, result: GenerationResult) -> bool:
+    attribute = next(a for a in row.attributes if a.name == name)
+    return matches(attribute, result.values[name], row.values[name])

@@ -1,0 +1,117 @@
+"""Judges adapters on one held-out set, with an engine of its own, and remembers what it saw."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from schemas.events import BASE_ADAPTER, RetrainRequest, RoundMetrics
+from serving.adapters import AdapterFile, base_hash
+from serving.engine import Engine
+from serving.model import resolve_base
+from serving.settings import ServingSettings
+from trainer.dataset import Row, file_hash, read_heldout, read_rows
+from trainer.errors import DataError
+from trainer.evaluate import Evaluation, EvaluationKey, EvaluationStore, evaluate, one_shot_example
+from trainer.progress import RoundProgress
+from trainer.settings import TrainerSettings
+
+
+class Judge:
+    """Use as a context manager: the engine is loaded when first needed, and closed at the end."""
+
+    def __init__(
+        self,
+        trainer: TrainerSettings,
+        serving: ServingSettings,
+        rows: Sequence[Row],
+        heldout_hash: str,
+        scratch: Path,
+        progress: RoundProgress,
+    ) -> None:
+        """`scratch` is a folder for the engine's own copies of adapters."""
+        self.rows = rows
+        self.heldout_hash = heldout_hash
+        self.store = EvaluationStore(trainer.registry_dir / ".evaluations")
+        self.seconds = 0.0  # spent on evaluations made here
+        self._trainer = trainer
+        self._serving = serving.model_copy(update={"adapter_store": scratch})
+        self._base_hash = base_hash(resolve_base(serving.base_model))
+        self._progress = progress
+        self._engine: Engine | None = None
+
+    def __enter__(self) -> "Judge":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._engine is not None:
+            self._engine.close()
+        # The engine's copies; the registry has the originals.
+        shutil.rmtree(self._serving.adapter_store, ignore_errors=True)
+
+    def evaluate(
+        self, adapter: AdapterFile | None, stage: str, one_shot: bool = False
+    ) -> Evaluation:
+        """The evaluation of `adapter` (None: of the base), made now or remembered.
+
+        Raises:
+            EngineError: the adapter does not fit the base.
+        """
+        key = EvaluationKey.of(
+            adapter.hash if adapter else BASE_ADAPTER,
+            self._base_hash,
+            self.heldout_hash,
+            self._serving,
+            one_shot,
+        )
+        known = self.store.get(key)
+        if known is not None:
+            return known
+        engine = self._engine_with(adapter)
+        evaluation = evaluate(
+            engine,
+            self.rows,
+            key,
+            example=lambda row: one_shot_example(self.rows, row) if one_shot else None,
+            progress=lambda done, total: self._progress.update(stage, done, total),
+        )
+        self.store.put(evaluation)
+        self.seconds += evaluation.seconds
+        return evaluation
+
+    def metrics(self, evaluation: Evaluation) -> RoundMetrics:
+        """The evaluation's metrics with their intervals."""
+        return evaluation.metrics(self._trainer.bootstrap_draws, self._trainer.bootstrap_seed)
+
+    def path(self, evaluation: Evaluation) -> str:
+        """The file with the evaluation's answers, absolute."""
+        return str(self.store.path(evaluation.key).resolve())
+
+    def _engine_with(self, adapter: AdapterFile | None) -> Engine:
+        if self._engine is None:
+            self._engine = Engine(self._serving, self._serving.base_model)
+        if adapter is not None:
+            self._engine.push(adapter.id, adapter.hash, adapter.blob)
+        return self._engine
+
+
+def read_judging_rows(
+    trainer: TrainerSettings, request: RetrainRequest | None
+) -> tuple[list[Row], str]:
+    """The listings to judge on, and their hash: the held-out benchmark, or for want of one the
+    validation listings of the round.
+
+    Raises:
+        DataError: there are neither, or the file is wrong.
+    """
+    if trainer.heldout is not None:
+        return read_heldout(trainer.heldout), file_hash(trainer.heldout)
+    files = [f for f in request.files if f.role == "validation" and f.rows] if request else []
+    if not files:
+        raise DataError("nothing to judge on: set trainer.heldout to a JSONL file of listings")
+    return read_rows(files), "+".join(file.sha256 for file in files)

@@ -1,0 +1,70 @@
+"""How far a round is: a bar for a person, and a small file for the worker's heartbeats."""
+
+from pathlib import Path
+from types import TracebackType
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from serving.adapters import write_file
+
+
+class Place(BaseModel):
+    """Where a round stands."""
+
+    stage: str
+    done: int
+    total: int
+    loss: float | None = None  # nats a label token, of the last step
+
+
+class RoundProgress:
+    """Shows and records the place of a round; use as a context manager."""
+
+    def __init__(self, path: Path, show: bool) -> None:
+        """`path` gets the place as JSON, whole at any time; `show` draws bars on stderr."""
+        self._path = path
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not show,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "RoundProgress":
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def update(self, stage: str, done: int, total: int, loss: float | None = None) -> None:
+        """`done` of `total` in `stage`."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, note="")
+        note = "" if loss is None else f"loss {loss:.3f}"
+        self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
+        place = Place(stage=stage, done=done, total=total, loss=loss)
+        write_file(self._path, place.model_dump_json().encode())
+
+
+def read_place(path: Path) -> Place | None:
+    """The place recorded at `path`, or None before there is one."""
+    return Place.model_validate_json(path.read_bytes()) if path.exists() else None

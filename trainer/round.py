@@ -1,0 +1,308 @@
+"""One round in a process of its own: `python -m trainer.round --job job.json`.
+
+    data -> finetune -> evaluate parent -> evaluate candidate -> gate -> registry -> result.json
+
+Every finished stage leaves its result in the round's folder (or, for evaluations, in the
+registry's store) and is skipped when the round runs again, so that a killed round goes on where it
+was. The adapter enters the registry last, together with its metrics and its verdict, so that a
+registry folder never changes.
+
+A process of its own because training must not stop the worker's heartbeats, and because memory goes
+back to the machine with it. With several processes, `accelerate launch` starts them all here: they
+train together, then all but the first are done.
+
+`--baselines` judges the base instead, without and with a one-shot example.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from transformers.utils import logging as transformers_logging
+
+from schemas.category import Attribute
+from schemas.errors import ListuneError
+from schemas.events import RetrainRequest, RoundMetrics, now_ms
+from serving.adapters import AdapterFile, read_adapter, write_adapter, write_file
+from serving.listing import Listing
+from serving.settings import ServingSettings
+from trainer.dataset import read_rows
+from trainer.errors import TrainingError
+from trainer.evaluate import ANSWER_SETTINGS
+from trainer.finetune import CHECKPOINT, LOSSES, finetune
+from trainer.gate import Decision, decide
+from trainer.judge import Judge, read_judging_rows
+from trainer.progress import RoundProgress
+from trainer.registry import Lineage, Registry
+from trainer.settings import TrainerSettings
+from trainer.strategies import STRATEGIES, Plan, parent_adapter
+
+EXIT_REFUSED = 3
+"""Exit status of a round that cannot be completed; `failure.json` says why."""
+
+JOB, RESULT, BASELINES = "job.json", "result.json", "baselines.json"
+FAILURE, PROGRESS = "failure.json", "progress.json"
+CANDIDATE = "candidate.safetensors"
+
+
+class Job(BaseModel):
+    """What a round's process is told; `retrain` is None for `--baselines`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    retrain: RetrainRequest | None = None
+    trainer: TrainerSettings
+    serving: ServingSettings  # `base_model` names the base
+    folder: Path  # the round's own
+
+
+class Trained(BaseModel):
+    """How the candidate came about, beside its file; the training log has its losses."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dtype: str
+    trainable_parameters: int
+    steps: int
+    label_tokens: int
+    seconds: float
+    first_loss: float
+    last_loss: float
+    listings: int
+
+
+class CanaryListing(BaseModel):
+    """A held-out listing that a pushed adapter is tried on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    listing: Listing
+    attributes: tuple[Attribute, ...]
+
+
+class RoundResult(BaseModel):
+    """A finished round."""
+
+    model_config = ConfigDict(frozen=True)
+
+    adapter_id: str
+    adapter_hash: str
+    adapter_path: str  # in the registry, absolute
+    decision: Decision
+    metrics: RoundMetrics
+    parent_metrics: RoundMetrics
+    trained: Trained
+    eval_seconds: float  # of this round; a parent judged before costs nothing
+    evaluation: str  # file with the candidate's answers
+    parent_evaluation: str
+    losses: str  # JSONL, one step a line
+    canary: CanaryListing
+
+
+class Baseline(BaseModel):
+    """The base on the held-out listings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    one_shot: bool  # with a worked example before each listing
+    metrics: RoundMetrics
+    evaluation: str  # file with its answers
+    seconds: float
+
+
+BASELINE_LIST = TypeAdapter(list[Baseline])
+
+
+def adapter_id(request: RetrainRequest) -> str:
+    """The name of the adapter that `request` makes: never given twice."""
+    return f"{request.pool}-r{request.round}-a{request.attempt}"
+
+
+def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResult | None:
+    """Run the stages that are not finished yet.
+
+    Args:
+        job: the round; its `retrain` must be set.
+        progress: told of every step and every listing judged.
+        main: whether this is the first of the launched processes; the others only train.
+
+    Returns:
+        The result, also in the round's folder; None unless `main`.
+
+    Raises:
+        ListuneError: the round cannot be completed; one sentence says why.
+    """
+    request = job.retrain
+    if request is None:
+        raise TrainingError("the job names no round; write it with its retrain request")
+    done = job.folder / RESULT
+    if done.exists():
+        return RoundResult.model_validate_json(done.read_bytes())
+    registry = Registry(job.trainer.registry_dir)
+    plan = STRATEGIES[job.trainer.strategy](request, registry)
+    trained = _train(job, request, plan, progress, main)
+    if not main or trained is None:
+        return None
+    candidate = read_adapter((job.folder / CANDIDATE).read_bytes())
+    trainer = job.trainer
+    rows, heldout_hash = read_judging_rows(trainer, request)
+    with Judge(trainer, job.serving, rows, heldout_hash, job.folder / "engine", progress) as judge:
+        before = judge.evaluate(parent_adapter(request, registry), "judge parent")
+        after = judge.evaluate(candidate, "judge candidate")
+    decision = decide(
+        before, after, trainer.margin, trainer.bootstrap_draws, trainer.bootstrap_seed
+    )
+    result = RoundResult(
+        adapter_id=candidate.id,
+        adapter_hash=candidate.hash,
+        adapter_path=str(registry.path(candidate.id).resolve()),
+        decision=decision,
+        metrics=judge.metrics(after),
+        parent_metrics=judge.metrics(before),
+        trained=trained,
+        eval_seconds=judge.seconds,
+        evaluation=judge.path(after),
+        parent_evaluation=judge.path(before),
+        losses=str((job.folder / LOSSES).resolve()),
+        canary=CanaryListing(listing=rows[0].listing, attributes=rows[0].attributes),
+    )
+    lineage = _lineage(job, request, plan, candidate, result, heldout_hash)
+    registry.put(candidate.blob, lineage, request.files)
+    write_file(done, result.model_dump_json(indent=2).encode())
+    # Large, and of no more use: the registry has the adapter.
+    for left in (CANDIDATE, CHECKPOINT):
+        (job.folder / left).unlink(missing_ok=True)
+    return result
+
+
+def run_baselines(job: Job, progress: RoundProgress) -> list[Baseline]:
+    """Judge the base on the held-out listings, without and with a one-shot example."""
+    rows, heldout_hash = read_judging_rows(job.trainer, None)
+    scratch = job.folder / "engine"
+    with Judge(job.trainer, job.serving, rows, heldout_hash, scratch, progress) as judge:
+        judged = [judge.evaluate(None, "judge base")]
+        if job.trainer.evaluate_one_shot:
+            judged.append(judge.evaluate(None, "judge base, one-shot", one_shot=True))
+    baselines = [
+        Baseline(
+            one_shot=evaluation.key.one_shot,
+            metrics=judge.metrics(evaluation),
+            evaluation=judge.path(evaluation),
+            seconds=evaluation.seconds,
+        )
+        for evaluation in judged
+    ]
+    write_file(job.folder / BASELINES, BASELINE_LIST.dump_json(baselines, indent=2))
+    return baselines
+
+
+def _train(
+    job: Job, request: RetrainRequest, plan: Plan, progress: RoundProgress, main: bool
+) -> Trained | None:
+    facts = job.folder / "trained.json"
+    if facts.exists():
+        return Trained.model_validate_json(facts.read_bytes())
+    rows = read_rows(plan.files)
+    made = finetune(
+        rows,
+        plan.start,
+        job.trainer,
+        job.serving,
+        job.folder,
+        lambda step: progress.update("train", step.step, job.trainer.steps, step.loss),
+    )
+    if not main:
+        return None
+    trained = Trained(
+        dtype=made.dtype,
+        trainable_parameters=made.trainable_parameters,
+        steps=len(made.losses),
+        label_tokens=sum(step.tokens for step in made.losses),
+        seconds=sum(step.seconds for step in made.losses),
+        first_loss=made.losses[0].loss,
+        last_loss=made.losses[-1].loss,
+        listings=len(rows),
+    )
+    header = {
+        "adapter_id": adapter_id(request),
+        "parent_id": request.parent_id,
+        "parent_hash": request.parent_hash,
+        "base_hash": made.base_hash,
+        "rank": job.trainer.rank,
+        "alpha": job.trainer.alpha,
+        "peft_config": made.peft_config,
+    }
+    write_file(job.folder / CANDIDATE, write_adapter(made.tensors, header))
+    write_file(facts, trained.model_dump_json().encode())
+    return trained
+
+
+def _lineage(
+    job: Job,
+    request: RetrainRequest,
+    plan: Plan,
+    candidate: AdapterFile,
+    result: RoundResult,
+    heldout_hash: str,
+) -> Lineage:
+    trained = result.trained
+    return Lineage(
+        adapter_id=candidate.id,
+        adapter_hash=candidate.hash,
+        parent_id=request.parent_id,
+        parent_hash=request.parent_hash,
+        base_hash=candidate.base_hash,
+        pool=request.pool,
+        round=request.round,
+        attempt=request.attempt,
+        strategy=job.trainer.strategy,
+        data=request.files,
+        trained_on=[file.sha256 for file in plan.files],
+        settings=job.trainer.model_dump(mode="json"),
+        serving=job.serving.model_dump(mode="json", include=ANSWER_SETTINGS),
+        dtype=trained.dtype,
+        steps=trained.steps,
+        label_tokens=trained.label_tokens,
+        trainable_parameters=trained.trainable_parameters,
+        train_seconds=trained.seconds,
+        eval_seconds=result.eval_seconds,
+        created_ms=now_ms(),
+        heldout_hash=heldout_hash,
+        metrics=result.metrics,
+        parent_metrics=result.parent_metrics,
+        decision=result.decision,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="trainer.round", description="run one training round")
+    parser.add_argument("--job", type=Path, required=True, help="the round's job.json")
+    parser.add_argument("--baselines", action="store_true", help="judge the base instead")
+    given = parser.parse_args(arguments)
+    job = Job.model_validate_json(given.job.read_bytes())
+    # Set by the launcher: which of its processes this one is.
+    first = int(os.environ.get("RANK", "0")) == 0
+    transformers_logging.disable_progress_bar()
+    failure = job.folder / FAILURE
+    failure.unlink(missing_ok=True)
+    try:
+        with RoundProgress(job.folder / PROGRESS, job.trainer.progress and first) as progress:
+            if given.baselines:
+                run_baselines(job, progress)
+            else:
+                run_round(job, progress, first)
+    except ListuneError as error:
+        print(error, file=sys.stderr)
+        if first:
+            write_file(failure, json.dumps({"reason": str(error)}).encode())
+        return EXIT_REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
