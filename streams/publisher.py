@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from streams.errors import DeliveryError
 from streams.settings import StreamsSettings
-from streams.topics import PARTITIONER, record_limit
+from streams.topics import COMPRESSION, PARTITIONER, record_limit
 
 PARTITION_BY_KEY = -1  # librdkafka's PARTITION_UA
 _DELIVERY_TIMEOUT_S = 60.0
@@ -42,7 +42,7 @@ class Publisher:
                 "acks": "all",
                 "partitioner": PARTITIONER,
                 "linger.ms": 2,
-                "compression.type": "lz4",
+                "compression.type": COMPRESSION,
                 "message.max.bytes": record_limit(settings),
                 "queue.buffering.max.kbytes": max(_QUEUE_BYTES, 4 * record_limit(settings)) // 1024,
                 "delivery.timeout.ms": int(_DELIVERY_TIMEOUT_S * 1000),

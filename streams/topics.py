@@ -37,6 +37,10 @@ CONTROL_TOPICS = (RETRAIN, MODEL_EVENTS)
 
 PARTITIONER = "murmur2_random"
 
+COMPRESSION = "gzip"
+"""The one codec that aiokafka reads without further libraries. It is a setting of the topics, so
+that the broker rewrites what a foreign producer compressed otherwise: it would end our workers."""
+
 _HOUR_MS = 3_600_000
 
 
@@ -60,7 +64,10 @@ def record_limit(settings: StreamsSettings) -> int:
 
 def topic_specs(settings: StreamsSettings) -> tuple[TopicSpec, ...]:
     """All topics of Listune."""
-    sized = {"max.message.bytes": str(record_limit(settings))}
+    sized = {
+        "max.message.bytes": str(record_limit(settings)),
+        "compression.type": COMPRESSION,
+    }
     kept = sized | {
         "cleanup.policy": "delete",
         "retention.ms": str(settings.retention_hours * _HOUR_MS),

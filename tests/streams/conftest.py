@@ -35,7 +35,7 @@ def schemas() -> CategorySchemas:
 
 
 @pytest.fixture
-def settings(bootstrap: str, schemas: CategorySchemas, tmp_path: Path) -> Iterator[StreamsSettings]:
+def settings(bootstrap: str, schemas: CategorySchemas, tmp_path: Path) -> StreamsSettings:
     """Settings of a pool of its own, on topics that nobody has written to."""
     write_schemas(tmp_path / "schema.json", schemas)
     settings = StreamsSettings(
@@ -46,7 +46,7 @@ def settings(bootstrap: str, schemas: CategorySchemas, tmp_path: Path) -> Iterat
         k=1000,
     )
     recreate_topics(settings)
-    yield settings
+    return settings
 
 
 @pytest.fixture

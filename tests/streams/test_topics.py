@@ -57,7 +57,7 @@ def test_another_partition_count_is_one_sentence(settings: StreamsSettings) -> N
 
 def test_no_broker_is_one_sentence() -> None:
     nowhere = StreamsSettings(bootstrap_servers="127.0.0.1:1")
-    with pytest.raises(TopicsError, match="no Kafka answers at 127.0.0.1:1"):
+    with pytest.raises(TopicsError, match=r"no Kafka answers at 127\.0\.0\.1:1"):
         ensure_topics(nowhere, timeout_s=1)
 
 

@@ -28,7 +28,7 @@ class StandIn:
     """Answers like `serving.client.TritonClient`, without a model."""
 
     def __init__(self, settings: ServingSettings) -> None:
-        self._born = time.monotonic()
+        self._back_at: float | None = None
         self._adapters = {"base"}
 
     def generate(
@@ -44,8 +44,10 @@ class StandIn:
             raise UnknownAdapter("push it")
         if "slow" in listing.title:
             time.sleep(float(os.environ.get("SLOW_S", "1")))
-        if "away" in listing.title and time.monotonic() - self._born < 3:
-            raise Unavailable("nobody there")
+        if "away" in listing.title:
+            self._back_at = self._back_at or time.monotonic() + 2
+            if time.monotonic() < self._back_at:
+                raise Unavailable("nobody there")
         if "refused" in listing.title:
             raise Refused("the listing is refused")
         if "bug" in listing.title:

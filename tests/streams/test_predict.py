@@ -1,0 +1,219 @@
+"""The predict app as a real process on a real broker: every valid request gets an answer, once.
+
+The engine behind it is a stand-in (see worker.py); tests/e2e drives the real one.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from schemas.category import CategorySchemas
+from schemas.events import (
+    DeadLetter,
+    ListingPrediction,
+    ListingRequest,
+    ModelEvent,
+    ModelEventKind,
+    Purpose,
+    Status,
+    new_id,
+    now_ms,
+)
+from streams.producer import ListuneClient
+from streams.publisher import Publisher
+from streams.settings import StreamsSettings
+from streams.topics import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, PREDICTIONS, REQUESTS
+from tests.streams.support import Worker, read_all, wait_for
+
+MakeWorker = Callable[..., Worker]
+
+
+def predictions(settings: StreamsSettings) -> list[ListingPrediction]:
+    return [
+        ListingPrediction.model_validate_json(value)
+        for _, _, _, value in read_all(settings, PREDICTIONS)
+    ]
+
+
+def send(settings: StreamsSettings, *records: tuple[str, str, bytes]) -> None:
+    publisher = Publisher(settings)
+    for topic, key, value in records:
+        publisher.send(topic, key, value)
+    publisher.flush(10)
+    publisher.close()
+
+
+def request(schemas: CategorySchemas, **fields: object) -> ListingRequest:
+    shared = {
+        "request_id": new_id(),
+        "listing_id": new_id(),
+        "category": "Lamps",
+        "category_schema_hash": schemas["Lamps"].hash,
+        "title": "A lamp",
+    }
+    return ListingRequest.model_validate(shared | fields)
+
+
+def answers(
+    settings: StreamsSettings, *requests: ListingRequest, topic: str = REQUESTS
+) -> list[ListingPrediction]:
+    """Sends `requests` and gives their answers, in the order of the requests."""
+    send(settings, *((topic, r.listing_id, r.to_bytes()) for r in requests))
+    wanted = [r.request_id for r in requests]
+    wait_for(lambda: {p.request_id for p in predictions(settings)} >= set(wanted))
+    found = {p.request_id: p for p in reversed(predictions(settings))}
+    return [found[request_id] for request_id in wanted]
+
+
+def promoted(adapter: str) -> tuple[str, str, bytes]:
+    event = ModelEvent(
+        kind=ModelEventKind.PROMOTED,
+        pool="default",
+        round=1,
+        adapter_id=adapter,
+        adapter_hash=adapter,
+        adapter_uri=f"/registry/{adapter}",
+    )
+    return MODEL_EVENTS, event.key(), event.to_bytes()
+
+
+def test_a_seller_gets_values_and_the_answer_lies_in_the_requests_partition(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    worker("predict").start()
+    with ListuneClient(settings, schemas) as client:
+        answer = client.predict(
+            listing_id="4711", category="Lamps", title="A red lamp", timeout_s=20
+        )
+    assert (answer.status, answer.values) == (Status.OK, {"colour": ["red"]})
+    assert answer.requested == ["colour", "size"]
+    asked, answered = read_all(settings, REQUESTS), read_all(settings, PREDICTIONS)
+    assert [(r[0], r[2]) for r in asked] == [(r[0], r[2]) for r in answered]
+
+
+def test_what_cannot_be_answered_gets_an_answer_that_says_why(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    worker("predict").start()
+    found = answers(
+        settings,
+        request(schemas, category="Boats"),
+        request(schemas, category_schema_hash="0" * 64),
+        request(schemas, requested=["colour", "engine"]),
+        request(schemas, title=" ", description=""),
+        request(schemas, title="refused"),
+        request(schemas, deadline_ms=now_ms() - 1),
+        request(schemas, requested=["size"]),
+        request(schemas, description="long " * 10_000),
+    )
+    assert [p.status for p in found] == [Status.FAILED] * 5 + [Status.EXPIRED] + [Status.OK] * 2
+    reasons = [p.error or "" for p in found[:6]]
+    words = ["'Boats' is unknown", "another schema", "'engine'", "neither title", "refused"]
+    assert all(word in reason for word, reason in zip(words, reasons, strict=False))
+
+
+def test_a_malformed_event_becomes_a_dead_letter_and_nothing_stops(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    worker("predict").start()
+    good = request(schemas)
+    ill_typed = json.dumps(json.loads(good.to_bytes()) | {"title": 5}).encode()
+    too_large = request(schemas, description="x" * settings.max_event_bytes).to_bytes()
+    bad = [b"{not json", b"", b"[" * 5000, ill_typed, too_large]
+    send(settings, *((REQUESTS, good.listing_id, value) for value in bad))
+    assert answers(settings, good)[0].status is Status.OK
+    letters = [
+        DeadLetter.model_validate_json(value) for *_, value in read_all(settings, DEAD_LETTERS)
+    ]
+    assert [letter.reason for letter in sorted(letters, key=lambda letter: letter.offset)] == [
+        "not_json",
+        "empty",
+        "too_deep",
+        "invalid",
+        "too_large",
+    ]
+    assert {letter.topic for letter in letters} == {REQUESTS}
+
+
+def test_after_sigkill_each_request_has_one_canonical_answer(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    requests = [request(schemas) for _ in range(20)]
+    # It dies after the effect and before any commit.
+    first = worker("predict", COMMIT_S="3600")
+    with pytest.raises(AssertionError, match="in vain"):
+        first.start(timeout_s=6)  # readiness is told at the first commit
+    canonical = {r.request_id: p for r, p in zip(requests, answers(settings, *requests), strict=1)}
+    first.kill()
+
+    started = time.monotonic()
+    worker("predict").start()
+    wait_for(lambda: len(predictions(settings)) == 40)
+    assert time.monotonic() - started < 12, "static membership takes partitions over at once"
+    everything = read_all(settings, PREDICTIONS)
+    assert set(Counter(p.request_id for p in predictions(settings)).values()) == {2}
+    first_in_log: dict[str, str] = {}
+    for *_, value in sorted(everything, key=lambda record: record[:2]):
+        prediction = ListingPrediction.model_validate_json(value)
+        first_in_log.setdefault(prediction.request_id, prediction.prediction_id)
+    assert first_in_log == {key: p.prediction_id for key, p in canonical.items()}
+
+
+def test_a_clean_stop_is_quick_even_in_the_middle_of_an_inference_and_loses_nothing(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    slow = request(schemas, title="slow")
+    one = worker("predict", SLOW_S="30").start()
+    send(settings, (REQUESTS, slow.listing_id, slow.to_bytes()))
+    time.sleep(1)
+    started = time.monotonic()
+    assert one.stop() == 0
+    assert time.monotonic() - started < 8
+    worker("predict", SLOW_S="0").start()
+    wait_for(lambda: [p.request_id for p in predictions(settings)] == [slow.request_id])
+
+
+def test_requests_wait_while_the_engine_is_away(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    worker("predict").start()
+    waiting, expiring = (
+        request(schemas, title="away"),
+        request(schemas, title="away", deadline_ms=now_ms() + 900),
+    )
+    found = answers(settings, waiting, expiring)
+    assert [p.status for p in found] == [Status.OK, Status.EXPIRED]
+
+
+def test_an_unforeseen_fault_ends_the_process_with_code_1(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    one = worker("predict").start()
+    bug = request(schemas, title="bug")
+    send(settings, (REQUESTS, bug.listing_id, bug.to_bytes()))
+    wait_for(one.dead)
+    assert one.process is not None
+    assert one.process.returncode == 1
+    assert predictions(settings) == []
+
+
+def test_the_champion_answers_and_orders_for_an_earlier_one_are_superseded(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    send(settings, promoted("a1"))
+    worker("predict").start()
+    # The engine does not know the champion: the worker gives it from the registry and asks again.
+    assert answers(settings, request(schemas))[0].adapter_hash == "a1"
+
+    measured = {"purpose": Purpose.BACKFILL}
+    orders = [request(schemas, adapter_hash=a, **measured) for a in ("a1", "base")]
+    found = answers(settings, *orders, topic=BACKFILL)
+    assert [p.status for p in found] == [Status.OK, Status.SUPERSEDED]
+    assert {p.purpose for p in found} == {Purpose.BACKFILL}
+
+    send(settings, promoted("a2"))
+    time.sleep(0.5)
+    assert answers(settings, request(schemas))[0].adapter_hash == "a2"
