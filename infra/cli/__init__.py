@@ -1,0 +1,1 @@
+"""The `listune` command: thin commands over the rooms, which do the work."""

@@ -1,0 +1,40 @@
+"""The `listune` command; an error is one sentence that says what to do, without a traceback."""
+
+import os
+import sys
+
+import typer
+from rich.console import Console
+
+from infra.cli import demo, listings, local, models, worker
+from infra.local.errors import LocalError
+from schemas.errors import ListuneError
+
+app = typer.Typer(
+    name="listune",
+    help="A listing assistant that fine-tunes itself on what sellers accept and edit.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+local.register(app)
+demo.register(app)
+listings.register(app)
+models.register(app)
+worker.register(app)
+
+
+def main() -> None:
+    """Run the command line; errors that a person can mend are printed as one sentence."""
+    try:
+        app()
+    except (ListuneError, LocalError) as error:
+        if os.environ.get("LISTUNE_TRACEBACK"):
+            raise
+        Console(stderr=True).print(f"[bold red]listune:[/] {error}", highlight=False)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != 28 or os.environ.get("LISTUNE_TRACEBACK"):  # ENOSPC
+            raise
+        Console(stderr=True).print("[bold red]listune:[/] no space left on the disk; free some.")
+        sys.exit(1)

@@ -1,0 +1,36 @@
+"""`demo`: the loop once through, two rounds, with a report at the end."""
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from infra.demo import play
+from infra.settings import SettingsError, load_settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command to the application."""
+    app.command(
+        epilog="Examples: `listune demo` · `listune demo --seed 1` · "
+        "`listune demo --catalog products.jsonl --schema schema.json`"
+    )(demo)
+
+
+def demo(
+    catalog: Path | None = typer.Option(None, help="your products, one JSON object a line"),
+    schema: Path | None = typer.Option(None, help="the category schemas of that catalog, JSON"),
+    alternatives: bool = typer.Option(
+        False, help="several catalog values of one attribute are alternative spellings"
+    ),
+    seed: int | None = typer.Option(None, help="seed of catalog, split, sellers and training"),
+) -> None:
+    """Play a catalog through the whole loop and write a report under runs/."""
+    if (catalog is None) != (schema is None):
+        raise SettingsError("give --catalog and --schema together, or neither")
+    settings = load_settings()
+    chosen = {"catalog": catalog, "catalog_schema": schema, "seed": seed}
+    update = {name: value for name, value in chosen.items() if value is not None}
+    update["alternatives"] = alternatives or settings.demo.alternatives
+    settings.demo = settings.demo.model_copy(update=update)
+    play.run(settings, Console())

@@ -1,0 +1,86 @@
+"""`fetch`, `up`, `down`, `status`: the stack on this machine."""
+
+import os
+import signal
+import time
+
+import psutil
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra import stack
+from infra.local.fetch import ensure_all
+from infra.local.state import read_state
+from infra.settings import ACTIVE, RUNS, active_settings, load_settings
+from schemas.errors import ListuneError
+
+console = Console()
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to the application."""
+    app.command(epilog="Example: `listune fetch --verify`")(fetch)
+    app.command(epilog="Example: `LISTUNE_STREAMS__K=50 listune up`")(up)
+    app.command(epilog="Example: `listune down`")(down)
+    app.command(epilog="Example: `listune status`")(status)
+
+
+def fetch(
+    verify: bool = typer.Option(False, help="compare every hash, not only the sizes"),
+) -> None:
+    """Bring Kafka, Triton and the base model into the cache; a second run takes seconds."""
+    ensure_all(load_settings().local, console, verify=verify)
+
+
+def up() -> None:
+    """Start the whole stack in the foreground; Ctrl-C stops all of it."""
+    if (state := read_state(ACTIVE)) is not None and state["alive"]:
+        raise ListuneError("a stack is up already; stop it with `listune down`")
+    settings = load_settings()
+    parts = ensure_all(settings.local, console)
+    run_dir = RUNS / "local"
+    resolved = stack.resolve(settings, run_dir, parts, console)
+    with stack.running(resolved, run_dir, parts, console) as supervisor:
+        console.print("Everything is up. Stop it with Ctrl-C or `listune down`.")
+        while True:
+            supervisor.check()
+            time.sleep(0.2)
+
+
+def down() -> None:
+    """Stop the stack that runs on this machine, from another terminal."""
+    pid = _supervisor_pid()
+    if pid is None:
+        console.print("Nothing is up.")
+        return
+    os.kill(pid, signal.SIGTERM)
+    with console.status("Stopping…"):
+        deadline = time.monotonic() + 60
+        while psutil.pid_exists(pid):
+            if time.monotonic() > deadline:
+                raise ListuneError(f"process {pid} did not stop within 60 s; see its logs")
+            time.sleep(0.1)
+    console.print("Stopped.")
+
+
+def status() -> None:
+    """Show the processes, and in one line what the loop waits for."""
+    state = read_state(ACTIVE)
+    if state is None or not state["alive"]:
+        console.print("Nothing is up; start it with `listune up`.")
+        raise typer.Exit(1)
+    table = Table("process", "state", "pid", "restarts", "ports", "log")
+    for name, process in state["processes"].items():
+        ports = " ".join(f"{use}:{port}" for use, port in process["ports"].items())
+        row = [name, process["state"], process["pid"], process["restarts"], ports, process["log"]]
+        table.add_row(*map(str, row))
+    console.print(table)
+    for line in stack.loop_status(active_settings()):
+        console.print(line)
+
+
+def _supervisor_pid() -> int | None:
+    """The process id of the supervisor that is up, if it lives."""
+    state = read_state(ACTIVE)
+    return state["supervisor"]["pid"] if state is not None and state["alive"] else None

@@ -1,0 +1,68 @@
+"""`sql`, `models`, `retrain`, `promote`, `rollback`: look at the loop, and steer it by hand.
+
+Steering never writes state: it sends a request event, and the conductor, the one writer of the
+champion alias, acts on it.
+"""
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra.settings import active_settings
+from schemas.events import ModelEvent, ModelEventKind
+from streams.publisher import Publisher
+from streams.sql_server import query
+from streams.topics import MODEL_EVENTS
+
+console = Console()
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to the application."""
+    app.command(epilog='Example: `listune sql "FROM pool LIMIT 5"`')(sql)
+    app.command(epilog="Example: `listune models`")(models)
+    app.command(epilog="Example: `listune retrain`")(retrain)
+    app.command(epilog="Example: `listune promote default-r2-a1`")(promote)
+    app.command(epilog="Example: `listune rollback default-r1-a1`")(rollback)
+
+
+def sql(statement: str = typer.Argument(help="one SELECT over the documented views")) -> None:
+    """Ask the live pool, read-only; works beside any load."""
+    columns, rows = query(active_settings().streams, statement)
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    console.print(table)
+
+
+def models() -> None:
+    """List the adapters, their parents, their figures and the champion."""
+    sql("FROM models")
+
+
+def retrain() -> None:
+    """Ask for a round now, also when the trigger is paused."""
+    _ask(ModelEventKind.RETRAIN_REQUESTED, None)
+
+
+def promote(adapter_id: str = typer.Argument(help="a published adapter; see `models`")) -> None:
+    """Ask the conductor to move the champion alias to a published adapter."""
+    _ask(ModelEventKind.PROMOTION_REQUESTED, adapter_id)
+
+
+def rollback(
+    adapter_id: str = typer.Argument("", help="an earlier champion; empty = the one before"),
+) -> None:
+    """Ask the conductor to move the champion alias back."""
+    _ask(ModelEventKind.ROLLBACK_REQUESTED, adapter_id or None)
+
+
+def _ask(kind: ModelEventKind, adapter_id: str | None) -> None:
+    streams = active_settings().streams
+    event = ModelEvent(
+        kind=kind, pool=streams.pool, round=0, adapter_id=adapter_id, worker="person"
+    )
+    publisher = Publisher(streams, client_id="listune-cli")
+    publisher.send(MODEL_EVENTS, event.key(), event.to_bytes()).result(30.0)
+    publisher.close()
+    console.print("asked; `listune status` and `listune models` show what comes of it")

@@ -1,0 +1,43 @@
+"""`worker`: one process of the stack, as the supervisor starts it."""
+
+from pathlib import Path
+
+import typer
+
+from infra.settings import ACTIVE, read_settings
+from schemas.errors import ListuneError
+
+WORKERS = ("predict", "curate", "trainer", "sql")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command to the application."""
+    app.command(hidden=True)(worker)
+
+
+def worker(
+    name: str = typer.Argument(help=f"one of {', '.join(WORKERS)}"),
+    settings: Path = typer.Option(ACTIVE / "settings.json", help="the running stack's settings"),
+) -> None:
+    """Run one worker in the foreground; SIGTERM stops it."""
+    chosen = read_settings(settings)
+    # Imported here: a worker should not pay for, or depend on, the packages of another.
+    match name:
+        case "predict":
+            from streams import predict
+
+            predict.main(chosen.streams, chosen.serving)
+        case "curate":
+            from streams import curate
+
+            curate.main(chosen.streams)
+        case "sql":
+            from streams import sql_server
+
+            sql_server.main(chosen.streams)
+        case "trainer":
+            from trainer import worker as trainer_worker
+
+            trainer_worker.main(chosen.trainer, chosen.serving, chosen.kafka_for_trainer())
+        case _:
+            raise ListuneError(f"there is no worker {name!r}; it is one of {', '.join(WORKERS)}")

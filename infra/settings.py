@@ -1,0 +1,131 @@
+"""All settings in one typed tree, composed from the rooms' own models.
+
+Where a value comes from, strongest first:
+
+1. environment: `LISTUNE_<ROOM>__<NAME>`, for example `LISTUNE_STREAMS__K=50`;
+2. the file named by `LISTUNE_CONFIG`, else `listune.toml` in the working folder, where it exists;
+3. the profile named by `LISTUNE_PROFILE`: `laptop` (default) or `paper`, in infra/profiles/;
+4. the defaults beside the fields.
+
+A running stack writes its resolved settings to `settings.json` in its run folder; its processes
+and the commands that talk to it read that file, so that all of them agree.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from infra.demo.sellers import SellerSettings
+from infra.local.settings import LocalSettings
+from schemas.errors import ListuneError
+from serving.settings import ServingSettings
+from streams.settings import StreamsSettings
+from trainer.settings import TrainerSettings
+
+PROFILES = Path(__file__).parent / "profiles"
+RUNS = Path("runs")
+ACTIVE = RUNS / "active"
+"""A link to the run folder of the stack that is up."""
+
+
+class SettingsError(ListuneError):
+    """A setting that cannot be used; names it and says what is wrong."""
+
+
+class DemoSettings(BaseModel):
+    """What the demo plays."""
+
+    catalog: Path | None = Field(
+        None, description="JSONL of products; none = the generated catalog"
+    )
+    catalog_schema: Path | None = Field(None, description="JSON of category schemas for `catalog`")
+    alternatives: bool = Field(
+        False, description="several catalog values of an attribute are alternative spellings"
+    )
+    seed: int = Field(7, description="seeds the catalog, the split, the sellers and the training")
+    rounds: int = Field(2, ge=1)
+    heldout: int = Field(32, ge=4, description="held-out listings that the gate judges on")
+    wave: int = Field(30, ge=1, description="new listings that arrive in each round")
+    final_wave: int = Field(12, ge=0, description="listings that the last champion answers")
+    in_flight: int = Field(4, ge=1, description="sellers at work at the same time")
+    stall_minutes: float = Field(10.0, gt=0, description="give up after so long without progress")
+    sellers: SellerSettings = SellerSettings()
+
+
+class Settings(BaseModel):
+    """The whole tree. Build it with `load_settings`, which turns errors into sentences."""
+
+    serving: ServingSettings = ServingSettings()
+    streams: StreamsSettings = StreamsSettings()
+    trainer: TrainerSettings = TrainerSettings()
+    local: LocalSettings = LocalSettings()
+    demo: DemoSettings = DemoSettings()
+
+
+class _Loader(BaseSettings, Settings):
+    """The tree, read from environment and files."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LISTUNE_", env_nested_delimiter="__", extra="ignore"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over the user's file over the profile."""
+        files = [TomlConfigSettingsSource(settings_cls, path) for path in _toml_files()]
+        return (init_settings, env_settings, *files)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: an unknown profile, a file that is no TOML, or a value of the wrong type.
+    """
+    try:
+        return Settings.model_validate(_Loader(**overrides).model_dump())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        raise SettingsError(f"setting {name}: {first['msg']} (given: {first['input']!r})") from None
+    except ValueError as error:
+        raise SettingsError(f"a settings file cannot be read: {error}") from error
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings of a running stack, from its `settings.json` alone."""
+    return Settings.model_validate_json(path.read_text())
+
+
+def active_settings() -> Settings:
+    """The settings of the stack that is up, else this process's own."""
+    path = ACTIVE / "settings.json"
+    return read_settings(path) if path.exists() else load_settings()
+
+
+def _toml_files() -> list[Path]:
+    chosen = os.environ.get("LISTUNE_CONFIG")
+    if chosen and not Path(chosen).is_file():
+        raise SettingsError(f"LISTUNE_CONFIG names {chosen}, which is no file")
+    own = Path(chosen) if chosen else Path("listune.toml")
+    name = os.environ.get("LISTUNE_PROFILE", "laptop")
+    profile = PROFILES / f"{name}.toml"
+    if not profile.is_file():
+        known = ", ".join(sorted(path.stem for path in PROFILES.glob("*.toml")))
+        raise SettingsError(f"there is no profile {name!r}; LISTUNE_PROFILE is one of {known}")
+    return [*([own] if own.is_file() else []), profile]

@@ -1,0 +1,212 @@
+"""The whole stack on this machine: which processes there are, and on which ports and folders.
+
+    kafka ──▶ triton ──▶ predict
+      ├─────▶ curate ──▶ sql
+      └─────▶ trainer (needs triton, too: it pushes)
+
+`resolve` turns settings into the ones that really hold (free ports, absolute folders, the base
+model's folder); `running` starts everything under one supervisor and stops it again. The resolved
+settings stand in `settings.json` in the run folder, from where every process reads them.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from infra.demo.generate import generate
+from infra.local.kafka import Kafka
+from infra.local.ports import choose_port
+from infra.local.process import ProcessSpec
+from infra.local.state import ProcessState
+from infra.local.supervisor import Supervisor
+from infra.local.triton import Triton
+from infra.settings import ACTIVE, Settings
+from schemas.errors import ListuneError
+from schemas.sources.json_schema import write_schemas
+from streams.sql_server import query
+from streams.topics import ensure_topics, record_limit
+
+REPOSITORY = Path(__file__).parents[1]
+MODEL_REPOSITORY = REPOSITORY / "serving" / "model_repository"
+
+
+def resolve(
+    settings: Settings, run_dir: Path, parts: Mapping[str, Path], console: Console
+) -> Settings:
+    """The settings with ports that are free, absolute folders under `run_dir`, and the base model.
+
+    Raises:
+        PortTaken: a port is taken and `local.strict_ports` is set; the message names the holder.
+    """
+    settings = settings.model_copy(deep=True)
+    run_dir = run_dir.absolute()
+    _choose_ports(settings, console)
+    local, serving, streams, trainer = (
+        settings.local,
+        settings.serving,
+        settings.streams,
+        settings.trainer,
+    )
+    streams.bootstrap_servers = f"127.0.0.1:{local.kafka_port}"
+    streams.sql_port = local.sql_port
+    streams.pool_dir = run_dir / "pool"
+    serving.triton_url = f"127.0.0.1:{local.triton_grpc_port}"
+    serving.base_model = serving.base_model or local.base_model or str(parts["base"])
+    serving.adapter_store = run_dir / "triton" / "adapters"
+    trainer.registry_dir = run_dir / "registry"
+    trainer.work_dir = run_dir / "rounds"
+    streams.schema_path = _schema_file(streams.schema_path, run_dir, settings, console)
+    if trainer.heldout is not None:
+        trainer.heldout = trainer.heldout.absolute()
+    return settings
+
+
+def specs(settings: Settings, run_dir: Path, parts: Mapping[str, Path]) -> list[ProcessSpec]:
+    """The processes of the stack, in the order in which they start."""
+    local = settings.local
+    kafka = Kafka(
+        parts["kafka"],
+        run_dir / "kafka",
+        port=local.kafka_port,
+        controller_port=local.kafka_controller_port,
+        heap=local.kafka_heap,
+        max_message_bytes=record_limit(settings.streams),
+    )
+    triton = Triton(
+        parts["triton"],
+        MODEL_REPOSITORY,
+        run_dir / "triton",
+        grpc_port=local.triton_grpc_port,
+        http_port=local.triton_http_port,
+        metrics_port=local.triton_metrics_port,
+        model=settings.serving.model_name,
+        env={"LISTUNE_SERVING": settings.serving.model_dump_json()},
+    )
+
+    def kafka_and_topics() -> bool:
+        if not kafka.ready():
+            return False
+        ensure_topics(settings.streams)
+        return True
+
+    return [
+        kafka.spec(ready=kafka_and_topics),
+        triton.spec(),
+        _worker("curate", run_dir, ("kafka",)),
+        _worker("predict", run_dir, ("kafka", "triton")),
+        _worker("trainer", run_dir, ("kafka", "triton")),
+        _worker("sql", run_dir, ("curate",)),
+    ]
+
+
+@contextmanager
+def running(
+    settings: Settings, run_dir: Path, parts: Mapping[str, Path], console: Console
+) -> Iterator[Supervisor]:
+    """The stack, up and ready; all of it is stopped when the block ends, however it ends.
+
+    Raises:
+        SupervisorError: a process that does not come up, with the end of its log.
+    """
+    run_dir = run_dir.absolute()
+    run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / "settings.json").write_text(settings.model_dump_json(indent=1))
+    _activate(run_dir)
+    shown = console.status("starting the stack")
+
+    def say(name: str, state: ProcessState) -> None:
+        shown.update(f"{name}: {state}")
+        if state in ("ready", "pausing", "failed"):
+            console.print(f"  {name:<8} {state}", highlight=False)
+
+    supervisor = Supervisor(specs(settings, run_dir, parts), run_dir, on_change=say)
+    try:
+        with shown:
+            supervisor.__enter__()
+        with supervisor_exit(supervisor):
+            yield supervisor
+    finally:
+        with suppress(OSError):
+            if ACTIVE.readlink() == run_dir:
+                ACTIVE.unlink()
+
+
+@contextmanager
+def supervisor_exit(supervisor: Supervisor) -> Iterator[None]:
+    """Ends an entered supervisor with the block, as its own `with` would."""
+    try:
+        yield
+    finally:
+        supervisor.__exit__(None, None, None)
+
+
+def loop_status(settings: Settings) -> list[str]:
+    """What the loop waits for, in lines for people."""
+    columns, rows = query(settings.streams, "FROM status")
+    return [
+        ", ".join(f"{c}: {v}" for c, v in zip(columns, row, strict=True) if v is not None)
+        for row in rows
+    ]
+
+
+def _choose_ports(settings: Settings, console: Console) -> None:
+    local = settings.local
+    chosen: list[int] = []
+    for name in (
+        "kafka_port",
+        "kafka_controller_port",
+        "triton_grpc_port",
+        "triton_http_port",
+        "triton_metrics_port",
+        "sql_port",
+    ):
+        port = choose_port(
+            getattr(local, name), strict=local.strict_ports, avoid=chosen, say=console.print
+        )
+        setattr(local, name, port)
+        chosen.append(port)
+
+
+def _schema_file(path: Path, run_dir: Path, settings: Settings, console: Console) -> Path:
+    """The category schemas' file; without one, those of the generated catalog."""
+    if path.exists():
+        return path.absolute()
+    if path != type(settings.streams)().schema_path:
+        raise ListuneError(f"streams.schema_path names {path}, which is no file; write it first")
+    own = run_dir / "schema.json"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    schemas, _ = generate(settings.demo.seed, 0)
+    write_schemas(own, schemas)
+    console.print(f"No {path} here: the categories are the generated catalog's, in {own}")
+    return own
+
+
+def _worker(name: str, run_dir: Path, needs: tuple[str, ...]) -> ProcessSpec:
+    ready_file = run_dir / f"{name}.ready"
+    return ProcessSpec(
+        name=name,
+        command=(
+            *(sys.executable, "-m", "infra.cli", "worker", name),
+            *("--settings", str(run_dir / "settings.json")),
+        ),
+        env={
+            "LISTUNE_READY_FILE": str(ready_file),
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONUNBUFFERED": "1",
+        },
+        cwd=REPOSITORY,
+        needs=needs,
+        ready=ready_file.exists,
+        prepare=lambda: ready_file.unlink(missing_ok=True),
+        ready_timeout_s=180.0,
+    )
+
+
+def _activate(run_dir: Path) -> None:
+    ACTIVE.parent.mkdir(parents=True, exist_ok=True)
+    ACTIVE.unlink(missing_ok=True)
+    ACTIVE.symlink_to(run_dir)
