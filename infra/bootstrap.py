@@ -15,6 +15,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REQUIREMENTS = REPOSITORY / "requirements.txt"
+PROJECT = REPOSITORY / "pyproject.toml"
 ENVIRONMENT = REPOSITORY / ".venv"
 STAMP = ENVIRONMENT / "listune-installed"
 SUPPORTED = ((3, 11), (3, 12))
@@ -41,11 +42,14 @@ def main() -> None:
     uv = str(ENVIRONMENT / "bin" / "uv")
     install = (uv, "pip", "install", "--python", python, "-r", str(REQUIREMENTS))
     _run("uv could not install the requirements", *install)
+    # The rooms go in by reference: `listune` is a command, and Triton's isolated Python finds them.
+    rooms = (*install[:5], "--no-deps", "--no-build-isolation", "--editable", str(REPOSITORY))
+    _run("uv could not install the project itself", *rooms)
     STAMP.write_text(wanted)
 
 
 def _wanted() -> str:
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes() + PROJECT.read_bytes()).hexdigest()
     return f"{sys.version_info.major}.{sys.version_info.minor} {digest}\n"
 
 

@@ -20,9 +20,10 @@ from rich.console import Console
 
 from infra.local.base_model import convert_in_subprocess
 from infra.local.cache import Part, ensure, is_whole, sha256
-from infra.local.errors import PartError
+from infra.local.errors import LocalError, PartError
 from infra.local.progress import growing
 from infra.local.settings import LocalSettings
+from infra.local.triton import fetch_python_library, python_library_dir
 
 KAFKA_VERSION = "4.3.0"
 # log4j must not be named here: with it jgo resolves kafka-clients 3.8 and the broker dies.
@@ -150,6 +151,11 @@ def install_triton(target: Path, work: Path) -> None:
     shutil.copy2(stub, server / "backends" / "python")
     for program in (server / "bin" / "tritonserver", server / "backends" / "python" / stub.name):
         program.chmod(0o755)  # a zip archive's modes are not unpacked
+    try:
+        python_library_dir(target)
+    except LocalError:
+        fetch_python_library(target, work)
+        python_library_dir(target)  # or its sentence
 
 
 def install_base_model(target: Path, work: Path) -> None:

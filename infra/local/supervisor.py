@@ -254,7 +254,7 @@ def _answers(ready: Callable[[], bool]) -> bool:
         return False
 
 
-def _tail(log: Path, lines: int = 8) -> str:
+def _tail(log: Path, lines: int = 12) -> str:
     if not log.exists():
         return "(no output)"
     text = log.read_text(errors="replace").rstrip().splitlines()

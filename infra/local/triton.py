@@ -1,14 +1,17 @@
 """The Triton server on this machine: its own binary and Python backend, run as an ordinary process.
 
 It loads one model from a repository folder, which it only reads, and listens on 127.0.0.1 only. The
-model runs in the environment of the calling Python: the repository's rooms and site-packages are on
-its path. Settings reach the model as environment variables, which are passed through.
+model runs in the environment of the calling Python, where `make env` has put the project's rooms by
+reference. Settings reach the model as environment variables, which are passed through.
 """
 
 import os
+import shutil
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,9 +21,9 @@ from infra.local.errors import LocalError
 from infra.local.ports import HOST
 from infra.local.process import ProcessSpec
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 ASK_TIMEOUT_S = 1.0
 SHARED_MEMORY = Path("/dev/shm")
+LIBRARY_FOLDER = "libpython"
 
 
 @dataclass(frozen=True)
@@ -105,31 +108,47 @@ class Triton:
         )
 
     def _environment(self) -> dict[str, str]:
-        libraries = [str(python_library_dir()), str(self.home / "nvidia_pytriton.libs")]
-        modules = [str(REPOSITORY), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+        libraries = [str(python_library_dir(self.home)), str(self.home / "nvidia_pytriton.libs")]
         return {
             "LD_LIBRARY_PATH": _joined([*libraries, os.environ.get("LD_LIBRARY_PATH", "")]),
-            "PYTHONPATH": _joined([*modules, os.environ.get("PYTHONPATH", "")]),
-            # The embedded Python looks for its home beside the first python3 of the path.
+            # The stub's Python is isolated, it ignores PYTHONPATH: its environment is the one that
+            # the first python3 of the path belongs to.
             "PATH": _joined([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         }
 
 
-def python_library_dir() -> Path:
+def python_library_dir(home: Path) -> Path:
     """The folder of the running Python's shared library, which Triton's Python stub links to.
 
-    Raises LocalError if this Python came without one.
+    Raises LocalError if this Python came without one and `home` has none either.
     """
     name = f"libpython3.{sys.version_info.minor}.so.1.0"
-    folders = [sysconfig.get_config_var("LIBDIR"), Path(sys.base_prefix) / "lib"]
-    folders += [Path("/usr/lib") / (sysconfig.get_config_var("MULTIARCH") or ""), "/usr/lib64"]
-    for folder in folders:
+    multiarch = sysconfig.get_config_var("MULTIARCH") or ""
+    known = [sysconfig.get_config_var("LIBDIR"), f"{sys.base_prefix}/lib", f"/usr/lib/{multiarch}"]
+    for folder in [*known, "/usr/lib64", home / LIBRARY_FOLDER]:
         if folder and (Path(folder) / name).exists():
             return Path(folder)
     raise LocalError(
         f"Triton needs {name}, which this Python lacks: install the package "
         f"libpython3.{sys.version_info.minor} or use a Python built with --enable-shared."
     )
+
+
+def fetch_python_library(home: Path, work: Path) -> None:
+    """Fetch the shared library that Debian and Ubuntu keep apart from Python, without root.
+
+    Leaves `home` as it is if apt does not have it: `python_library_dir` then says what to do.
+    """
+    minor = sys.version_info.minor
+    for package in (f"libpython3.{minor}", f"libpython3.{minor}t64"):
+        with suppress(OSError):
+            subprocess.run(["apt-get", "download", package], cwd=work, capture_output=True)
+        for archive in work.glob(f"{package}_*.deb"):
+            unpacked = work / "unpacked"
+            subprocess.run(["dpkg", "-x", archive, unpacked], capture_output=True, check=True)
+            (home / LIBRARY_FOLDER).mkdir(exist_ok=True)
+            for library in unpacked.rglob("libpython*.so.1.0"):
+                shutil.copy2(library, home / LIBRARY_FOLDER)
 
 
 def _joined(paths: list[str]) -> str:

@@ -39,18 +39,22 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return machine
 
 
-def test_uv_comes_by_pip_and_installs_the_requirements_once(machine: Machine) -> None:
+def test_uv_comes_by_pip_and_installs_requirements_and_project_once(machine: Machine) -> None:
     bootstrap.main()
-    assert [command[-1] for command in machine.commands] == ["uv", str(bootstrap.REQUIREMENTS)]
+    assert [command[-1] for command in machine.commands] == [
+        "uv",
+        str(bootstrap.REQUIREMENTS),
+        str(REPOSITORY),
+    ]
     bootstrap.main()
-    assert len(machine.commands) == 2
+    assert len(machine.commands) == 3
 
 
 def test_changed_requirements_are_installed(machine: Machine) -> None:
     bootstrap.main()
     bootstrap.REQUIREMENTS.write_text("one==2\n")
     bootstrap.main()
-    assert len(machine.commands) == 4
+    assert len(machine.commands) == 6
 
 
 def test_a_half_finished_installation_is_done_again(machine: Machine) -> None:
@@ -62,7 +66,7 @@ def test_a_half_finished_installation_is_done_again(machine: Machine) -> None:
     bootstrap.REQUIREMENTS.write_text("one==1\n")  # what was whole before may be half now
     machine.fails_at = None
     bootstrap.main()
-    assert len(machine.commands) == 6
+    assert len(machine.commands) == 3 + 2 + 3
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Kafka and Triton start as they are, serve, survive a restart, and listen on 127.0.0.1 only."""
 
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import tritonclient.grpc
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
+from tritonclient.utils import InferenceServerException
 
 from infra.local.fetch import ensure_part, kafka_part, triton_part
 from infra.local.kafka import Kafka
@@ -17,6 +20,8 @@ from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
 from infra.local.triton import Triton
 from tests.infra.local_parts import eventually, lives
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 CONFIG = """
 name: "echo"
@@ -127,6 +132,43 @@ def test_triton_serves_a_python_model_and_comes_back_after_a_crash(
         regions = list(Path("/dev/shm").glob(f"{triton._region_prefix}*"))
         assert len(regions) == 1
     assert not list(Path("/dev/shm").glob(f"{triton._region_prefix}*"))
+
+
+SUPERVISE = """
+import sys
+from pathlib import Path
+from infra.local.supervisor import Supervisor
+from infra.local.triton import Triton
+home, models, work, grpc, metrics = sys.argv[1:]
+folders, ports = map(Path, (home, models, work)), map(int, (grpc, metrics))
+triton = Triton(*folders, *ports, env={"ECHO": "x"}, model="echo")
+Supervisor([triton.spec()], Path(work) / "run").run()
+"""
+
+
+def test_a_supervisor_killed_outright_leaves_no_triton_and_no_stub(
+    triton: Triton, tmp_path: Path
+) -> None:
+    arguments = [triton.home, triton.model_repository, tmp_path]
+    arguments += [triton.grpc_port, triton.metrics_port]
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISE, *map(str, arguments)], cwd=REPOSITORY
+    )
+    try:
+        assert eventually(lambda: _is_ready(triton), 60)
+        stub = int(_echo(triton).rsplit(" ", 1)[1])
+        server = psutil.Process(stub).ppid()
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+    assert eventually(lambda: not lives(stub) and not lives(server))
+
+
+def _is_ready(triton: Triton) -> bool:
+    try:
+        return triton.ready()
+    except InferenceServerException:
+        return False
 
 
 def _echo(triton: Triton) -> str:
