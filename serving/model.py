@@ -78,6 +78,7 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
     except (OSError, ValueError) as error:
         raise ModelRefused(f"the base model in {folder.name} cannot be loaded: {error}") from error
     model.to(device).eval().requires_grad_(False)
+    align(model)
     return Base(
         model=model,
         vocabulary=Vocabulary(tokenizer, end_ids(model)),
@@ -85,6 +86,16 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
         dtype=dtype,
         device=device,
     )
+
+
+def align(model: Any) -> None:
+    """Move the weights to where torch would allocate them.
+
+    Those read from a safetensors file lie at any address, and kernels that depend on alignment
+    round differently: a merged copy of the very same weights would not answer as the base does.
+    """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
 
 
 def resolve_base(base: str | Path) -> Path:

@@ -8,6 +8,7 @@ fails, leaves everything as it was.
 """
 
 import math
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,9 @@ from serving.errors import AdapterError, CanaryFailed
 from serving.generation import GenerationResult
 from serving.listing import Listing
 
-# The same weights give the same confidence to the last bit; training moves it by far more.
-CONFIDENCE_TOLERANCE = 1e-5
+# Of log confidence. The same weights give the same confidence to the last bit (serving.model.align
+# sees to it); training moves it by far more.
+LOG_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,13 @@ def count_differing(new: GenerationResult, old: GenerationResult) -> int:
     return sum(
         new.values.get(name) != old.values.get(name)
         or new.invalid.get(name) != old.invalid.get(name)
-        or not math.isclose(confidence, old.confidence[name], rel_tol=CONFIDENCE_TOLERANCE)
+        or abs(_log(confidence) - _log(old.confidence[name])) > LOG_TOLERANCE
         for name, confidence in new.confidence.items()
     )
+
+
+def _log(confidence: float) -> float:
+    return math.log(max(confidence, sys.float_info.min))
 
 
 def _ask(client: TritonClient, request: CanaryRequest, adapter_hash: str) -> GenerationResult:

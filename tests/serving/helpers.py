@@ -32,7 +32,7 @@ EVERY_KIND = (COLOUR, WASHABLE, WEIGHT, SKU, SINCE, BRAND, PORTS, TAGS)
 
 
 def lora_tensors(shapes, seed=0, size=0.5, modules=("q_proj", "v_proj", "down_proj")):
-    """Random A and B for the modules of `shapes` whose names end so; `size` 0 gives a zero delta."""
+    """Random A and B for the modules of `shapes` that end so; `size` 0 gives a zero delta."""
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
     for name, (out, inner) in shapes.items():

@@ -1,0 +1,132 @@
+"""Constrained answers are legal or blank, whatever the model would rather say."""
+
+import re
+import time
+
+import numpy as np
+import pytest
+
+from schemas.category import Attribute, AttributeType
+from schemas.events import Mode
+from schemas.values import is_valid, parse_answer
+from serving.constraints import Constraints, answer_expression
+from serving.engine import Engine
+from serving.generation import GenerationRequest
+from serving.listing import Listing
+from tests.serving.helpers import BRAND, COLOUR, EVERY_KIND, LAMP, PORTS, SINCE, SKU, TAGS, WEIGHT
+
+
+@pytest.fixture(scope="session")
+def constraints(base):
+    return Constraints(base.vocabulary, base.vocabulary_size)
+
+
+def accepts(base, constraints, attribute, text):
+    """Whether a matcher lets a model write `text` and then stop."""
+    matcher = constraints.matcher(attribute)
+    for token in base.vocabulary.encode(text):
+        row = np.zeros(base.vocabulary_size, dtype=np.bool_)
+        matcher.allow(row)
+        if not row[token]:
+            return False
+        matcher.advance(token)
+    row = np.zeros(base.vocabulary_size, dtype=np.bool_)
+    matcher.allow(row)
+    return bool(row[base.vocabulary.newline])
+
+
+LEGAL = [
+    (COLOUR, " dark blue"),
+    (COLOUR, " red"),
+    (WEIGHT, " 1.25 kg"),
+    (WEIGHT, " 49 g"),
+    (SKU, " AB-123"),
+    (SINCE, " 2024-02-29"),
+    (BRAND, " Nordhaus & Co"[:13]),
+    (PORTS, " USB"),
+    (PORTS, " USB-C | USB"),
+    (TAGS, " a b | c"),
+]
+ILLEGAL = [
+    (COLOUR, " dark"),
+    (COLOUR, " dark red"),
+    (COLOUR, "red"),
+    (WEIGHT, " 1.25"),
+    (WEIGHT, " 1.25 mm"),
+    (WEIGHT, " -1 kg"),
+    (SKU, " ab-123"),
+    (SKU, " AB-12"),
+    (SINCE, " 2024-13-01"),
+    (BRAND, " Nordhaus & Company"),
+    (PORTS, " USB | USB"),
+    (PORTS, " USB | HDMI | USB-C"),
+    (TAGS, " a | b | c | d"),
+]
+
+
+@pytest.mark.parametrize(("attribute", "text"), LEGAL)
+def test_a_legal_value_can_be_written(base, constraints, attribute, text):
+    assert is_valid(attribute, parse_answer(attribute, text))
+    assert accepts(base, constraints, attribute, text)
+
+
+@pytest.mark.parametrize(("attribute", "text"), ILLEGAL)
+def test_an_illegal_value_cannot(base, constraints, attribute, text):
+    assert not accepts(base, constraints, attribute, text)
+
+
+@pytest.mark.parametrize("attribute", EVERY_KIND, ids=lambda attribute: attribute.name)
+def test_every_kind_may_abstain_at_once(base, constraints, attribute):
+    assert accepts(base, constraints, attribute, "")
+
+
+def ask(engine, number, mode=Mode.CONSTRAINED, attributes=EVERY_KIND):
+    listing = Listing(f"{LAMP.listing_id}-{number}", LAMP.category, f"{LAMP.title} {number}")
+    return engine.generate(GenerationRequest(listing, attributes, mode=mode))
+
+
+def test_whatever_a_random_model_wants_the_result_is_legal_or_blank(engine):
+    by_name = {attribute.name: attribute for attribute in EVERY_KIND}
+    filled = set()
+    for number in range(12):
+        result = ask(engine, number)
+        assert result.invalid == {}
+        assert result.confidence.keys() == by_name.keys()
+        for name, values in result.values.items():
+            assert is_valid(by_name[name], values)
+        filled |= result.values.keys()
+    assert {COLOUR.name, BRAND.name} <= filled, "not everything may be a blank"
+
+
+def test_values_less_probable_than_the_threshold_are_blank(settings, tiny):
+    with Engine(settings.model_copy(update={"abstain_below": 1.0}), tiny) as engine:
+        result = ask(engine, 0)
+    assert result.values == {}
+    assert result.confidence
+
+
+HOSTILE = [
+    r"(?=look)ahead",
+    r"(a)\1",
+    r"(a|b|aa|ab|aba){1,99}c",
+    r"(a|b|c|d|e)*z(a|b|c|d|e){60}",
+    r"\b\w+\b",
+    r"x{5000}",
+]
+
+
+@pytest.mark.parametrize("pattern", HOSTILE)
+def test_a_hostile_pattern_costs_an_attribute_and_not_the_engine(engine, pattern):
+    attribute = Attribute(name="Hostile", type=AttributeType.PATTERN, pattern=pattern)
+    started = time.monotonic()
+    result = ask(engine, 0, attributes=(attribute, COLOUR))
+    assert time.monotonic() - started < 10
+    assert result.invalid == {}
+    assert COLOUR.name in result.confidence
+
+
+def test_the_expressions_say_what_the_schema_says():
+    for attribute, text in LEGAL + ILLEGAL:
+        if attribute.type in (AttributeType.NUMBER, AttributeType.DATE, AttributeType.PATTERN):
+            matches = re.fullmatch(answer_expression(attribute), text) is not None
+            assert matches == ((attribute, text) in LEGAL), text

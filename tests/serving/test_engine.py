@@ -1,0 +1,230 @@
+"""The engine answers each request once, fails one at a time, and takes adapters while it runs."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from schemas.category import Attribute, AttributeType
+from schemas.events import Mode
+from serving.adapters import blob_hash
+from serving.engine import Engine
+from serving.errors import AdapterError, Busy, Cancelled, EngineFailed, Refused, UnknownAdapter
+from serving.generation import GenerationRequest, GenerationResult
+from serving.prompt import Example
+from tests.serving.helpers import COLOUR, EVERY_KIND, LAMP, WASHABLE, adapter_blob
+
+REQUEST = GenerationRequest(LAMP, EVERY_KIND)
+
+
+@pytest.fixture
+def blob(engine, shapes):
+    return adapter_blob(shapes, engine.base_hash)
+
+
+def push(engine, blob, adapter_id="default-r1-a1"):
+    engine.push(adapter_id, blob_hash(blob), blob)
+    return blob_hash(blob)
+
+
+class Gate:
+    """Holds the engine's thread in the `cancelled` question of a request until opened."""
+
+    def __init__(self, engine):
+        self.reached, self.opened = threading.Event(), threading.Event()
+        self.outcomes = []
+        engine.submit(replace(REQUEST, cancelled=self._ask), self.outcomes.append)
+        assert self.reached.wait(10)
+
+    def _ask(self):
+        self.reached.set()
+        self.opened.wait(10)
+        return False
+
+
+def test_a_result_names_what_produced_it(engine):
+    result = engine.generate(REQUEST)
+    assert (result.adapter_id, result.adapter_hash) == ("base", "base")
+    assert result.batches == len(EVERY_KIND)
+    assert result.confidence.keys() == {attribute.name for attribute in EVERY_KIND}
+    assert all(0 <= share <= 1 for share in result.confidence.values())
+    assert not result.values.keys() & result.invalid.keys()
+    assert result.forward_passes > 0
+    assert result.tokens_computed > 0
+    assert result.seconds > 0
+
+
+def test_the_same_request_has_the_same_answer(engine):
+    first, second = engine.generate(REQUEST), engine.generate(REQUEST)
+    assert replace(first, seconds=0) == replace(second, seconds=0)
+
+
+def test_the_number_of_batches_is_the_requests(engine):
+    assert engine.generate(replace(REQUEST, batches=3)).batches == 3
+    assert engine.generate(replace(REQUEST, batches=100)).batches == len(EVERY_KIND)
+
+
+def test_no_attributes_give_an_empty_result(engine):
+    result = engine.generate(replace(REQUEST, attributes=()))
+    assert (result.values, result.confidence, result.batches) == ({}, {}, 0)
+
+
+def test_an_example_changes_the_prompt(engine):
+    shown = Example(LAMP, (COLOUR,), {"Colour": ["red"]})
+    plain, guided = engine.generate(REQUEST), engine.generate(replace(REQUEST, example=shown))
+    assert guided.tokens_computed > plain.tokens_computed
+    assert guided.confidence != plain.confidence
+
+
+def test_a_long_description_is_cut(engine):
+    listing = replace(LAMP, description="steel " * 200_000)
+    result = engine.generate(replace(REQUEST, listing=listing, attributes=(COLOUR,)))
+    assert result.tokens_computed < 1200
+
+
+def test_the_same_name_twice_is_refused(engine):
+    with pytest.raises(Refused, match="same name"):
+        engine.generate(replace(REQUEST, attributes=(COLOUR, COLOUR)))
+
+
+def test_an_unknown_adapter_is_said_at_once(engine):
+    with pytest.raises(UnknownAdapter, match="push it"):
+        engine.submit(replace(REQUEST, adapter_hash="0" * 64), pytest.fail)
+
+
+def test_a_pushed_adapter_answers_unlike_the_base_and_under_its_name(engine, blob):
+    adapter_hash = push(engine, blob)
+    result = engine.generate(replace(REQUEST, adapter_hash=adapter_hash))
+    assert (result.adapter_id, result.adapter_hash) == ("default-r1-a1", adapter_hash)
+    assert result.confidence != engine.generate(REQUEST).confidence
+    assert [(entry.id, entry.hash) for entry in engine.adapters()] == [
+        ("default-r1-a1", adapter_hash)
+    ]
+
+
+def test_a_push_while_a_request_runs_leaves_it_alone(engine, blob):
+    expected = engine.generate(REQUEST)
+    gate = Gate(engine)
+    adapter_hash = push(engine, blob)
+    gate.opened.set()
+    engine.generate(replace(REQUEST, adapter_hash=adapter_hash))
+    assert replace(gate.outcomes[0], seconds=0) == replace(expected, seconds=0)
+
+
+def test_the_same_push_again_is_nothing_new_but_an_id_is_not_reused(engine, shapes, blob):
+    adapter_hash = push(engine, blob)
+    push(engine, blob)
+    with pytest.raises(AdapterError, match="never reused"):
+        push(engine, adapter_blob(shapes, engine.base_hash, seed=5))
+    assert [entry.hash for entry in engine.adapters()] == [adapter_hash]
+
+
+def test_a_bad_push_is_refused_and_the_live_adapter_still_answers(engine, shapes, blob):
+    adapter_hash = push(engine, blob)
+    before = engine.generate(replace(REQUEST, adapter_hash=adapter_hash))
+    for adapter_id, announced, content in [
+        ("other", blob_hash(blob), blob),
+        ("default-r1-a1", "0" * 64, blob),
+        ("cut", blob_hash(blob[:-8]), blob[:-8]),
+        ("foreign", *(lambda b: (blob_hash(b), b))(adapter_blob(shapes, "c" * 64, "foreign"))),
+    ]:
+        with pytest.raises(AdapterError):
+            engine.push(adapter_id, announced, content)
+    after = engine.generate(replace(REQUEST, adapter_hash=adapter_hash))
+    assert replace(after, seconds=0) == replace(before, seconds=0)
+    assert len(engine.adapters()) == 1
+
+
+def test_adapters_survive_a_restart(settings, tiny, shapes):
+    with Engine(settings, tiny) as engine:
+        adapter_hash = push(engine, adapter_blob(shapes, engine.base_hash))
+        before = engine.generate(replace(REQUEST, adapter_hash=adapter_hash))
+    with Engine(settings, tiny) as engine:
+        after = engine.generate(replace(REQUEST, adapter_hash=adapter_hash))
+    assert replace(after, seconds=0) == replace(before, seconds=0)
+
+
+def test_an_adapter_with_waiting_requests_is_never_evicted(settings, tiny, shapes):
+    with Engine(settings.model_copy(update={"max_adapters": 1}), tiny) as engine:
+        first = push(engine, adapter_blob(shapes, engine.base_hash, "a1", seed=1), "a1")
+        gate = Gate(engine)
+        outcomes = []
+        engine.submit(replace(REQUEST, adapter_hash=first), outcomes.append)
+        second = push(engine, adapter_blob(shapes, engine.base_hash, "a2", seed=2), "a2")
+        gate.opened.set()
+        engine.generate(replace(REQUEST, adapter_hash=second))
+        assert outcomes[0].adapter_hash == first
+        push(engine, adapter_blob(shapes, engine.base_hash, "a3", seed=3), "a3")
+        assert first not in {entry.hash for entry in engine.adapters()}
+
+
+def test_a_full_queue_is_said_at_once(settings, tiny):
+    with Engine(settings.model_copy(update={"max_queue": 2}), tiny) as engine:
+        gate = Gate(engine)
+        answered = threading.Semaphore(0)
+        engine.submit(REQUEST, lambda _: answered.release())
+        engine.submit(REQUEST, lambda _: answered.release())
+        assert (engine.status().queue, engine.status().running) == (2, 1)
+        with pytest.raises(Busy, match="later"):
+            engine.submit(REQUEST, pytest.fail)
+        gate.opened.set()
+        assert answered.acquire(timeout=30)
+        assert answered.acquire(timeout=30)
+
+
+def test_requests_of_many_threads_are_each_answered_once(engine):
+    answers = {}
+
+    def ask(number):
+        listing = replace(LAMP, listing_id=f"lamp-{number}", title=f"Lamp {number}")
+        attributes = (COLOUR, WASHABLE)[: 1 + number % 2]
+        answers[number] = engine.generate(
+            GenerationRequest(listing, attributes, mode=list(Mode)[number % 2])
+        )
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert {number: len(result.confidence) for number, result in answers.items()} == {
+        number: 1 + number % 2 for number in range(8)
+    }
+
+
+def test_a_cancelled_request_ends_and_the_next_is_served(engine):
+    with pytest.raises(Cancelled):
+        engine.generate(replace(REQUEST, cancelled=lambda: True))
+    assert isinstance(engine.generate(REQUEST), GenerationResult)
+
+
+def test_a_fault_in_one_request_fails_that_request_only(engine):
+    def fault():
+        raise RuntimeError("a fault")
+
+    with pytest.raises(EngineFailed, match="a fault"):
+        engine.generate(replace(REQUEST, cancelled=fault))
+    engine.submit(REQUEST, lambda outcome: fault())
+    assert isinstance(engine.generate(REQUEST), GenerationResult)
+
+
+def test_closing_answers_what_is_queued_and_takes_nothing_more(settings, tiny):
+    engine = Engine(settings, tiny)
+    gate = Gate(engine)
+    outcomes = []
+    engine.submit(REQUEST, outcomes.append)
+    closer = threading.Thread(target=engine.close)
+    closer.start()
+    gate.opened.set()
+    closer.join(30)
+    assert isinstance(gate.outcomes[0], GenerationResult | Cancelled)
+    assert isinstance(outcomes[0], Cancelled)
+    with pytest.raises(Cancelled):
+        engine.submit(REQUEST, outcomes.append)
+
+
+def test_free_mode_says_what_was_invalid(engine):
+    number = Attribute(name="Size", type=AttributeType.NUMBER, units=("mm",))
+    result = engine.generate(replace(REQUEST, attributes=(number, COLOUR), mode=Mode.FREE))
+    assert result.invalid, "a random model hardly hits a legal value"
+    assert all(text == text.strip() for text in result.invalid.values())

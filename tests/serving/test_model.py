@@ -1,0 +1,112 @@
+"""Merged models compute what peft computes, and the base stays as it was."""
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, MistralConfig
+
+from schemas.errors import ListuneError
+from serving.adapters import read_adapter, to_peft_folder
+from serving.errors import ModelRefused, UnknownAdapter
+from serving.model import MergedModels, check_architecture, load_base, merge
+from serving.settings import ServingSettings
+from tests.serving.helpers import adapter_blob
+
+IDS = torch.tensor([[5, 17, 300, 42, 7, 99]])
+
+
+@pytest.fixture
+def adapter(base, shapes):
+    return read_adapter(adapter_blob(shapes, base.hash))
+
+
+@torch.no_grad()
+def logits(model):
+    return model(IDS).logits
+
+
+def test_a_merged_model_gives_the_logits_of_plain_peft(base, tiny, adapter, tmp_path):
+    to_peft_folder(adapter.blob, tmp_path)
+    plain = AutoModelForCausalLM.from_pretrained(tiny)
+    theirs = logits(PeftModel.from_pretrained(plain, tmp_path).eval())
+    ours = logits(merge(base.model, adapter))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+    assert not torch.allclose(ours, logits(base.model), atol=1e-1)
+
+
+def test_merging_leaves_the_base_as_it_was_and_shares_its_memory(base, adapter):
+    before = logits(base.model)
+    merged = merge(base.model, adapter)
+    assert torch.equal(logits(base.model), before)
+    assert merged.model.embed_tokens.weight is base.model.model.embed_tokens.weight
+    assert merged.lm_head.weight is base.model.lm_head.weight
+    layer, original = merged.model.layers[0].self_attn, base.model.model.layers[0].self_attn
+    assert layer.k_proj.weight is original.k_proj.weight, "not a module of the adapter"
+    assert layer.q_proj.weight is not original.q_proj.weight
+
+
+def test_a_zero_adapter_changes_nothing(base, shapes):
+    zero = read_adapter(adapter_blob(shapes, base.hash, size=0.0))
+    weights = [parameter.data_ptr() % 64 for parameter in base.model.parameters()]
+    assert not any(weights), "kernels round by alignment"
+    assert torch.equal(logits(merge(base.model, zero)), logits(base.model))
+
+
+def test_merged_models_are_kept_up_to_a_limit(base, shapes):
+    adapters = [read_adapter(adapter_blob(shapes, base.hash, f"a{n}", seed=n)) for n in range(3)]
+    by_hash = {adapter.hash: adapter for adapter in adapters}
+    merged = []
+
+    def find(adapter_hash):
+        merged.append(by_hash[adapter_hash].id)
+        return by_hash[adapter_hash]
+
+    models = MergedModels(base.model, find, limit=2)
+    assert models.get("base") is base.model
+    first = models.get(adapters[0].hash)
+    models.get(adapters[1].hash)
+    assert models.get(adapters[0].hash) is first
+    models.get(adapters[2].hash)
+    assert models.get(adapters[0].hash) is first
+    models.get(adapters[1].hash)
+    assert merged == ["a0", "a1", "a2", "a1"]
+
+
+def test_an_adapter_that_cannot_be_found_is_said_to_be_unknown(base):
+    def find(adapter_hash):
+        raise UnknownAdapter(adapter_hash)
+
+    with pytest.raises(UnknownAdapter):
+        MergedModels(base.model, find, limit=1).get("0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (MistralConfig(sliding_window=64), "sliding_attention"),
+        (Gemma3TextConfig(), "sliding_attention"),
+        (
+            LlamaConfig(rope_parameters={"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}),
+            "dynamic RoPE",
+        ),
+    ],
+)
+def test_what_a_tree_cannot_serve_exactly_is_refused(config, reason):
+    with pytest.raises(ModelRefused, match=reason):
+        check_architecture(config)
+
+
+def test_full_attention_with_static_rope_is_served():
+    check_architecture(LlamaConfig())
+    check_architecture(MistralConfig(sliding_window=None))
+
+
+def test_a_folder_without_a_model_is_one_sentence(tmp_path):
+    for base in ("", tmp_path):
+        with pytest.raises(ListuneError):
+            load_base(ServingSettings(), base)
+
+
+def test_end_tokens_come_from_the_generation_configuration(base):
+    assert base.model.generation_config.eos_token_id in base.vocabulary.stop_ids
+    assert base.vocabulary.newline in base.vocabulary.stop_ids

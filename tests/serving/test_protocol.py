@@ -1,0 +1,67 @@
+"""What goes over the wire comes back the same, and errors keep their type."""
+
+import pytest
+
+from serving.errors import Busy, EngineFailed, Refused, UnknownAdapter
+from serving.generation import AdapterName, EngineStatus, GenerationResult
+from serving.protocol import (
+    Generate,
+    Push,
+    decode_answer,
+    decode_message,
+    decode_result,
+    encode_answer,
+)
+from tests.serving.helpers import EVERY_KIND, LAMP
+
+RESULT = GenerationResult({"a": ["é"]}, {"b": "?"}, {"a": 0.5, "b": 0.25}, "x", "0", 2, 3, 4, 0.1)
+
+
+def test_a_generate_message_arrives_as_it_was_sent():
+    sent = Generate(listing=LAMP, attributes=EVERY_KIND, batches=4, adapter_hash="0" * 64)
+    assert decode_message(sent.model_dump_json().encode()) == sent
+    assert sent.request().attributes == EVERY_KIND
+
+
+def test_a_result_arrives_as_it_was_sent():
+    assert decode_result(encode_answer(RESULT)) == RESULT
+
+
+def test_a_status_lists_adapters_by_id_and_hash():
+    status = EngineStatus("b", "float32", (AdapterName("x", "0"),), 1, 0)
+    assert decode_answer(encode_answer(status))["adapters"] == [{"id": "x", "hash": "0"}]
+
+
+@pytest.mark.parametrize("kind", [UnknownAdapter, Busy, Refused])
+def test_an_error_keeps_its_type_and_its_sentence(kind):
+    with pytest.raises(kind, match="do this next"):
+        decode_answer(encode_answer(kind("do this next")))
+
+
+def test_an_error_of_a_newer_engine_is_a_failure():
+    with pytest.raises(EngineFailed):
+        decode_answer(b'{"ok": false, "error": "new_word", "message": "m"}')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"op": "dance"}',
+        b'{"op": "generate"}',
+        b'{"op": "generate", "listing": {"listing_id": "1", "category": "c", "title": "t"},'
+        b' "attributes": [{"name": "a", "type": "enum", "values": []}]}',
+        b'{"op": "push", "adapter_id": "x", "adapter_hash": "../../etc"}',
+        b"\xff\xfe",
+    ],
+)
+def test_what_is_no_message_is_refused_in_one_sentence(text):
+    with pytest.raises(Refused) as refused:
+        decode_message(text)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_push_names_a_hash():
+    assert decode_message(Push(adapter_id="x", adapter_hash="a" * 64).model_dump_json().encode())

@@ -1,0 +1,210 @@
+"""The engine inside the real Triton: over gRPC, with several clients, pushes and a restart."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infra.local.fetch import ensure_part, triton_part
+from infra.local.ports import free_port
+from infra.local.settings import LocalSettings
+from infra.local.supervisor import Supervisor
+from infra.local.triton import Triton
+from serving.adapters import blob_hash, read_adapter
+from serving.client import TritonClient
+from serving.errors import (
+    AdapterError,
+    CanaryFailed,
+    Refused,
+    TimedOut,
+    Unavailable,
+    UnknownAdapter,
+)
+from serving.generation import GenerationRequest
+from serving.push import Canary, CanaryRequest, ensure_adapter, push_and_try
+from serving.settings import ServingSettings
+from tests.serving.helpers import BRAND, COLOUR, EVERY_KIND, LAMP, WASHABLE, adapter_blob
+
+MODELS = Path(__file__).resolve().parents[2] / "serving" / "model_repository"
+CANARY = Canary((CanaryRequest(LAMP, (COLOUR, WASHABLE, BRAND)),))
+
+
+def stack(folder, tiny):
+    """Settings, and a supervisor for one Triton that serves the tiny model."""
+    home = ensure_part(triton_part(), LocalSettings().cache_dir)
+    port = free_port()
+    settings = ServingSettings(
+        base_model=str(tiny),
+        dtype="float32",
+        device="cpu",
+        threads=1,
+        adapter_store=folder / "store",
+        triton_url=f"127.0.0.1:{port}",
+    )
+    triton = Triton(
+        home=home,
+        model_repository=MODELS,
+        work_dir=folder / "triton",
+        grpc_port=port,
+        metrics_port=free_port(),
+        env={"LISTUNE_SERVING": settings.model_dump_json()},
+    )
+    return settings, Supervisor([triton.spec()], folder / "run")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, tiny):
+    """A running Triton: its settings and its supervisor."""
+    settings, supervisor = stack(tmp_path_factory.mktemp("triton"), tiny)
+    with supervisor:
+        supervisor.wait_ready("triton")
+        yield settings, supervisor
+
+
+@pytest.fixture
+def client(server):
+    with TritonClient(server[0]) as client:
+        yield client
+
+
+@pytest.fixture
+def make_blob(client, shapes):
+    return lambda adapter_id, **more: adapter_blob(
+        shapes, client.status().base_hash, adapter_id, **more
+    )
+
+
+def test_an_answer_over_grpc_is_the_engines_own(client, engine):
+    ours = client.generate(LAMP, EVERY_KIND, batches=3)
+    here = engine.generate(GenerationRequest(LAMP, EVERY_KIND, batches=3))
+    assert client.is_ready()
+    assert (ours.values, ours.invalid, ours.batches) == (here.values, here.invalid, 3)
+    assert ours.confidence == pytest.approx(here.confidence, rel=1e-3)
+
+
+def test_many_clients_are_each_answered_when_theirs_is_done(client):
+    def ask(number):
+        listing = replace(LAMP, listing_id=f"lamp-{number}", title=f"Lamp {number}")
+        attributes = EVERY_KIND[: 1 + number % len(EVERY_KIND)]
+        result = client.generate(listing, attributes)
+        return result.confidence.keys() == {attribute.name for attribute in attributes}
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(24)))
+
+
+def test_an_unknown_adapter_is_healed_from_the_registrys_file(client, make_blob, tmp_path):
+    blob = make_blob("healed-r1-a1")
+    file = tmp_path / "adapter.safetensors"
+    file.write_bytes(blob)
+    with pytest.raises(UnknownAdapter):
+        client.generate(LAMP, EVERY_KIND, adapter_hash=blob_hash(blob))
+    for uri in (str(file), file.as_uri()):
+        ensure_adapter(client, blob_hash(blob), uri)
+    result = client.generate(LAMP, EVERY_KIND, adapter_hash=blob_hash(blob))
+    assert (result.adapter_id, result.adapter_hash) == ("healed-r1-a1", blob_hash(blob))
+    with pytest.raises(AdapterError, match="restore"):
+        ensure_adapter(client, "0" * 64, str(file))
+    with pytest.raises(AdapterError, match="cannot be read"):
+        ensure_adapter(client, "0" * 64, str(tmp_path / "nowhere"))
+
+
+def test_a_push_that_goes_well_is_reported(client, make_blob):
+    blob = make_blob("good-r1-a1", seed=3)
+    report = push_and_try(client, blob, "good-r1-a1", CANARY)
+    assert (report.adapter_hash, report.size) == (blob_hash(blob), len(blob))
+    assert 0 < report.differing <= report.answers == 3
+
+
+def test_an_adapter_trained_with_frozen_weights_fails_its_canary(client, make_blob):
+    with pytest.raises(CanaryFailed, match="exactly as the base"):
+        push_and_try(client, make_blob("frozen-r1-a1", size=0.0), "frozen-r1-a1", CANARY)
+
+
+def test_bad_bytes_are_refused_and_the_live_adapter_still_answers(client, make_blob, shapes):
+    live = make_blob("live-r1-a1", seed=4)
+    push_and_try(client, live, "live-r1-a1", CANARY)
+    before = client.generate(LAMP, EVERY_KIND, adapter_hash=blob_hash(live))
+    foreign = adapter_blob(shapes, "c" * 64, "foreign-r1-a1")
+    with pytest.raises(AdapterError, match="trained on base"):
+        push_and_try(client, foreign, "foreign-r1-a1", CANARY)
+    with pytest.raises(AdapterError):
+        client.push(live[:-8], "cut-r1-a1", blob_hash(live))
+    with pytest.raises(AdapterError):
+        client.push(b"", "empty-r1-a1", blob_hash(b""))
+    after = client.generate(LAMP, EVERY_KIND, adapter_hash=blob_hash(live))
+    assert replace(after, seconds=0) == replace(before, seconds=0)
+
+
+def test_pushes_while_requests_run_fail_none(client, make_blob):
+    done = threading.Event()
+    answers = []
+
+    def ask_on():
+        while not done.is_set():
+            answers.append(client.generate(LAMP, EVERY_KIND))
+
+    with ThreadPoolExecutor(3) as pool:
+        askers = [pool.submit(ask_on) for _ in range(3)]
+        try:
+            for number in range(3):
+                name = f"busy-r{number}-a1"
+                push_and_try(client, make_blob(name, seed=10 + number), name, CANARY)
+        finally:
+            done.set()
+        for asker in askers:
+            asker.result(60)
+    assert len({str(replace(answer, seconds=0)) for answer in answers}) == 1
+
+
+def test_who_does_not_wait_gets_a_time_out_and_the_next_is_served(client):
+    with pytest.raises(TimedOut, match="ask again"):
+        client.generate(LAMP, EVERY_KIND, timeout_s=0.001)
+    assert client.generate(LAMP, (COLOUR,)).confidence
+
+
+def test_a_request_that_is_wrong_is_refused_in_one_sentence(client):
+    with pytest.raises(Refused, match="same name"):
+        client.generate(LAMP, (COLOUR, COLOUR))
+
+
+def test_nobody_there_is_said(server):
+    settings = server[0].model_copy(update={"triton_url": f"127.0.0.1:{free_port()}"})
+    with TritonClient(settings) as client:
+        assert not client.is_ready()
+        with pytest.raises(Unavailable, match="does not answer"):
+            client.generate(LAMP, (COLOUR,))
+
+
+def test_a_restarted_triton_has_its_adapters_or_is_given_them_again(server, make_blob, tmp_path):
+    settings, supervisor = server
+    blob = make_blob("kept-r1-a1", seed=20)
+    with TritonClient(settings) as client:
+        push_and_try(client, blob, "kept-r1-a1", CANARY)
+        before = client.generate(LAMP, EVERY_KIND, adapter_hash=blob_hash(blob))
+    for file in settings.adapter_store.iterdir():
+        if file.stem != blob_hash(blob):
+            file.unlink()
+    supervisor.kill("triton")
+    while not supervisor.restarts("triton"):
+        time.sleep(0.1)
+    supervisor.wait_ready("triton")
+    with TritonClient(settings) as client:
+        assert {entry.id for entry in client.status().adapters} == {"kept-r1-a1"}
+        after = client.generate(LAMP, EVERY_KIND, adapter_hash=blob_hash(blob))
+        assert replace(after, seconds=0) == replace(before, seconds=0)
+        lost = adapter_blob(read_shapes(blob), client.status().base_hash, "lost-r1-a1", seed=21)
+        file = tmp_path / "lost.safetensors"
+        file.write_bytes(lost)
+        with pytest.raises(UnknownAdapter):
+            client.generate(LAMP, (COLOUR,), adapter_hash=blob_hash(lost))
+        ensure_adapter(client, blob_hash(lost), str(file))
+        assert client.generate(LAMP, (COLOUR,), adapter_hash=blob_hash(lost)).confidence
+
+
+def read_shapes(blob):
+    """The (out, in) of the modules that an adapter changes."""
+    return {name: (b.shape[0], a.shape[1]) for name, (a, b) in read_adapter(blob).pairs().items()}
