@@ -64,7 +64,8 @@ class Running:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
-                env=os.environ | dict(self.spec.env),
+                # A Python process shall not keep its last words in a buffer when it is killed.
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.spec.env},
                 cwd=self.spec.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -179,7 +179,7 @@ class Supervisor:
             spec.prepare()
         assert self._lifeline is not None
         running.launch(self._lifeline[0])
-        running.started = time.monotonic()
+        running.started, running.ready_since = time.monotonic(), None
         running.restarts += bool(running.deaths)
         self._set(running, "starting")
 
@@ -205,10 +205,10 @@ class Supervisor:
         running.kill_group()  # was ready once: count it as a death and start it again
 
     def _give_up(self, running: Running, reason: str) -> None:
-        self._set(running, "failed")
         self._failure = (
             f"{running.spec.name} {reason}; see {running.log}, which ends in:\n{_tail(running.log)}"
         )
+        self._set(running, "failed")  # last: a full disk fails here, and is then known already
 
     def _set(self, running: Running, state: ProcessState) -> None:
         running.state = state
@@ -237,14 +237,15 @@ class Supervisor:
     def _stop_in_turn(self) -> None:
         while up := [running for running in self._all.values() if running.alive()]:
             needed = {need for running in up for need in running.spec.needs}
-            last = [running for running in up if running.spec.name not in needed]
+            last = [running for running in up if running.spec.name not in needed] or up
             for running in last:
                 running.ask_to_end()
             for running in last:
                 running.wait_for_end()
                 running.kill_group()
-                if running.state != "failed":
-                    self._set(running, "stopped")
+        for running in self._all.values():
+            if running.state != "failed":
+                self._set(running, "stopped")
 
 
 def _answers(ready: Callable[[], bool]) -> bool:

@@ -124,6 +124,23 @@ def test_a_command_that_is_not_there_is_named(
         pass
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_listener_that_fails_stops_the_stack_instead_of_leaving_it_alone(tmp_path: Path) -> None:
+    def listen(name: str, state: str) -> None:
+        raise OSError("no space left")
+
+    with (
+        pytest.raises(SupervisorError, match=r"one cannot be started \(no space left\)"),
+        Supervisor([sleeper("one")], tmp_path, on_change=listen),
+    ):
+        pass
+
+
+def test_a_need_that_nobody_meets_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SupervisorError, match="Nothing here is called broker"):
+        Supervisor([sleeper("app", needs=("broker",))], tmp_path)
+
+
 def test_an_exception_in_the_block_stops_children_and_grandchildren(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), Supervisor([family(tmp_path)], tmp_path / "run"):
         raise ZeroDivisionError
