@@ -54,8 +54,8 @@ def worker(settings: StreamsSettings, tmp_path: Path) -> Iterator[Callable[..., 
     """Makes workers; those still alive at the end of the test are ended."""
     made: list[Worker] = []
 
-    def make(kind: str, **env: str) -> Worker:
-        made.append(Worker(kind, settings, tmp_path, env))
+    def make(kind: str, changed: StreamsSettings | None = None, **env: str) -> Worker:
+        made.append(Worker(kind, changed or settings, tmp_path, env))
         return made[-1]
 
     yield make

@@ -20,7 +20,8 @@ from serving.errors import Refused, Unavailable, UnknownAdapter  # noqa: E402
 from serving.generation import GenerationResult  # noqa: E402
 from serving.listing import Listing  # noqa: E402
 from serving.settings import ServingSettings  # noqa: E402
-from streams import curate, predict  # noqa: E402
+from streams import curate, faust_app, predict  # noqa: E402
+from streams.pool.store import Pool, Record  # noqa: E402
 from streams.settings import StreamsSettings  # noqa: E402
 
 
@@ -69,10 +70,30 @@ class StandIn:
         self._adapters.add(adapter_hash)
 
 
+def watch_the_pool() -> None:
+    """Logs how many payload records the pool has, and forgets commits to Kafka if so asked."""
+    apply = Pool.apply
+
+    def watched(pool: Pool, records: Sequence[Record]) -> None:
+        apply(pool, records)
+        [(total,)] = pool.con.execute(
+            "SELECT sum(next_offset) FROM store.watermarks WHERE topic LIKE 'listing.%'"
+        ).fetchall()
+        logging.getLogger("pool").info("applied %s.", total)
+
+    async def no_commit(*_: object) -> None:
+        pass
+
+    Pool.apply = watched
+    if os.environ.get("NO_COMMIT"):
+        faust_app.commit = no_commit
+
+
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     kind, settings = sys.argv[1], StreamsSettings.model_validate_json(sys.argv[2])
     if kind == "curate":
+        watch_the_pool()
         curate.main(settings)
     predict.COMMIT_S = float(os.environ.get("COMMIT_S", predict.COMMIT_S))
     predict.TritonClient = StandIn

@@ -1,0 +1,358 @@
+"""The curate app: requests, predictions and reviews into the pool, and the pool's decisions out.
+
+Records are gathered into micro-batches, one DuckDB transaction each, and committed to Kafka after
+DuckDB's COMMIT. DuckDB is the truth about what has been read: of each partition exactly the offset
+that the pool expects next is accepted, lower ones are passed over, and a partition that does not
+deliver what is expected (a gap, a new pool under an old group) is sought back to the watermark.
+
+Whichever worker owns the one partition of `pool.control` is the conductor: after each micro-batch,
+and at least each second, it decides (`streams.pool.conductor`) and publishes what it decided:
+produce, await delivery, then mark done.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+import duckdb
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from schemas.errors import EventError
+from schemas.events import (
+    Event,
+    ListingPrediction,
+    ListingRequest,
+    ListingReview,
+    ModelEvent,
+    RetrainRequest,
+    decode,
+    now_ms,
+)
+from schemas.sources.json_schema import read_schemas
+from streams import faust_app
+from streams.control import ControlLog, ControlRecord, PublishedEvents
+from streams.dead_letters import dead_letter_key, to_dead_letter
+from streams.pool import outbox
+from streams.pool.conductor import Conductor
+from streams.pool.store import OffsetGap, Pool, Record
+from streams.publisher import Publisher
+from streams.settings import StreamsSettings
+from streams.topics import (
+    DEAD_LETTERS,
+    MODEL_EVENTS,
+    POOL_CONTROL,
+    PREDICTIONS,
+    REQUESTS,
+    RETRAIN,
+    REVIEWS,
+    cluster_identity,
+)
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Place = tuple[str, int]
+
+GROUP = "listune.curate"
+KINDS: dict[str, type[ListingRequest] | type[ListingPrediction] | type[ListingReview]] = {
+    REQUESTS: ListingRequest,
+    PREDICTIONS: ListingPrediction,
+    REVIEWS: ListingReview,
+}
+CONTROL_KINDS: dict[str, type[Event]] = {MODEL_EVENTS: ModelEvent, RETRAIN: RetrainRequest}
+TICK_S = 1.0
+STALLED_S = 1.5
+"""A partition that has records but delivers none expected for this long is sought back. Records
+fetched before a seek still arrive after it, so one seek may not do; the next one does."""
+OUTBOX_ROWS = 500
+
+
+class CurateApp:
+    """One curate worker: its Faust app, the pool on a thread of its own, and the conductor."""
+
+    def __init__(
+        self,
+        settings: StreamsSettings,
+        open_pool: Callable[[], tuple[Pool, Conductor]],
+        worker: str,
+    ) -> None:
+        self._settings = settings
+        self._publisher = Publisher(settings, client_id=f"{GROUP}.{worker}")
+        # A DuckDB connection belongs to one thread, and a long statement must not stop Faust.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pool")
+        self._pool, self._conductor = self._thread.submit(open_pool).result()
+        self._published = PublishedEvents()
+        self._control_records: deque[ControlRecord] = deque()
+        self._control = ControlLog(settings, [self._published, self._control_records.append])
+        self._control.start()
+        self._queue: asyncio.Queue[Any] = asyncio.Queue(2 * settings.micro_batch_events)
+        self._expected: dict[Place, int] = {}
+        self._moved_at: dict[Place, float] = {}
+        self._ends: dict[Place, int] = {}
+        self._first_ends: dict[Place, int] = {}
+        self._ticked_at = 0.0
+        self._assigned = False
+        self._ready = False
+        self.app = faust_app.make_app(settings, GROUP, worker, buffer=settings.micro_batch_events)
+        self._wire()
+
+    def _wire(self) -> None:
+        async def gather(stream: Any) -> None:
+            async for event in stream.events():
+                await self._queue.put(event.message)
+
+        async def hold(stream: Any) -> None:
+            async for _ in stream:  # nothing is sent there: to own the partition is the point
+                pass
+
+        async def assigned(*_: Any, **__: Any) -> None:
+            self._assigned = True
+
+        payload = faust_app.raw_topic(self.app, *KINDS)
+        self.app.agent(payload, name="listings")(gather)
+        self.app.agent(faust_app.raw_topic(self.app, POOL_CONTROL), name="conductor")(hold)
+        self.app.on_partitions_assigned.connect(assigned, weak=False)
+        self.app.task(self._run)
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._step(await self._gather_batch())
+        except Exception as error:
+            faust_app.crash(error)
+
+    async def _step(self, messages: Sequence[Any]) -> None:
+        records = await self._accept(messages)
+        if records:
+            await self._apply(records)
+        await self._apply_control()
+        due = time.monotonic() - self._ticked_at >= TICK_S
+        if due and self._assigned:
+            await self._look_at_ends()
+            await self._seek_back()
+        if records or due:
+            self._ticked_at = time.monotonic()
+            await self._conduct()
+        if not self._ready and self._assigned and self._control.ready:
+            self._ready = True
+            faust_app.tell_ready()
+
+    # ------------------------------------------------------------------------- records to the pool
+
+    async def _gather_batch(self) -> list[Any]:
+        """Up to `micro_batch_events` messages, or what came within `micro_batch_s`."""
+        batch: list[Any] = []
+        end = time.monotonic() + self._settings.micro_batch_s
+        while len(batch) < self._settings.micro_batch_events:
+            try:
+                batch.append(self._queue.get_nowait())
+                continue
+            except asyncio.QueueEmpty:
+                left_s = end - time.monotonic()
+            try:
+                batch.append(await asyncio.wait_for(self._queue.get(), max(left_s, 0)))
+            except TimeoutError:
+                break
+        return batch
+
+    async def _accept(self, messages: Sequence[Any]) -> list[Record]:
+        """The records among `messages` that come next in their partitions, decoded."""
+        records = []
+        for message in messages:
+            place = (message.topic, message.partition)
+            expected = await self._next(place)
+            if message.offset != expected:
+                continue  # applied before, or beyond a gap: `_seek_back` fetches what is missing
+            self._expected[place] = expected + 1
+            self._moved_at[place] = time.monotonic()
+            records.append(await self._to_record(message))
+        return records
+
+    async def _next(self, place: Place) -> int:
+        if place not in self._expected:
+            self._expected[place] = await self._in_pool(self._pool.watermark, *place)
+        return self._expected[place]
+
+    async def _to_record(self, message: Any) -> Record:
+        event: ListingRequest | ListingPrediction | ListingReview | None = None
+        try:
+            event = decode(KINDS[message.topic], message.value, self._settings.max_event_bytes)
+        except EventError as error:
+            place = (message.topic, message.partition, message.offset)
+            await self._bury(*place, message.key, message.value, error)
+        timestamp_ms = round(message.timestamp * 1000)
+        return Record(message.topic, message.partition, message.offset, timestamp_ms, event)
+
+    async def _apply(self, records: Sequence[Record]) -> None:
+        """One transaction, then Kafka is told. After a gap everything is read again."""
+        try:
+            await self._write(records)
+        except OffsetGap as gap:
+            log.warning("%s", gap)
+            self._expected.clear()
+            return
+        nexts = {(r.topic, r.partition): r.offset + 1 for r in records}
+        await faust_app.commit(self.app, nexts)
+
+    async def _write(self, records: Sequence[Record]) -> None:
+        """Applies the batch; one record that DuckDB refuses is found by halving, and buried."""
+        try:
+            await self._in_pool(self._pool.apply, records)
+        except (duckdb.DataError, duckdb.InvalidInputException, ValueError) as error:
+            if len(records) > 1:
+                middle = len(records) // 2
+                await self._write(records[:middle])
+                await self._write(records[middle:])
+                return
+            record = records[0]
+            if record.event is None:
+                raise
+            fault = EventError("not_storable", f"the pool cannot store it: {error}")
+            place = (record.topic, record.partition, record.offset)
+            key = record.event.listing_id.encode()
+            await self._bury(*place, key, record.event.to_bytes(), fault)
+            await self._in_pool(self._pool.apply, [Record(*place, record.timestamp_ms, None)])
+
+    async def _bury(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        key: bytes | None,
+        payload: bytes | None,
+        error: EventError,
+    ) -> None:
+        letter = to_dead_letter(topic, partition, offset, key, payload, error)
+        log.warning("%s is a dead letter: %s", dead_letter_key(letter), error)
+        await self._send(DEAD_LETTERS, dead_letter_key(letter), letter.to_bytes())
+
+    # ------------------------------------------------------------------------- place in the log
+
+    async def _look_at_ends(self) -> None:
+        """Where the log ends now, for the lag, and where it began to exist."""
+        assigned = [tp for tp in self.app.consumer.assignment() if tp.topic in KINDS]
+        if not assigned:
+            return
+        try:
+            ends = await self.app.consumer.highwaters(*assigned)
+            starts = await self.app.consumer.earliest_offsets(*assigned)
+        except (KafkaError, TimeoutError) as error:
+            log.warning("the broker does not tell where the log ends: %s", error)
+            return
+        self._ends = {(tp.topic, tp.partition): ends[tp] for tp in assigned}
+        self._first_ends = self._ends | self._first_ends
+        for tp in assigned:
+            place = (tp.topic, tp.partition)
+            if await self._next(place) < starts[tp]:
+                await self._skip_deleted(place, starts[tp])
+
+    async def _skip_deleted(self, place: Place, start: int) -> None:
+        """Retention has deleted what the pool expects: nothing can bring it back, so go on."""
+        expected = self._expected[place]
+        if expected:
+            log.error(
+                "%s[%d]: records %d to %d were deleted before the pool read them; "
+                "raise streams.retention_hours",
+                *place, expected, start - 1,
+            )  # fmt: skip
+        await self._in_pool(lambda: self._pool.start_at(*place, start))
+        self._expected[place] = start
+
+    async def _seek_back(self) -> None:
+        """Places partitions that do not deliver what the pool expects next at that offset."""
+        if not self._queue.empty():
+            return
+        now = time.monotonic()
+        for place, end in self._ends.items():
+            expected = await self._next(place)
+            still_s = now - self._moved_at.setdefault(place, now)
+            if expected < end and still_s >= STALLED_S:
+                log.info("%s[%d] is read again from %d", *place, expected)
+                self._moved_at[place] = now
+                await self.app.consumer.seek_wait({TP(*place): expected})
+
+    def _lag(self) -> int:
+        return sum(max(0, end - self._expected.get(p, 0)) for p, end in self._ends.items())
+
+    def _caught_up(self) -> bool:
+        """Whether what was in the log at the start has been applied: a replay is over."""
+        return bool(self._first_ends) and all(
+            self._expected.get(place, 0) >= end for place, end in self._first_ends.items()
+        )
+
+    # ------------------------------------------------------------------------- control plane
+
+    async def _apply_control(self) -> None:
+        """What the control topics said since the last time, into the pool."""
+        self._control.check()
+        events: list[ModelEvent | RetrainRequest] = []
+        positions: dict[str, int] = {}
+        while self._control_records:
+            record = self._control_records.popleft()
+            # The log is read from its beginning at each start; the pool has most of it.
+            if record.offset < await self._in_pool(self._pool.watermark, record.topic, 0):
+                continue
+            if record.event is not None:
+                events.append(record.event)
+            elif record.error is not None:
+                place = (record.topic, 0, record.offset)
+                await self._bury(*place, record.key, record.payload, record.error)
+            positions[record.topic] = record.offset + 1
+        if positions:
+            await self._in_pool(self._pool.apply_control, events, positions)
+
+    async def _conduct(self) -> None:
+        """Decides and publishes, if this worker is the conductor and knows the control log."""
+        if not self._control.ready or TP(POOL_CONTROL, 0) not in self.app.consumer.assignment():
+            return
+        caught_up = self._caught_up() and not self._control_records
+        await self._in_pool(self._conductor.tick, now_ms(), self._lag(), caught_up)
+        await self._publish()
+
+    async def _publish(self) -> None:
+        """Sends what was decided, in order. Done only after delivery: a crash sends it again."""
+        rows = await self._in_pool(outbox.pending, self._pool.con, OUTBOX_ROWS)
+        fresh = [row for row in rows if not self._is_published(row)]
+        await asyncio.gather(*(self._send(row.topic, row.key, row.payload) for row in fresh))
+        if rows:
+            await self._in_pool(outbox.done, self._pool.con, [row.id for row in rows])
+
+    def _is_published(self, row: outbox.OutboxRow) -> bool:
+        kind = CONTROL_KINDS.get(row.topic)
+        return kind is not None and decode(kind, row.payload) in self._published
+
+    # ------------------------------------------------------------------------- helpers
+
+    async def _send(self, topic: str, key: str, value: bytes) -> None:
+        await asyncio.wrap_future(self._publisher.send(topic, key, value))
+
+    async def _in_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `work` on the pool's own thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: work(*args, **kwargs))
+
+
+def main(settings: StreamsSettings, worker: str = "1") -> None:
+    """Runs the curate worker until SIGTERM; `worker` is its name, unlike any other curate's.
+
+    The process ends with this call: code 0 after a signal, 1 after a failure.
+    """
+    faust_app.clear_ready()
+    try:
+        schemas = read_schemas(settings.schema_path)
+        cluster_id, topic_ids = cluster_identity(settings)
+
+        def open_pool() -> tuple[Pool, Conductor]:
+            pool = Pool(settings, schemas, cluster_id, topic_ids)
+            return pool, Conductor(pool)
+
+        app = CurateApp(settings, open_pool, worker).app
+    except Exception as error:
+        faust_app.crash(error)
+    faust_app.run(app)
