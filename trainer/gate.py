@@ -11,50 +11,17 @@ suggests nothing, any precision is a gain.
 """
 
 import math
-from enum import StrEnum
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from trainer.bootstrap import draw_listings
 from trainer.errors import TrainingError
 from trainer.evaluate import METRICS, Evaluation
+from trainer.results import Decision, Difference, Verdict
 
 ONE_SIDED = 0.05
 ONE_SIDED_Z = 1.6449  # the normal distribution's 95 % point
 MOST_LISTINGS = 1_000_000
-
-
-class Verdict(StrEnum):
-    """What the gate can say."""
-
-    PROMOTE = "promote"
-    REJECT = "reject"
-    INCONCLUSIVE = "inconclusive"
-
-
-class Difference(BaseModel):
-    """Candidate minus parent in one metric, with its one-sided 95 % bounds."""
-
-    model_config = ConfigDict(frozen=True)
-
-    value: float
-    lower: float
-    upper: float
-    error: float  # bootstrap standard error
-
-
-class Decision(BaseModel):
-    """The gate's verdict, one sentence why, and what it rests on."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: Verdict
-    reason: str
-    differences: dict[str, Difference]
-    margin: float
-    listings: int
-    needed_listings: int | None = None  # inconclusive only
 
 
 def decide(

@@ -21,7 +21,7 @@ from schemas.events import ManifestFile, RoundMetrics
 from serving.adapters import AdapterFile, read_adapter, to_peft_folder, write_file
 from serving.errors import AdapterError
 from trainer.errors import RegistryError
-from trainer.gate import Decision
+from trainer.results import Decision
 
 ADAPTER = "adapter.safetensors"
 LINEAGE = "lineage.json"

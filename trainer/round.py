@@ -15,111 +15,43 @@ train together, then all but the first are done.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
 from transformers.utils import logging as transformers_logging
 
-from schemas.category import Attribute
 from schemas.errors import ListuneError
-from schemas.events import RetrainRequest, RoundMetrics, now_ms
+from schemas.events import RetrainRequest, now_ms
 from serving.adapters import AdapterFile, read_adapter, write_adapter, write_file
-from serving.listing import Listing
-from serving.settings import ServingSettings
 from trainer.dataset import read_rows
 from trainer.errors import TrainingError
 from trainer.evaluate import ANSWER_SETTINGS
 from trainer.finetune import CHECKPOINT, LOSSES, finetune
-from trainer.gate import Decision, decide
+from trainer.gate import decide
 from trainer.judge import Judge, read_judging_rows
+from trainer.launch import end_with_parent
 from trainer.progress import RoundProgress
 from trainer.registry import Lineage, Registry
-from trainer.settings import TrainerSettings
+from trainer.results import (
+    BASELINE_LIST,
+    BASELINES,
+    EXIT_REFUSED,
+    FAILURE,
+    PROGRESS,
+    RESULT,
+    Baseline,
+    CanaryListing,
+    Failure,
+    Job,
+    RoundResult,
+    Trained,
+    adapter_id,
+)
 from trainer.strategies import STRATEGIES, Plan, parent_adapter
 
-EXIT_REFUSED = 3
-"""Exit status of a round that cannot be completed; `failure.json` says why."""
-
-JOB, RESULT, BASELINES = "job.json", "result.json", "baselines.json"
-FAILURE, PROGRESS = "failure.json", "progress.json"
 CANDIDATE = "candidate.safetensors"
-
-
-class Job(BaseModel):
-    """What a round's process is told; `retrain` is None for `--baselines`."""
-
-    model_config = ConfigDict(frozen=True)
-
-    retrain: RetrainRequest | None = None
-    trainer: TrainerSettings
-    serving: ServingSettings  # `base_model` names the base
-    folder: Path  # the round's own
-
-
-class Trained(BaseModel):
-    """How the candidate came about, beside its file; the training log has its losses."""
-
-    model_config = ConfigDict(frozen=True)
-
-    dtype: str
-    trainable_parameters: int
-    steps: int
-    label_tokens: int
-    seconds: float
-    first_loss: float
-    last_loss: float
-    listings: int
-
-
-class CanaryListing(BaseModel):
-    """A held-out listing that a pushed adapter is tried on."""
-
-    model_config = ConfigDict(frozen=True)
-
-    listing: Listing
-    attributes: tuple[Attribute, ...]
-
-
-class RoundResult(BaseModel):
-    """A finished round."""
-
-    model_config = ConfigDict(frozen=True)
-
-    adapter_id: str
-    adapter_hash: str
-    adapter_path: str  # in the registry, absolute
-    decision: Decision
-    metrics: RoundMetrics
-    parent_metrics: RoundMetrics
-    trained: Trained
-    eval_seconds: float  # of this round; a parent judged before costs nothing
-    evaluation: str  # file with the candidate's answers
-    parent_evaluation: str
-    losses: str  # JSONL, one step a line
-    canary: CanaryListing
-
-
-class Baseline(BaseModel):
-    """The base on the held-out listings."""
-
-    model_config = ConfigDict(frozen=True)
-
-    one_shot: bool  # with a worked example before each listing
-    metrics: RoundMetrics
-    evaluation: str  # file with its answers
-    seconds: float
-
-
-BASELINE_LIST = TypeAdapter(list[Baseline])
-
-
-def adapter_id(request: RetrainRequest) -> str:
-    """The name of the adapter that `request` makes: never given twice."""
-    return f"{request.pool}-r{request.round}-a{request.attempt}"
 
 
 def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResult | None:
@@ -283,7 +215,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="trainer.round", description="run one training round")
     parser.add_argument("--job", type=Path, required=True, help="the round's job.json")
     parser.add_argument("--baselines", action="store_true", help="judge the base instead")
+    parser.add_argument(
+        "--end-with-parent", action="store_true", help="end when standard input closes"
+    )
     given = parser.parse_args(arguments)
+    if given.end_with_parent:
+        end_with_parent()
     job = Job.model_validate_json(given.job.read_bytes())
     # Set by the launcher: which of its processes this one is.
     first = int(os.environ.get("RANK", "0")) == 0
@@ -299,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ListuneError as error:
         print(error, file=sys.stderr)
         if first:
-            write_file(failure, json.dumps({"reason": str(error)}).encode())
+            write_file(failure, Failure(reason=str(error)).model_dump_json().encode())
         return EXIT_REFUSED
     return 0
 

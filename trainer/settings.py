@@ -38,3 +38,17 @@ class TrainerSettings(BaseModel):
     evaluate_one_shot: bool = Field(True, description="judge the base with an example too")
     heartbeat_s: float = Field(5.0, gt=0)
     progress: bool = Field(True, description="show progress bars")
+
+
+class KafkaSettings(BaseModel):
+    """Where rounds are ordered and told of; `trainer` may not import the settings of `streams`."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    retrain_topic: str = "training.retrain"
+    events_topic: str = "model.events"
+    group: str = Field("listune.trainer", description="one trainer of it works, others stand by")
+    max_event_bytes: int = Field(2 * 1024 * 1024, ge=1024)
+    pool: str = Field("", description="take rounds of this pool only; empty = of any")
+    push_patience_s: float = Field(
+        600.0, gt=0, description="a Triton that does not answer fails the round after this long"
+    )

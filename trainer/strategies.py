@@ -43,7 +43,7 @@ def parent_adapter(request: RetrainRequest, registry: Registry) -> AdapterFile |
     if request.parent_hash == BASE_ADAPTER:
         return None
     if request.parent_uri is not None:
-        return read_checked(Path(request.parent_uri.removeprefix("file://")), request.parent_hash)
+        return read_checked(Path(request.parent_uri), request.parent_hash)
     return read_checked(registry.get(request.parent_id).path, request.parent_hash)
 
 

@@ -16,7 +16,8 @@ from serving.adapters import read_adapter
 from serving.settings import ServingSettings
 from trainer.progress import read_place
 from trainer.registry import Registry
-from trainer.round import BASELINE_LIST, EXIT_REFUSED, FAILURE, JOB, RESULT, Job, RoundResult, main
+from trainer.results import BASELINE_LIST, EXIT_REFUSED, FAILURE, JOB, RESULT, Job, RoundResult
+from trainer.round import main
 from trainer.settings import TrainerSettings
 
 from .samples import make_rows, write_heldout, write_manifest

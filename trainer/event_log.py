@@ -1,0 +1,269 @@
+"""The trainer's side of Kafka: the rounds it takes, and what it and others say about them."""
+
+import logging
+from types import TracebackType
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+
+from schemas.errors import EventError
+from schemas.events import TERMINAL_KINDS, ModelEvent, ModelEventKind, RetrainRequest, decode
+from trainer.errors import TrainingError
+from trainer.settings import KafkaSettings
+
+logger = logging.getLogger(__name__)
+
+ANSWERED = TERMINAL_KINDS | {ModelEventKind.PROPOSED}
+"""The kinds after which the trainer has no more to do for a round."""
+
+POLL_S = 0.5
+DELIVERY_S = 120.0
+# A worker that was killed is noticed after this long; its rounds then go to the one standing by.
+SESSION_MS = 10_000
+
+
+class EventLog:
+    """`model.events`, written and followed; use as a context manager.
+
+    Read without a group from the beginning, because compaction and restarts must not hide that a
+    round was answered already.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._topic = settings.events_topic
+        servers = {"bootstrap.servers": settings.bootstrap_servers}
+        self._producer = Producer(
+            servers
+            | {
+                "enable.idempotence": True,
+                "message.max.bytes": settings.max_event_bytes,
+                "delivery.timeout.ms": int(DELIVERY_S * 1000),
+            }
+        )
+        self._consumer = Consumer(
+            servers
+            | {
+                # Required by the client, never joined: partitions are assigned by hand.
+                "group.id": f"{settings.group}.events",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+            }
+        )
+        self._consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
+        self._read_to = 0
+        self._answered: set[tuple[str, int, int]] = set()
+        self._latest: dict[str, tuple[int, int]] = {}
+
+    def __enter__(self) -> "EventLog":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._producer.flush(POLL_S)
+        self._consumer.close()
+
+    def catch_up(self) -> bool:
+        """Read on towards the present end; whether it is reached. Returns within a second or so.
+
+        Raises:
+            KafkaException: the topic cannot be read.
+        """
+        try:
+            _, end = self._consumer.get_watermark_offsets(
+                TopicPartition(self._topic, 0), timeout=POLL_S
+            )
+        except KafkaException as error:
+            if error.args[0].code() in _PASSING:
+                return False
+            raise
+        while self._read_to < end and self._read(POLL_S):
+            pass
+        return self._read_to >= end
+
+    def follow(self) -> None:
+        """Take note of what is there already, without waiting."""
+        while self._read(0):
+            pass
+
+    def answered(self, request: RetrainRequest) -> bool:
+        """Whether the round, in this attempt, is closed or proposed, as far as the log is read.
+
+        Compaction keeps only the latest event of a round, and rounds follow each other: something
+        said of a later attempt or round closes this one too.
+        """
+        attempt = (request.round, request.attempt)
+        closed = (request.pool, *attempt) in self._answered
+        return closed or attempt < self._latest.get(request.pool, attempt)
+
+    def publish(self, event: ModelEvent) -> None:
+        """Write `event` and wait until the broker has it.
+
+        Raises:
+            KafkaException: it was not delivered.
+        """
+        failures: list[KafkaError] = []
+        self._producer.produce(
+            self._topic,
+            event.to_bytes(),
+            event.key().encode(),
+            partition=0,
+            on_delivery=lambda error, _: failures.append(error) if error else None,
+        )
+        left = self._producer.flush(DELIVERY_S + POLL_S)
+        if failures or left:
+            raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT))
+
+    def tell(self, event: ModelEvent) -> None:
+        """Write `event` without waiting: the next heartbeat makes up for a lost one."""
+        self._producer.produce(self._topic, event.to_bytes(), event.key().encode(), partition=0)
+        self._producer.poll(0)
+
+    def _read(self, timeout: float) -> bool:
+        """Read one record; whether there was anything."""
+        message = self._consumer.poll(timeout)
+        if message is None:
+            return False
+        error = message.error()
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF:
+                self._read_to = max(self._read_to, message.offset() or 0)
+                return False
+            _raise_unless_passing(error)
+            return False
+        self._read_to = (message.offset() or 0) + 1
+        try:
+            self._note(decode(ModelEvent, message.value()))
+        except EventError as wrong:
+            logger.warning("%s, offset %s: %s", self._topic, message.offset(), wrong)
+        return True
+
+    def _note(self, event: ModelEvent) -> None:
+        attempt = (event.round, event.attempt)
+        self._latest[event.pool] = max(self._latest.get(event.pool, attempt), attempt)
+        if event.kind in ANSWERED:
+            self._answered.add((event.pool, *attempt))
+
+
+class RoundQueue:
+    """`training.retrain` in the trainers' group: one round at a time; use as a context manager.
+
+    While a round is held the partition is paused and polling goes on, so that the group does not
+    take the trainer for dead however long a round is.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": settings.bootstrap_servers,
+                "group.id": settings.group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "session.timeout.ms": SESSION_MS,
+                "heartbeat.interval.ms": SESSION_MS // 3,
+                "topic.metadata.refresh.interval.ms": 5_000,
+            }
+        )
+        self._held: Message | None = None
+        self._lost = False
+        self._consumer.subscribe(
+            [settings.retrain_topic], on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
+
+    def __enter__(self) -> "RoundQueue":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._consumer.close()
+
+    def take(self) -> Message | None:
+        """The next record, which is held from now on; None if none came within half a second."""
+        message = self._poll(POLL_S)
+        if message is not None:
+            self._held, self._lost = message, False
+            self._consumer.pause(self._consumer.assignment())
+        return message
+
+    def keep(self, timeout: float) -> bool:
+        """Stay in the group for up to `timeout` seconds; whether the record is still ours."""
+        strayed = self._poll(timeout)
+        if strayed is not None:
+            # A new assignment forgets the pause.
+            self._consumer.pause(self._consumer.assignment())
+            self._seek(strayed)
+        return not self._lost
+
+    def done(self) -> None:
+        """The held record is dealt with and is not given out again."""
+        message, self._held = self._held, None
+        if message is None or self._lost:
+            return
+        self._consumer.commit(message=message, asynchronous=False)
+        self._consumer.resume(self._consumer.assignment())
+
+    def release(self) -> None:
+        """The held record is not dealt with: it comes again, to us or to another trainer."""
+        message, self._held = self._held, None
+        if message is None or self._lost:
+            return
+        self._seek(message)
+        self._consumer.resume(self._consumer.assignment())
+
+    def _poll(self, timeout: float) -> Message | None:
+        message = self._consumer.poll(timeout)
+        error = message.error() if message is not None else None
+        if error is not None:
+            _raise_unless_passing(error)
+            return None
+        return message
+
+    def _seek(self, message: Message) -> None:
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        assert topic is not None
+        assert partition is not None
+        assert offset is not None
+        self._consumer.seek(TopicPartition(topic, partition, offset))
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._lost = True
+
+
+# What a client recovers from by itself once the broker is back.
+_PASSING = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+        KafkaError._RESOLVE,
+        KafkaError._WAIT_COORD,
+        KafkaError._MAX_POLL_EXCEEDED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.REBALANCE_IN_PROGRESS,
+    }
+)
+
+
+def _raise_unless_passing(error: KafkaError) -> None:
+    if error.code() in _PASSING or error.retriable():
+        logger.warning("Kafka: %s", error.str())
+        return
+    raise TrainingError(f"Kafka refuses the trainer ({error.str()}); mend it and start again")

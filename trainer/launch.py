@@ -1,0 +1,105 @@
+"""Starts a round's process, and ends it: with the worker it ends too, even where that is killed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from serving.adapters import write_file
+from trainer.progress import Place, read_place
+from trainer.results import FAILURE, JOB, PROGRESS, RESULT, Failure, Job, RoundResult
+
+STOP_GRACE_S = 3.0
+
+
+def prepare(job: Job) -> Path:
+    """Write `job.json` into the round's folder and return its path.
+
+    What another round of the same name left there (an earlier run, another cluster) is removed;
+    what this very round left is kept, so that it goes on.
+    """
+    path = job.folder / JOB
+    if path.exists():
+        try:
+            same = Job.model_validate_json(path.read_bytes()).retrain == job.retrain
+        except ValueError:
+            same = False
+        if not same:
+            shutil.rmtree(job.folder)
+    write_file(path, job.model_dump_json(indent=2).encode())
+    return path
+
+
+def command(job: Path, processes: int = 1, *flags: str) -> list[str]:
+    """The command line that runs the job at `job`.
+
+    One process is started plainly: the launcher would only add seconds and another process to it.
+    """
+    module = ["-m", "trainer.round", "--job", str(job), *flags]
+    if processes == 1:
+        return [sys.executable, *module]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch"]
+    # `--multi_gpu` stands for PyTorch's own launcher, which serves many CPU processes as well; port
+    # 0 lets it choose a free one.
+    launcher += ["--multi_gpu", "--num_processes", str(processes), "--main_process_port", "0"]
+    return [*launcher, *module]
+
+
+def end_with_parent() -> None:
+    """End this process group when standard input closes, as it does when the parent is gone."""
+
+    def watch() -> None:
+        # Not through sys.stdin: its lock, held here, would crash the interpreter's own ending.
+        while os.read(0, 1):
+            pass
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
+
+
+class RoundProcess:
+    """A round at work in a process group of its own."""
+
+    def __init__(self, job: Job) -> None:
+        """Start it, or go on where it was."""
+        self._folder = job.folder
+        self._process = subprocess.Popen(
+            command(prepare(job), job.trainer.processes, "--end-with-parent"),
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def ended(self) -> bool:
+        """Whether it has come to its end."""
+        return self._process.poll() is not None
+
+    def place(self) -> Place | None:
+        """How far it is."""
+        return read_place(self._folder / PROGRESS)
+
+    def outcome(self) -> RoundResult | Failure:
+        """What an ended round left behind."""
+        status = self._process.returncode
+        if status == 0:
+            return RoundResult.model_validate_json((self._folder / RESULT).read_bytes())
+        failure = self._folder / FAILURE
+        if failure.exists():
+            return Failure.model_validate_json(failure.read_bytes())
+        return Failure(reason=f"the round's process ended with status {status}; see the log")
+
+    def stop(self) -> None:
+        """End it and all that it started, within seconds. Does nothing to one that has ended."""
+        for kind in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, kind)
+                self._process.wait(STOP_GRACE_S)
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait()

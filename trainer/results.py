@@ -1,0 +1,138 @@
+"""What a round's process is told and what it leaves behind: plain data, read without torch.
+
+<work_dir>/<adapter id>/job.json        `Job`
+                        progress.json   `trainer.progress.Place`, while it runs
+                        losses.jsonl    one training step a line
+                        result.json     `RoundResult`, or
+                        failure.json    `Failure`
+"""
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from schemas.category import Attribute
+from schemas.events import RetrainRequest, RoundMetrics
+from serving.listing import Listing
+from serving.settings import ServingSettings
+from trainer.settings import TrainerSettings
+
+EXIT_REFUSED = 3
+"""Exit status of a round that cannot be completed; `failure.json` says why."""
+
+JOB, RESULT, BASELINES = "job.json", "result.json", "baselines.json"
+FAILURE, PROGRESS = "failure.json", "progress.json"
+
+
+class Verdict(StrEnum):
+    """What the gate can say."""
+
+    PROMOTE = "promote"
+    REJECT = "reject"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Difference(BaseModel):
+    """Candidate minus parent in one metric, with its one-sided 95 % bounds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: float
+    lower: float
+    upper: float
+    error: float  # bootstrap standard error
+
+
+class Decision(BaseModel):
+    """The gate's verdict, one sentence why, and what it rests on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Verdict
+    reason: str
+    differences: dict[str, Difference]
+    margin: float
+    listings: int
+    needed_listings: int | None = None  # inconclusive only
+
+
+class Job(BaseModel):
+    """What a round's process is told; `retrain` is None for `--baselines`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    retrain: RetrainRequest | None = None
+    trainer: TrainerSettings
+    serving: ServingSettings  # `base_model` names the base
+    folder: Path  # the round's own
+
+
+class Trained(BaseModel):
+    """How the candidate came about, beside its file; the training log has its losses."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dtype: str
+    trainable_parameters: int
+    steps: int
+    label_tokens: int
+    seconds: float
+    first_loss: float
+    last_loss: float
+    listings: int
+
+
+class CanaryListing(BaseModel):
+    """A held-out listing that a pushed adapter is tried on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    listing: Listing
+    attributes: tuple[Attribute, ...]
+
+
+class RoundResult(BaseModel):
+    """A finished round."""
+
+    model_config = ConfigDict(frozen=True)
+
+    adapter_id: str
+    adapter_hash: str
+    adapter_path: str  # in the registry, absolute
+    decision: Decision
+    metrics: RoundMetrics
+    parent_metrics: RoundMetrics
+    trained: Trained
+    eval_seconds: float  # of this round; a parent judged before costs nothing
+    evaluation: str  # file with the candidate's answers
+    parent_evaluation: str
+    losses: str  # JSONL, one step a line
+    canary: CanaryListing
+
+
+class Failure(BaseModel):
+    """Why a round cannot be completed, in one sentence."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: str
+
+
+class Baseline(BaseModel):
+    """The base on the held-out listings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    one_shot: bool  # with a worked example before each listing
+    metrics: RoundMetrics
+    evaluation: str  # file with its answers
+    seconds: float
+
+
+BASELINE_LIST = TypeAdapter(list[Baseline])
+
+
+def adapter_id(request: RetrainRequest) -> str:
+    """The name of the adapter that `request` makes: never given twice."""
+    return f"{request.pool}-r{request.round}-a{request.attempt}"

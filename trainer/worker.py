@@ -1,0 +1,276 @@
+"""The process that takes rounds from `training.retrain` and answers each in `model.events`.
+
+    STARTED, HEARTBEAT…, then one of
+    PUBLISHED + PROPOSED    passed the gate, is in Triton and answered there unlike the base
+    REJECTED, INCONCLUSIVE  the gate's verdict; the adapter stays in the registry
+    FAILED                  one sentence why
+
+One round at a time, trained and judged in a process of its own (`trainer.round`) while this one
+stays in its Kafka group and sends heartbeats. A second worker of the group stands by. The offset of
+a round is committed only after its answer is acknowledged, and a round that has an answer is not
+run again, so that a worker may be killed anywhere: the round goes on where it was.
+"""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+from confluent_kafka import Message
+
+from schemas.errors import EventError
+from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, decode
+from serving.adapters import write_file
+from serving.client import TritonClient
+from serving.errors import Busy, ServingError, TimedOut, Unavailable
+from serving.push import Canary, CanaryRequest, PushReport, push_and_try
+from serving.settings import ServingSettings
+from trainer.event_log import EventLog, RoundQueue
+from trainer.launch import RoundProcess
+from trainer.progress import Place
+from trainer.results import Failure, Job, RoundResult, Verdict, adapter_id
+from trainer.settings import KafkaSettings, TrainerSettings
+
+logger = logging.getLogger(__name__)
+
+READY_FILE = "LISTUNE_READY_FILE"
+"""Environment variable: this file is written when the worker can take rounds."""
+
+TEND_S = 0.2
+PUSH_RETRY_S = 1.0
+
+KIND_OF = {
+    Verdict.PROMOTE: ModelEventKind.PROPOSED,
+    Verdict.REJECT: ModelEventKind.REJECTED,
+    Verdict.INCONCLUSIVE: ModelEventKind.INCONCLUSIVE,
+}
+
+T = TypeVar("T")
+
+
+class _Interrupted(Exception):
+    """The worker is to stop, or the round went to another trainer: nothing is answered."""
+
+
+class _Closed(Exception):
+    """Somebody else closed the round, as the conductor does with one whose lease ran out."""
+
+
+def main(trainer: TrainerSettings, serving: ServingSettings, kafka: KafkaSettings) -> None:
+    """Take rounds until SIGTERM or SIGINT; returns within seconds of it.
+
+    Raises:
+        TrainingError, KafkaException: Kafka cannot be used; the supervisor starts the worker anew.
+    """
+    stopping = threading.Event()
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(kind, lambda *_: stopping.set())
+    with EventLog(kafka) as log, RoundQueue(kafka) as queue:
+        Worker(trainer, serving, kafka, log, queue, stopping).run()
+
+
+class Worker:
+    """One trainer at work."""
+
+    def __init__(
+        self,
+        trainer: TrainerSettings,
+        serving: ServingSettings,
+        kafka: KafkaSettings,
+        log: EventLog,
+        queue: RoundQueue,
+        stopping: threading.Event,
+    ) -> None:
+        """`stopping` ends `run`."""
+        self._trainer = trainer
+        self._serving = serving
+        self._kafka = kafka
+        self._log = log
+        self._queue = queue
+        self._stopping = stopping
+        self._name = f"trainer@{socket.gethostname()}:{os.getpid()}"
+
+    def run(self) -> None:
+        """Take and answer rounds until told to stop."""
+        while not self._log.catch_up():
+            if self._stopping.is_set():
+                return
+        ready = os.environ.get(READY_FILE)
+        if ready:
+            write_file(Path(ready), b"ready\n")
+        logger.info("waiting for rounds on %s", self._kafka.retrain_topic)
+        while not self._stopping.is_set():
+            message = self._queue.take()
+            if message is None:
+                continue
+            try:
+                self._deal_with(message)
+            except _Interrupted:
+                self._queue.release()
+            else:
+                self._queue.done()
+
+    def _deal_with(self, message: Message) -> None:
+        try:
+            request = decode(RetrainRequest, message.value())
+        except EventError as wrong:
+            logger.error("offset %s is no round and is skipped: %s", message.offset(), wrong)
+            return
+        if self._kafka.pool and request.pool != self._kafka.pool:
+            return
+        # The group may just have given us a round that another trainer was at.
+        self._tend(self._log.catch_up)
+        if self._log.answered(request):
+            logger.info("%s is answered already", adapter_id(request))
+            return
+        try:
+            self._answer(request)
+        except _Closed:
+            logger.warning("%s was closed by another; it is given up", adapter_id(request))
+
+    def _answer(self, request: RetrainRequest) -> None:
+        logger.info("round %s: taken", adapter_id(request))
+        self._log.publish(self._event(request, ModelEventKind.STARTED))
+        outcome = self._run_process(request)
+        if isinstance(outcome, Failure):
+            answer = self._failed(request, outcome.reason)
+        else:
+            answer = self._judged(request, outcome)
+        self._log.publish(answer)
+        logger.info("round %s: %s, %s", adapter_id(request), answer.kind, answer.reason)
+
+    def _run_process(self, request: RetrainRequest) -> RoundResult | Failure:
+        process = RoundProcess(
+            Job(
+                retrain=request,
+                trainer=self._trainer,
+                serving=self._serving,
+                folder=self._trainer.work_dir / adapter_id(request),
+            )
+        )
+        try:
+            self._tend(process.ended, request, process.place)
+            return process.outcome()
+        finally:
+            process.stop()
+
+    def _judged(self, request: RetrainRequest, result: RoundResult) -> ModelEvent:
+        """The answer to a round that was judged; an adapter that passed is in Triton by then."""
+        facts: dict[str, Any] = {
+            "adapter_hash": result.adapter_hash,
+            "adapter_uri": result.adapter_path,
+            "metrics": result.metrics,
+            "parent_metrics": result.parent_metrics,
+            "train_seconds": result.trained.seconds,
+            "eval_seconds": result.eval_seconds,
+            "reason": result.decision.reason,
+            "details": _details(result),
+        }
+        if result.decision.kind is Verdict.PROMOTE:
+            pushing = _in_thread(lambda: self._push(result))
+            self._tend(pushing.done, request, lambda: Place(stage="push", done=0, total=1))
+            try:
+                report = pushing.result()
+            except ServingError as error:
+                return self._failed(request, str(error))
+            facts["details"]["push_seconds"] = report.push_seconds
+            self._log.publish(self._event(request, ModelEventKind.PUBLISHED, **facts))
+        return self._event(request, KIND_OF[result.decision.kind], **facts)
+
+    def _push(self, result: RoundResult) -> PushReport:
+        listing = CanaryRequest(result.canary.listing, result.canary.attributes)
+        deadline = time.monotonic() + self._kafka.push_patience_s
+        while True:
+            try:
+                with TritonClient(self._serving) as client:
+                    path = Path(result.adapter_path)
+                    return push_and_try(client, path, result.adapter_id, Canary((listing,)))
+            except (Unavailable, TimedOut, Busy) as error:
+                if time.monotonic() > deadline:
+                    raise
+                logger.warning("%s cannot be pushed yet: %s", result.adapter_id, error)
+            if self._stopping.wait(PUSH_RETRY_S):
+                raise Unavailable("the trainer is stopping; the round goes on when it is back")
+
+    def _tend(
+        self,
+        finished: Callable[[], bool],
+        request: RetrainRequest | None = None,
+        place: Callable[[], Place | None] = lambda: None,
+    ) -> None:
+        """Wait for `finished`, staying in the group, with heartbeats for `request`.
+
+        Raises:
+            _Interrupted: the worker is to stop, or the round went to another trainer.
+            _Closed: the round was closed by another.
+        """
+        due = 0.0
+        while not finished():
+            if self._stopping.is_set() or not self._queue.keep(TEND_S):
+                raise _Interrupted
+            if request is None:
+                continue
+            self._log.follow()
+            if self._log.answered(request):
+                raise _Closed
+            if time.monotonic() >= due:
+                due = time.monotonic() + self._trainer.heartbeat_s
+                now = place()
+                details = now.model_dump() if now else {}
+                self._log.tell(self._event(request, ModelEventKind.HEARTBEAT, details=details))
+
+    def _failed(self, request: RetrainRequest, reason: str) -> ModelEvent:
+        return self._event(request, ModelEventKind.FAILED, reason=reason)
+
+    def _event(self, request: RetrainRequest, kind: ModelEventKind, **facts: Any) -> ModelEvent:
+        return ModelEvent(
+            kind=kind,
+            pool=request.pool,
+            round=request.round,
+            attempt=request.attempt,
+            adapter_id=adapter_id(request),
+            parent_id=request.parent_id,
+            parent_hash=request.parent_hash,
+            worker=self._name,
+            **facts,
+        )
+
+
+def _details(result: RoundResult) -> dict[str, float | int | str | bool | None]:
+    """The round's figures, flat, for the log and for people."""
+    details: dict[str, float | int | str | bool | None] = {
+        **result.trained.model_dump(exclude={"seconds"}),
+        "margin": result.decision.margin,
+        "needed_listings": result.decision.needed_listings,
+        "evaluation": result.evaluation,
+        "parent_evaluation": result.parent_evaluation,
+        "losses": result.losses,
+    }
+    for metric, difference in result.decision.differences.items():
+        details |= {
+            f"{metric}_difference": difference.value,
+            f"{metric}_lower": difference.lower,
+            f"{metric}_upper": difference.upper,
+        }
+    return details
+
+
+def _in_thread(work: Callable[[], T]) -> "Future[T]":
+    """Run `work` aside. A daemon thread: a Triton that hangs must not keep the worker from ending,
+    as an executor would."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="push", daemon=True).start()
+    return future
