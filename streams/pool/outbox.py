@@ -28,7 +28,7 @@ class OutboxRow:
 def add(con: duckdb.DuckDBPyConnection, topic: str, key: str, event: Event) -> None:
     """Puts `event` last; call it inside the transaction of the decision."""
     con.execute(
-        "INSERT INTO store.outbox (topic, key, payload, created_ms) VALUES (?, ?, ?, ?)",
+        "INSERT INTO store.outbox VALUES (nextval('store.outbox_order'), ?, ?, ?, ?)",
         [topic, key, event.to_bytes().decode(), event.created_ms],
     )
 

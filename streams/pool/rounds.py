@@ -86,7 +86,8 @@ def _observe_request(con: duckdb.DuckDBPyConnection, event: RetrainRequest) -> N
         record_round(con, event, "requested")
     elif event.attempt > requested:  # the round's own events came first: they know its state
         record_round(con, event, state)
-    mark_used_from_manifest(con, event.files, event.round)
+    if state != "superseded":
+        mark_used_from_manifest(con, event.files, event.round)
     # One round is open at a time: the end of an earlier one was compacted away, or is on its way.
     con.execute(
         "UPDATE store.rounds SET state = 'closed', closed_ms = ? "
@@ -168,8 +169,7 @@ def _move_alias(con: duckdb.DuckDBPyConnection, event: ModelEvent) -> None:
             [ModelEventKind.ROLLBACK_REQUESTED.value, ModelEventKind.PROMOTION_REQUESTED.value],
         )
     con.execute(
-        "INSERT INTO store.alias_moves (event_id, kind, adapter_id, adapter_hash, adapter_uri, "
-        "since_ms) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO store.alias_moves VALUES (nextval('store.alias_order'), ?, ?, ?, ?, ?, ?)",
         [
             event.event_id,
             event.kind.value,

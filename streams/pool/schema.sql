@@ -3,7 +3,8 @@
 -- Every table is filled from the log and can be rebuilt from it, but for `outbox`, `pending` and
 -- `backfill_orders`, which hold what was decided here and has not come back through the log yet.
 -- Lists and objects are kept as JSON text: DuckDB rewrites a whole row when a nested column changes.
--- Times are milliseconds since 1970 in UTC.
+-- Times are milliseconds since 1970 in UTC. No column has a sequence as its default: a client's
+-- ATTACH reads the definitions of all tables and fails on it (DuckDB 1.5).
 
 CREATE SCHEMA IF NOT EXISTS store;
 
@@ -75,7 +76,7 @@ CREATE TABLE IF NOT EXISTS store.adapters (
 -- Every move of the champion alias in log order; the last row is the champion.
 CREATE SEQUENCE IF NOT EXISTS store.alias_order;
 CREATE TABLE IF NOT EXISTS store.alias_moves (
-    n BIGINT DEFAULT nextval('store.alias_order'), event_id VARCHAR PRIMARY KEY, kind VARCHAR,
+    n BIGINT, event_id VARCHAR PRIMARY KEY, kind VARCHAR,
     adapter_id VARCHAR, adapter_hash VARCHAR, adapter_uri VARCHAR, since_ms BIGINT
 );
 
@@ -90,7 +91,7 @@ CREATE TABLE IF NOT EXISTS store.control_events (event_id VARCHAR PRIMARY KEY);
 -- Events to publish, written in the transaction that decided them; deleted once delivered.
 CREATE SEQUENCE IF NOT EXISTS store.outbox_order;
 CREATE TABLE IF NOT EXISTS store.outbox (
-    id BIGINT PRIMARY KEY DEFAULT nextval('store.outbox_order'), topic VARCHAR NOT NULL,
+    id BIGINT PRIMARY KEY, topic VARCHAR NOT NULL,
     key VARCHAR NOT NULL, payload VARCHAR NOT NULL, created_ms BIGINT NOT NULL
 );
 

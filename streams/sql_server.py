@@ -1,0 +1,279 @@
+"""Ad-hoc SQL over the live pool, by DuckDB's own client-server protocol (Quack).
+
+Two servers. The curate worker, which has the file, serves it privately: on the loopback, under a
+random token kept beside the pool (`serve_pool`). A sidecar (`main`) attaches that, offers the views
+of `streams.sql_guard.VIEWS` under the settings' port and token, and runs only what the guard
+allows, within its own memory limit and time limit. So a person's heavy query never takes memory or
+a connection from the writer; what it reads is copied out of the writer view by view.
+
+`query` is the client. Any DuckDB 1.5 with the extensions `quack` and `httpfs` is one as well:
+`FROM quack_query('quack:127.0.0.1:9494', 'FROM status', token := 'listune')`.
+"""
+
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import duckdb
+
+from schemas.errors import ListuneError
+from streams.settings import StreamsSettings
+from streams.sql_guard import VIEWS, RefusedError, SqlGuard
+
+__all__ = ["RefusedError", "SqlError", "main", "query", "serve_pool", "stop_serving"]
+
+EXIT_TOO_LONG = 75
+EXIT_WRITER_GONE = 69
+WATCH_S = 0.2
+# The sidecar comes back after this long where it ended or found no writer.
+RETRY_S = 0.5
+
+logger = logging.getLogger("listune.sql")
+
+
+class SqlError(ListuneError):
+    """A query that was not answered; one sentence that says what to do."""
+
+
+def serve_pool(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
+    """Lets the sidecar read the database of `con` while this process writes it.
+
+    Call it on the thread that owns `con`. Where and under which token is written, for this user
+    only, to `<pool>.sql.json` beside the pool.
+    """
+    load_extensions(con)
+    endpoint = {"uri": f"quack:127.0.0.1:{_free_port()}", "token": secrets.token_hex(16)}
+    _start(con, endpoint["uri"], endpoint["token"])
+    path = _endpoint_path(settings)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(endpoint, file)
+
+
+def stop_serving(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
+    """Ends `serve_pool`; without it the file stays open after `con` was closed."""
+    path = _endpoint_path(settings)
+    uri = json.loads(path.read_text(encoding="utf-8"))["uri"]
+    path.unlink()
+    con.execute("CALL quack_stop($1)", [uri])
+
+
+def main(settings: StreamsSettings) -> None:
+    """Keeps the public endpoint up until SIGTERM: serves in a child, and starts it again.
+
+    The child ends where a statement runs past `sql_timeout_s` (a client's interrupt does not stop
+    it) and where the writer went away.
+    """
+    stopping = threading.Event()
+    child: list[subprocess.Popen[str]] = []
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+        for process in child:
+            process.kill()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    _tell_ready(False)
+    while not stopping.is_set():
+        if not _endpoint_path(settings).exists():
+            stopping.wait(RETRY_S)
+            continue
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streams.sql_server"], stdin=subprocess.PIPE, text=True
+        )
+        child[:] = [process]
+        assert process.stdin is not None
+        try:
+            # The pipe stays open: at its end the child knows that this process is gone.
+            process.stdin.write(settings.model_dump_json() + "\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            logger.warning("the SQL server ended before it began")
+        if stopping.is_set():
+            process.kill()
+        code = process.wait()
+        child.clear()
+        if not stopping.is_set():
+            logger.warning("the SQL server ended (%s); it starts again", _meaning(code, settings))
+            stopping.wait(RETRY_S)
+
+
+def query(settings: StreamsSettings, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and rows of one SELECT over the views, from the public endpoint.
+
+    Raises:
+        RefusedError: the statement is not allowed; names what is not.
+        SqlError: no server, a wrong token, too long a run, or an error in the statement.
+    """
+    SqlGuard().check(sql)
+    began = time.monotonic()
+    with duckdb.connect() as con:
+        load_extensions(con)
+        uri = f"quack:{settings.sql_host}:{settings.sql_port}"
+        try:
+            answer = con.execute(
+                "FROM quack_query($1, $2, token := $3)", [uri, sql, settings.sql_token]
+            )
+            return [column[0] for column in answer.description], answer.fetchall()
+        except duckdb.Error as error:
+            raise _explained(error, settings, time.monotonic() - began) from None
+
+
+def load_extensions(con: duckdb.DuckDBPyConnection) -> None:
+    """Loads Quack and what it needs from their Python packages; nothing is downloaded."""
+    import duckdb_extension_httpfs
+    import duckdb_extension_quack
+
+    for name, package in (("httpfs", duckdb_extension_httpfs), ("quack", duckdb_extension_quack)):
+        folder = Path(str(package.__file__)).parent / "extensions" / f"v{duckdb.__version__}"
+        path = str(folder / f"{name}.duckdb_extension").replace("'", "''")
+        con.execute(f"LOAD '{path}'")
+
+
+def _serve(settings: StreamsSettings, gone: Callable[[], bool]) -> int:
+    """Serves until something is wrong; returns the exit code. The order of the steps matters.
+
+    Extensions, attachment and views need external access; serving does too, but what is served
+    after it was taken away cannot have it.
+    """
+    guard = SqlGuard()
+    con = duckdb.connect(
+        config={
+            "memory_limit": settings.sql_memory,
+            "threads": 2,
+            "temp_directory": "",
+            "python_enable_replacements": False,
+        }
+    )
+    load_extensions(con)
+    try:
+        endpoint = json.loads(_endpoint_path(settings).read_text(encoding="utf-8"))
+        con.execute(
+            f"ATTACH '{endpoint['uri']}' AS writer (TYPE quack, TOKEN '{endpoint['token']}')"
+        )
+        for view in VIEWS:
+            con.execute(f"CREATE VIEW {view} AS FROM writer.main.{view}")
+    except (OSError, ValueError, duckdb.Error) as error:
+        logger.info("the pool cannot be attached: %s", error)
+        return EXIT_WRITER_GONE
+
+    def authorise(_connection: str, sql: str) -> bool:
+        try:
+            guard.check(sql)
+        except RefusedError as error:
+            logger.info("refused: %s", error)
+            return False
+        return True
+
+    con.create_function(
+        "listune_authorise", authorise, ["VARCHAR", "VARCHAR"], "BOOLEAN", side_effects=True
+    )
+    con.execute("SET GLOBAL quack_authorization_function = 'listune_authorise'")
+    _start(con, f"quack:{settings.sql_host}:{settings.sql_port}", settings.sql_token)
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+    _tell_ready(True)
+    return _watch(con, settings.sql_timeout_s, gone)
+
+
+def _watch(con: duckdb.DuckDBPyConnection, limit_s: float, gone: Callable[[], bool]) -> int:
+    """Returns once a statement ran for longer than `limit_s`, or nobody is left to serve."""
+    seen: dict[tuple[object, ...], float] = {}
+    pinged = time.monotonic()
+    while not gone():
+        time.sleep(WATCH_S)
+        now = time.monotonic()
+        running = con.execute(
+            "SELECT connection_id, query_started_at FROM quack_active_connections() "
+            "WHERE state = 'active'"
+        ).fetchall()
+        seen = {key: seen.get(key, now) for key in running}
+        if any(now - since > limit_s for since in seen.values()):
+            return EXIT_TOO_LONG
+        if now - pinged > 1:
+            pinged = now
+            try:
+                con.execute("FROM writer.main.models LIMIT 1").fetchall()
+            except duckdb.Error:
+                return EXIT_WRITER_GONE
+    return 0
+
+
+def _start(con: duckdb.DuckDBPyConnection, uri: str, token: str) -> None:
+    # Bound to the address in the URI; the option is about names in a request's Host header.
+    con.execute("CALL quack_serve($1, token := $2, allow_other_hostname := true)", [uri, token])
+
+
+def _explained(error: duckdb.Error, settings: StreamsSettings, seconds: float) -> SqlError:
+    where = f"{settings.sql_host}:{settings.sql_port}"
+    first = str(error).splitlines()[0]
+    if seconds >= settings.sql_timeout_s:
+        return SqlError(
+            f"the statement was stopped after {seconds:.0f} s; ask for less, or raise sql_timeout_s"
+        )
+    if "Could not connect" in first or "Failed to send" in first:
+        return SqlError(f"no SQL server answers at {where}; start the stack with `listune up`")
+    if "Authentication failed" in first:
+        return SqlError(f"the SQL server at {where} refuses the token; set sql_token to its own")
+    if "Authorization failed" in first:
+        return SqlError(f"the SQL server at {where} refuses this statement; send one SELECT")
+    return SqlError(first)
+
+
+def _meaning(code: int, settings: StreamsSettings) -> str:
+    reasons = {
+        EXIT_TOO_LONG: f"a statement ran for more than {settings.sql_timeout_s:g} s",
+        EXIT_WRITER_GONE: "the pool's writer is not there",
+    }
+    return reasons.get(code, f"exit code {code}")
+
+
+def _endpoint_path(settings: StreamsSettings) -> Path:
+    return settings.pool_dir / f"{settings.pool}.sql.json"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _tell_ready(ready: bool) -> None:
+    """Makes or removes the file by which the supervisor knows that this process is up."""
+    if path := os.environ.get("LISTUNE_READY_FILE"):
+        if ready:
+            Path(path).write_text(f"{os.getpid()}\n", encoding="utf-8")
+        else:
+            Path(path).unlink(missing_ok=True)
+
+
+def _child() -> None:
+    """The process that serves: settings come on standard input, whose end means to end."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    settings = StreamsSettings.model_validate_json(sys.stdin.readline())
+    ended = threading.Event()
+
+    def wait_for_the_end() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
+    code = _serve(settings, ended.is_set)
+    # At once: a statement that is still running would hold an orderly exit up.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    _child()

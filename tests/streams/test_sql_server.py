@@ -1,0 +1,218 @@
+"""The public SQL endpoint over a live pool: a writer, the sidecar and clients."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from streams.settings import StreamsSettings
+from streams.sql_server import (
+    RefusedError,
+    SqlError,
+    load_extensions,
+    query,
+    serve_pool,
+    stop_serving,
+)
+from tests.streams.pool.world import World
+
+SIDECAR = (
+    "import sys; from streams.settings import StreamsSettings; from streams.sql_server import main;"
+    "main(StreamsSettings.model_validate_json(sys.argv[1]))"
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_served(settings: StreamsSettings, deadline_s: float = 30.0) -> None:
+    end = time.monotonic() + deadline_s
+    while True:
+        try:
+            query(settings, "FROM status")
+            return
+        except SqlError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+class Served:
+    """A pool with its private server, and the sidecar over it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.world = World(folder, sql_port=free_port(), sql_timeout_s=3, sql_memory="256MB")
+        self.settings = self.world.settings
+        serve_pool(self.world.pool.con, self.settings)
+        self.world.sell_many(3)
+        self.world.step()
+        self.ready = folder / "ready"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SIDECAR, self.settings.model_dump_json()],
+            env={**os.environ, "LISTUNE_READY_FILE": str(self.ready)},
+        )
+        try:
+            wait_until_served(self.settings)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(10) == 0
+        stop_serving(self.world.pool.con, self.settings)
+        self.world.pool.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    made = Served(tmp_path_factory.mktemp("pool"))
+    yield made
+    made.close()
+
+
+def test_views_are_read_live_while_the_writer_writes(served: Served) -> None:
+    columns, rows = query(served.settings, "SELECT listing_id, deficit FROM pool ORDER BY rank")
+    assert columns == ["listing_id", "deficit"]
+    assert rows == [("l0", 1.0), ("l1", 0.75), ("l2", 0.5)]
+    before = query(served.settings, "SELECT count(*) FROM samples")[1][0][0]
+    served.world.sell("more", filled=4)
+    assert query(served.settings, "SELECT count(*) FROM samples")[1] == [(before + 1,)]
+    assert query(served.settings, "SELECT status, champion FROM status")[1] == [
+        ("collecting 3/4", "base")
+    ]
+    assert served.ready.exists()
+
+
+@pytest.mark.parametrize("view", ["samples", "pool", "rounds", "models", "acceptance_by_day"])
+def test_every_view_is_there_and_describes_itself(served: Served, view: str) -> None:
+    columns, _ = query(served.settings, f"FROM {view}")
+    assert [row[0] for row in query(served.settings, f"DESCRIBE {view}")[1]] == columns
+
+
+def raw(served: Served, sql: str, token: str | None = None) -> list[tuple[object, ...]]:
+    """Any DuckDB client, without our guard before it."""
+    with duckdb.connect() as con:
+        load_extensions(con)
+        uri = f"quack:127.0.0.1:{served.settings.sql_port}"
+        given = served.settings.sql_token if token is None else token
+        return con.execute("FROM quack_query($1, $2, token := $3)", [uri, sql, given]).fetchall()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_blob('/etc/hostname')",
+        "FROM query('SELECT 42')",
+        "CALL quack_stop('quack:127.0.0.1')",
+        "FROM duckdb_databases()",
+        "CREATE TABLE t(i INTEGER)",
+        "DROP VIEW samples",
+        "SET memory_limit = '1TB'",
+        "FROM writer.main.samples",
+    ],
+)
+def test_the_server_itself_refuses_what_the_guard_refuses(served: Served, sql: str) -> None:
+    with pytest.raises(duckdb.Error, match="Authorization failed"):
+        raw(served, sql)
+    with pytest.raises(RefusedError):
+        query(served.settings, sql)
+
+
+def test_another_token_is_refused(served: Served) -> None:
+    with pytest.raises(duckdb.Error, match="Authentication failed"):
+        raw(served, "FROM status", token="guessed")
+    wrong = served.settings.model_copy(update={"sql_token": "guessed"})
+    with pytest.raises(SqlError, match="set sql_token to its own"):
+        query(wrong, "FROM status")
+
+
+def test_a_client_can_attach_and_read_but_not_write(served: Served) -> None:
+    with duckdb.connect() as con:
+        load_extensions(con)
+        uri, token = f"quack:127.0.0.1:{served.settings.sql_port}", served.settings.sql_token
+        con.execute(f"ATTACH '{uri}' AS pool_server (TYPE quack, TOKEN '{token}')")
+        assert con.execute("SELECT max(deficit) FROM pool_server.samples").fetchall() == [(1.0,)]
+        with pytest.raises(duckdb.Error):
+            con.execute("CREATE TABLE pool_server.t (i INTEGER)")
+
+
+def test_the_private_endpoint_is_for_this_user_only(served: Served) -> None:
+    path = served.settings.pool_dir / "default.sql.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_mistake_in_a_statement_is_told_in_one_line(served: Served) -> None:
+    with pytest.raises(SqlError, match="no_such_column") as caught:
+        query(served.settings, "SELECT no_such_column FROM samples")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_statement_that_takes_too_long_is_stopped_and_the_server_comes_back(
+    served: Served,
+) -> None:
+    endless = "SELECT count(*) FROM range(100000000000) t(i) WHERE hash(i) % 7 = 3"
+    with pytest.raises(SqlError, match=r"was stopped after [34] s"):
+        query(served.settings, endless)
+    wait_until_served(served.settings)
+
+
+def test_a_statement_that_needs_too_much_memory_fails_alone(served: Served) -> None:
+    with pytest.raises(SqlError, match="failed to allocate"):
+        query(served.settings, "SELECT list(i) FROM range(100000000) t(i)")
+    assert query(served.settings, "FROM status")[1]
+
+
+def test_no_server_is_said_plainly(tmp_path: Path) -> None:
+    with pytest.raises(SqlError, match="no SQL server answers at 127"):
+        query(StreamsSettings(pool_dir=tmp_path, sql_port=free_port()), "FROM status")
+
+
+def test_the_sidecar_follows_a_writer_that_starts_again(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    try:
+        stop_serving(served.world.pool.con, served.settings)
+        served.world.reopen()
+        serve_pool(served.world.pool.con, served.settings)
+        served.world.sell("after")
+        end = time.monotonic() + 30
+        while True:
+            wait_until_served(served.settings)
+            try:
+                found = query(served.settings, "SELECT 1 FROM samples WHERE listing_id = 'after'")
+                assert found[1] == [(1,)]
+                break
+            except SqlError:  # the old sidecar has not noticed yet
+                assert time.monotonic() < end
+                time.sleep(0.2)
+    finally:
+        served.close()
+
+
+def test_writes_go_on_while_others_read(served: Served) -> None:
+    stop = threading.Event()
+    counts: list[int] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            counts.append(query(served.settings, "SELECT count(*) FROM samples")[1][0][0])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(30):
+        served.world.sell(f"busy{number}")
+    stop.set()
+    reader.join()
+    assert counts == sorted(counts)
