@@ -21,6 +21,8 @@ MAX_ALLOWED_VALUES = 10_000
 MAX_PATTERN_LENGTH = 200
 MAX_NAME_LENGTH = 100
 DEFAULT_TEXT_LENGTH = 80
+VALUE_SEPARATOR = "|"
+"""Stands between the values of a multi-valued attribute where they are written as one line."""
 DEFAULT_MAX_VALUES = 8
 
 
@@ -64,6 +66,10 @@ class Attribute(BaseModel):
                 raise ValueError(f"has more than {MAX_ALLOWED_VALUES} `values`; make it a text")
         if any("\n" in value or not value.strip() for value in (*self.values, *self.units)):
             raise ValueError("`values` and `units` must be non-empty single lines")
+        if self.multi_value and any(VALUE_SEPARATOR in value for value in self.values):
+            raise ValueError(
+                f"`values` of a multi-valued attribute cannot have {VALUE_SEPARATOR!r}"
+            )
         if self.type is AttributeType.PATTERN:
             _check_pattern(self.pattern)
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:

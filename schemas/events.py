@@ -44,7 +44,8 @@ def now_ms() -> int:
 class Event(BaseModel):
     """What all events share."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    # NaN and infinity are no JSON: they would be written as null, which no reader takes back.
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
     schema_version: Literal[1] = SCHEMA_VERSION
     created_ms: int = Field(default_factory=now_ms, ge=0)

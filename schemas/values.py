@@ -13,12 +13,12 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from schemas.category import Attribute, AttributeType
+from schemas.category import VALUE_SEPARATOR, Attribute, AttributeType
 
 Values = Mapping[str, Sequence[str]]
 """Attribute name to its values; a missing name or an empty list is a blank."""
 
-SEPARATOR = " | "
+SEPARATOR = f" {VALUE_SEPARATOR} "
 YES, NO = "yes", "no"
 
 _NUMBER = re.compile(r"([+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[+-]?\.\d+)\s*(.*)", re.DOTALL)
@@ -30,7 +30,7 @@ def parse_answer(attribute: Attribute, line: str) -> list[str]:
     The spelling of an enumerated value, a unit or a boolean is mended to the schema's (letter case
     and white space only), so that `is_valid` can be strict.
     """
-    parts = line.split(SEPARATOR.strip()) if attribute.multi_value else [line]
+    parts = line.split(VALUE_SEPARATOR) if attribute.multi_value else [line]
     values: list[str] = []
     for part in parts:
         value = _canonical(attribute, " ".join(part.split()))
@@ -55,6 +55,8 @@ def problem(attribute: Attribute, values: Sequence[str]) -> str | None:
         return f"{len(values)} values for an attribute that takes one"
     if len(values) > attribute.max_values:
         return f"{len(values)} values where at most {attribute.max_values} are allowed"
+    if attribute.multi_value and any(VALUE_SEPARATOR in value for value in values):
+        return f"a value with {VALUE_SEPARATOR!r}, which separates values"
     for value in values:
         reason = _single_problem(attribute, value)
         if reason is not None:
@@ -103,8 +105,12 @@ def _canonical(attribute: Attribute, value: str) -> str:
 def _same_letters(value: str, allowed: Sequence[str]) -> str:
     if value in allowed:
         return value
-    folded = value.casefold()
-    return next((entry for entry in allowed if entry.casefold() == folded), value)
+    folded = _folded(value)
+    return next((entry for entry in allowed if _folded(entry) == folded), value)
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _single_problem(attribute: Attribute, value: str) -> str | None:
@@ -161,7 +167,7 @@ def _date_problem(value: str) -> str | None:
 
 
 def _comparable(attribute: Attribute, value: str) -> tuple[float, str] | str:
-    text = " ".join(value.casefold().split()).strip(".,;:'\"")
+    text = _folded(value).strip(".,;:'\"")
     if attribute.type is AttributeType.NUMBER:
         parsed = parse_number(text)
         if parsed is not None:
