@@ -111,9 +111,9 @@ def split(products: Sequence[Product], seed: int, heldout: int) -> Split:
     larger than asked, by a group that stays together.
 
     Raises:
-        CatalogError: fewer than half of the products would be left for the stream.
+        CatalogError: fewer than `heldout` products would be left for the stream.
     """
-    if 6 * heldout > len(products):
+    if 4 * heldout > len(products):
         raise CatalogError(
             f"3 x {heldout} of {len(products)} products would be held out; "
             "give a larger catalog, or a smaller LISTUNE_DEMO__HELDOUT"
