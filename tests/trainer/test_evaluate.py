@@ -1,0 +1,152 @@
+"""Metrics counted by hand on hand-made answers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from schemas.events import ValueLists
+from serving.generation import GenerationRequest, GenerationResult
+from serving.settings import ServingSettings
+from trainer.dataset import Row
+from trainer.evaluate import (
+    Evaluation,
+    EvaluationKey,
+    EvaluationStore,
+    evaluate,
+    one_shot_example,
+    score,
+)
+
+from .samples import make_rows
+
+KEY = EvaluationKey.of("a" * 64, "b" * 64, "c" * 64, ServingSettings())
+
+
+def answer(values: ValueLists, seconds: float = 1.0, **invalid: str) -> GenerationResult:
+    return GenerationResult(
+        values=values,
+        invalid=invalid,
+        confidence={},
+        adapter_id="default-r1-a1",
+        adapter_hash="a" * 64,
+        batches=1,
+        forward_passes=1,
+        tokens_computed=1,
+        seconds=seconds,
+    )
+
+
+class Answers:
+    """A generator that answers from a function."""
+
+    def __init__(self, of: Callable[[GenerationRequest], GenerationResult]) -> None:
+        self.of = of
+
+    def generate(self, request: GenerationRequest) -> GenerationResult:
+        return self.of(request)
+
+
+def row(**values: list[str]) -> Row:
+    """A listing with five attributes: colour, material, weight, washable, uses."""
+    made = make_rows(1)[0]
+    return Row(made.listing, made.attributes, values)
+
+
+def test_a_listing_is_scored_attribute_by_attribute() -> None:
+    catalog = row(colour=["red"], material=["wood"], weight=["1 kg"], uses=["tea", "soup"])
+    given = answer(
+        {
+            "colour": ["red"],  # right
+            "material": ["steel"],  # wrong
+            "washable": ["yes"],  # the catalog is blank: neither right nor wrong
+            "uses": ["soup", "tea"],  # right, in any order
+        },
+        weight="heavy",  # refused by the schema
+    )
+    scored = score(catalog, given)
+    assert (scored.asked, scored.valid) == (5, 4)
+    assert (scored.labelled, scored.suggested, scored.right) == (4, 3, 2)
+
+
+def test_a_catalog_value_that_the_schema_refuses_is_no_label() -> None:
+    scored = score(row(colour=["mauve"], material=["wood"]), answer({"colour": ["red"]}))
+    assert (scored.labelled, scored.suggested, scored.right) == (1, 0, 0)
+
+
+def test_the_metrics_are_those_of_the_definitions() -> None:
+    rows = [row(colour=["red"], material=["wood"]), row(colour=["red"], washable=["yes"])]
+    answers = iter([answer({"colour": ["red"]}, 0.1), answer({"colour": ["blue"]}, 0.3)])
+    made = evaluate(Answers(lambda request: next(answers)), rows, KEY).metrics(draws=500)
+    assert made.completeness.value == pytest.approx(1 / 5)
+    assert made.recall.value == pytest.approx(1 / 4)
+    assert made.precision.value == pytest.approx(1 / 2)
+    assert (made.precision.low, made.precision.high) == (0.0, 1.0)
+    assert made.completeness.low == made.completeness.high == pytest.approx(1 / 5)
+    assert made.p50_ms == pytest.approx(200)
+
+
+def test_an_adapter_that_says_nothing_has_precision_zero() -> None:
+    made = evaluate(Answers(lambda request: answer({})), [row(colour=["red"])], KEY).metrics()
+    assert made.precision.value == made.precision.high == 0.0
+
+
+def test_intervals_are_clustered_by_listing() -> None:
+    """Ten attributes that stand or fall together tell as much as one: the interval stays wide."""
+    good, bad = row(colour=["red"]), row(colour=["blue"])
+    say_red = Answers(lambda request: answer({"colour": ["red"]}))
+    few = evaluate(say_red, [good, bad] * 5, KEY).metrics().precision
+    many = evaluate(say_red, [good, bad] * 50, KEY).metrics().precision
+    assert few.high - few.low > 0.5
+    assert many.high - many.low < 0.25
+
+
+def test_the_request_names_the_adapter_and_shows_the_example() -> None:
+    rows = make_rows(3)
+    seen: list[GenerationRequest] = []
+
+    def remember(request: GenerationRequest) -> GenerationResult:
+        seen.append(request)
+        return answer({})
+
+    told: list[tuple[int, int]] = []
+    evaluate(
+        Answers(remember),
+        rows,
+        KEY,
+        example=lambda row: one_shot_example(rows, row),
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert {request.adapter_hash for request in seen} == {"a" * 64}
+    for request in seen:
+        assert request.example is not None
+        assert request.example.listing.listing_id != request.listing.listing_id
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_example_is_of_the_same_category_where_there_is_one() -> None:
+    one, other, third = make_rows(3)
+    lamp = Row(type(other.listing)("l9", "Lamps", "lamp"), other.attributes, {"colour": ["red"]})
+    shown = one_shot_example([one, lamp, third], third)
+    assert shown is not None
+    assert shown.listing == one.listing
+    shown = one_shot_example([one, lamp], one)
+    assert shown is not None
+    assert shown.listing == lamp.listing
+    assert one_shot_example([one], one) is None
+
+
+def test_an_evaluation_is_kept_under_all_that_it_depends_on(tmp_path: Path) -> None:
+    store = EvaluationStore(tmp_path)
+    made = Evaluation(
+        key=KEY, adapter_id="x", listings=[score(row(colour=["red"]), answer({}))], seconds=1.0
+    )
+    assert store.get(KEY) is None
+    store.put(made)
+    assert store.get(KEY) == made
+    other = ServingSettings(batches=4)
+    assert store.get(EvaluationKey.of("a" * 64, "b" * 64, "c" * 64, other)) is None
+    assert store.get(KEY.model_copy(update={"one_shot": True})) is None
+    assert store.get(KEY.model_copy(update={"base_hash": "d" * 64})) is None
+    elsewhere = ServingSettings(triton_url="127.0.0.1:1", threads=2)
+    assert store.get(EvaluationKey.of("a" * 64, "b" * 64, "c" * 64, elsewhere)) == made
