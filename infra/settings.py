@@ -28,7 +28,7 @@ from infra.local.settings import LocalSettings
 from schemas.errors import ListuneError
 from serving.settings import ServingSettings
 from streams.settings import StreamsSettings
-from trainer.settings import TrainerSettings
+from trainer.settings import KafkaSettings, TrainerSettings
 
 PROFILES = Path(__file__).parent / "profiles"
 RUNS = Path("runs")
@@ -68,6 +68,14 @@ class Settings(BaseModel):
     trainer: TrainerSettings = TrainerSettings()
     local: LocalSettings = LocalSettings()
     demo: DemoSettings = DemoSettings()
+
+    def kafka_for_trainer(self) -> KafkaSettings:
+        """The trainer's view of the streams' settings: the rooms do not import each other."""
+        return KafkaSettings(
+            bootstrap_servers=self.streams.bootstrap_servers,
+            max_event_bytes=self.streams.max_event_bytes,
+            pool=self.streams.pool,
+        )
 
 
 class _Loader(BaseSettings, Settings):

@@ -55,7 +55,7 @@ def resolve(
     streams.sql_port = local.sql_port
     streams.pool_dir = run_dir / "pool"
     serving.triton_url = f"127.0.0.1:{local.triton_grpc_port}"
-    serving.base_model = serving.base_model or local.base_model or str(parts["base"])
+    serving.base_model = serving.base_model or str(parts["base"])
     serving.adapter_store = run_dir / "triton" / "adapters"
     trainer.registry_dir = run_dir / "registry"
     trainer.work_dir = run_dir / "rounds"
@@ -81,7 +81,6 @@ def specs(settings: Settings, run_dir: Path, parts: Mapping[str, Path]) -> list[
         MODEL_REPOSITORY,
         run_dir / "triton",
         grpc_port=local.triton_grpc_port,
-        http_port=local.triton_http_port,
         metrics_port=local.triton_metrics_port,
         model=settings.serving.model_name,
         env={"LISTUNE_SERVING": settings.serving.model_dump_json()},
@@ -160,7 +159,6 @@ def _choose_ports(settings: Settings, console: Console) -> None:
         "kafka_port",
         "kafka_controller_port",
         "triton_grpc_port",
-        "triton_http_port",
         "triton_metrics_port",
         "sql_port",
     ):

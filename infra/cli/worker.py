@@ -1,5 +1,6 @@
 """`worker`: one process of the stack, as the supervisor starts it."""
 
+import logging
 from pathlib import Path
 
 import typer
@@ -21,6 +22,7 @@ def worker(
 ) -> None:
     """Run one worker in the foreground; SIGTERM stops it."""
     chosen = read_settings(settings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # Imported here: a worker should not pay for, or depend on, the packages of another.
     match name:
         case "predict":

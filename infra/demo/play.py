@@ -110,6 +110,8 @@ def prepare(settings: Settings, run_dir: Path, console: Console) -> Stage:
     settings.streams.schema_path = run_dir / "schema.json"
     settings.trainer.heldout = run_dir / "heldout.jsonl"
     settings.trainer.seed = demo.seed
+    # The demo ends with its rounds: another one would start on what the last champion leaves.
+    settings.streams.max_rounds = demo.rounds
     console.print(
         f"Catalog [bold]{name}[/]: {len(schemas)} categories, {len(products)} products; "
         f"{len(parts.gate)} held out for the gate, {len(parts.stream)} to arrive",

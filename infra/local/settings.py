@@ -24,7 +24,6 @@ class LocalSettings(BaseModel):
     kafka_port: Port = Field(default=9092, description="0 chooses a free one, as for every port.")
     kafka_controller_port: Port = 9093
     triton_grpc_port: Port = 8001
-    triton_http_port: Port = 8000
     triton_metrics_port: Port = 8002
     sql_port: Port = Field(default=9494, description="The public ad-hoc SQL server.")
     strict_ports: bool = Field(

@@ -1,0 +1,85 @@
+"""The real stack, once for all end-to-end tests: real broker, real Triton, a tiny real model.
+
+The tiny model is randomly initialised: it knows nothing, and can learn by heart. The tests look at
+what the loop does, not at how good the model gets.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from infra import stack
+from infra.demo import play
+from infra.local.fetch import ensure_all
+from infra.local.supervisor import Supervisor
+from infra.local.tiny_model import make_tiny_model
+from infra.settings import Settings, load_settings
+
+SEED = 3
+
+
+def tiny_settings(folder: Path) -> Settings:
+    """Everything small: six listings a round, a model of some thousand parameters."""
+    settings = load_settings()
+    base = folder / "tiny"
+    make_tiny_model(base, seed=SEED)
+    settings.local = settings.local.model_copy(
+        update={
+            "base_model": str(base),
+            "kafka_heap": "256m",
+            **dict.fromkeys(
+                ("kafka_port", "kafka_controller_port", "sql_port", "triton_grpc_port"), 0
+            ),
+            **dict.fromkeys(("triton_metrics_port",), 0),
+        }
+    )
+    serving = settings.serving
+    serving.dtype = "float32"
+    serving.threads = 1
+    serving.max_trunk_tokens = 64
+    serving.max_answer_tokens = 6
+    streams = settings.streams
+    streams.k, streams.v, streams.backfill_factor, streams.lease_s = 6, 1, 1, 60.0
+    trainer = settings.trainer
+    trainer.rank, trainer.alpha = 8, 16
+    # A random model learns the likeliest answers by heart in a few strong steps.
+    trainer.steps, trainer.batch_size, trainer.learning_rate = 30, 4, 2e-2
+    trainer.max_length, trainer.margin, trainer.evaluate_one_shot = 1024, 1.0, False
+    trainer.progress = False
+    demo = settings.demo
+    demo.seed, demo.heldout, demo.wave, demo.final_wave, demo.in_flight = SEED, 6, 10, 4, 4
+    demo.stall_minutes = 3.0
+    return settings
+
+
+@dataclass
+class Loop:
+    """A stack that is up, and what was played through it."""
+
+    settings: Settings
+    run_dir: Path
+    stage: play.Stage
+    play: play.Play
+    supervisor: Supervisor
+
+
+@pytest.fixture(scope="session")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    """One full round, played as the demo plays it; the stack is still up afterwards."""
+    run_dir = tmp_path_factory.mktemp("stack")
+    console = Console(force_terminal=False)
+    settings = tiny_settings(run_dir)
+    settings.demo.rounds = 1
+    parts = ensure_all(settings.local, console)
+    stage = play.prepare(settings, run_dir, console)
+    resolved = stack.resolve(settings, run_dir, parts, console)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack, "ACTIVE", run_dir / "active")
+        with stack.running(resolved, run_dir, parts, console) as supervisor:
+            play.measure_baselines(resolved, run_dir)
+            player = play.Play(resolved, stage, console, supervisor.check)
+            player.run()
+            yield Loop(resolved, run_dir, stage, player, supervisor)

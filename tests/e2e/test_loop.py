@@ -1,0 +1,223 @@
+"""The whole loop on real parts: broker, Triton, workers and trainer as separate processes."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from rich.console import Console
+
+from infra.demo import summary
+from infra.demo.catalog import Product
+from schemas.events import (
+    BASE_ADAPTER,
+    DeadLetter,
+    ListingRequest,
+    ModelEventKind,
+    Purpose,
+    Status,
+    decode,
+    new_id,
+)
+from serving.client import TritonClient
+from serving.listing import Listing
+from streams.errors import RequestRefused
+from streams.producer import ListuneClient
+from streams.publisher import Publisher
+from streams.sql_server import query
+from streams.topics import DEAD_LETTERS, REQUESTS
+from tests.e2e.conftest import Loop
+
+
+def test_a_round_is_triggered_trained_judged_and_promoted(loop: Loop) -> None:
+    round_one = loop.play.watch.rounds[1]
+    kinds = [event.kind for event in round_one.events]
+    assert kinds[0] is ModelEventKind.STARTED
+    assert ModelEventKind.PUBLISHED in kinds
+    assert round_one.end is not None
+    assert round_one.end.kind is ModelEventKind.PROMOTED
+    assert loop.play.watch.champion_hash == round_one.end.adapter_hash
+
+
+def test_after_the_promotion_listings_are_answered_by_the_new_adapter(loop: Loop) -> None:
+    end = loop.play.watch.rounds[1].end
+    assert end is not None
+    assert len(loop.play.served[BASE_ADAPTER].latencies_ms) >= loop.settings.demo.wave
+    served = loop.play.served[end.adapter_id or ""]
+    assert len(served.latencies_ms) == loop.settings.demo.final_wave
+
+
+def test_the_promoted_adapter_really_serves(loop: Loop) -> None:
+    """Fails if the adapter's answer equals the base's on every listing."""
+    client = TritonClient(loop.settings.serving)
+    champion = loop.play.watch.champion_hash
+    different = 0
+    for product in loop.stage.products.gate:
+        asked = (_listing(product), product.attributes(loop.stage.schemas))
+        base = client.generate(*asked)
+        new = client.generate(*asked, adapter_hash=champion)
+        assert (base.adapter_hash, new.adapter_hash) == (BASE_ADAPTER, champion)
+        different += (base.values, base.invalid) != (new.values, new.invalid)
+    client.close()
+    assert different > 0
+
+
+def test_listings_are_measured_again_under_the_new_champion(loop: Loop) -> None:
+    champion = loop.play.watch.champion_hash
+    statement = f"""SELECT count(*) FROM samples
+                    WHERE adapter_hash = '{champion}' AND purpose = '{Purpose.BACKFILL}'"""
+    assert _eventually(lambda: _one(loop, statement) > 0)
+
+
+def test_every_review_is_in_the_pool_once(loop: Loop) -> None:
+    reviewed = sum(len(served.latencies_ms) for served in loop.play.served.values())
+    statement = "SELECT sum(reviews) FROM acceptance_by_day"
+    assert _eventually(lambda: _one(loop, statement) == reviewed)
+
+
+def test_the_report_holds_every_figure(loop: Loop, tmp_path: Path) -> None:
+    samples = summary.changed_samples(
+        loop.settings, loop.stage.schemas, loop.stage.products.test, loop.play.watch.champion_hash
+    )
+    report = summary.build(
+        loop.settings,
+        loop.stage.schemas,
+        loop.play.watch.rounds,
+        loop.play.served,
+        samples,
+        loop.play.pool_history,
+        loop.play.seconds,
+        time.time(),
+    )
+    summary.write(report, tmp_path, Console())
+    rows = json.loads((tmp_path / "report.json").read_text())["rounds"]
+    assert [row["round"] for row in rows] == [0, 1]
+    names = ("completeness", "recall", "precision", "acceptance", "p50_ms", "p90_ms")
+    for row in rows:
+        assert all(row[name] is not None for name in names), row
+    assert rows[1]["train_seconds"] > 0
+    assert rows[1]["pool_size"] >= loop.settings.streams.k
+    assert "http" not in _sources((tmp_path / "report.html").read_text())
+
+
+def test_a_malformed_event_goes_to_dead_letters_and_the_next_is_answered(loop: Loop) -> None:
+    publisher = Publisher(loop.settings.streams)
+    bad = publisher.send(REQUESTS, "bad", b'{"request_id": 5').result(10)
+    publisher.close()
+    product = loop.stage.products.gate[0]
+    assert _predict(loop, product).status is Status.OK
+    letter = _dead_letter(loop, bad.partition, bad.offset)
+    assert letter.reason == "not_json"
+
+
+def test_an_event_without_a_known_category_is_answered_with_the_reason(loop: Loop) -> None:
+    request = ListingRequest(
+        request_id=new_id(), listing_id="x", category="Nowhere", category_schema_hash="", title="a"
+    )
+    publisher = Publisher(loop.settings.streams)
+    publisher.send(REQUESTS, "x", request.to_bytes()).result(10)
+    publisher.close()
+    assert _predict(loop, loop.stage.products.gate[0]).status is Status.OK
+    with (
+        ListuneClient(loop.settings.streams, loop.stage.schemas) as client,
+        pytest.raises(RequestRefused, match="Nowhere"),
+    ):
+        client.request(listing_id="x", category="Nowhere", title="a")
+
+
+def test_a_description_of_a_megabyte_is_cut_and_answered(loop: Loop) -> None:
+    with ListuneClient(loop.settings.streams, loop.stage.schemas) as client:
+        prediction = client.predict(
+            listing_id="long",
+            category=next(iter(loop.stage.schemas)),
+            title="A long story",
+            description="kettle " * 150_000,
+            timeout_s=60,
+        )
+    assert prediction.status is Status.OK
+
+
+def test_an_empty_listing_is_answered_with_the_reason(loop: Loop) -> None:
+    with ListuneClient(loop.settings.streams, loop.stage.schemas) as client:
+        prediction = client.predict(
+            listing_id="empty", category=next(iter(loop.stage.schemas)), timeout_s=60
+        )
+    assert prediction.status is Status.FAILED
+    assert "title" in (prediction.error or "")
+
+
+def test_a_triton_that_comes_up_empty_is_given_the_champion_again(loop: Loop) -> None:
+    store = loop.settings.serving.adapter_store
+    loop.supervisor.kill("triton")
+    for blob in sorted(store.glob("*.safetensors")):
+        blob.unlink()
+    prediction = _predict(loop, loop.stage.products.gate[1], timeout_s=120)
+    assert prediction.status is Status.OK
+    assert prediction.adapter_hash == loop.play.watch.champion_hash
+
+
+@pytest.mark.parametrize("worker", ["predict", "curate"])
+def test_a_killed_worker_comes_back_and_loses_nothing(loop: Loop, worker: str) -> None:
+    with ListuneClient(loop.settings.streams, loop.stage.schemas) as client:
+        product = loop.stage.products.calibration[0]
+        before = _one(loop, "SELECT sum(reviews) FROM acceptance_by_day")
+        loop.supervisor.kill(worker)
+        prediction = _predict(loop, product, timeout_s=120)
+        client.review(prediction, shown=prediction.values, submitted=product.truth)
+    statement = "SELECT sum(reviews) FROM acceptance_by_day"
+    assert _eventually(lambda: _one(loop, statement) == before + 1, 90)
+
+
+def _predict(loop: Loop, product: Product, timeout_s: float = 60):
+    with ListuneClient(loop.settings.streams, loop.stage.schemas) as client:
+        return client.predict(
+            listing_id=product.product_id,
+            category=product.category,
+            title=product.title,
+            description=product.description,
+            timeout_s=timeout_s,
+        )
+
+
+def _listing(product: Product) -> Listing:
+    return Listing(product.product_id, product.category, product.title, product.description)
+
+
+def _one(loop: Loop, statement: str) -> int:
+    _, rows = query(loop.settings.streams, statement)
+    return int(rows[0][0] or 0)
+
+
+def _eventually(holds, seconds: float = 60.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if holds():
+                return True
+        except Exception:  # the SQL sidecar may be coming back
+            pass
+        time.sleep(0.5)
+    return bool(holds())
+
+
+def _dead_letter(loop: Loop, partition: int, offset: int) -> DeadLetter:
+    consumer = Consumer(
+        {"bootstrap.servers": loop.settings.streams.bootstrap_servers, "group.id": new_id()}
+    )
+    consumer.assign([TopicPartition(DEAD_LETTERS, 0, 0)])
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        message = consumer.poll(0.5)
+        if message is None or message.error():
+            continue
+        letter = decode(DeadLetter, message.value())
+        if (letter.partition, letter.offset) == (partition, offset):
+            consumer.close()
+            return letter
+    raise AssertionError("no dead letter came")
+
+
+def _sources(page: str) -> str:
+    """Everything in the page that a browser would load."""
+    return " ".join(part.split('"')[0] for part in page.replace("href=", "src=").split('src="')[1:])
