@@ -21,7 +21,7 @@ from schemas.errors import EventError
 from schemas.events import BASE_ADAPTER, ModelEvent, ModelEventKind, RetrainRequest, decode
 from streams.errors import ControlLogError
 from streams.settings import StreamsSettings
-from streams.topics import CONTROL_TOPICS, MODEL_EVENTS
+from streams.topics import CONTROL_TOPICS, MODEL_EVENTS, log_bounds
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,8 @@ class ControlLog:
             consumer.close()
 
     def _follow(self, consumer: Consumer) -> None:
-        wanted = self._ends(consumer)
+        bounds = log_bounds(self._settings, CONTROL_TOPICS)
+        wanted = {topic: end for (topic, _), (_, end) in bounds.items() if end > 0}
         consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING) for topic in CONTROL_TOPICS])
         while not self._stop.is_set():
             message = consumer.poll(0.1)
@@ -142,15 +143,6 @@ class ControlLog:
                     wanted.pop(topic, None)
             if not wanted:
                 self._ready.set()
-
-    def _ends(self, consumer: Consumer) -> dict[str, int]:
-        ends = {}
-        for topic in CONTROL_TOPICS:
-            offsets = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=30)
-            if offsets is None:
-                raise ControlLogError(f"topic {topic} does not answer; look into the broker's log")
-            ends[topic] = offsets[1]
-        return {topic: end for topic, end in ends.items() if end > 0}
 
     def _deliver(self, topic: str, offset: int, key: bytes | None, payload: bytes | None) -> None:
         event: ControlEvent | None = None

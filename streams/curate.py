@@ -19,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 import duckdb
-from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from schemas.errors import EventError
@@ -37,11 +36,13 @@ from schemas.sources.json_schema import read_schemas
 from streams import faust_app
 from streams.control import ControlLog, ControlRecord, PublishedEvents
 from streams.dead_letters import dead_letter_key, to_dead_letter
+from streams.errors import TopicsError
 from streams.pool import outbox
 from streams.pool.conductor import Conductor
 from streams.pool.store import OffsetGap, Pool, Record
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
+from streams.sql_server import serve_pool
 from streams.topics import (
     DEAD_LETTERS,
     MODEL_EVENTS,
@@ -50,7 +51,9 @@ from streams.topics import (
     REQUESTS,
     RETRAIN,
     REVIEWS,
+    admin_client,
     cluster_identity,
+    log_bounds,
 )
 
 log = logging.getLogger(__name__)
@@ -84,6 +87,7 @@ class CurateApp:
     ) -> None:
         self._settings = settings
         self._publisher = Publisher(settings, client_id=f"{GROUP}.{worker}")
+        self._admin = admin_client(settings)
         # A DuckDB connection belongs to one thread, and a long statement must not stop Faust.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pool")
         self._pool, self._conductor = self._thread.submit(open_pool).result()
@@ -236,21 +240,22 @@ class CurateApp:
 
     async def _look_at_ends(self) -> None:
         """Where the log ends now, for the lag, and where it began to exist."""
-        assigned = [tp for tp in self.app.consumer.assignment() if tp.topic in KINDS]
+        assignment = self.app.consumer.assignment()
+        assigned = [(tp.topic, tp.partition) for tp in assignment if tp.topic in KINDS]
+        # Not by Faust's consumer: there the question waits behind a fetch of up to 1.5 s.
         if not assigned:
             return
         try:
-            ends = await self.app.consumer.highwaters(*assigned)
-            starts = await self.app.consumer.earliest_offsets(*assigned)
-        except (KafkaError, TimeoutError) as error:
-            log.warning("the broker does not tell where the log ends: %s", error)
+            bounds = await asyncio.to_thread(log_bounds, self._settings, KINDS, 10, self._admin)
+        except (TopicsError, TimeoutError) as error:
+            log.warning("%s", error)
             return
-        self._ends = {(tp.topic, tp.partition): ends[tp] for tp in assigned}
+        self._ends = {place: bounds[place][1] for place in assigned}
         self._first_ends = self._ends | self._first_ends
-        for tp in assigned:
-            place = (tp.topic, tp.partition)
-            if await self._next(place) < starts[tp]:
-                await self._skip_deleted(place, starts[tp])
+        for place in assigned:
+            start = bounds[place][0]
+            if await self._next(place) < start:
+                await self._skip_deleted(place, start)
 
     async def _skip_deleted(self, place: Place, start: int) -> None:
         """Retention has deleted what the pool expects: nothing can bring it back, so go on."""
@@ -350,6 +355,7 @@ def main(settings: StreamsSettings, worker: str = "1") -> None:
 
         def open_pool() -> tuple[Pool, Conductor]:
             pool = Pool(settings, schemas, cluster_id, topic_ids)
+            serve_pool(pool.con, settings)
             return pool, Conductor(pool)
 
         app = CurateApp(settings, open_pool, worker).app

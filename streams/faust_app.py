@@ -110,6 +110,7 @@ def run(app: faust.App) -> NoReturn:
     worker = faust.Worker(
         app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False
     )
+    worker.spinner = None  # it writes escape codes into the log
 
     def code() -> int:
         return 0 if worker._signal_stop_time else 1

@@ -9,13 +9,13 @@ import logging
 import threading
 from concurrent.futures import Future
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from schemas.errors import EventError
 from schemas.events import ListingPrediction, decode
 from streams.errors import StreamsError
 from streams.settings import StreamsSettings
-from streams.topics import PREDICTIONS, record_limit
+from streams.topics import PREDICTIONS, log_bounds, record_limit
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,9 @@ class Replies:
         """Returns when the thread is placed at the ends of the partitions.
 
         Raises:
-            StreamsError: the topic cannot be read.
+            TopicsError: the topic cannot be read.
         """
+        bounds = log_bounds(settings, [PREDICTIONS])
         self._settings = settings
         self._waiting: dict[str, Future[ListingPrediction]] = {}
         self._lock = threading.Lock()
@@ -45,14 +46,7 @@ class Replies:
                 "log_level": 2,
             }
         )
-        try:
-            self._consumer.assign(self._ends())
-        except KafkaException as error:
-            self._consumer.close()
-            raise StreamsError(
-                f"{PREDICTIONS} cannot be read at {settings.bootstrap_servers} "
-                f"({error.args[0].str()}); see whether the stack is up"
-            ) from None
+        self._consumer.assign([TopicPartition(*place, end) for place, (_, end) in bounds.items()])
         self._thread = threading.Thread(target=self._follow, name="replies", daemon=True)
         self._thread.start()
 
@@ -70,17 +64,6 @@ class Replies:
         """Ends the thread; whoever still waits gets a `StreamsError`."""
         self._stop.set()
         self._thread.join(timeout=10)
-
-    def _ends(self) -> list[TopicPartition]:
-        topic = self._consumer.list_topics(PREDICTIONS, timeout=30).topics[PREDICTIONS]
-        if topic.error is not None:
-            raise KafkaException(topic.error)
-        ends = []
-        for partition in topic.partitions:
-            place = TopicPartition(PREDICTIONS, partition)
-            place.offset = self._consumer.get_watermark_offsets(place, timeout=30)[1]
-            ends.append(place)
-        return ends
 
     def _follow(self) -> None:
         while not self._stop.is_set():

@@ -7,16 +7,17 @@ murmur2 of Kafka's own Java client and of aiokafka (librdkafka's default is CRC3
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -120,7 +121,7 @@ def ensure_topics(settings: StreamsSettings, timeout_s: float = 30.0) -> list[st
         missing = [spec for spec in specs if spec.name not in existing]
         _create(admin, settings, missing, timeout_s)
         _configure(admin, [spec for spec in specs if spec.name in existing], timeout_s)
-        _wait_until_visible(admin, [spec.name for spec in missing], timeout_s)
+        _wait_until_usable(settings, [spec.name for spec in missing], timeout_s)
     except KafkaException as error:
         raise _unreachable(settings, error) from None
     return [spec.name for spec in missing]
@@ -151,6 +152,50 @@ def cluster_identity(
                 "create the topics with `listune up`"
             ) from None
     return str(cluster.cluster_id), topic_ids
+
+
+def log_bounds(
+    settings: StreamsSettings,
+    topics: Iterable[str],
+    timeout_s: float = 30.0,
+    admin: AdminClient | None = None,
+) -> dict[tuple[str, int], tuple[int, int]]:
+    """First offset kept and next offset written, of each (topic, partition) of `topics`.
+
+    Who asks often gives its own `admin`, which keeps its connection.
+
+    Raises:
+        TopicsError: no broker answers, or a topic does not exist.
+    """
+    admin = admin or admin_client(settings)
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            return _bounds(admin, tuple(topics), timeout_s)
+        except KafkaException as error:
+            # A topic just made has its leaders a moment later than its name.
+            if time.monotonic() > end:
+                raise _unreachable(settings, error) from None
+            time.sleep(0.1)
+
+
+def _bounds(
+    admin: AdminClient, topics: tuple[str, ...], timeout_s: float
+) -> dict[tuple[str, int], tuple[int, int]]:
+    known = admin.list_topics(timeout=timeout_s).topics
+    missing = [topic for topic in topics if topic not in known]
+    if missing:
+        raise TopicsError(f"there is no topic {missing[0]}; create the topics with `listune up`")
+    places = [TopicPartition(topic, p) for topic in topics for p in known[topic].partitions]
+    asked = [
+        admin.list_offsets(dict.fromkeys(places, spec), request_timeout=timeout_s)
+        for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+    ]
+    starts, ends = (
+        {(p.topic, p.partition): future.result(timeout_s).offset for p, future in one.items()}
+        for one in asked
+    )
+    return {place: (starts[place], ends[place]) for place in starts}
 
 
 def _partition_counts(admin: AdminClient, timeout_s: float) -> dict[str, int]:
@@ -194,13 +239,17 @@ def _configure(admin: AdminClient, specs: list[TopicSpec], timeout_s: float) -> 
         future.result(timeout_s)
 
 
-def _wait_until_visible(admin: AdminClient, names: list[str], timeout_s: float) -> None:
-    """Creation is confirmed before each broker's metadata knows; a client may come too early."""
+def _wait_until_usable(settings: StreamsSettings, names: list[str], timeout_s: float) -> None:
+    """Creation is confirmed before metadata and leaders are there; a client may come too early."""
     end = time.monotonic() + timeout_s
-    while names and not set(names) <= _partition_counts(admin, timeout_s).keys():
-        if time.monotonic() > end:
-            raise TopicsError("the new topics do not show up; look into the broker's log")
-        time.sleep(0.05)
+    while names:
+        try:
+            log_bounds(settings, names, timeout_s)
+            return
+        except TopicsError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def _unreachable(settings: StreamsSettings, error: KafkaException) -> TopicsError:

@@ -217,3 +217,11 @@ def test_the_champion_answers_and_orders_for_an_earlier_one_are_superseded(
     send(settings, promoted("a2"))
     time.sleep(0.5)
     assert answers(settings, request(schemas))[0].adapter_hash == "a2"
+
+
+def test_without_triton_requests_wait_until_their_deadline(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    worker("predict-without-triton").start()
+    found = answers(settings, request(schemas, deadline_ms=now_ms() + 1500))
+    assert [p.status for p in found] == [Status.EXPIRED]

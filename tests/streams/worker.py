@@ -1,4 +1,5 @@
-"""Runs one worker of this room as a process: `worker.py predict|curate SETTINGS_JSON`.
+"""Runs one worker of this room as a process: `worker.py KIND SETTINGS_JSON`, where KIND is
+predict, predict-without-triton (the real client, and nobody there) or curate.
 
 The predict worker talks to a stand-in for the Triton client, in this test only: the room's own
 behaviour is under test here, and tests/e2e drives the real Triton. The stand-in fills every
@@ -95,6 +96,8 @@ def main() -> None:
     if kind == "curate":
         watch_the_pool()
         curate.main(settings)
+    if kind == "predict-without-triton":
+        predict.main(settings, ServingSettings(triton_url="127.0.0.1:1"))
     predict.COMMIT_S = float(os.environ.get("COMMIT_S", predict.COMMIT_S))
     predict.TritonClient = StandIn
     predict.ensure_adapter = lambda client, adapter_hash, uri: client.give(adapter_hash)

@@ -1,0 +1,98 @@
+"""What is under way is bounded, and only a gapless prefix of what is done is committed."""
+
+import asyncio
+import random
+
+from streams.flow import LIVE_PER_BACKFILL, Gate, Lane, Ledger
+
+PLACE = ("listing.requests", 0)
+
+
+def test_commits_never_pass_an_offset_that_is_not_done() -> None:
+    async def scenario() -> None:
+        ledger = Ledger(window=100)
+        offsets = list(range(7, 57))
+        for offset in offsets:
+            assert await ledger.start(PLACE, offset)
+        done: set[int] = set()
+        for offset in random.Random(1).sample(offsets, len(offsets)):
+            await ledger.done(PLACE, offset)
+            done.add(offset)
+            committed = ledger.take_commits().get(PLACE)
+            if committed is not None:
+                assert done >= set(range(7, committed))
+                assert committed not in done
+        assert committed == 57
+
+    asyncio.run(scenario())
+
+
+def test_an_offset_delivered_twice_is_begun_once() -> None:
+    async def scenario() -> None:
+        ledger = Ledger(window=10)
+        assert await ledger.start(PLACE, 1)
+        assert not await ledger.start(PLACE, 1)
+
+    asyncio.run(scenario())
+
+
+def test_what_was_revoked_is_not_committed() -> None:
+    async def scenario() -> None:
+        ledger = Ledger(window=10)
+        await ledger.start(PLACE, 1)
+        await ledger.forget()
+        await ledger.done(PLACE, 1)
+        assert ledger.take_commits() == {}
+
+    asyncio.run(scenario())
+
+
+def test_the_window_stops_the_reading_behind_one_slow_request() -> None:
+    async def scenario() -> None:
+        ledger = Ledger(window=2)
+        await ledger.start(PLACE, 1)
+        await ledger.start(PLACE, 2)
+        await ledger.done(PLACE, 2)
+        third = asyncio.ensure_future(ledger.start(PLACE, 3))
+        await asyncio.sleep(0.01)
+        assert not third.done()
+        await ledger.done(PLACE, 1)
+        assert await third
+
+    asyncio.run(scenario())
+
+
+async def order_of_service(slots: int, live: int, backfill: int) -> list[Lane]:
+    """Both lanes ask one after another, as agents do; each request is done at once."""
+    gate = Gate(slots)
+    served: list[Lane] = []
+
+    async def lane(which: Lane, count: int) -> None:
+        for _ in range(count):
+            await gate.acquire(which)
+            served.append(which)
+            asyncio.get_running_loop().call_soon(gate.release, which)
+
+    await asyncio.gather(lane(Lane.BACKFILL, backfill), lane(Lane.LIVE, live))
+    return served
+
+
+def test_live_goes_first_and_backfill_gets_a_tenth() -> None:
+    served = asyncio.run(order_of_service(slots=1, live=200, backfill=200))
+    both_waiting = served[: served.index(Lane.BACKFILL, 150)]
+    share = both_waiting.count(Lane.BACKFILL) / len(both_waiting)
+    assert 1 / (LIVE_PER_BACKFILL + 1) <= share < 0.2
+    assert served.count(Lane.LIVE) == served.count(Lane.BACKFILL) == 200
+
+
+def test_backfill_never_takes_all_slots() -> None:
+    async def scenario() -> None:
+        gate = Gate(4)
+        orders = [asyncio.ensure_future(gate.acquire(Lane.BACKFILL)) for _ in range(4)]
+        await asyncio.sleep(0)
+        await asyncio.wait_for(gate.acquire(Lane.LIVE), 1)
+        assert sum(order.done() for order in orders) == 2
+        for order in orders:
+            order.cancel()
+
+    asyncio.run(scenario())
