@@ -1,7 +1,15 @@
 """From a retrain event to a judged adapter: data set, fine-tuning, evaluation, gate, registry.
 
-This room imports no Faust and no DuckDB at import time. Other rooms use:
+    worker ──starts──▶ round:  dataset → finetune → evaluate → gate → registry
 
-- `trainer.settings`: `TrainerSettings`; `trainer.worker`: the process that takes rounds.
-- `trainer.evaluate`, `trainer.gate`: judging; `trainer.registry`: adapters and their lineage.
+The worker is the only one that knows Kafka and Triton (`worker`, `event_log`) and never loads
+torch; a round is a process of its own and knows neither. Both talk through the plain data of
+`results`. DuckDB reads Parquet where it is installed and is imported only then; Faust never.
+Other rooms use:
+
+- `trainer.settings`: `TrainerSettings`, `KafkaSettings`.
+- `trainer.worker`: `main`, the process that takes rounds.
+- `trainer.launch`: `prepare` and `command`, to run a round or the baselines by hand.
+- `trainer.results`: what a round is told and what it leaves behind.
+- `trainer.registry`: adapters and their lineage; `trainer.evaluate`: an adapter's answers.
 """

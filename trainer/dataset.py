@@ -41,7 +41,17 @@ class Row:
 
     def filled(self) -> list[Attribute]:
         """The attributes for which the catalog has a legal value."""
-        return [a for a in self.attributes if is_valid(a, self.values.get(a.name, ()))]
+        return [a for a in self.attributes if self.answer(a)]
+
+    def answer(self, attribute: Attribute) -> list[str]:
+        """The legal answer that the catalog has for `attribute`; empty for a blank.
+
+        Several values of a single-valued attribute are alternative spellings: the first legal one.
+        """
+        values = self.values.get(attribute.name, [])
+        if attribute.multi_value:
+            return values if is_valid(attribute, values) else []
+        return next(([value] for value in values if is_valid(attribute, [value])), [])
 
 
 @dataclass(frozen=True)
@@ -141,7 +151,7 @@ def pack(row: Row, builder: PromptBuilder, rng: random.Random, max_length: int) 
         position = len(trunk)
         for attribute in attributes:
             question = builder.segment(attribute).ids
-            answer = builder.answer(row.values[attribute.name])
+            answer = builder.answer(row.answer(attribute))
             count = len(question) + len(answer)
             if len(tree.ids) + count > max_length:
                 continue

@@ -178,14 +178,16 @@ def score(row: Row, result: GenerationResult) -> ListingScore:
     """One answer against its catalog."""
     valid = valid_names(row.attributes, result.values)
     labelled = row.filled()
-    right = [a for a in labelled if a.name in valid and _right(row, a.name, result)]
+    right = sum(
+        a.name in valid and matches(a, result.values[a.name], row.values[a.name]) for a in labelled
+    )
     return ListingScore(
         listing_id=row.listing.listing_id,
         asked=len(row.attributes),
         valid=len(valid),
         labelled=len(labelled),
         suggested=sum(a.name in valid for a in labelled),
-        right=len(right),
+        right=right,
         seconds=result.seconds,
         values=result.values,
         invalid=result.invalid,
@@ -200,9 +202,7 @@ def one_shot_example(rows: Sequence[Row], row: Row) -> Example | None:
     others = [o for o in rows if o.listing.listing_id != row.listing.listing_id and o.filled()]
     same = [o for o in others if o.listing.category == row.listing.category]
     shown = next(iter(same or others), None)
-    return Example(shown.listing, tuple(shown.filled()), shown.values) if shown else None
-
-
-def _right(row: Row, name: str, result: GenerationResult) -> bool:
-    attribute = next(a for a in row.attributes if a.name == name)
-    return matches(attribute, result.values[name], row.values[name])
+    if shown is None:
+        return None
+    filled = shown.filled()
+    return Example(shown.listing, tuple(filled), {a.name: shown.answer(a) for a in filled})

@@ -74,6 +74,13 @@ def test_a_catalog_value_that_the_schema_refuses_is_no_label() -> None:
     assert (scored.labelled, scored.suggested, scored.right) == (1, 0, 0)
 
 
+def test_several_values_of_a_single_valued_attribute_are_alternative_spellings() -> None:
+    catalog = row(colour=["mauve", "red", "blue"])
+    assert catalog.answer(catalog.attributes[0]) == ["red"]
+    assert score(catalog, answer({"colour": ["blue"]})).right == 1
+    assert score(catalog, answer({"colour": ["green"]})).right == 0
+
+
 def test_the_metrics_are_those_of_the_definitions() -> None:
     rows = [row(colour=["red"], material=["wood"]), row(colour=["red"], washable=["yes"])]
     answers = iter([answer({"colour": ["red"]}, 0.1), answer({"colour": ["blue"]}, 0.3)])
