@@ -6,6 +6,8 @@ This room knows no Kafka and no DuckDB, and the engine knows no Triton. Other ro
 - `serving.listing`: `Listing`, what the model sees of a product.
 - `serving.prompt`: `Vocabulary`, `PromptBuilder`, `PromptTree` (the trainer packs the same tree).
 - `serving.tree`: positions and attention mask of a tree in one row.
-- `serving.engine`: `Engine`, and `serving.adapters`: the adapter file.
-- `serving.client`: `TritonClient`; `serving.push`: push an adapter and try it.
+- `serving.generation`: what is asked and answered; `serving.errors`: what can go wrong.
+- `serving.engine`: `Engine`, generation in this process; `serving.model`: the base model.
+- `serving.adapters`: the adapter file; `serving.precision`: the number type of this machine.
+- `serving.client`: `TritonClient`; `serving.push`: push an adapter and try it (no torch).
 """

@@ -20,6 +20,13 @@ from serving.protocol import Generate, Message, Push, Status, decode_answer, dec
 from serving.settings import ServingSettings
 
 READY_TIMEOUT_S = 5.0
+CHANNEL_ARGUMENTS = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # By default a channel waits up to two minutes before it looks for a restarted server again.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+]
 
 
 class TritonClient:
@@ -31,7 +38,9 @@ class TritonClient:
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
-        self._client = grpc.InferenceServerClient(settings.triton_url)
+        self._client = grpc.InferenceServerClient(
+            settings.triton_url, channel_args=CHANNEL_ARGUMENTS
+        )
 
     def __enter__(self) -> "TritonClient":
         return self

@@ -10,6 +10,7 @@ pattern that does not compile within bounds is left free and validated at the en
 schema costs an attribute, never the engine.
 """
 
+import json
 import logging
 import re
 from collections import OrderedDict
@@ -17,7 +18,6 @@ from collections.abc import Iterable
 
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
-from llguidance.hf import from_tokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
 from schemas.category import Attribute, AttributeType
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 CACHE_SIZE = 4096
 # No answer in a prompt is longer; larger repeat counts only make automata large.
 MAX_REPEAT = 1000
+PROBE = " Größe 1.5 kg, ▁"
 # A tenth of llguidance's defaults: about 10 ms to build an expression and 2 ms a token.
 LIMITS = LLParserLimits(
     initial_lexer_fuel=500_000,
@@ -49,7 +50,7 @@ class Constraints:
         self._vocabulary = vocabulary
         self._size = vocabulary_size
         self._stops = np.array(sorted(vocabulary.stop_ids), dtype=np.int64)
-        self._tokenizer: LLTokenizer | None = None
+        self._tokenizer = grammar_tokenizer(vocabulary)
         self._compiled: OrderedDict[Attribute, Trie | LLMatcher | None] = OrderedDict()
 
     def matcher(self, attribute: Attribute) -> Matcher | None:
@@ -71,7 +72,7 @@ class Constraints:
         if attribute.type in choices:
             return build_trie(attribute, choices[attribute.type], self._vocabulary)
         if self._tokenizer is None:
-            self._tokenizer = from_tokenizer(self._vocabulary.tokenizer)
+            return None
         grammar = LLMatcher.grammar_from_regex(answer_expression(attribute))
         matcher = LLMatcher(self._tokenizer, grammar, log_level=0, limits=LIMITS)
         if matcher.is_error():
@@ -82,6 +83,25 @@ class Constraints:
             )
             return None
         return matcher
+
+
+def grammar_tokenizer(vocabulary: Vocabulary) -> LLTokenizer | None:
+    """llguidance's view of the tokenizer; None where it would misread the tokens' bytes."""
+    content = json.loads(vocabulary.tokenizer.backend_tokenizer.to_str())
+    content["truncation"] = content["padding"] = None
+    if (content["pre_tokenizer"] or {}).get("type") == "ByteLevel":
+        # One converted from GGUF has decoders of two families, and llguidance takes the wrong one.
+        content["decoder"] = content["pre_tokenizer"]
+    end = vocabulary.tokenizer.eos_token_id
+    try:
+        tokenizer = LLTokenizer(json.dumps(content), eos_token=end)
+    except ValueError as error:
+        logger.warning("validation replaces grammars: llguidance says %s", error)
+        return None
+    if tokenizer.decode_bytes(vocabulary.encode(PROBE)) != PROBE.encode():
+        logger.warning("validation replaces grammars: llguidance misreads this tokenizer")
+        return None
+    return tokenizer
 
 
 class Trie:

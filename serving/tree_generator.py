@@ -45,7 +45,7 @@ class TreeGenerator:
         if len(set(names)) < len(names):
             raise Refused("two attributes have the same name; ask for each once")
         started = time.perf_counter()
-        mode = request.mode or self._settings.mode
+        mode = Mode(request.mode or self._settings.mode)
         model = self._models.get(request.adapter_hash)
         tree = self._builder.tree(
             request.listing, request.attributes, request.example, request.batches

@@ -1,18 +1,24 @@
 """Constrained answers are legal or blank, whatever the model would rather say."""
 
+import copy
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from tokenizers import decoders, pre_tokenizers
 
+from infra.local.fetch import ensure_base_model
+from infra.local.settings import LocalSettings
 from schemas.category import Attribute, AttributeType
 from schemas.events import Mode
 from schemas.values import is_valid, parse_answer
-from serving.constraints import Constraints, answer_expression
+from serving.constraints import Constraints, answer_expression, grammar_tokenizer
 from serving.engine import Engine
 from serving.generation import GenerationRequest
 from serving.listing import Listing
+from serving.prompt import Example, Vocabulary
 from tests.serving.helpers import BRAND, COLOUR, EVERY_KIND, LAMP, PORTS, SINCE, SKU, TAGS, WEIGHT
 
 
@@ -80,6 +86,29 @@ def test_every_kind_may_abstain_at_once(base, constraints, attribute):
     assert accepts(base, constraints, attribute, "")
 
 
+def with_decoder(vocabulary, decoder, pre_tokenizer=None):
+    """The vocabulary with its tokenizer's decoder (and pre-tokenizer) replaced."""
+    tokenizer = copy.deepcopy(vocabulary.tokenizer)
+    tokenizer.backend_tokenizer.decoder = decoder
+    if pre_tokenizer is not None:
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizer
+    return Vocabulary(tokenizer)
+
+
+def test_a_tokenizer_with_the_decoders_of_a_gguf_conversion_is_read_right(base):
+    gguf = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.ByteLevel()])
+    vocabulary = with_decoder(base.vocabulary, gguf)
+    matcher = Constraints(vocabulary, base.vocabulary_size)
+    assert accepts(base, matcher, WEIGHT, " 1.25 kg")
+
+
+def test_a_tokenizer_that_llguidance_misreads_is_noticed(base, caplog):
+    words = with_decoder(base.vocabulary, decoders.WordPiece(), pre_tokenizers.Whitespace())
+    assert grammar_tokenizer(words) is None
+    assert "validation replaces grammars" in caplog.text
+    assert Constraints(words, base.vocabulary_size).matcher(WEIGHT) is None
+
+
 def ask(engine, number, mode=Mode.CONSTRAINED, attributes=EVERY_KIND):
     listing = Listing(f"{LAMP.listing_id}-{number}", LAMP.category, f"{LAMP.title} {number}")
     return engine.generate(GenerationRequest(listing, attributes, mode=mode))
@@ -130,3 +159,18 @@ def test_the_expressions_say_what_the_schema_says():
         if attribute.type in (AttributeType.NUMBER, AttributeType.DATE, AttributeType.PATTERN):
             matches = re.fullmatch(answer_expression(attribute), text) is not None
             assert matches == ((attribute, text) in LEGAL), text
+
+
+def test_what_the_bundled_model_answers_legally_is_the_same_under_constraints(settings):
+    folder = ensure_base_model(LocalSettings().cache_dir)
+    asked = (COLOUR, WEIGHT, SKU, SINCE, BRAND)
+    answered = {"Colour": ["red"], "Weight": ["3 kg"], "SKU": ["XY-123"], "Brand": ["Borg"]}
+    example = Example(Listing("0", "Lamps", "Borg lamp, red, 3 kg, XY-123"), asked, answered)
+    request = GenerationRequest(LAMP, asked, example=example)
+    with Engine(settings, folder) as engine:
+        free = engine.generate(replace(request, mode=Mode.FREE))
+        constrained = engine.generate(replace(request, mode=Mode.CONSTRAINED))
+    assert len(free.values) >= 3
+    for name, values in free.values.items():
+        assert constrained.values[name] == values
+        assert constrained.confidence[name] == pytest.approx(free.confidence[name], rel=1e-3)

@@ -8,6 +8,7 @@ Settings come as JSON of `serving.settings.ServingSettings` in the variable LIST
 engine that cannot start makes Triton refuse the model, with the reason in its log.
 """
 
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -30,6 +31,7 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the base model. Called once."""
+        logging.basicConfig(level=logging.INFO)  # to Triton's log
         settings = ServingSettings.model_validate_json(os.environ.get(SETTINGS_VARIABLE, "{}"))
         self.engine = Engine(settings, settings.base_model)
         self.pushes = ThreadPoolExecutor(1, thread_name_prefix="listune-push")
