@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import duckdb
 import pytest
+from confluent_kafka import TopicPartition
 
 from schemas.category import CategorySchemas
 from schemas.events import (
@@ -13,12 +14,25 @@ from schemas.events import (
     ListingPrediction,
     ListingRequest,
     ListingReview,
+    ModelEvent,
+    ModelEventKind,
+    Purpose,
     RetrainRequest,
     Status,
 )
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import DEAD_LETTERS, PREDICTIONS, REQUESTS, RETRAIN, REVIEWS
+from streams.topics import (
+    BACKFILL,
+    DEAD_LETTERS,
+    MODEL_EVENTS,
+    PREDICTIONS,
+    REQUESTS,
+    RETRAIN,
+    REVIEWS,
+    admin_client,
+    log_bounds,
+)
 from tests.streams.support import Worker, read_all, recreate_topics, wait_for
 
 MakeWorker = Callable[..., Worker]
@@ -171,3 +185,74 @@ def test_enough_deficits_ask_for_one_round_even_across_a_crash(
     asked = RetrainRequest.model_validate_json(value)
     assert (key, asked.round, asked.attempt, asked.parent_hash) == (b"default", 1, 1, "base")
     assert {file.role: file.rows for file in asked.files} == {"train": 8, "validation": 2}
+
+
+def model_events(settings: StreamsSettings) -> list[ModelEvent]:
+    return [ModelEvent.model_validate_json(v) for *_, v in read_all(settings, MODEL_EVENTS)]
+
+
+def test_a_proposal_is_promoted_once_and_then_gaps_are_measured_again(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    settings = settings.model_copy(update={"k": 4, "v": 0})
+    curate = worker("curate", settings).start()
+    send(settings, *(event for n in range(6) for event in listing(schemas, f"a{n}")))
+    wait_for(lambda: len(read_all(settings, RETRAIN)) == 1)
+    said = {
+        "pool": "default",
+        "round": 1,
+        "adapter_id": "default-r1-a1",
+        "adapter_hash": "1" * 64,
+        "adapter_uri": "/registry/default-r1-a1",
+        "parent_id": "base",
+        "parent_hash": "base",
+    }
+    publisher = Publisher(settings)
+    for kind in (ModelEventKind.STARTED, ModelEventKind.PUBLISHED, ModelEventKind.PROPOSED):
+        event = ModelEvent(kind=kind, **said)
+        publisher.send(MODEL_EVENTS, event.key(), event.to_bytes())
+    publisher.flush(10)
+    publisher.close()
+    # The four listings of the round are used up; the other two are ordered under the champion.
+    wait_for(lambda: len(read_all(settings, BACKFILL)) == 2)
+    orders = [ListingRequest.model_validate_json(v) for *_, v in read_all(settings, BACKFILL)]
+    assert {(o.purpose, o.adapter_hash) for o in orders} == {(Purpose.BACKFILL, "1" * 64)}
+    curate.kill()
+    worker("curate", settings).start().stop()
+    kinds = [event.kind for event in model_events(settings)]
+    assert kinds.count(ModelEventKind.PROMOTED) == 1
+    [promoted] = [e for e in model_events(settings) if e.kind is ModelEventKind.PROMOTED]
+    assert (promoted.adapter_hash, promoted.round) == ("1" * 64, 1)
+    assert promoted.adapter_uri == "/registry/default-r1-a1"
+
+
+def test_text_that_databases_dislike_is_kept(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    curate = worker("curate").start()
+    odd = 'a\x00b \U0001f9a6 \u202e \'; DROP TABLE x; -- {"$ref": 1}'
+    request, prediction, review = listing(schemas, odd)
+    titled = request.model_copy(update={"title": odd})
+    filled = review.model_copy(update={"submitted": {"colour": ["red"], odd: [odd]}})
+    answered = prediction.model_copy(update={"input_hash": titled.input_hash()})
+    send(settings, titled, answered, filled)
+    wait_for(lambda: applied(curate, 3))
+    assert read_all(settings, DEAD_LETTERS) == []
+    assert rows(settings, curate) == of_each(1)
+
+
+def test_records_that_retention_deleted_are_not_waited_for(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    send(settings, *(event for n in range(9) for event in listing(schemas, f"a{n}")))
+    ends = {
+        place: end for place, (_, end) in log_bounds(settings, TOPIC_OF.values()).items() if end
+    }
+    gone = [TopicPartition(*place, end) for place, end in ends.items()]
+    admin = admin_client(settings)
+    for future in admin.delete_records(gone).values():
+        future.result(10)
+    curate = worker("curate").start()
+    send(settings, *listing(schemas, "b"))
+    wait_for(lambda: applied(curate, 30))
+    assert rows(settings, curate) == of_each(1)
