@@ -17,6 +17,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -79,14 +80,13 @@ class Engine:
         """Queue `request`; `on_done` gets its result or error, from the engine's thread.
 
         Raises:
-            Busy: the queue is full.
+            Busy: the queue is full, or the engine is closing.
             UnknownAdapter: the adapter that it names is not here.
-            Cancelled: the engine is closing.
         """
         name = request.adapter_hash
         with self._changed:
             if self._closing:
-                raise Cancelled(CLOSING)
+                raise Busy(CLOSING)
             if len(self._queue) >= self._settings.max_queue:
                 raise Busy(f"{len(self._queue)} requests are waiting; ask again later")
             if name != BASE_ADAPTER and name not in self._store.ids():
@@ -150,7 +150,7 @@ class Engine:
         return EngineStatus(self.base_hash, self.dtype, self.adapters(), queue, running)
 
     def close(self) -> None:
-        """Finish the request at work, answer the queued ones `cancelled`, and stop."""
+        """Stop after the forward pass at work; whoever still waits is told to ask again later."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -165,7 +165,7 @@ class Engine:
                 request, on_done = self._queue.popleft()
                 self._running = 1
                 closing = self._closing
-            outcome = Cancelled(CLOSING) if closing else self._answer(request)
+            outcome = Busy(CLOSING) if closing else self._answer(request)
             with self._changed:
                 self._running = 0
                 self._in_use -= Counter([request.adapter_hash])
@@ -175,10 +175,13 @@ class Engine:
                 logger.exception("an answer could not be delivered")
 
     def _answer(self, request: GenerationRequest) -> Outcome:
+        def unwanted() -> bool:
+            return self._closing or (request.cancelled is not None and request.cancelled())
+
         try:
-            return self._generator.generate(request)
+            return self._generator.generate(replace(request, cancelled=unwanted))
         except EngineError as error:
-            return error
+            return Busy(CLOSING) if self._closing and isinstance(error, Cancelled) else error
         except Exception as error:
             logger.exception("listing %s failed", request.listing.listing_id)
             return EngineFailed(

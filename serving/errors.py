@@ -5,10 +5,10 @@
         ├── ModelRefused      the base model cannot be served exactly, or cannot be read
         ├── EngineError       the engine's own answers; `code` is their word on the wire
         │   ├── UnknownAdapter    unknown_adapter  push it and ask again
-        │   ├── Busy              busy             the queue is full; ask again later
+        │   ├── Busy              busy             it takes no more now; ask again later
         │   ├── Refused           bad_request      the request itself is wrong
         │   ├── AdapterError      bad_adapter      these bytes are no adapter for this base
-        │   ├── Cancelled         cancelled        nobody waits any more
+        │   ├── Cancelled         cancelled        the asker gave up
         │   └── EngineFailed      internal         a fault of ours; this request only
         ├── Unavailable       no server answers
         ├── TimedOut          the server did not answer in time
@@ -43,7 +43,7 @@ class UnknownAdapter(EngineError):
 
 
 class Busy(EngineError):
-    """The engine's queue is full; ask again later."""
+    """The engine's queue is full, or it is closing; ask again later."""
 
     code = "busy"
 
@@ -61,7 +61,7 @@ class AdapterError(EngineError):
 
 
 class Cancelled(EngineError):
-    """The asker gave up, or the engine is closing."""
+    """The asker gave up."""
 
     code = "cancelled"
 

@@ -1,6 +1,7 @@
 """The engine answers each request once, fails one at a time, and takes adapters while it runs."""
 
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -208,19 +209,21 @@ def test_a_fault_in_one_request_fails_that_request_only(engine):
     assert isinstance(engine.generate(REQUEST), GenerationResult)
 
 
-def test_closing_answers_what_is_queued_and_takes_nothing_more(settings, tiny):
+def test_closing_tells_all_who_wait_to_ask_again_later(settings, tiny):
     engine = Engine(settings, tiny)
     gate = Gate(engine)
     outcomes = []
     engine.submit(REQUEST, outcomes.append)
     closer = threading.Thread(target=engine.close)
     closer.start()
+    with pytest.raises(Busy, match="when it is back"):
+        while True:
+            engine.submit(REQUEST, lambda _: None)
+            time.sleep(0.01)
     gate.opened.set()
     closer.join(30)
-    assert isinstance(gate.outcomes[0], GenerationResult | Cancelled)
-    assert isinstance(outcomes[0], Cancelled)
-    with pytest.raises(Cancelled):
-        engine.submit(REQUEST, outcomes.append)
+    assert isinstance(gate.outcomes[0], Busy)
+    assert isinstance(outcomes[0], Busy)
 
 
 def test_free_mode_says_what_was_invalid(engine):
