@@ -251,6 +251,18 @@ def test_a_killed_worker_takes_its_round_with_it_and_goes_on_when_it_is_back(
     assert [json.loads(line)["step"] for line in losses] == list(range(1, 101))
 
 
+def test_the_trainer_that_stands_by_takes_over_from_one_that_was_killed(scene: Scene) -> None:
+    scene.trainer = scene.trainer.model_copy(update={"steps": 100})
+    working = scene.worker()
+    scene.order()
+    until_place(scene, "train")
+    standing_by = scene.worker()
+    working.kill()
+    [answer] = scene.answers()
+    assert answer.kind is ModelEventKind.PROPOSED
+    assert str(answer.worker).endswith(f":{standing_by.pid}")
+
+
 def test_sigterm_ends_worker_and_round_within_seconds(scene: Scene) -> None:
     scene.trainer = scene.trainer.model_copy(update={"steps": 4000})
     scene.order()
