@@ -31,9 +31,7 @@ from schemas.events import (
     new_id,
     now_ms,
 )
-from serving.errors import Busy as BusyError
-from serving.errors import EngineError, ServingError, Unavailable, UnknownAdapter
-from serving.errors import Refused as RefusedError
+from serving.errors import Busy, Refused, ServingError, Unavailable, UnknownAdapter
 from serving.listing import Listing
 from streams.control import Champion
 
@@ -151,9 +149,9 @@ class Answerer:
                 return self._with_values(request, attributes, mode, result, started)
             except UnknownAdapter:
                 await self._give(champion)
-            except RefusedError as error:
+            except Refused as error:
                 return self._without_values(request, Status.FAILED, str(error))
-            except (BusyError, Unavailable) as error:
+            except (Busy, Unavailable) as error:
                 log.debug("listing %s waits: %s", request.listing_id, error)
             except ServingError as error:  # it failed or timed out on this very request
                 faults += 1
@@ -199,7 +197,7 @@ class Answerer:
             loop = asyncio.get_running_loop()
             try:
                 await loop.run_in_executor(self._executor, self._heal, champion)
-            except (ServingError, EngineError, OSError) as error:
+            except (ServingError, OSError) as error:
                 log.error("champion %s cannot be pushed, requests wait: %s", champion.id, error)
 
     def _with_values(

@@ -35,8 +35,9 @@ from schemas.events import (
 from schemas.sources.json_schema import read_schemas
 from streams import faust_app
 from streams.control import ControlLog, ControlRecord, PublishedEvents
-from streams.dead_letters import dead_letter_key, to_dead_letter
+from streams.dead_letters import bury, to_dead_letter
 from streams.errors import TopicsError
+from streams.places import Place, Places
 from streams.pool import outbox
 from streams.pool.conductor import Conductor
 from streams.pool.store import OffsetGap, Pool, Record
@@ -44,7 +45,6 @@ from streams.publisher import Publisher
 from streams.settings import StreamsSettings
 from streams.sql_server import serve_pool
 from streams.topics import (
-    DEAD_LETTERS,
     MODEL_EVENTS,
     POOL_CONTROL,
     PREDICTIONS,
@@ -60,7 +60,6 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Place = tuple[str, int]
 
 GROUP = "listune.curate"
 KINDS: dict[str, type[ListingRequest] | type[ListingPrediction] | type[ListingReview]] = {
@@ -70,9 +69,6 @@ KINDS: dict[str, type[ListingRequest] | type[ListingPrediction] | type[ListingRe
 }
 CONTROL_KINDS: dict[str, type[Event]] = {MODEL_EVENTS: ModelEvent, RETRAIN: RetrainRequest}
 TICK_S = 1.0
-STALLED_S = 1.5
-"""A partition that has records but delivers none expected for this long is sought back. Records
-fetched before a seek still arrive after it, so one seek may not do; the next one does."""
 OUTBOX_ROWS = 500
 
 
@@ -96,10 +92,7 @@ class CurateApp:
         self._control = ControlLog(settings, [self._published, self._control_records.append])
         self._control.start()
         self._queue: asyncio.Queue[Any] = asyncio.Queue(2 * settings.micro_batch_events)
-        self._expected: dict[Place, int] = {}
-        self._moved_at: dict[Place, float] = {}
-        self._ends: dict[Place, int] = {}
-        self._first_ends: dict[Place, int] = {}
+        self._places = Places()
         self._ticked_at = 0.0
         self._assigned = False
         self._ready = False
@@ -170,18 +163,19 @@ class CurateApp:
         records = []
         for message in messages:
             place = (message.topic, message.partition)
-            expected = await self._next(place)
-            if message.offset != expected:
-                continue  # applied before, or beyond a gap: `_seek_back` fetches what is missing
-            self._expected[place] = expected + 1
-            self._moved_at[place] = time.monotonic()
-            records.append(await self._to_record(message))
+            await self._next(place)
+            # What is not next was applied before, or waits behind a gap for `_seek_back`.
+            if self._places.accept(place, message.offset):
+                records.append(await self._to_record(message))
         return records
 
     async def _next(self, place: Place) -> int:
-        if place not in self._expected:
-            self._expected[place] = await self._in_pool(self._pool.watermark, *place)
-        return self._expected[place]
+        """The offset of `place` that the pool expects next."""
+        expected = self._places.expected(place)
+        if expected is None:
+            expected = await self._in_pool(lambda: self._pool.watermark(*place))
+            self._places.expect(place, expected)
+        return expected
 
     async def _to_record(self, message: Any) -> Record:
         event: ListingRequest | ListingPrediction | ListingReview | None = None
@@ -189,7 +183,7 @@ class CurateApp:
             event = decode(KINDS[message.topic], message.value, self._settings.max_event_bytes)
         except EventError as error:
             place = (message.topic, message.partition, message.offset)
-            await self._bury(*place, message.key, message.value, error)
+            await self._bury(place, message.key, message.value, error)
         timestamp_ms = round(message.timestamp * 1000)
         return Record(message.topic, message.partition, message.offset, timestamp_ms, event)
 
@@ -199,7 +193,7 @@ class CurateApp:
             await self._write(records)
         except OffsetGap as gap:
             log.warning("%s", gap)
-            self._expected.clear()
+            self._places.forget()
             return
         nexts = {(r.topic, r.partition): r.offset + 1 for r in records}
         await faust_app.commit(self.app, nexts)
@@ -220,21 +214,18 @@ class CurateApp:
             fault = EventError("not_storable", f"the pool cannot store it: {error}")
             place = (record.topic, record.partition, record.offset)
             key = record.event.listing_id.encode()
-            await self._bury(*place, key, record.event.to_bytes(), fault)
+            await self._bury(place, key, record.event.to_bytes(), fault)
             await self._in_pool(self._pool.apply, [Record(*place, record.timestamp_ms, None)])
 
     async def _bury(
         self,
-        topic: str,
-        partition: int,
-        offset: int,
+        place: tuple[str, int, int],
         key: bytes | None,
         payload: bytes | None,
         error: EventError,
     ) -> None:
-        letter = to_dead_letter(topic, partition, offset, key, payload, error)
-        log.warning("%s is a dead letter: %s", dead_letter_key(letter), error)
-        await self._send(DEAD_LETTERS, dead_letter_key(letter), letter.to_bytes())
+        letter = to_dead_letter(*place, key, payload, error)
+        await asyncio.wrap_future(bury(self._publisher, letter))
 
     # ------------------------------------------------------------------------- place in the log
 
@@ -250,16 +241,14 @@ class CurateApp:
         except (TopicsError, TimeoutError) as error:
             log.warning("%s", error)
             return
-        self._ends = {place: bounds[place][1] for place in assigned}
-        self._first_ends = self._ends | self._first_ends
+        self._places.see_ends({place: bounds[place][1] for place in assigned})
         for place in assigned:
-            start = bounds[place][0]
-            if await self._next(place) < start:
-                await self._skip_deleted(place, start)
+            start, expected = bounds[place][0], await self._next(place)
+            if expected < start:
+                await self._skip_deleted(place, expected, start)
 
-    async def _skip_deleted(self, place: Place, start: int) -> None:
+    async def _skip_deleted(self, place: Place, expected: int, start: int) -> None:
         """Retention has deleted what the pool expects: nothing can bring it back, so go on."""
-        expected = self._expected[place]
         if expected:
             log.error(
                 "%s[%d]: records %d to %d were deleted before the pool read them; "
@@ -267,29 +256,15 @@ class CurateApp:
                 *place, expected, start - 1,
             )  # fmt: skip
         await self._in_pool(lambda: self._pool.start_at(*place, start))
-        self._expected[place] = start
+        self._places.expect(place, start)
 
     async def _seek_back(self) -> None:
         """Places partitions that do not deliver what the pool expects next at that offset."""
         if not self._queue.empty():
             return
-        now = time.monotonic()
-        for place, end in self._ends.items():
-            expected = await self._next(place)
-            still_s = now - self._moved_at.setdefault(place, now)
-            if expected < end and still_s >= STALLED_S:
-                log.info("%s[%d] is read again from %d", *place, expected)
-                self._moved_at[place] = now
-                await self.app.consumer.seek_wait({TP(*place): expected})
-
-    def _lag(self) -> int:
-        return sum(max(0, end - self._expected.get(p, 0)) for p, end in self._ends.items())
-
-    def _caught_up(self) -> bool:
-        """Whether what was in the log at the start has been applied: a replay is over."""
-        return bool(self._first_ends) and all(
-            self._expected.get(place, 0) >= end for place, end in self._first_ends.items()
-        )
+        for place, offset in self._places.stalled().items():
+            log.info("%s[%d] is read again from %d", *place, offset)
+            await self.app.consumer.seek_wait({TP(*place): offset})
 
     # ------------------------------------------------------------------------- control plane
 
@@ -307,7 +282,7 @@ class CurateApp:
                 events.append(record.event)
             elif record.error is not None:
                 place = (record.topic, 0, record.offset)
-                await self._bury(*place, record.key, record.payload, record.error)
+                await self._bury(place, record.key, record.payload, record.error)
             positions[record.topic] = record.offset + 1
         if positions:
             await self._in_pool(self._pool.apply_control, events, positions)
@@ -316,8 +291,8 @@ class CurateApp:
         """Decides and publishes, if this worker is the conductor and knows the control log."""
         if not self._control.ready or TP(POOL_CONTROL, 0) not in self.app.consumer.assignment():
             return
-        caught_up = self._caught_up() and not self._control_records
-        await self._in_pool(self._conductor.tick, now_ms(), self._lag(), caught_up)
+        caught_up = self._places.caught_up() and not self._control_records
+        await self._in_pool(self._conductor.tick, now_ms(), self._places.lag(), caught_up)
         await self._publish()
 
     async def _publish(self) -> None:

@@ -6,9 +6,15 @@ source position, so that a letter written twice after a crash is seen to be the 
 
 import base64
 import hashlib
+import logging
+from concurrent.futures import Future
 
 from schemas.errors import EventError
 from schemas.events import DeadLetter
+from streams.publisher import Position, Publisher
+from streams.topics import DEAD_LETTERS
+
+log = logging.getLogger(__name__)
 
 KEPT_BYTES = 64 * 1024
 """How much of the payload is kept."""
@@ -40,3 +46,10 @@ def to_dead_letter(
 def dead_letter_key(letter: DeadLetter) -> str:
     """The record key: `<topic>:<partition>:<offset>`."""
     return f"{letter.topic}:{letter.partition}:{letter.offset}"
+
+
+def bury(publisher: Publisher, letter: DeadLetter) -> Future[Position]:
+    """Sends a dead letter; acknowledge its source only when the future is done."""
+    key = dead_letter_key(letter)
+    log.warning("%s is a dead letter: %s", key, letter.error)
+    return publisher.send(DEAD_LETTERS, key, letter.to_bytes())

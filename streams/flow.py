@@ -9,8 +9,7 @@ import asyncio
 from collections import deque
 from enum import Enum
 
-Place = tuple[str, int]
-"""(topic, partition)."""
+from streams.places import Place
 
 
 class Ledger:

@@ -24,11 +24,11 @@ from serving.settings import ServingSettings
 from streams import faust_app
 from streams.answering import Answerer
 from streams.control import Champion, ChampionAlias, ControlLog
-from streams.dead_letters import dead_letter_key, to_dead_letter
+from streams.dead_letters import bury, to_dead_letter
 from streams.flow import Gate, Lane, Ledger
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import BACKFILL, DEAD_LETTERS, PREDICTIONS, REQUESTS
+from streams.topics import BACKFILL, PREDICTIONS, REQUESTS
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,9 @@ class PredictApp:
         try:
             request = decode(ListingRequest, message.value, self._settings.max_event_bytes)
         except EventError as error:
-            await self._bury(message, error)
+            place = (message.topic, message.partition, message.offset)
+            letter = to_dead_letter(*place, message.key, message.value, error)
+            await asyncio.wrap_future(bury(self._publisher, letter))
         else:
             prediction = await self._answerer.answer(request)
             await asyncio.wrap_future(
@@ -99,15 +101,6 @@ class PredictApp:
             )
         self._gate.release(lane)
         await self._ledger.done((message.topic, message.partition), message.offset)
-
-    async def _bury(self, message: Any, error: EventError) -> None:
-        letter = to_dead_letter(
-            message.topic, message.partition, message.offset, message.key, message.value, error
-        )
-        log.warning("%s is a dead letter: %s", dead_letter_key(letter), error)
-        await asyncio.wrap_future(
-            self._publisher.send(DEAD_LETTERS, dead_letter_key(letter), letter.to_bytes())
-        )
 
     async def _look_after(self) -> None:
         """Commits what is done, tells readiness, and ends the worker if the control log fails."""

@@ -67,13 +67,12 @@ class Replies:
 
     def _follow(self) -> None:
         while not self._stop.is_set():
-            for message in self._consumer.consume(100, timeout=0.1):
-                fault = message.error()
-                if fault is None:
-                    self._deliver(message.value())
-                elif fault.fatal():
-                    log.error("%s cannot be followed: %s", PREDICTIONS, fault.str())
-                    self._stop.set()
+            message = self._consumer.poll(0.1)
+            fault = message.error() if message is not None else None
+            if fault is not None:
+                log.warning("%s: %s", PREDICTIONS, fault.str())
+            elif message is not None:
+                self._deliver(message.value())
         self._consumer.close()
         with self._lock:
             for future in self._waiting.values():

@@ -1,0 +1,74 @@
+"""Where the pool stands in each partition, against where the log ends. Plain data, no Kafka.
+
+Of each partition exactly one offset comes next. What lies before it was applied, what lies beyond
+it waits behind a gap; a partition that has records but delivers none expected is `stalled`.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+Place = tuple[str, int]
+"""(topic, partition)."""
+
+STALLED_S = 1.5
+"""Records fetched before a seek still arrive after it, so one seek may not do; after this long
+without progress the next one is due."""
+
+
+class Places:
+    """The next offset expected of each partition, its progress, and its end."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._expected: dict[Place, int] = {}
+        self._moved_at: dict[Place, float] = {}
+        self._ends: dict[Place, int] = {}
+        self._first_ends: dict[Place, int] = {}
+
+    def expected(self, place: Place) -> int | None:
+        """The next offset; None where the pool's watermark has not been asked for."""
+        return self._expected.get(place)
+
+    def expect(self, place: Place, offset: int) -> None:
+        """Sets the next offset of a partition."""
+        self._expected[place] = offset
+        self._moved_at[place] = self._clock()
+
+    def accept(self, place: Place, offset: int) -> bool:
+        """Whether `offset` comes next; then the one after it does."""
+        if self._expected.get(place) != offset:
+            return False
+        self.expect(place, offset + 1)
+        return True
+
+    def forget(self) -> None:
+        """What was accepted was not applied: the pool's watermarks must be asked for again."""
+        self._expected.clear()
+
+    def see_ends(self, ends: Mapping[Place, int]) -> None:
+        """Takes in where the assigned partitions end now."""
+        self._ends = dict(ends)
+        self._first_ends = self._ends | self._first_ends
+
+    def lag(self) -> int:
+        """Records that wait in the log."""
+        return sum(max(0, end - self._expected.get(p, 0)) for p, end in self._ends.items())
+
+    def caught_up(self) -> bool:
+        """Whether what was in the log at the start has been applied: a replay is over."""
+        return bool(self._first_ends) and all(
+            self._expected.get(place, 0) >= end for place, end in self._first_ends.items()
+        )
+
+    def stalled(self) -> dict[Place, int]:
+        """Partitions to seek, with the offset to seek to; each is due again after `STALLED_S`."""
+        now = self._clock()
+        due = {
+            place: self._expected[place]
+            for place, end in self._ends.items()
+            if place in self._expected
+            and self._expected[place] < end
+            and now - self._moved_at[place] >= STALLED_S
+        }
+        self._moved_at |= dict.fromkeys(due, now)
+        return due

@@ -1,0 +1,49 @@
+"""Of each partition exactly the offset that the pool expects comes next."""
+
+from streams.places import STALLED_S, Places
+
+PLACE = ("listing.reviews", 0)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_only_the_expected_offset_is_accepted() -> None:
+    places = Places()
+    assert not places.accept(PLACE, 0)  # the pool was not asked yet
+    places.expect(PLACE, 5)
+    assert [places.accept(PLACE, offset) for offset in (4, 6, 5, 5, 6)] == [
+        False, False, True, False, True,
+    ]  # fmt: skip
+    assert places.expected(PLACE) == 7
+
+
+def test_a_replay_is_over_at_the_ends_that_stood_at_the_start() -> None:
+    places = Places()
+    assert not places.caught_up()
+    places.expect(PLACE, 0)
+    places.see_ends({PLACE: 2})
+    assert (places.lag(), places.caught_up()) == (2, False)
+    places.expect(PLACE, 2)
+    places.see_ends({PLACE: 9})
+    assert (places.lag(), places.caught_up()) == (7, True)
+
+
+def test_a_partition_that_does_not_move_is_sought_again_and_again_but_not_at_once() -> None:
+    clock = Clock()
+    places = Places(clock)
+    places.expect(PLACE, 3)
+    places.see_ends({PLACE: 9})
+    assert places.stalled() == {}
+    clock.now = STALLED_S
+    assert places.stalled() == {PLACE: 3}
+    assert places.stalled() == {}
+    clock.now = 2 * STALLED_S
+    assert places.stalled() == {PLACE: 3}
+    places.see_ends({PLACE: 3})
+    clock.now = 9 * STALLED_S
+    assert places.stalled() == {}
