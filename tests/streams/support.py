@@ -10,18 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from streams.faust_app import READY_FILE
 from streams.settings import StreamsSettings
-from streams.topics import ensure_topics, topic_specs
+from streams.topics import admin_client, ensure_topics, topic_specs
 
 WORKER = Path(__file__).with_name("worker.py")
 ROOT = Path(__file__).parents[2]
 
 
 def recreate_topics(settings: StreamsSettings) -> None:
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    admin = admin_client(settings)
     existing = admin.list_topics(timeout=10).topics.keys()
     ours = [spec.name for spec in topic_specs(settings) if spec.name in existing]
     if ours:

@@ -2,7 +2,7 @@
 
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import ConfigResource, ResourceType
 
 from streams.errors import TopicsError
 from streams.publisher import Publisher
@@ -12,6 +12,7 @@ from streams.topics import (
     MODEL_EVENTS,
     PAYLOAD_TOPICS,
     REQUESTS,
+    admin_client,
     cluster_identity,
     ensure_topics,
     topic_specs,
@@ -20,7 +21,7 @@ from tests.streams.support import read_all
 
 
 def topic_config(settings: StreamsSettings, topic: str) -> dict[str, str]:
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    admin = admin_client(settings)
     asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)])
     return {name: entry.value for name, entry in next(iter(asked.values())).result(10).items()}
 
@@ -28,7 +29,7 @@ def topic_config(settings: StreamsSettings, topic: str) -> dict[str, str]:
 def test_payload_topics_have_equal_partitions_and_control_topics_one(
     settings: StreamsSettings,
 ) -> None:
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    admin = admin_client(settings)
     topics = admin.list_topics(timeout=10).topics
     counts = {spec.name: len(topics[spec.name].partitions) for spec in topic_specs(settings)}
     assert {counts[name] for name in PAYLOAD_TOPICS} == {settings.partitions}
