@@ -26,6 +26,7 @@ from types import FrameType
 from typing import Any
 
 import duckdb
+import psutil
 
 from schemas.errors import ListuneError
 from streams.settings import StreamsSettings
@@ -34,10 +35,13 @@ from streams.sql_guard import VIEWS, RefusedError, SqlGuard
 __all__ = ["RefusedError", "SqlError", "main", "query", "serve_pool", "stop_serving"]
 
 EXIT_TOO_LONG = 75
+EXIT_TOO_LARGE = 71
 EXIT_WRITER_GONE = 69
-WATCH_S = 0.2
+WATCH_S = 0.1
 # The sidecar comes back after this long where it ended or found no writer.
 RETRY_S = 0.5
+# What Python, the extensions and the stacks of threads may take beside the queries.
+PROCESS_BYTES = 512 * 1024**2
 
 logger = logging.getLogger("listune.sql")
 
@@ -73,7 +77,7 @@ def main(settings: StreamsSettings) -> None:
     """Keeps the public endpoint up until SIGTERM: serves in a child, and starts it again.
 
     The child ends where a statement runs past `sql_timeout_s` (a client's interrupt does not stop
-    it) and where the writer went away.
+    it), where one takes far more memory than `sql_memory`, and where the writer went away.
     """
     stopping = threading.Event()
     child: list[subprocess.Popen[str]] = []
@@ -182,18 +186,37 @@ def _serve(settings: StreamsSettings, gone: Callable[[], bool]) -> int:
     )
     con.execute("SET GLOBAL quack_authorization_function = 'listune_authorise'")
     _start(con, f"quack:{settings.sql_host}:{settings.sql_port}", settings.sql_token)
+    memory = _memory_bytes(con)
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     _tell_ready(True)
-    return _watch(con, settings.sql_timeout_s, gone)
+    return _watch(con, settings.sql_timeout_s, memory, gone)
 
 
-def _watch(con: duckdb.DuckDBPyConnection, limit_s: float, gone: Callable[[], bool]) -> int:
-    """Returns once a statement ran for longer than `limit_s`, or nobody is left to serve."""
+def _memory_bytes(con: duckdb.DuckDBPyConnection) -> int:
+    """What this process may take: twice DuckDB's own limit, and room for Python and threads.
+
+    DuckDB's limit does not see the text that a function makes: `replace` of a long text by a long
+    text took 3 GB under a limit of 256 MB.
+    """
+    row = con.execute("SELECT current_setting('memory_limit')").fetchone()
+    assert row is not None
+    number, unit = str(row[0]).split()
+    power = ("bytes", "KiB", "MiB", "GiB", "TiB").index(unit)
+    return 2 * int(float(number) * 1024**power) + PROCESS_BYTES
+
+
+def _watch(
+    con: duckdb.DuckDBPyConnection, limit_s: float, memory: int, gone: Callable[[], bool]
+) -> int:
+    """Returns once a statement takes too long or too much, or nobody is left to serve."""
+    process = psutil.Process()
     seen: dict[tuple[object, ...], float] = {}
     pinged = time.monotonic()
     while not gone():
         time.sleep(WATCH_S)
+        if process.memory_info().rss > memory:
+            return EXIT_TOO_LARGE
         now = time.monotonic()
         running = con.execute(
             "SELECT connection_id, query_started_at FROM quack_active_connections() "
@@ -224,7 +247,10 @@ def _explained(error: duckdb.Error, settings: StreamsSettings, seconds: float) -
             f"the statement was stopped after {seconds:.0f} s; ask for less, or raise sql_timeout_s"
         )
     if "Could not connect" in first or "Failed to send" in first:
-        return SqlError(f"no SQL server answers at {where}; start the stack with `listune up`")
+        return SqlError(
+            f"no SQL server answers at {where}; start the stack with `listune up`, "
+            "or ask for less if this statement brought it down"
+        )
     if "Authentication failed" in first:
         return SqlError(f"the SQL server at {where} refuses the token; set sql_token to its own")
     if "Authorization failed" in first:
@@ -235,6 +261,7 @@ def _explained(error: duckdb.Error, settings: StreamsSettings, seconds: float) -
 def _meaning(code: int, settings: StreamsSettings) -> str:
     reasons = {
         EXIT_TOO_LONG: f"a statement ran for more than {settings.sql_timeout_s:g} s",
+        EXIT_TOO_LARGE: f"a statement took far more memory than {settings.sql_memory}",
         EXIT_WRITER_GONE: "the pool's writer is not there",
     }
     return reasons.get(code, f"exit code {code}")

@@ -36,6 +36,10 @@ __all__ = ["OffsetGap", "Pool", "PoolError", "Record"]
 CONTROL_TOPICS = {RetrainRequest: "training.retrain", ModelEvent: "model.events"}
 # Recomputing every listing after a change of schema goes in pieces, so that memory stays bounded.
 RECOMPUTE_CHUNK = 5_000
+# Unbounded, DuckDB takes up to 80 % of a machine that it shares with the broker and the model.
+MEMORY_LIMIT = "1GB"
+# The shape of the tables in schema.sql; raise it with them.
+FORMAT = "1"
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Pool:
         settings.pool_dir.mkdir(parents=True, exist_ok=True)
         self.path = settings.pool_dir / f"{settings.pool}.duckdb"
         try:
-            self.con = duckdb.connect(str(self.path))
+            self.con = duckdb.connect(str(self.path), config={"memory_limit": MEMORY_LIMIT})
         except duckdb.IOException as error:
             raise PoolError(
                 f"the pool {self.path} cannot be opened; stop the curate worker that has it, "
@@ -214,6 +218,11 @@ class Pool:
 
     def _check_origin(self, cluster_id: str, topic_ids: Mapping[str, str]) -> None:
         known = self._meta()
+        if known.get("format", FORMAT) != FORMAT:
+            raise PoolError(
+                f"the pool {self.path} was written by another version of Listune; "
+                "move the file away, so that it is rebuilt from the topics"
+            )
         if known.get("cluster_id", cluster_id) != cluster_id:
             raise PoolError(
                 f"the pool {self.path} belongs to Kafka cluster {known['cluster_id']}, not to "
@@ -225,7 +234,7 @@ class Pool:
                     f"topic {topic} was deleted and made again since the pool {self.path} read it; "
                     "move the pool file away, so that it is rebuilt from the topics"
                 )
-        self._set_meta({"cluster_id": cluster_id})
+        self._set_meta({"cluster_id": cluster_id, "format": FORMAT})
         self._set_meta({f"topic:{topic}": topic_id for topic, topic_id in topic_ids.items()})
 
     def _remember_settings(self) -> None:

@@ -76,6 +76,18 @@ def test_deficits_below_min_gap_do_not_count(tmp_path: Path) -> None:
     world.pool.close()
 
 
+def test_the_pool_is_kept_in_its_bounds(tmp_path: Path) -> None:
+    world = World(tmp_path, k=30, pool_max_rows=5)
+    world.sell_many(8)
+    world.tick()
+    assert world.rows("SELECT count(*) FROM store.samples") == [(5,)]
+    world.sell_many(2, "more")
+    world.now_ms += 60_000
+    world.tick()
+    assert world.rows("SELECT count(*) FROM store.samples") == [(5,)]
+    world.pool.close()
+
+
 def test_max_rounds_ends_it(tmp_path: Path) -> None:
     world = World(tmp_path, max_rounds=1)
     begin(world)

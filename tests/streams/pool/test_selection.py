@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
@@ -19,8 +20,14 @@ from tests.streams.pool.world import (
 )
 
 
-def chosen(world: World, k: int = 3, v: int = 1, by: str = "deficit", min_gap: float = 0.0):  # type: ignore[no-untyped-def]
-    return selection.select(world.pool.con, "base", k, v, by, min_gap)  # type: ignore[arg-type]
+def chosen(
+    world: World,
+    k: int = 3,
+    v: int = 1,
+    by: Literal["gap", "deficit"] = "deficit",
+    min_gap: float = 0.0,
+) -> list[selection.Selected]:
+    return selection.select(world.pool.con, "base", k, v, by, min_gap)
 
 
 def test_the_largest_come_first_and_ties_go_by_listing_id(world: World) -> None:
@@ -62,10 +69,7 @@ def test_an_illegal_submission_makes_no_deficit_and_is_left_out_of_the_file(
     world.feed(asked, answer, review(answer, submitted=submitted))
     rows = chosen(world)
     assert [row.deficit for row in rows] == [0.5]
-    [file] = selection.write_manifest(
-        world.pool.con, rows, SCHEMAS, tmp_path / "m", "default", 7
-    ) or [None]
-    assert file is not None
+    [file] = selection.write_manifest(world.pool.con, rows, SCHEMAS, tmp_path / "m", "default", 7)
     assert hashlib.sha256(Path(file.path).read_bytes()).hexdigest() == file.sha256
     assert [p.name for p in (tmp_path / "m").iterdir()] == [Path(file.path).name]
     table = duckdb.sql(f"FROM '{file.path}'")

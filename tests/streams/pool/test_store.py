@@ -1,7 +1,10 @@
 """The pool's promise: rows and offsets together, and the same samples whatever the order."""
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from schemas.category import CategorySchema, CategorySchemas
-from schemas.events import Purpose, Status
+from schemas.events import Purpose, RetrainRequest, Status
 from streams.pool.errors import OffsetGap, PoolError
 from streams.pool.store import Pool, Record
 from tests.streams.pool.world import (
@@ -26,6 +29,15 @@ from tests.streams.pool.world import (
     settings,
 )
 
+ENDLESS_WORKER = """
+import itertools, pathlib, sys
+from tests.streams.pool.world import World
+world = World(pathlib.Path(sys.argv[1]))
+for number in itertools.count():
+    world.sell(f"l{number}")
+    world.tick()
+    print(number, flush=True)
+"""
 ALL_SAMPLES = "FROM store.samples ORDER BY ALL"
 
 
@@ -48,7 +60,11 @@ def test_any_order_with_duplicates_gives_the_same_samples(data: st.DataObject) -
     early = review(first, submitted={"Colour": ["blue"]}, review_id="early")
     late = review(first)
     # Within a topic the log has one order; between topics, and across batches, anything goes.
-    streams = [[asked, asked], [first, first, other, failed, other], [early, late, early]]
+    streams: list[list[Any]] = [
+        [asked, asked],
+        [first, first, other, failed, other],
+        [early, late, early],
+    ]
     queue = data.draw(st.permutations([i for i, events in enumerate(streams) for _ in events]))
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder))
@@ -91,6 +107,13 @@ def test_an_offset_gap_raises_and_writes_nothing(world: World) -> None:
     assert (caught.value.expected, caught.value.got) == (1, 2)
     assert world.rows("FROM store.requests") == []
     assert world.pool.watermark("listing.requests", 0) == 0
+
+
+def test_records_that_retention_deleted_are_passed_over_on_purpose_only(world: World) -> None:
+    world.pool.start_at("listing.requests", 0, 7)
+    world.pool.apply([Record("listing.requests", 0, 7, START_MS, request("a"))])
+    assert world.pool.watermark("listing.requests", 0) == 8
+    assert world.rows("SELECT listing_id FROM store.requests") == [("a",)]
 
 
 def test_a_record_without_event_only_advances_the_watermark(world: World) -> None:
@@ -166,6 +189,34 @@ def test_another_cluster_is_refused_with_what_to_do(tmp_path: Path) -> None:
         Pool(settings(tmp_path), SCHEMAS, "other", TOPIC_IDS)
     with pytest.raises(PoolError, match=r"listing\.requests was deleted and made again"):
         Pool(settings(tmp_path), SCHEMAS, "cluster", {"listing.requests": "r2"})
+
+
+def test_a_pool_of_another_version_is_refused(world: World) -> None:
+    world.pool.con.execute("UPDATE store.meta SET value = '0' WHERE name = 'format'")
+    world.pool.close()
+    with pytest.raises(PoolError, match="another version of Listune"):
+        world.open()
+
+
+def test_a_killed_worker_leaves_rows_and_offsets_that_agree(tmp_path: Path) -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS_WORKER, str(tmp_path)], stdout=subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    with worker.stdout:
+        for _ in range(20):
+            worker.stdout.readline()
+    worker.kill()
+    worker.wait()
+    world = World(tmp_path)
+    for table in ("requests", "predictions", "reviews"):
+        assert world.rows(f"SELECT count(*) FROM store.{table}") == [
+            (world.pool.watermark(f"listing.{table}", 0),)
+        ]
+    assert world.pool.watermark("listing.requests", 0) >= 20
+    assert world.rows("SELECT count(*) FROM store.outbox") == [(1,)]  # decided once
+    assert isinstance(world.tick()[0], RetrainRequest)
+    world.pool.close()
 
 
 def test_text_comes_through_unharmed(world: World) -> None:

@@ -39,7 +39,7 @@ SUBMITTED = {"Colour": ["red"], "Height": ["30 cm"], "Dimmable": ["yes"], "Style
 START_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
 TOPIC_IDS = {"listing.requests": "r1", "model.events": "m1"}
-CHANNEL = {
+CHANNEL: dict[Any, str] = {
     ListingRequest: "listing.requests",
     ListingPrediction: "listing.predictions",
     ListingReview: "listing.reviews",
@@ -151,7 +151,7 @@ class World:
     def tick(self, **changes: Any) -> list[Any]:
         """One tick without publishing; returns what waits in the outbox."""
         self.conductor.tick(**{"now_ms": self.now_ms, "lag": 0, "caught_up": True, **changes})
-        kinds = {"training.retrain": RetrainRequest, "model.events": ModelEvent}
+        kinds: dict[str, Any] = {"training.retrain": RetrainRequest, "model.events": ModelEvent}
         return [
             kinds.get(row.topic, ListingRequest).model_validate_json(row.payload)
             for row in outbox.pending(self.pool.con, 1000)
