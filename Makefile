@@ -11,6 +11,9 @@ ARGS ?=
 
 BIN := .venv/bin
 
+# See infra/cli/app.py: threads that wait by spinning starve the other processes of a test.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 # The environment's own Python, else the first that fits; PYTHON=... names another.
 SUPPORTED := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 define FIND_PYTHON

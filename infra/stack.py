@@ -143,13 +143,14 @@ def supervisor_exit(supervisor: Supervisor) -> Iterator[None]:
         supervisor.__exit__(None, None, None)
 
 
-def loop_status(settings: Settings) -> list[str]:
-    """What the loop waits for, in lines for people."""
+def loop_status(settings: Settings) -> dict[str, object]:
+    """The one row of the view `status`: what the loop waits for, and how full the pool is.
+
+    Raises:
+        SqlError: the SQL endpoint does not answer.
+    """
     columns, rows = query(settings.streams, "FROM status")
-    return [
-        ", ".join(f"{c}: {v}" for c, v in zip(columns, row, strict=True) if v is not None)
-        for row in rows
-    ]
+    return dict(zip(columns, rows[0], strict=True))
 
 
 def _choose_ports(settings: Settings, console: Console) -> None:

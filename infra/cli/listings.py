@@ -4,17 +4,15 @@ import json
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from infra.cli.output import console
 from infra.settings import active_settings
 from schemas.errors import ListuneError
 from schemas.events import ListingPrediction, decode, new_id
 from schemas.sources.json_schema import read_schemas
 from schemas.values import format_answer, parse_answer, problem
 from streams.producer import ListuneClient
-
-console = Console()
 
 
 def register(app: typer.Typer) -> None:

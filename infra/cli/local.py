@@ -6,16 +6,14 @@ import time
 
 import psutil
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from infra import stack
+from infra.cli.output import console
 from infra.local.fetch import ensure_all
 from infra.local.state import read_state
 from infra.settings import ACTIVE, RUNS, active_settings, load_settings
 from schemas.errors import ListuneError
-
-console = Console()
 
 
 def register(app: typer.Typer) -> None:
@@ -76,8 +74,9 @@ def status() -> None:
         row = [name, process["state"], process["pid"], process["restarts"], ports, process["log"]]
         table.add_row(*map(str, row))
     console.print(table)
-    for line in stack.loop_status(active_settings()):
-        console.print(line)
+    loop = stack.loop_status(active_settings())
+    console.print(f"[bold]{loop.pop('status')}[/]", highlight=False)
+    console.print(", ".join(f"{k} {v}" for k, v in loop.items()), highlight=False, style="dim")
 
 
 def _supervisor_pid() -> int | None:

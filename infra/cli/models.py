@@ -5,16 +5,14 @@ champion alias, acts on it.
 """
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from infra.cli.output import console
 from infra.settings import active_settings
 from schemas.events import ModelEvent, ModelEventKind
 from streams.publisher import Publisher
 from streams.sql_server import query
 from streams.topics import MODEL_EVENTS
-
-console = Console()
 
 
 def register(app: typer.Typer) -> None:

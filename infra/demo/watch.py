@@ -106,7 +106,7 @@ class RoundWatch:
     def status_line(self) -> str:
         """What the conductor says it waits for."""
         try:
-            return "; ".join(loop_status(self.settings))
+            return str(loop_status(self.settings)["status"])
         except ListuneError as error:
             return str(error)
 

@@ -1,0 +1,10 @@
+"""Where the commands print: tables as wide as the terminal, and wide enough when piped."""
+
+from rich.console import Console
+
+PIPED_WIDTH = 200
+
+console = Console()
+if not console.is_terminal:
+    # Into a file or a pipe there is no edge to fold at; half-shown cells would be of no use.
+    console = Console(width=PIPED_WIDTH)
