@@ -7,7 +7,7 @@ champion alias, acts on it.
 import typer
 from rich.table import Table
 
-from infra.cli.output import console
+from infra.cli.output import cell, console
 from infra.settings import active_settings
 from schemas.events import ModelEvent, ModelEventKind
 from streams.publisher import Publisher
@@ -29,7 +29,7 @@ def sql(statement: str = typer.Argument(help="one SELECT over the documented vie
     columns, rows = query(active_settings().streams, statement)
     table = Table(*columns)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*map(cell, row))
     console.print(table)
 
 

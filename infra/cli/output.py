@@ -8,3 +8,10 @@ console = Console()
 if not console.is_terminal:
     # Into a file or a pipe there is no edge to fold at; half-shown cells would be of no use.
     console = Console(width=PIPED_WIDTH)
+
+
+def cell(value: object) -> str:
+    """A value as it stands in a table."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
