@@ -1,0 +1,212 @@
+"""The documentation is true: links lead somewhere, examples run, tables agree with the code."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from infra.demo.catalog import read_catalog
+from schemas.category import Attribute, AttributeType
+from schemas.sources.json_schema import read_schemas
+from serving.listing import Listing
+from serving.prompt import segment_text, trunk_text
+from serving.settings import ServingSettings
+from streams import topics
+from streams.pool import store
+from streams.settings import StreamsSettings
+from streams.sql_guard import VIEWS, SqlGuard
+from tests.streams.pool.world import World, prediction, request, review
+
+REPOSITORY = Path(__file__).parents[2]
+DOCS = REPOSITORY / "docs"
+PAGES = sorted([REPOSITORY / "README.md", *DOCS.glob("*.md")])
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(REPOSITORY))
+
+
+def text_of(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def example(page: str, label: str) -> str:
+    """The block that stands under `<!-- example: label -->`."""
+    found = re.search(rf"<!-- example: {label} -->\n```\w+\n(.*?)```", text_of(page), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+# ------------------------------------------------------------------------------------ all pages
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, heading = target.partition("#")
+        linked = page.parent / file if file else page
+        assert linked.exists(), f"{name(page)} links to {target}"
+        if heading:
+            assert heading in headings(linked), f"{name(page)} links to {target}"
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page's headings, as they are made from their words."""
+    words = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", word.lower()).replace(" ", "-") for word in words}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_python_examples_compile_and_import_what_is_there(page: Path) -> None:
+    for block in blocks(page.read_text(encoding="utf-8"), "python"):
+        compile(block, name(page), "exec")
+        imports = (n for n in ast.parse(block).body if isinstance(n, ast.Import | ast.ImportFrom))
+        exec("\n".join(map(ast.unparse, imports)), {})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_files_of_the_repository_that_a_page_names_are_there(page: Path) -> None:
+    rooms = "schemas|serving|streams|trainer|infra|tests|docs"
+    text = re.sub(r"<!--.*?-->", "", page.read_text(encoding="utf-8"))
+    for path in re.findall(rf"(?<![\w/])(?:{rooms})/[\w/]+\.(?:py|md|sql|svg|toml)", text):
+        assert (REPOSITORY / path).is_file(), f"{name(page)} names {path}"
+
+
+# -------------------------------------------------------------------------------- how-it-works.md
+
+
+def test_the_table_of_topics_has_every_topic() -> None:
+    table = re.findall(r"^\| `([a-z-]+\.[a-z-]+)` \|", text_of("how-it-works.md"), re.MULTILINE)
+    specs = topics.topic_specs(StreamsSettings())
+    assert sorted(table) == sorted(spec.name for spec in specs)
+
+
+def test_the_example_prompt_is_what_the_model_reads(tmp_path: Path) -> None:
+    (tmp_path / "schema.json").write_text(example("catalog.md", "schema.json"))
+    schema = read_schemas(tmp_path / "schema.json")["Kitchen > Kettles"]
+    listing = Listing(
+        "k1",
+        schema.category,
+        "Norvik kettle, 1.7 l, black",
+        "Switches itself off and keeps your water warm.",
+    )
+    settings = ServingSettings()
+    questions = [segment_text(attribute, settings) for attribute in schema.attributes]
+    branches = [f"  ├─ {question}" for question in questions[:-1]] + [f"  └─ {questions[-1]}"]
+    wanted = "\n".join([trunk_text(listing, 1000), *branches, ""])
+    assert example("how-it-works.md", "prompt") == wanted
+
+
+# ------------------------------------------------------------------------------------- catalog.md
+
+
+@pytest.mark.parametrize("alternatives", [False, True])
+def test_the_example_catalog_is_read_whole(tmp_path: Path, alternatives: bool) -> None:
+    for file in ("schema.json", "products.jsonl"):
+        (tmp_path / file).write_text(example("catalog.md", file))
+    schemas = read_schemas(tmp_path / "schema.json", alternatives)
+    attributes = [a for schema in schemas.values() for a in schema.attributes]
+    assert {a.type for a in attributes} == set(AttributeType)
+    assert any(a.multi_value for a in attributes) is not alternatives
+    products, warnings = read_catalog(tmp_path / "products.jsonl", schemas, alternatives)
+    assert (len(products), warnings) == (2, [])
+    assert products[0].truth.keys() == {a.name for a in attributes}
+
+
+def test_the_table_of_an_attributes_fields_has_every_field() -> None:
+    section = text_of("catalog.md").partition("## Products")[0]
+    cells = re.findall(r"^\| (`[^|]+`) \|", section, re.MULTILINE)
+    named = {field for cell in cells for field in re.findall(r"`(\w+)`", cell)}
+    assert named == set(Attribute.model_fields)
+
+
+# ----------------------------------------------------------------------------------------- sql.md
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A pool without a row."""
+    with duckdb.connect() as con:
+        con.execute((Path(store.__file__).parent / "schema.sql").read_text(encoding="utf-8"))
+        yield con
+
+
+def documented_views() -> dict[str, list[tuple[str, str]]]:
+    """View to its columns and their types, as the page has them."""
+    part = text_of("sql.md").partition("## The views")[2].partition("\n## ")[0]
+    return {
+        section.partition("\n")[0]: re.findall(r"^\| `(\w+)` \| ([A-Z]+) \|", section, re.MULTILINE)
+        for section in part.split("\n### ")[1:]
+    }
+
+
+def test_the_views_on_the_page_are_those_that_the_guard_lets_through() -> None:
+    assert tuple(documented_views()) == VIEWS
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_columns_on_the_page_are_those_of_the_view(
+    pool: duckdb.DuckDBPyConnection, view: str
+) -> None:
+    described = pool.execute(f"DESCRIBE {view}").fetchall()
+    assert documented_views()[view] == [(row[0], row[1]) for row in described]
+
+
+def test_the_example_queries_are_allowed_and_run(pool: duckdb.DuckDBPyConnection) -> None:
+    queries = blocks(text_of("sql.md"), "sql")
+    queries += re.findall(r'listune sql "([^"]+)"', text_of("sql.md"))
+    assert len(queries) > 4
+    guard = SqlGuard()
+    for query in queries:
+        guard.check(query)
+        pool.execute(query)
+
+
+# ----------------------------------------------------------------------------------- bad-input.md
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.pool.close()
+
+
+def test_a_review_of_an_unknown_prediction_is_the_submission_and_no_acceptance(
+    world: World,
+) -> None:
+    asked = request("a")
+    answer = prediction(asked, filled=1)
+    world.feed(asked, answer, review(answer, prediction_id="nobody knows"))
+    assert world.rows("SELECT c_catalog, gap FROM samples") == [(1.0, 0.75)]
+    assert world.rows("FROM acceptance_by_day") == []
+
+
+def test_a_review_with_an_unknown_attribute_makes_no_gap_and_is_not_accepted(
+    world: World,
+) -> None:
+    asked = request("a")
+    answer = prediction(asked, filled=1)
+    values: dict[str, Any] = {"Engine": ["V8"], "Colour": ["red"]}
+    world.feed(asked, answer, review(answer, shown=values, submitted=values))
+    assert world.rows("SELECT c_catalog, gap FROM samples") == [(0.25, 0.0)]
+    assert world.rows("SELECT shown, accepted FROM acceptance_by_day") == [(2, 1)]
+
+
+def test_the_first_review_of_an_identity_counts(world: World) -> None:
+    asked = request("a")
+    answer = prediction(asked, filled=1)
+    once = review(answer, review_id="once")
+    world.feed(asked, answer, once, review(answer, review_id="once", submitted={}))
+    assert world.rows("SELECT c_catalog FROM samples") == [(1.0,)]

@@ -1,0 +1,147 @@
+"""Where a setting comes from, what is refused, and that docs/settings.md tells the truth."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from infra.settings import (
+    ACTIVE,
+    Settings,
+    SettingsError,
+    active_settings,
+    load_settings,
+    read_settings,
+)
+from infra.settings_reference import reference_markdown
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting in the environment, and a working folder without files."""
+    for name in [name for name in os.environ if name.startswith("LISTUNE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_environment_is_stronger_than_the_file_the_profile_and_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert Settings().streams.k == 1000
+    assert load_settings().streams.k == 20
+    Path("listune.toml").write_text("[streams]\nk = 30\nv = 5\n")
+    assert load_settings().streams.k == 30
+    monkeypatch.setenv("LISTUNE_STREAMS__K", "40")
+    chosen = load_settings().streams
+    assert (chosen.k, chosen.v, chosen.min_gap) == (40, 5, 0.02)
+
+
+def test_a_nested_setting_is_reached_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LISTUNE_DEMO__SELLERS__FILL_RATE", "0.25")
+    sellers = load_settings().demo.sellers
+    assert (sellers.fill_rate, sellers.edit_rate) == (0.25, 0.9)
+
+
+def test_the_profile_paper_has_the_papers_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LISTUNE_PROFILE", "paper")
+    chosen = load_settings()
+    assert (chosen.streams.k, chosen.streams.v, chosen.streams.selection) == (1000, 100, "gap")
+    assert (chosen.trainer.rank, chosen.trainer.steps, chosen.trainer.batch_size) == (32, 100, 32)
+    assert (chosen.trainer.learning_rate, chosen.trainer.max_length) == (1e-5, 8192)
+    assert (chosen.trainer.processes, chosen.serving.batches) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("LISTUNE_PROFILE", "huge", "no profile 'huge'; LISTUNE_PROFILE is one of laptop, paper"),
+        ("LISTUNE_CONFIG", "gone.toml", "LISTUNE_CONFIG names gone.toml, which is no file"),
+        ("LISTUNE_STREAMS__K", "many", "setting streams.k: .*integer.* (given: 'many')"),
+        ("LISTUNE_STREAMS__K", "0", "setting streams.k: .*greater than or equal to 1"),
+        ("LISTUNE_SERVING__MODE", "strict", "setting serving.mode: .*'free' or 'constrained'"),
+        ("LISTUNE_LOCAL__KAFKA_PORTS", "1", "setting local.kafka_ports: .*not permitted"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    pattern = words.replace("(given: 'many')", r"\(given: 'many'\)")
+    with pytest.raises(SettingsError, match=pattern) as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_toml_is_one_sentence() -> None:
+    Path("listune.toml").write_text("k = [")
+    with pytest.raises(SettingsError, match="a settings file cannot be read") as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
+def test_the_file_that_listune_config_names_replaces_the_working_folders(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("listune.toml").write_text("[streams]\nk = 30\n")
+    Path("other.toml").write_text("[streams]\nv = 7\n")
+    monkeypatch.setenv("LISTUNE_CONFIG", "other.toml")
+    chosen = load_settings().streams
+    assert (chosen.k, chosen.v) == (20, 7)
+
+
+def test_a_name_that_does_not_exist_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = load_settings()
+    monkeypatch.setenv("LISTUNE_STREAMS__KK", "5")
+    assert load_settings() == before
+
+
+def test_settings_written_by_a_stack_read_back_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LISTUNE_STREAMS__K", "7")
+    monkeypatch.setenv("LISTUNE_TRAINER__HELDOUT", "held.jsonl")
+    settings = load_settings()
+    Path("settings.json").write_text(settings.model_dump_json(indent=1))
+    monkeypatch.delenv("LISTUNE_STREAMS__K")
+    assert read_settings(Path("settings.json")) == settings
+
+
+def test_the_settings_of_the_stack_that_is_up_go_before_ones_own() -> None:
+    assert active_settings().streams.k == 20
+    settings = load_settings()
+    settings.streams.k = 3
+    ACTIVE.mkdir(parents=True)
+    (ACTIVE / "settings.json").write_text(settings.model_dump_json())
+    assert active_settings().streams.k == 3
+
+
+def test_the_trainer_sees_the_streams_own_addresses() -> None:
+    settings = load_settings()
+    settings.streams.bootstrap_servers, settings.streams.pool = "10.0.0.1:9092", "shoes"
+    kafka = settings.kafka_for_trainer()
+    assert (kafka.bootstrap_servers, kafka.pool) == ("10.0.0.1:9092", "shoes")
+    assert kafka.max_event_bytes == settings.streams.max_event_bytes
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    page = (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8")
+    again = "run `python -m infra.settings_reference > docs/settings.md`"
+    assert page == reference_markdown(), again
+
+
+def test_the_page_of_settings_has_every_setting_once() -> None:
+    named = re.findall(r"^\| `[^|]+\| `(LISTUNE_\w+)` \|", reference_markdown(), re.MULTILINE)
+    assert sorted(named) == sorted(_variables(Settings, "LISTUNE_"))
+
+
+def _variables(model: type[BaseModel], prefix: str) -> list[str]:
+    names: list[str] = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names += _variables(kind, f"{prefix}{name.upper()}__")
+        else:
+            names.append(prefix + name.upper())
+    return names
