@@ -8,10 +8,15 @@ from typing import Any
 
 import duckdb
 import pytest
+import typer.main
 
+from infra.cli.app import app
 from infra.demo.catalog import read_catalog
+from infra.demo.generate import generate
+from infra.settings import Settings
 from schemas.category import Attribute, AttributeType
 from schemas.sources.json_schema import read_schemas
+from schemas.values import is_valid
 from serving.listing import Listing
 from serving.prompt import segment_text, trunk_text
 from serving.settings import ServingSettings
@@ -81,6 +86,37 @@ def test_files_of_the_repository_that_a_page_names_are_there(page: Path) -> None
     text = re.sub(r"<!--.*?-->", "", page.read_text(encoding="utf-8"))
     for path in re.findall(rf"(?<![\w/])(?:{rooms})/[\w/]+\.(?:py|md|sql|svg|toml)", text):
         assert (REPOSITORY / path).is_file(), f"{name(page)} names {path}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_commands_that_a_page_names_are_there(page: Path) -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for line in re.findall(r"\blistune ([a-z]+\b[^`\n]*)", code(page)):
+        command, *words = line.partition("#")[0].split()
+        assert command in commands, f"{name(page)} has `listune {line}`"
+        known = {option for parameter in commands[command].params for option in parameter.opts}
+        options = {word.strip("[].") for word in words if word.strip("[").startswith("--")}
+        assert options <= known | {"--help"}, f"{name(page)} has `listune {line}`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_settings_that_a_page_names_are_there(page: Path) -> None:
+    for room, setting in re.findall(rf"`({'|'.join(Settings.model_fields)})\.(\w+)", code(page)):
+        assert hasattr(getattr(Settings(), room), setting), f"{name(page)}: {room}.{setting}"
+
+
+def code(page: Path) -> str:
+    """What a page shows as code, in its text and in blocks; the words between are left out."""
+    text = page.read_text(encoding="utf-8")
+    return "\n".join(re.findall(r"^```.*?^```|`[^`\n]+`", text, re.MULTILINE | re.DOTALL))
+
+
+def test_the_readmes_example_fits_the_generated_catalog() -> None:
+    block = blocks((REPOSITORY / "README.md").read_text(encoding="utf-8"), "python")[0]
+    category = re.findall(r'category="([^"]+)"', block)[0]
+    ((attribute, value),) = re.findall(r'"([^"]+)": \["([^"]+)"\]', block)
+    schemas, _ = generate(seed=7, count=0)
+    assert is_valid(schemas[category].by_name[attribute], [value])
 
 
 # -------------------------------------------------------------------------------- how-it-works.md
