@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from infra.demo.sellers import SellerSettings
 from infra.local.settings import LocalSettings
+from infra.local.state import read_state
 from schemas.errors import ListuneError
 from serving.settings import ServingSettings
 from streams.settings import StreamsSettings
@@ -43,6 +44,8 @@ class SettingsError(ListuneError):
 class DemoSettings(BaseModel):
     """What the demo plays."""
 
+    model_config = ConfigDict(extra="forbid")
+
     catalog: Path | None = Field(
         None, description="JSONL of products; none = the generated catalog"
     )
@@ -51,7 +54,7 @@ class DemoSettings(BaseModel):
         False, description="several catalog values of an attribute are alternative spellings"
     )
     seed: int = Field(7, description="seeds the catalog, the split, the sellers and the training")
-    rounds: int = Field(2, ge=1)
+    rounds: int = Field(2, ge=1, description="training rounds to play")
     heldout: int = Field(32, ge=4, description="held-out listings that the gate judges on")
     wave: int = Field(30, ge=1, description="new listings that arrive in each round")
     final_wave: int = Field(12, ge=0, description="listings that the last champion answers")
@@ -82,7 +85,7 @@ class _Loader(BaseSettings, Settings):
     """The tree, read from environment and files."""
 
     model_config = SettingsConfigDict(
-        env_prefix="LISTUNE_", env_nested_delimiter="__", extra="ignore"
+        env_prefix="LISTUNE_", env_nested_delimiter="__", extra="forbid"
     )
 
     @classmethod
@@ -121,9 +124,22 @@ def read_settings(path: Path) -> Settings:
 
 
 def active_settings() -> Settings:
-    """The settings of the stack that is up, else this process's own."""
-    path = ACTIVE / "settings.json"
-    return read_settings(path) if path.exists() else load_settings()
+    """The settings of the stack that is up here, else of the one that the environment names.
+
+    Raises:
+        SettingsError: nothing is up here and no broker is named. The default address may be
+            somebody else's stack, which a command like `promote` must not steer by accident.
+    """
+    state = read_state(ACTIVE)
+    if state is not None and state["alive"]:
+        return read_settings(ACTIVE / "settings.json")
+    settings = load_settings()
+    if settings.streams.bootstrap_servers == StreamsSettings().bootstrap_servers:
+        raise SettingsError(
+            "nothing is up here; start it with `listune up`, "
+            "or name a broker elsewhere with LISTUNE_STREAMS__BOOTSTRAP_SERVERS"
+        )
+    return settings
 
 
 def _toml_files() -> list[Path]:

@@ -33,9 +33,8 @@ Where a value comes from, strongest first:
 3. the profile that `LISTUNE_PROFILE` names: `laptop` (taken where none is named) or `paper`;
 4. the default.
 
-A value of the wrong type and an unknown profile are one sentence. A name that does not exist is
-passed over in silence, except in the room `local`, where it is refused: look up here how a
-setting is spelt.
+A value of the wrong type, a name that does not exist in its room and an unknown profile are
+each one sentence, and nothing starts.
 
 `listune up` and `listune demo` write what really holds to `settings.json` in the run folder, from
 where their processes read it, and all commands that are given in the same working folder. They

@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+import regex
+
 from schemas.category import VALUE_SEPARATOR, Attribute, AttributeType
 
 Values = Mapping[str, Sequence[str]]
@@ -20,6 +22,7 @@ Values = Mapping[str, Sequence[str]]
 
 SEPARATOR = f" {VALUE_SEPARATOR} "
 YES, NO = "yes", "no"
+PATTERN_TIMEOUT_S = 0.05
 
 _NUMBER = re.compile(r"([+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[+-]?\.\d+)\s*(.*)", re.DOTALL)
 
@@ -128,8 +131,7 @@ def _single_problem(attribute: Attribute, value: str) -> str | None:
         case AttributeType.PATTERN:
             if len(value) > attribute.text_length:
                 return f"longer than {attribute.text_length} characters"
-            if attribute.pattern and not re.fullmatch(attribute.pattern, value):
-                return f"{value!r} does not match {attribute.pattern!r}"
+            return _pattern_problem(attribute.pattern or "", value)
         case AttributeType.TEXT:
             if len(value) > attribute.text_length:
                 return f"longer than {attribute.text_length} characters"
@@ -154,6 +156,15 @@ def _number_problem(attribute: Attribute, value: str) -> str | None:
     if attribute.maximum is not None and number > attribute.maximum:
         return f"{value!r} is above {attribute.maximum:g}"
     return None
+
+
+def _pattern_problem(pattern: str, value: str) -> str | None:
+    # `re` backtracks without end on patterns such as (a|a)*b, and cannot be interrupted.
+    try:
+        matched = regex.fullmatch(pattern, value, timeout=PATTERN_TIMEOUT_S)
+    except TimeoutError:
+        return f"{value!r} takes too long to match with {pattern!r}"
+    return None if matched else f"{value!r} does not match {pattern!r}"
 
 
 def _date_problem(value: str) -> str | None:

@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.events import Mode
 
 
 class ServingSettings(BaseModel):
     """What generation and the Triton side of it can be told."""
+
+    model_config = ConfigDict(extra="forbid")
 
     base_model: str = Field("", description="folder or hub id of the base model; empty = bundled")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
@@ -34,5 +36,5 @@ class ServingSettings(BaseModel):
         Path("runs/local/adapters"), description="the engine's own store of pushed adapters"
     )
     triton_url: str = Field("127.0.0.1:8001", description="gRPC address of Triton")
-    model_name: str = "listune"
+    model_name: str = Field("listune", description="of the model in Triton")
     timeout_s: float = Field(120.0, gt=0, description="client time-out of one generation")

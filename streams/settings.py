@@ -3,16 +3,18 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class StreamsSettings(BaseModel):
     """Kafka, the pool, the trigger and ad-hoc SQL."""
 
-    bootstrap_servers: str = "127.0.0.1:9092"
+    model_config = ConfigDict(extra="forbid")
+
+    bootstrap_servers: str = Field("127.0.0.1:9092", description="Kafka, host:port,…")
     partitions: int = Field(4, ge=1, description="partitions of each payload topic")
-    replication: int = Field(1, ge=1)
-    retention_hours: int = Field(168, ge=1)
+    replication: int = Field(1, ge=1, description="copies of each topic")
+    retention_hours: int = Field(168, ge=1, description="of payload topics and dead letters")
     max_event_bytes: int = Field(
         2 * 1024 * 1024, ge=1024, description="one limit for SDK, topics and workers"
     )
@@ -20,10 +22,16 @@ class StreamsSettings(BaseModel):
 
     pool: str = Field("default", pattern=r"^[a-z0-9_-]+$", description="the pool's name")
     pool_dir: Path = Field(Path("runs/local/pool"), description="DuckDB file and Parquet manifests")
-    pool_max_rows: int = Field(1_000_000, ge=1)
-    pool_max_age_hours: int = Field(24 * 30, ge=1)
+    pool_max_rows: int = Field(
+        1_000_000, ge=1, description="samples kept; the smallest gaps leave first"
+    )
+    pool_max_age_hours: int = Field(
+        24 * 30, ge=1, description="older samples leave, by record time"
+    )
 
-    selection: Literal["gap", "deficit"] = "gap"
+    selection: Literal["gap", "deficit"] = Field(
+        "gap", description="what the pool is ranked by; gap is the paper's"
+    )
     k: int = Field(1000, ge=1, description="listings trained on in a round")
     v: int = Field(100, ge=0, description="validation listings of a round")
     min_gap: float = Field(0.0, ge=0, description="smallest deficit that counts for the trigger")
@@ -36,13 +44,13 @@ class StreamsSettings(BaseModel):
     pause_after: int = Field(3, ge=1, description="rounds without promotion that pause the trigger")
     backfill_factor: int = Field(2, ge=0, description="orders at once: factor x (k + v); 0 = none")
 
-    micro_batch_events: int = Field(500, ge=1)
-    micro_batch_s: float = Field(0.2, gt=0)
+    micro_batch_events: int = Field(500, ge=1, description="events in one pool transaction")
+    micro_batch_s: float = Field(0.2, gt=0, description="seconds to wait for so many")
     in_flight: int = Field(4, ge=1, description="requests that one predict worker has under way")
     request_timeout_s: float = Field(120.0, gt=0, description="default deadline set by the SDK")
 
-    sql_host: str = "127.0.0.1"
-    sql_port: int = Field(9494, ge=0, le=65535)
+    sql_host: str = Field("127.0.0.1", description="address of the public SQL endpoint")
+    sql_port: int = Field(9494, ge=0, le=65535, description="port of the public SQL endpoint")
     sql_token: str = Field("listune", description="token of the public, read-only SQL endpoint")
-    sql_memory: str = "512MB"
-    sql_timeout_s: float = Field(30.0, gt=0)
+    sql_memory: str = Field("512MB", description="memory of the public SQL endpoint")
+    sql_timeout_s: float = Field(30.0, gt=0, description="longest run of one statement")

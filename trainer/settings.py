@@ -3,40 +3,46 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class TrainerSettings(BaseModel):
     """From a retrain event to a judged adapter."""
 
-    strategy: Literal["progressive", "cumulative"] = "progressive"
+    model_config = ConfigDict(extra="forbid")
+
+    strategy: Literal["progressive", "cumulative"] = Field(
+        "progressive", description="from the parent, or from the base on all rounds' listings"
+    )
     rank: int = Field(32, ge=1, description="LoRA rank")
     alpha: int = Field(32, ge=1, description="LoRA alpha; the scale is alpha / rank")
-    dropout: float = Field(0.0, ge=0, lt=1)
-    learning_rate: float = Field(1e-5, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1, description="of LoRA")
+    learning_rate: float = Field(1e-5, gt=0, description="after warm-up")
     final_learning_rate: float = Field(
         0.1, ge=0, le=1, description="share of the learning rate that the schedule decays to"
     )
-    warmup_steps: int = Field(2, ge=0)
+    warmup_steps: int = Field(2, ge=0, description="steps of linear warm-up")
     steps: int = Field(100, ge=1, description="optimizer steps a round")
     batch_size: int = Field(32, ge=1, description="listings a step, over all devices")
     micro_batch_size: int = Field(1, ge=1, description="listings a forward pass on one device")
     max_length: int = Field(8192, ge=64, description="tokens of one packed tree")
-    max_grad_norm: float = Field(1.0, gt=0)
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="number type; auto measures at the start of a round"
+    )
     processes: int = Field(1, ge=1, description="processes that accelerate launches on this host")
     checkpoint_every: int = Field(10, ge=1, description="steps between resumable checkpoints")
-    seed: int = 0
+    seed: int = Field(0, description="of data order and dropout")
 
     registry_dir: Path = Field(Path("runs/local/registry"), description="adapters and lineage")
     work_dir: Path = Field(Path("runs/local/rounds"), description="a folder for each round")
     heldout: Path | None = Field(None, description="held-out benchmark, JSONL; gate listings")
     margin: float = Field(0.02, ge=0, description="m: how much worse is still not worse")
-    bootstrap_draws: int = Field(2000, ge=100)
-    bootstrap_seed: int = 0
+    bootstrap_draws: int = Field(2000, ge=100, description="draws behind each interval")
+    bootstrap_seed: int = Field(0, description="the same seed decides the same")
 
     evaluate_one_shot: bool = Field(True, description="judge the base with an example too")
-    heartbeat_s: float = Field(5.0, gt=0)
+    heartbeat_s: float = Field(5.0, gt=0, description="seconds between signs of life of a round")
     progress: bool = Field(True, description="show progress bars")
 
 

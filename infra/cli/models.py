@@ -9,6 +9,7 @@ from rich.table import Table
 
 from infra.cli.output import cell, console
 from infra.settings import active_settings
+from schemas.errors import ListuneError
 from schemas.events import ModelEvent, ModelEventKind
 from streams.publisher import Publisher
 from streams.sql_server import query
@@ -61,6 +62,12 @@ def _ask(kind: ModelEventKind, adapter_id: str | None) -> None:
         kind=kind, pool=streams.pool, round=0, adapter_id=adapter_id, worker="person"
     )
     publisher = Publisher(streams, client_id="listune-cli")
-    publisher.send(MODEL_EVENTS, event.key(), event.to_bytes()).result(30.0)
-    publisher.close()
+    try:
+        publisher.send(MODEL_EVENTS, event.key(), event.to_bytes()).result(30.0)
+    except TimeoutError:
+        raise ListuneError(
+            f"no Kafka answers at {streams.bootstrap_servers}; start the stack with `listune up`"
+        ) from None
+    finally:
+        publisher.close()
     console.print("asked; `listune status` and `listune models` show what comes of it")

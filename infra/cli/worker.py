@@ -21,6 +21,8 @@ def worker(
     settings: Path = typer.Option(ACTIVE / "settings.json", help="the running stack's settings"),
 ) -> None:
     """Run one worker in the foreground; SIGTERM stops it."""
+    if not settings.is_file():
+        raise ListuneError(f"there is no {settings}; workers are started by `listune up`")
     chosen = read_settings(settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # Imported here: a worker should not pay for, or depend on, the packages of another.

@@ -63,9 +63,11 @@ def run(settings: Settings, console: Console) -> Path:
         LocalError: a part of the stack that cannot be fetched or does not stay up.
     """
     started = time.time()
-    run_dir = _new_run_dir()
+    # Before anything is fetched or made: a catalog with a wrong line leaves nothing behind.
+    stage = read_stage(settings, console)
     parts = ensure_all(settings.local, console)
-    stage = prepare(settings, run_dir, console)
+    run_dir = _new_run_dir()
+    write_stage(stage, settings, run_dir)
     resolved = stack.resolve(settings, run_dir, parts, console)
     console.print(f"Run folder [bold]{run_dir}[/], logs in {run_dir / 'logs'}", highlight=False)
     with stack.running(resolved, run_dir, parts, console) as supervisor:
@@ -91,33 +93,41 @@ def run(settings: Settings, console: Console) -> Path:
     return run_dir
 
 
-def prepare(settings: Settings, run_dir: Path, console: Console) -> Stage:
-    """Read or generate the catalog, split it, and write what workers and trainer read."""
+def read_stage(settings: Settings, console: Console) -> Stage:
+    """Read or generate the catalog, and split it.
+
+    Raises:
+        ListuneError: a schema or catalog that cannot be used, with file and line.
+    """
     demo = settings.demo
-    waves = demo.wave * demo.rounds + demo.final_wave + TOP_UP * 4 * demo.rounds
+    warnings: list[str] = []
     if demo.catalog is None or demo.catalog_schema is None:
-        schemas, products = generate(demo.seed, demo.heldout * 3 + waves)
-        name, warnings = "generated", list[str]()
+        arriving = demo.rounds * (demo.wave + 4 * TOP_UP) + demo.final_wave
+        schemas, products = generate(demo.seed, 3 * demo.heldout + arriving)
     else:
         schemas = read_schemas(demo.catalog_schema, alternatives=demo.alternatives)
         products, warnings = read_catalog(demo.catalog, schemas, demo.alternatives)
-        name = str(demo.catalog)
     for warning in warnings:
         console.print(f"[yellow]{warning}[/]")
     parts = split(products, demo.seed, demo.heldout)
-    write_schemas(run_dir / "schema.json", schemas)
-    write_heldout(run_dir / "heldout.jsonl", parts.gate, schemas)
-    settings.streams.schema_path = run_dir / "schema.json"
-    settings.trainer.heldout = run_dir / "heldout.jsonl"
-    settings.trainer.seed = demo.seed
-    # The demo ends with its rounds: another one would start on what the last champion leaves.
-    settings.streams.max_rounds = demo.rounds
     console.print(
-        f"Catalog [bold]{name}[/]: {len(schemas)} categories, {len(products)} products; "
-        f"{len(parts.gate)} held out for the gate, {len(parts.stream)} to arrive",
+        f"Catalog [bold]{demo.catalog or 'generated'}[/]: {len(schemas)} categories, "
+        f"{len(products)} products; {len(parts.gate)} held out for the gate, "
+        f"{len(parts.stream)} to arrive",
         highlight=False,
     )
     return Stage(schemas, parts)
+
+
+def write_stage(stage: Stage, settings: Settings, run_dir: Path) -> None:
+    """Write what workers and trainer read, and name it in the settings."""
+    write_schemas(run_dir / "schema.json", stage.schemas)
+    write_heldout(run_dir / "heldout.jsonl", stage.products.gate, stage.schemas)
+    settings.streams.schema_path = run_dir / "schema.json"
+    settings.trainer.heldout = run_dir / "heldout.jsonl"
+    settings.trainer.seed = settings.demo.seed
+    # The demo ends with its rounds: another one would start on what the last champion leaves.
+    settings.streams.max_rounds = settings.demo.rounds
 
 
 def measure_baselines(settings: Settings, run_dir: Path) -> None:

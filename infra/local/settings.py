@@ -22,15 +22,17 @@ class LocalSettings(BaseModel):
         description="Where Kafka, Triton and the base model are kept, about 800 MB.",
     )
     kafka_port: Port = Field(default=9092, description="0 chooses a free one, as for every port.")
-    kafka_controller_port: Port = 9093
-    triton_grpc_port: Port = 8001
-    triton_metrics_port: Port = 8002
+    kafka_controller_port: Port = Field(default=9093, description="Of Kafka's controller.")
+    triton_grpc_port: Port = Field(default=8001, description="Requests and pushes.")
+    triton_metrics_port: Port = Field(default=8002, description="Triton's own metrics.")
     sql_port: Port = Field(default=9494, description="The public ad-hoc SQL server.")
     strict_ports: bool = Field(
         default=False,
         description="False: a port that is taken is replaced by a free one; true: it is an error.",
     )
-    kafka_heap: str = Field(default="512m", pattern=r"^[1-9][0-9]*[kmg]$")
+    kafka_heap: str = Field(
+        default="512m", pattern=r"^[1-9][0-9]*[kmg]$", description="Of Kafka's Java runtime."
+    )
     base_model: str | None = Field(
         default=None,
         description="None: SmolLM2-135M-Instruct from the cache; else a folder or a hub id.",

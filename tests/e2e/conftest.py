@@ -74,7 +74,8 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     settings = tiny_settings(run_dir)
     settings.demo.rounds = 1
     parts = ensure_all(settings.local, console)
-    stage = play.prepare(settings, run_dir, console)
+    stage = play.read_stage(settings, console)
+    play.write_stage(stage, settings, run_dir)
     resolved = stack.resolve(settings, run_dir, parts, console)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stack, "ACTIVE", run_dir / "active")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from infra.local.state import write_state
 from infra.settings import (
     ACTIVE,
     Settings,
@@ -93,10 +94,11 @@ def test_the_file_that_listune_config_names_replaces_the_working_folders(
     assert (chosen.k, chosen.v) == (20, 7)
 
 
-def test_a_name_that_does_not_exist_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = load_settings()
-    monkeypatch.setenv("LISTUNE_STREAMS__KK", "5")
-    assert load_settings() == before
+@pytest.mark.parametrize("room", ["SERVING", "STREAMS", "TRAINER", "LOCAL", "DEMO"])
+def test_a_name_that_does_not_exist_is_refused(room: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"LISTUNE_{room}__KK", "5")
+    with pytest.raises(SettingsError, match=f"{room.lower()}.kk"):
+        load_settings()
 
 
 def test_settings_written_by_a_stack_read_back_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,12 +111,19 @@ def test_settings_written_by_a_stack_read_back_the_same(monkeypatch: pytest.Monk
 
 
 def test_the_settings_of_the_stack_that_is_up_go_before_ones_own() -> None:
-    assert active_settings().streams.k == 20
     settings = load_settings()
     settings.streams.k = 3
     ACTIVE.mkdir(parents=True)
     (ACTIVE / "settings.json").write_text(settings.model_dump_json())
+    write_state(ACTIVE, {})  # by this process, which lives
     assert active_settings().streams.k == 3
+
+
+def test_without_a_stack_a_command_asks_for_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="nothing is up here"):
+        active_settings()
+    monkeypatch.setenv("LISTUNE_STREAMS__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    assert active_settings().streams.bootstrap_servers == "127.0.0.1:1"
 
 
 def test_the_trainer_sees_the_streams_own_addresses() -> None:
