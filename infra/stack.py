@@ -12,7 +12,7 @@ settings stand in `settings.json` in the run folder, from where every process re
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -123,24 +123,11 @@ def running(
             console.print(f"  {name:<8} {state}", highlight=False)
 
     supervisor = Supervisor(specs(settings, run_dir, parts), run_dir, on_change=say)
-    try:
+    with ExitStack() as ending:
+        ending.callback(_deactivate, run_dir)
         with shown:
-            supervisor.__enter__()
-        with supervisor_exit(supervisor):
-            yield supervisor
-    finally:
-        with suppress(OSError):
-            if ACTIVE.readlink() == run_dir:
-                ACTIVE.unlink()
-
-
-@contextmanager
-def supervisor_exit(supervisor: Supervisor) -> Iterator[None]:
-    """Ends an entered supervisor with the block, as its own `with` would."""
-    try:
-        yield
-    finally:
-        supervisor.__exit__(None, None, None)
+            ending.enter_context(supervisor)
+        yield supervisor
 
 
 def loop_status(settings: Settings) -> dict[str, object]:
@@ -209,3 +196,10 @@ def _activate(run_dir: Path) -> None:
     ACTIVE.parent.mkdir(parents=True, exist_ok=True)
     ACTIVE.unlink(missing_ok=True)
     ACTIVE.symlink_to(run_dir)
+
+
+def _deactivate(run_dir: Path) -> None:
+    """Forget the stack, unless another one is up by now."""
+    with suppress(OSError):
+        if ACTIVE.readlink() == run_dir:
+            ACTIVE.unlink()

@@ -67,13 +67,13 @@ def test_listings_are_measured_again_under_the_new_champion(loop: Loop) -> None:
     champion = loop.play.watch.champion_hash
     statement = f"""SELECT count(*) FROM samples
                     WHERE adapter_hash = '{champion}' AND purpose = '{Purpose.BACKFILL}'"""
-    assert _eventually(lambda: _one(loop, statement) > 0)
+    assert eventually(lambda: _one(loop, statement) > 0)
 
 
 def test_every_review_is_in_the_pool_once(loop: Loop) -> None:
     reviewed = sum(len(served.latencies_ms) for served in loop.play.served.values())
     statement = "SELECT sum(reviews) FROM acceptance_by_day"
-    assert _eventually(lambda: _one(loop, statement) == reviewed)
+    assert eventually(lambda: _one(loop, statement) == reviewed)
 
 
 def test_the_report_holds_every_figure(loop: Loop, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_killed_worker_comes_back_and_loses_nothing(loop: Loop, worker: str) -
         prediction = _predict(loop, product, timeout_s=120)
         client.review(prediction, shown=prediction.values, submitted=product.truth)
     statement = "SELECT sum(reviews) FROM acceptance_by_day"
-    assert _eventually(lambda: _one(loop, statement) == before + 1, 90)
+    assert eventually(lambda: _one(loop, statement) == before + 1, 90)
 
 
 def _predict(loop: Loop, product: Product, timeout_s: float = 60):
@@ -189,7 +189,7 @@ def _one(loop: Loop, statement: str) -> int:
     return int(rows[0][0] or 0)
 
 
-def _eventually(holds, seconds: float = 60.0) -> bool:
+def eventually(holds, seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:

@@ -1,0 +1,27 @@
+"""The README's example runs as it stands, against the stack that is up."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import infra.settings
+from schemas.sources.json_schema import read_schemas
+from streams.sql_server import query
+from tests.e2e.conftest import Loop
+from tests.e2e.test_loop import eventually
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_the_example_sends_a_listing_and_its_review(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(infra.settings, "ACTIVE", loop.run_dir / "active")
+    example = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert example is not None
+    exec(compile(example[1], "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("default-r1-a1 ")
+    statement = "SELECT count(*) FROM samples WHERE listing_id = '4711'"
+    assert eventually(lambda: query(loop.settings.streams, statement)[1] == [(1,)])
+    assert read_schemas(loop.settings.streams.schema_path)

@@ -1,0 +1,82 @@
+"""`listune up` as a person uses it: from another terminal, and when it is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.local.state import read_state
+from tests.e2e.conftest import tiny_settings
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The tiny model and free ports, by the environment, as a person would set them."""
+    base = tiny_settings(tmp_path).local.base_model
+    ports = ("KAFKA", "KAFKA_CONTROLLER", "TRITON_GRPC", "TRITON_METRICS", "SQL")
+    return {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "LISTUNE_LOCAL__BASE_MODEL": str(base),
+        **{f"LISTUNE_LOCAL__{port}_PORT": "0" for port in ports},
+    }
+
+
+@pytest.fixture
+def up(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A stack in a folder of its own, ready."""
+    command = [sys.executable, "-m", "infra.cli", "up"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment)
+    deadline = time.monotonic() + 180
+    while not _ready(tmp_path):
+        assert process.poll() is None, "the stack ended"
+        assert time.monotonic() < deadline, "the stack was not ready in time"
+        time.sleep(0.2)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_stack_is_looked_at_and_stopped_from_another_terminal(
+    up: subprocess.Popen[bytes], tmp_path: Path, environment: dict[str, str]
+) -> None:
+    family = psutil.Process(up.pid).children(recursive=True)
+    assert "collecting 0/24" in _listune(tmp_path, environment, "status")
+    assert "base" in _listune(tmp_path, environment, "sql", "SELECT adapter_id FROM models")
+    assert "Stopped." in _listune(tmp_path, environment, "down")
+    assert up.wait(30) is not None
+    assert not _left(family)
+
+
+def test_no_process_is_left_when_the_supervisor_is_killed(up: subprocess.Popen[bytes]) -> None:
+    family = psutil.Process(up.pid).children(recursive=True)
+    assert len(family) > 6
+    up.send_signal(signal.SIGKILL)
+    assert not _left(family)
+
+
+def _ready(folder: Path) -> bool:
+    state = read_state(folder / "runs" / "local")
+    return state is not None and all(p["state"] == "ready" for p in state["processes"].values())
+
+
+def _left(family: list[psutil.Process]) -> list[psutil.Process]:
+    _, alive = psutil.wait_procs(family, timeout=15)
+    return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def _listune(folder: Path, environment: dict[str, str], *arguments: str) -> str:
+    command = [sys.executable, "-m", "infra.cli", *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
