@@ -30,7 +30,7 @@ from schemas.values import format_answer, matches
 from serving.client import TritonClient
 from serving.listing import Listing
 
-SAMPLE_LISTINGS = 6
+SAMPLE_LISTINGS = 3
 ONE_SHOT = "base, one-shot"
 
 

@@ -49,7 +49,7 @@ def test_a_stack_is_looked_at_and_stopped_from_another_terminal(
     up: subprocess.Popen[bytes], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     family = psutil.Process(up.pid).children(recursive=True)
-    assert "collecting 0/24" in _listune(tmp_path, environment, "status")
+    assert "collecting 0/22" in _listune(tmp_path, environment, "status")
     assert "base" in _listune(tmp_path, environment, "sql", "SELECT adapter_id FROM models")
     assert "Stopped." in _listune(tmp_path, environment, "down")
     assert up.wait(30) is not None
