@@ -44,7 +44,7 @@ from streams.sql_server import query
 # A wave that does not fill the pool is topped up by so many listings at a time.
 TOP_UP = 8
 # How long the pool may stand still, with everything answered, before it is topped up.
-QUIET_SECONDS = 20.0
+QUIET_SECONDS = 10.0
 
 
 @dataclass
