@@ -81,16 +81,25 @@ class Conductor:
         current = open_round(self.con)
         if current is not None:
             self._conduct(current, now_ms)
-        elif lag > self.settings.small_lag or not self._trigger(now_ms):
+        elif lag <= self.settings.small_lag and self._trigger(now_ms):
+            return
+        elif not self._rounds_are_spent():
+            # A gap that no round will ever look at is not worth an inference.
             backfill.order(self.con, self.settings, self.champion(), now_ms)
+
+    def _rounds_are_spent(self) -> bool:
+        """Whether as many rounds have been as `max_rounds` allows."""
+        last = self._count("store.rounds", "coalesce(max(round), 0)")
+        return 0 < self.settings.max_rounds <= last
 
     def _trigger(self, now_ms: int) -> bool:
         """Begins a round once k + v fresh deficits are there, or a person asks for one now."""
         settings = self.settings
         wished = self._wished_for_a_round(now_ms)
         last = self._count("store.rounds", "coalesce(max(round), 0)")
-        limited = 0 < settings.max_rounds <= last
-        if not wished and (limited or fruitless_rounds(self.con) >= settings.pause_after):
+        if not wished and (
+            self._rounds_are_spent() or fruitless_rounds(self.con) >= settings.pause_after
+        ):
             return False
         have = fresh_count(self.con, self.champion().hash, settings.min_gap)
         need = settings.k + settings.v

@@ -50,7 +50,7 @@ def tiny_settings(folder: Path) -> Settings:
     trainer.max_length, trainer.margin, trainer.evaluate_one_shot = 1024, 1.0, False
     trainer.progress = False
     demo = settings.demo
-    demo.seed, demo.heldout, demo.wave, demo.final_wave, demo.in_flight = SEED, 6, 10, 4, 4
+    demo.seed, demo.heldout, demo.wave, demo.final_wave, demo.in_flight = SEED, 6, 10, 2, 4
     demo.stall_minutes = 3.0
     return settings
 
@@ -76,6 +76,8 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     parts = ensure_all(settings.local, console)
     stage = play.read_stage(settings, console)
     play.write_stage(stage, settings, run_dir)
+    # One round is played; that another may come is why listings are measured again after it.
+    settings.streams.max_rounds = 2
     resolved = stack.resolve(settings, run_dir, parts, console)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stack, "ACTIVE", run_dir / "active")

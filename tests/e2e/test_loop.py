@@ -83,7 +83,7 @@ def test_the_report_holds_every_figure(loop: Loop, tmp_path: Path) -> None:
     report = summary.build(
         loop.settings,
         loop.stage.schemas,
-        loop.play.watch.rounds,
+        {1: loop.play.watch.rounds[1]},
         loop.play.served,
         samples,
         loop.play.pool_history,

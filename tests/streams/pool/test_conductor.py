@@ -265,6 +265,17 @@ def test_after_a_promotion_gaps_are_stale_and_measured_again_a_few_at_a_time(
     world.pool.close()
 
 
+def test_nothing_is_measured_again_when_no_round_may_follow(tmp_path: Path) -> None:
+    world = World(tmp_path, backfill_factor=1, max_rounds=1)
+    begin(world)
+    world.sell_many(5, "later")
+    world.train(K.PROPOSED)
+    assert kinds(world.step()) == [ModelEvent]
+    assert world.step() == []
+    assert world.conductor.status().startswith("done: 1 rounds")
+    world.pool.close()
+
+
 def test_an_order_unanswered_for_an_hour_no_longer_holds_others_back(tmp_path: Path) -> None:
     world = World(tmp_path, backfill_factor=1)
     begin(world)
