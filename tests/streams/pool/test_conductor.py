@@ -270,7 +270,7 @@ def test_nothing_is_measured_again_when_no_round_may_follow(tmp_path: Path) -> N
     begin(world)
     world.sell_many(5, "later")
     world.train(K.PROPOSED)
-    assert kinds(world.step()) == [ModelEvent]
+    assert kinds(world.step()) == [K.PROMOTED]
     assert world.step() == []
     assert world.conductor.status().startswith("done: 1 rounds")
     world.pool.close()
