@@ -35,6 +35,8 @@ def main() -> None:
     python = str(ENVIRONMENT / "bin" / "python")
     print("Installing the environment: about 6 GB, a few minutes the first time.", flush=True)
     _run("pip could not install uv", python, "-m", "pip", "install", "--quiet", "uv")
+    # uv trusts its own list of authorities; pip, and whoever set this machine up, the system's.
+    os.environ.setdefault("UV_SYSTEM_CERTS", "true")
     # Some packages take longer on a slow line than uv waits by itself.
     os.environ.setdefault("UV_HTTP_TIMEOUT", "300")
     if index := _pip_index(python):
