@@ -55,7 +55,7 @@ def down() -> None:
     os.kill(pid, signal.SIGTERM)
     with console.status("Stopping…"):
         deadline = time.monotonic() + 60
-        while psutil.pid_exists(pid):
+        while _lives(pid):
             if time.monotonic() > deadline:
                 raise ListuneError(f"process {pid} did not stop within 60 s; see its logs")
             time.sleep(0.1)
@@ -83,3 +83,11 @@ def _supervisor_pid() -> int | None:
     """The process id of the supervisor that is up, if it lives."""
     state = read_state(ACTIVE)
     return state["supervisor"]["pid"] if state is not None and state["alive"] else None
+
+
+def _lives(pid: int) -> bool:
+    """Whether the process runs; one that ended and was not collected yet does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
