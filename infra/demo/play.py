@@ -31,6 +31,7 @@ from infra.demo.sellers import Seller
 from infra.demo.served import Served
 from infra.demo.watch import RoundWatch
 from infra.local.fetch import ensure_all
+from infra.machine import commit
 from infra.progress import bar
 from infra.settings import RUNS, Settings
 from schemas.category import CategorySchemas
@@ -62,7 +63,7 @@ def run(settings: Settings, console: Console) -> Path:
         ListuneError: a catalog that cannot be used, or a loop that makes no progress.
         LocalError: a part of the stack that cannot be fetched or does not stay up.
     """
-    started = time.time()
+    started, made_by = time.time(), commit()
     # Before anything is fetched or made: a catalog with a wrong line leaves nothing behind.
     stage = read_stage(settings, console)
     parts = ensure_all(settings.local, console)
@@ -88,6 +89,7 @@ def run(settings: Settings, console: Console) -> Path:
             play.pool_history,
             timings | play.seconds,
             started,
+            made_by,
         )
     summary.write(report, run_dir, console)
     return run_dir

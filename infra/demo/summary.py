@@ -22,7 +22,7 @@ from infra.demo.report import (
 )
 from infra.demo.served import Served
 from infra.demo.watch import Round
-from infra.machine import commit, describe
+from infra.machine import describe
 from infra.settings import Settings
 from schemas.category import CategorySchemas
 from schemas.events import BASE_ADAPTER, RoundMetrics, ValueLists
@@ -43,13 +43,19 @@ def build(
     pool_history: Sequence[PoolPoint],
     timings: Mapping[str, float],
     started: float,
+    commit: str,
 ) -> RunReport:
-    """The whole run as one report. `started` is the wall-clock time of its begin, in seconds."""
+    """The whole run as one report.
+
+    Args:
+        started: wall-clock time of the run's begin, in seconds.
+        commit: what stood in the checkout then; by now it may be another.
+    """
     rounds_folder = settings.trainer.work_dir
     baselines = json.loads((rounds_folder / "baselines" / "baselines.json").read_text())
     rows = [_baseline_row(entry, served.get(BASE_ADAPTER)) for entry in baselines]
     return RunReport(
-        run=_run_info(settings, schemas, started),
+        run=_run_info(settings, schemas, started, commit),
         rounds=[rows[0], *(_round_row(n, made, served) for n, made in sorted(rounds.items()))],
         baselines=rows[1:],
         losses={
@@ -174,14 +180,14 @@ def _losses(folder: Path, made: Round) -> list[LossPoint]:
     return [LossPoint(step=step["step"], loss=step["loss"]) for step in steps]
 
 
-def _run_info(settings: Settings, schemas: CategorySchemas, started: float) -> RunInfo:
+def _run_info(settings: Settings, schemas: CategorySchemas, started: float, commit: str) -> RunInfo:
     demo = settings.demo
     return RunInfo(
         started=time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)),
         machine=describe(),
-        commit=commit(),
+        commit=commit,
         seed=demo.seed,
-        catalog=str(demo.catalog.name if demo.catalog else "generated"),
+        catalog="/".join(demo.catalog.parts[-2:]) if demo.catalog else "generated",
         generated=demo.catalog is None,
         categories=len(schemas),
         heldout=demo.heldout,

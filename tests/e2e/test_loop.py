@@ -10,6 +10,7 @@ from rich.console import Console
 
 from infra.demo import summary
 from infra.demo.catalog import Product
+from infra.machine import commit
 from schemas.events import (
     BASE_ADAPTER,
     DeadLetter,
@@ -89,6 +90,7 @@ def test_the_report_holds_every_figure(loop: Loop, tmp_path: Path) -> None:
         loop.play.pool_history,
         loop.play.seconds,
         time.time(),
+        commit(),
     )
     summary.write(report, tmp_path, Console())
     rows = json.loads((tmp_path / "report.json").read_text())["rounds"]
