@@ -10,11 +10,12 @@ pattern that does not compile within bounds is left free and validated at the en
 schema costs an attribute, never the engine.
 """
 
+import copy
 import json
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
@@ -22,7 +23,7 @@ from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
 from schemas.category import Attribute, AttributeType
 from schemas.values import NO, SEPARATOR, YES
-from serving.decoding import Matcher
+from serving.branch import Matcher
 from serving.prompt import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -49,23 +50,26 @@ class Constraints:
         """`vocabulary_size` is the number of logits, at least the tokenizer's tokens."""
         self._vocabulary = vocabulary
         self._size = vocabulary_size
-        self._stops = np.array(sorted(vocabulary.stop_ids), dtype=np.int64)
         self._tokenizer = grammar_tokenizer(vocabulary)
         self._compiled: OrderedDict[Attribute, Trie | LLMatcher | None] = OrderedDict()
 
-    def matcher(self, attribute: Attribute) -> Matcher | None:
-        """A fresh matcher for one answer; None where the attribute has to be left free."""
+    def compiled(self, attribute: Attribute) -> Callable[[], Matcher] | None:
+        """What gives a fresh matcher for each answer; None where the attribute has to be left free.
+
+        The first time for an attribute this takes up to some tenths of a second; a fresh matcher
+        takes microseconds, and may be made and used in another thread.
+        """
         if attribute not in self._compiled:
             self._compiled[attribute] = self._compile(attribute)
             if len(self._compiled) > CACHE_SIZE:
                 self._compiled.popitem(last=False)
         self._compiled.move_to_end(attribute)
-        compiled = self._compiled[attribute]
+        compiled, stops = self._compiled[attribute], self._vocabulary.stops
         if compiled is None:
             return None
         if isinstance(compiled, Trie):
-            return TrieMatcher(compiled, self._stops)
-        return GrammarMatcher(compiled.deep_copy(), self._stops, self._size)
+            return lambda: TrieMatcher(compiled, stops)
+        return lambda: GrammarMatcher(compiled.deep_copy(), stops, self._size)
 
     def _compile(self, attribute: Attribute) -> "Trie | LLMatcher | None":
         choices = {AttributeType.ENUM: attribute.values, AttributeType.BOOLEAN: (YES, NO)}
@@ -139,62 +143,113 @@ def build_trie(attribute: Attribute, values: Iterable[str], vocabulary: Vocabula
 class TrieMatcher:
     """Walks a trie, and over the separator back to its root while more values are allowed."""
 
-    def __init__(self, trie: Trie, stops: np.ndarray) -> None:
+    def __init__(self, trie: Trie, stops: tuple[int, ...]) -> None:
         self._trie = trie
         self._stops = stops
         self._node = 0
-        self._used: set[int] = set()
+        self._used: frozenset[int] = frozenset()
         self._in_separator = 0  # tokens of the separator already taken
 
-    def allow(self, row: np.ndarray) -> None:
-        """See `decoding.Matcher`."""
-        if self._in_separator:
-            row[self._trie.separator[self._in_separator]] = True
-            return
-        row[list(self._trie.children[self._node])] = True
-        value = self._trie.value_at.get(self._node)
-        # A value said twice is one value too many, and greedy decoding loves to repeat itself.
-        ended = value is not None and value not in self._used
-        if ended or (self._node == 0 and not self._used):
-            row[self._stops] = True
-        if ended and len(self._used) + 1 < self._trie.max_values:
-            row[self._trie.separator[0]] = True
+    def allows(self, token: int) -> bool:
+        """See `branch.Matcher`."""
+        following, may_stop = self._options()
+        return token in following or (may_stop and token in self._stops)
+
+    def allowed(self) -> list[int]:
+        """See `branch.Matcher`."""
+        following, may_stop = self._options()
+        return [*following, *(self._stops if may_stop else ())]
 
     def advance(self, token: int) -> None:
-        """See `decoding.Matcher`."""
+        """See `branch.Matcher`."""
         if self._in_separator == 0 and token in self._trie.children[self._node]:
             self._node = self._trie.children[self._node][token]
             return
         if self._in_separator == 0:
-            self._used.add(self._trie.value_at[self._node])
+            self._used |= {self._trie.value_at[self._node]}
             self._node = 0
         self._in_separator = (self._in_separator + 1) % len(self._trie.separator)
+
+    def forced(self) -> tuple[list[int], bool]:
+        """See `branch.Matcher`."""
+        ahead = copy.copy(self)
+        tokens: list[int] = []
+        while True:
+            following, may_stop = ahead._options()
+            if len(following) + may_stop > 1:
+                return tokens, False
+            if may_stop:
+                return tokens, True
+            tokens += following
+            ahead.advance(tokens[-1])
+
+    def _options(self) -> tuple[list[int], bool]:
+        """The tokens that may follow, and whether the answer may end."""
+        if self._in_separator:
+            return [self._trie.separator[self._in_separator]], False
+        following = list(self._trie.children[self._node])
+        value = self._trie.value_at.get(self._node)
+        # A value said twice is one value too many, and greedy decoding loves to repeat itself.
+        ended = value is not None and value not in self._used
+        if ended and len(self._used) + 1 < self._trie.max_values:
+            following.append(self._trie.separator[0])
+        # Where nothing may follow the walk is stuck: the answer ends, and is judged as it stands.
+        return following, ended or not following or (self._node == 0 and not self._used)
 
 
 class GrammarMatcher:
     """Follows a compiled expression; if it fails on the way, the rest of the answer is free."""
 
-    def __init__(self, matcher: LLMatcher, stops: np.ndarray, size: int) -> None:
+    def __init__(self, matcher: LLMatcher, stops: tuple[int, ...], size: int) -> None:
         self._matcher = matcher
         self._stops = stops
         self._bits = allocate_token_bitmask(1, size)
+        self._filled = False
 
-    def allow(self, row: np.ndarray) -> None:
-        """See `decoding.Matcher`."""
-        accepting = self._matcher.is_accepting()
-        self._bits.fill(0)
-        if not self._matcher.is_stopped():
-            fill_next_token_bitmask(self._matcher, self._bits)
+    def allows(self, token: int) -> bool:
+        """See `branch.Matcher`."""
         if self._matcher.is_error():
-            row[:] = True
-            return
-        row[:] = np.unpackbits(self._bits.view(np.uint8), bitorder="little")[: len(row)]
-        row[self._stops] = accepting
+            return True
+        if token in self._stops:
+            return self._may_stop()
+        word, bit = divmod(token, 32)
+        return bool(self._mask()[word] >> bit & 1)
+
+    def allowed(self) -> list[int]:
+        """See `branch.Matcher`."""
+        stops = set(self._stops)
+        bits = np.unpackbits(self._mask().view(np.uint8), bitorder="little")
+        following = [token for token in np.flatnonzero(bits).tolist() if token not in stops]
+        # A grammar that allows nothing is stuck: the answer ends, and is judged as it stands.
+        return [*following, *(self._stops if self._may_stop() or not following else ())]
 
     def advance(self, token: int) -> None:
-        """See `decoding.Matcher`."""
+        """See `branch.Matcher`."""
+        self._filled = False
         if not self._matcher.is_error():
             self._matcher.consume_token(token)
+
+    def forced(self) -> tuple[list[int], bool]:
+        """See `branch.Matcher`."""
+        if self._matcher.is_error():
+            return [], False
+        tokens = [] if self._matcher.is_stopped() else self._matcher.compute_ff_tokens()
+        if not tokens:
+            return [], self._matcher.is_stopped()
+        ahead = self._matcher.deep_copy()
+        ahead.consume_tokens(tokens)
+        return tokens, ahead.is_stopped() and not ahead.is_error()
+
+    def _may_stop(self) -> bool:
+        return self._matcher.is_accepting() or self._matcher.is_error()
+
+    def _mask(self) -> np.ndarray:
+        if not self._filled:
+            self._bits.fill(0)
+            if not self._matcher.is_stopped():
+                fill_next_token_bitmask(self._matcher, self._bits)
+            self._filled = True
+        return self._bits[0]
 
 
 def answer_expression(attribute: Attribute) -> str:

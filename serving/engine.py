@@ -6,18 +6,22 @@ What it promises:
   adapter by hash (`base` for none), every answer carries the id and hash that produced it, and an
   adapter with requests queued or running is never evicted.
 - `submit` never blocks: a full queue or an unknown adapter is raised at once, and each request
-  accepted is answered exactly once, by calling `on_done` from the engine's thread.
+  accepted is answered exactly once, by calling `on_done` from one of the engine's threads.
+- Requests decode side by side, up to `max_running`, whatever their adapters: one that is done leaves
+  and one that waits enters between two forward passes. Who waits enters in the order of arrival.
 - A request that fails fails alone. A push that fails changes nothing.
 
-What it knows nothing of: Triton, gRPC, Kafka, categories, champions. Requests are answered one by
-one in the order of arrival.
+Two threads: one prepares (prompt, schema constraints, an adapter from its file), so that nothing
+slow stands between the forward passes of the other, which decodes.
+
+What it knows nothing of: Triton, gRPC, Kafka, categories, champions.
 """
 
 import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -25,23 +29,33 @@ import torch
 from schemas.events import BASE_ADAPTER
 from serving.adapter_store import AdapterStore
 from serving.adapters import check_adapter, read_adapter
+from serving.decoding import step
 from serving.errors import AdapterError, Busy, Cancelled, EngineError, EngineFailed, UnknownAdapter
-from serving.generation import (
-    AdapterName,
-    EngineStatus,
-    GenerationRequest,
-    GenerationResult,
-    Generator,
-)
+from serving.generation import AdapterName, EngineStatus, GenerationRequest, GenerationResult
+from serving.loaded_adapters import LoadedAdapters, MergedDecoders
 from serving.model import linear_shapes, load_base
+from serving.preparing import Job, Preparer
 from serving.settings import ServingSettings
-from serving.tree_generator import TreeGenerator
 
 logger = logging.getLogger(__name__)
 
 Outcome = GenerationResult | EngineError
 OnDone = Callable[[Outcome], None]
 CLOSING = "the engine is closing; ask again when it is back"
+RUNNING = {"cpu": 8, "cuda": 64}
+# Waiting trees enter a pass until it has this many rows: beyond, a pass is no cheaper a row, and
+# those that run would only wait longer for their next token.
+ENTERING_ROWS = 1024
+
+
+@dataclass(eq=False)
+class Task:
+    """A request accepted, and where it stands."""
+
+    request: GenerationRequest
+    on_done: OnDone
+    job: Job | None = None
+    alone: bool = False  # was in a pass that failed: may be what fails
 
 
 class Engine:
@@ -60,15 +74,26 @@ class Engine:
         self.base_hash = loaded.hash
         self.dtype = str(loaded.dtype).removeprefix("torch.")
         self._shapes = linear_shapes(loaded.model)
+        self._decoder = loaded.decoder
         self._store = AdapterStore(settings.adapter_store, settings.max_adapters, loaded.hash)
-        self._generator: Generator = TreeGenerator(loaded, self._store, settings)
+        self._loaded = LoadedAdapters(loaded, self._shapes, self._store, settings.max_adapters)
+        self._merged = MergedDecoders(loaded, self._store, settings.max_merged)
+        self._preparer = Preparer(loaded, settings)
+        self._max_running = settings.max_running or RUNNING.get(loaded.device.type, 8)
         self._changed = threading.Condition()
-        self._queue: deque[tuple[GenerationRequest, OnDone]] = deque()
-        self._in_use: Counter[str] = Counter()  # adapter hash to requests queued or running
-        self._running = 0
+        self._queue: deque[Task] = deque()
+        self._ready: deque[Task] = deque()  # prepared; those that must run alone first
+        self._running: list[Task] = []
+        self._preparing = 0
+        self._in_use: Counter[str] = Counter()  # adapter hash to requests accepted, not answered
+        self._passes = self._tokens = self._logits = 0
         self._closing = False
-        self._thread = threading.Thread(target=self._work, name="listune-engine", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=work, name=f"listune-{work.__name__.strip('_')}", daemon=True)
+            for work in (self._prepare, self._decode)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def __enter__(self) -> "Engine":
         return self
@@ -77,7 +102,7 @@ class Engine:
         self.close()
 
     def submit(self, request: GenerationRequest, on_done: OnDone) -> None:
-        """Queue `request`; `on_done` gets its result or error, from the engine's thread.
+        """Queue `request`; `on_done` gets its result or error, from a thread of the engine's.
 
         Raises:
             Busy: the queue is full, or the engine is closing.
@@ -87,13 +112,13 @@ class Engine:
         with self._changed:
             if self._closing:
                 raise Busy(CLOSING)
-            if len(self._queue) >= self._settings.max_queue:
-                raise Busy(f"{len(self._queue)} requests are waiting; ask again later")
+            if self._waiting() >= self._settings.max_queue:
+                raise Busy(f"{self._waiting()} requests are waiting; ask again later")
             if name != BASE_ADAPTER and name not in self._store.ids():
                 raise UnknownAdapter(f"no adapter {name[:12]} here; push it and ask again")
             self._in_use[name] += 1
-            self._queue.append((request, on_done))
-            self._changed.notify()
+            self._queue.append(Task(request, on_done))
+            self._changed.notify_all()
 
     def generate(self, request: GenerationRequest) -> GenerationResult:
         """Answer `request` and wait for it.
@@ -117,7 +142,7 @@ class Engine:
     def push(self, adapter_id: str, adapter_hash: str, blob: bytes) -> None:
         """Check an adapter and keep it beside the live ones; the same one again changes nothing.
 
-        It is merged at its first request. Callable from any thread while requests run.
+        Callable from any thread while requests run.
 
         Raises:
             AdapterError: another hash or id than announced, an id already taken, or an adapter
@@ -135,6 +160,7 @@ class Engine:
                 "announce them by their own id"
             )
         check_adapter(adapter, self._shapes, self.base_hash)
+        self._loaded.load(adapter)
         with self._changed:
             self._store.put(adapter, in_use=set(self._in_use))
         logger.info("adapter %s (%s) is here", adapter.id, adapter.hash[:12])
@@ -144,46 +170,167 @@ class Engine:
         return tuple(AdapterName(name, hash_) for hash_, name in self._store.ids().items())
 
     def status(self) -> EngineStatus:
-        """What the engine is made of and how busy it is."""
+        """What the engine is made of, how busy it is, and what it has computed so far."""
         with self._changed:
-            queue, running = len(self._queue), self._running
-        return EngineStatus(self.base_hash, self.dtype, self.adapters(), queue, running)
+            return EngineStatus(
+                self.base_hash,
+                self.dtype,
+                self.adapters(),
+                queue=self._waiting(),
+                running=len(self._running),
+                forward_passes=self._passes,
+                tokens_computed=self._tokens,
+                logits_computed=self._logits,
+            )
 
     def close(self) -> None:
         """Stop after the forward pass at work; whoever still waits is told to ask again later."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        self._merged.close()
 
-    def _work(self) -> None:
+    def _waiting(self) -> int:
+        return len(self._queue) + self._preparing + len(self._ready)
+
+    def _prepare(self) -> None:
+        """The preparing thread: from the queue to the tasks that are ready."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closing)
-                if not self._queue:
+                if self._closing:
                     return
-                request, on_done = self._queue.popleft()
-                self._running = 1
-                closing = self._closing
-            outcome = Busy(CLOSING) if closing else self._answer(request)
+                task = self._queue.popleft()
+                self._preparing = 1
+            failure = self._prepared(task)
             with self._changed:
-                self._running = 0
-                self._in_use -= Counter([request.adapter_hash])
-            try:
-                on_done(outcome)
-            except Exception:
-                logger.exception("an answer could not be delivered")
+                self._preparing = 0
+                if failure is None:
+                    self._ready.append(task)
+                self._changed.notify_all()
+            if failure is not None:
+                self._answer(task, failure)
 
-    def _answer(self, request: GenerationRequest) -> Outcome:
-        def unwanted() -> bool:
-            return self._closing or (request.cancelled is not None and request.cancelled())
-
+    def _prepared(self, task: Task) -> EngineError | None:
+        """Give `task` its job; the error where that cannot be."""
+        request = task.request
         try:
-            return self._generator.generate(replace(request, cancelled=unwanted))
+            name = request.adapter_hash
+            lora = None if name == BASE_ADAPTER else self._loaded.get(name)
+            task.job = self._preparer.prepare(request, lora)
         except EngineError as error:
-            return Busy(CLOSING) if self._closing and isinstance(error, Cancelled) else error
+            return error
         except Exception as error:
-            logger.exception("listing %s failed", request.listing.listing_id)
-            return EngineFailed(
-                f"generation failed ({type(error).__name__}: {error}); see the engine's log"
-            )
+            return failed(request, error)
+        return None
+
+    def _decode(self) -> None:
+        """The decoding thread: pass by pass."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ready or self._running or self._closing)
+                if self._closing:
+                    self._changed.wait_for(lambda: not self._preparing)
+                    left = [*self._running, *self._ready, *self._queue]
+                    self._running, self._ready, self._queue = [], deque(), deque()
+                    break
+                self._enter()
+            self._drop_unwanted()
+            self._pass()
+        for task in left:
+            self._answer(task, Busy(CLOSING))
+
+    def _enter(self) -> None:
+        """Let ready tasks in, in order, while there is room beside those that run."""
+        if not self._ready:
+            return
+        rows = sum(task.job.tree.rows() for task in self._running if task.job)
+        while self._ready and len(self._running) < self._max_running:
+            task = self._ready[0]
+            assert task.job is not None
+            rows += task.job.tree.rows()
+            alone = task.alone or any(other.alone for other in self._running)
+            if self._running and (alone or rows > ENTERING_ROWS):
+                return
+            self._running.append(self._ready.popleft())
+            task.job.start()
+
+    def _drop_unwanted(self) -> None:
+        """Ask of those that run and those that wait whether anybody still wants them."""
+        for task in [*self._running, *self._ready]:
+            try:
+                if task.request.cancelled is None or not task.request.cancelled():
+                    continue
+                outcome: EngineError = Cancelled("nobody waits for this answer any more")
+            except Exception as error:
+                outcome = failed(task.request, error)
+            self._leave(task, outcome)
+
+    def _pass(self) -> None:
+        """One forward pass of all that run; those that are done are answered."""
+        # Side by side by adapter: each adapter's rows are one stretch.
+        self._running.sort(key=lambda task: task.request.adapter_hash)
+        trees = [task.job.tree for task in self._running if task.job]
+        unfinished = [tree for tree in trees if not tree.done]
+        if unfinished:
+            try:
+                decoder, merged = self._merged.choose({tree.adapter for tree in unfinished})
+                cost = step(decoder, unfinished, merged=merged)
+            except Exception as error:
+                self._pass_failed(error)
+                return
+            with self._changed:
+                self._passes += 1
+                self._tokens += cost.tokens
+                self._logits += cost.logits
+        for task in [task for task in self._running if task.job and task.job.tree.done]:
+            self._finish(task)
+
+    def _finish(self, task: Task) -> None:
+        assert task.job is not None
+        name = task.request.adapter_hash
+        try:
+            adapter_id = BASE_ADAPTER if name == BASE_ADAPTER else self._store.ids()[name]
+            outcome: Outcome = task.job.result(adapter_id, self._settings.abstain_below)
+        except Exception as error:
+            outcome = failed(task.request, error)
+        self._leave(task, outcome)
+
+    def _pass_failed(self, error: Exception) -> None:
+        """A pass fails all in it: where there were several, each is tried again by itself."""
+        if len(self._running) == 1:
+            self._leave(self._running[0], failed(self._running[0].request, error))
+            return
+        logger.exception("a pass of %d listings failed; each is tried alone", len(self._running))
+        with self._changed:
+            for task in self._running:
+                task.alone = True
+            self._queue.extendleft(reversed(self._running))
+            self._running = []
+            self._changed.notify_all()
+
+    def _leave(self, task: Task, outcome: Outcome) -> None:
+        with self._changed:
+            if task in self._running:
+                self._running.remove(task)
+            else:
+                self._ready.remove(task)
+        self._answer(task, outcome)
+
+    def _answer(self, task: Task, outcome: Outcome) -> None:
+        with self._changed:
+            self._in_use -= Counter([task.request.adapter_hash])
+        try:
+            task.on_done(outcome)
+        except Exception:
+            logger.exception("an answer could not be delivered")
+
+
+def failed(request: GenerationRequest, error: Exception) -> EngineFailed:
+    """What is answered where generating went wrong by a fault of ours; logged."""
+    logger.error("listing %s failed", request.listing.listing_id, exc_info=error)
+    return EngineFailed(
+        f"generation failed ({type(error).__name__}: {error}); see the engine's log"
+    )

@@ -33,7 +33,9 @@ class GenerationResult:
 
     `values` holds legal values only and `invalid` the texts that the schema refuses; an attribute
     in neither is a blank. `confidence` has every attribute asked for: the probability of its
-    answer, stop included, 0 to 1. `seconds` is the time at work, without the time in the queue.
+    answer, stop included, 0 to 1. `forward_passes` are those that it took part in, `tokens_computed`
+    and `logits_computed` (tokens that went through the head) its own. `seconds` is the time at work,
+    side by side with others, without the time in the queue.
     """
 
     values: ValueLists
@@ -44,6 +46,7 @@ class GenerationResult:
     batches: int
     forward_passes: int
     tokens_computed: int
+    logits_computed: int
     seconds: float
 
 
@@ -57,13 +60,16 @@ class AdapterName:
 
 @dataclass(frozen=True)
 class EngineStatus:
-    """What an engine is made of and how busy it is."""
+    """What an engine is made of, how busy it is, and what it has computed since it started."""
 
     base_hash: str
     dtype: str
     adapters: tuple[AdapterName, ...]
     queue: int
     running: int
+    forward_passes: int = 0
+    tokens_computed: int = 0
+    logits_computed: int = 0
 
 
 class Generator(Protocol):

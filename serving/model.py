@@ -1,16 +1,14 @@
-"""The base model in memory once, and merged models beside it.
+"""The base model in memory once, and merged copies of it.
 
 A merged model has an adapter added into copies of the linear weights it changes, W + alpha/r * B@A
 in fp32 and then cast; everything else (embeddings, norms, head) is the base's own memory. The base
-stays pristine and nothing is ever unmerged in place. Merged generation is two to three times faster
-than peft's unmerged on CPU.
+stays pristine and nothing is ever unmerged in place.
 """
 
 import copy
 import logging
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from schemas.events import BASE_ADAPTER
 from serving.adapters import AdapterFile, base_hash
+from serving.decoder import Decoder, check
 from serving.errors import ModelRefused
 from serving.precision import choose_dtype
 from serving.prompt import Vocabulary
@@ -48,6 +46,17 @@ class Base:
     def vocabulary_size(self) -> int:
         """The number of logits; may exceed the tokenizer's tokens."""
         return int(self.model.get_output_embeddings().weight.shape[0])
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """The model as it generates, packed when first asked for and checked against itself.
+
+        Raises:
+            ModelRefused: it is not built like Llama, Qwen or SmolLM.
+        """
+        decoder = Decoder(self.model)
+        check(decoder, self.model)
+        return decoder
 
 
 def load_base(settings: ServingSettings, base: str | Path) -> Base:
@@ -172,30 +181,3 @@ def merge(model: Any, adapter: AdapterFile) -> Any:
         summed = weight.float().add(delta, alpha=adapter.scale).to(weight.dtype)
         module.weight = torch.nn.Parameter(summed, requires_grad=False)
     return merged
-
-
-class MergedModels:
-    """The base and up to `limit` merged models, the one used longest ago leaving first.
-
-    Used by the engine's thread only.
-    """
-
-    def __init__(self, base: Any, find: Callable[[str], AdapterFile], limit: int) -> None:
-        """`find` gives an adapter by its hash, or raises UnknownAdapter."""
-        self._base = base
-        self._find = find
-        self._limit = limit
-        self._merged: OrderedDict[str, Any] = OrderedDict()
-
-    def get(self, adapter_hash: str) -> Any:
-        """The model that answers for `adapter_hash`, merged now if it has to be."""
-        if adapter_hash == BASE_ADAPTER:
-            return self._base
-        if adapter_hash not in self._merged:
-            adapter = self._find(adapter_hash)
-            while len(self._merged) >= self._limit:
-                self._merged.popitem(last=False)
-            self._merged[adapter_hash] = merge(self._base, adapter)
-            logger.info("merged adapter %s", adapter.id)
-        self._merged.move_to_end(adapter_hash)
-        return self._merged[adapter_hash]

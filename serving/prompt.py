@@ -96,6 +96,11 @@ class Vocabulary:
         newlines = {i for i, text in enumerate(texts) if "\n" in text}
         return frozenset(newlines | self._end_ids)
 
+    @cached_property
+    def stops(self) -> tuple[int, ...]:
+        """`stop_ids` in order."""
+        return tuple(sorted(self.stop_ids))
+
 
 class PromptBuilder:
     """Builds prompt trees; the same one serves generation and training."""

@@ -29,8 +29,11 @@ class ServingSettings(BaseModel):
     abstain_below: float = Field(
         0.0, ge=0.0, le=1.0, description="constrained mode drops values less probable than this"
     )
-    max_merged: int = Field(2, ge=1, description="merged adapters kept in memory, LRU")
+    max_merged: int = Field(2, ge=0, description="merged adapters kept in memory, LRU; 0 = none")
     max_adapters: int = Field(16, ge=1, description="adapters kept loaded, LRU")
+    max_running: int = Field(
+        0, ge=0, description="listings decoded side by side; 0 = 8 on a CPU, 64 on a GPU"
+    )
     max_queue: int = Field(64, ge=1, description="requests waiting before `try later` is answered")
     adapter_store: Path = Field(
         Path("runs/local/adapters"), description="the engine's own store of pushed adapters"

@@ -1,7 +1,9 @@
 """What the tests of this room share: a random adapter, and attributes of every kind."""
 
 import json
+from dataclasses import replace
 
+import pytest
 import torch
 
 from schemas.category import Attribute, AttributeType
@@ -71,3 +73,12 @@ def adapter_blob(shapes, base_hash, adapter_id="default-r1-a1", seed=0, size=0.5
     """The bytes of a random adapter."""
     tensors = lora_tensors(shapes, seed=seed, size=size)
     return write_adapter(tensors, metadata(base_hash, adapter_id, **changes))
+
+
+def assert_alike(ours, theirs):
+    """The same values and costs, and confidences but for rounding.
+
+    A matrix product rounds by the number of its rows, so by who else is in the pass.
+    """
+    assert replace(ours, seconds=0, confidence={}) == replace(theirs, seconds=0, confidence={})
+    assert ours.confidence == pytest.approx(theirs.confidence, rel=1e-3)

@@ -5,7 +5,6 @@ import re
 import time
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from tokenizers import decoders, pre_tokenizers
 
@@ -29,16 +28,15 @@ def constraints(base):
 
 def accepts(base, constraints, attribute, text):
     """Whether a matcher lets a model write `text` and then stop."""
-    matcher = constraints.matcher(attribute)
+    matcher = constraints.compiled(attribute)()
     for token in base.vocabulary.encode(text):
-        row = np.zeros(base.vocabulary_size, dtype=np.bool_)
-        matcher.allow(row)
-        if not row[token]:
+        if not matcher.allows(token):
             return False
+        assert token in matcher.allowed()
         matcher.advance(token)
-    row = np.zeros(base.vocabulary_size, dtype=np.bool_)
-    matcher.allow(row)
-    return bool(row[base.vocabulary.newline])
+    stops = matcher.allows(base.vocabulary.newline)
+    assert stops == (base.vocabulary.newline in matcher.allowed())
+    return stops
 
 
 LEGAL = [
@@ -86,6 +84,46 @@ def test_every_kind_may_abstain_at_once(base, constraints, attribute):
     assert accepts(base, constraints, attribute, "")
 
 
+def forced_after(base, constraints, attribute, text):
+    """What must follow `text`, as text, and whether the answer must end there."""
+    matcher = constraints.compiled(attribute)()
+    for token in base.vocabulary.encode(text):
+        matcher.advance(token)
+    tokens, ends = matcher.forced()
+    return base.vocabulary.decode(tokens), ends
+
+
+@pytest.mark.parametrize(
+    ("attribute", "written", "forced", "ends"),
+    [
+        (COLOUR, "", "", False),
+        (COLOUR, " red", "", True),
+        (COLOUR, " dark", "", False),
+        (PORTS, " HDMI", "", False),
+        (PORTS, " HDMI | USB-C", "", True),
+        (SKU, " AB", "-", False),
+        (SKU, " AB-123", "", True),
+        (SINCE, " 2024", "-", False),
+        (SINCE, " 2024-02-29", "", True),
+        (WEIGHT, " 1.25 k", "g", True),
+    ],
+)
+def test_what_the_schema_leaves_no_choice_about_is_forced(
+    base, constraints, attribute, written, forced, ends
+):
+    assert forced_after(base, constraints, attribute, written) == (forced, ends)
+
+
+def test_once_a_value_is_told_from_the_others_its_rest_is_forced(base, constraints):
+    other, ids = (base.vocabulary.encode(f" dark {hue}") for hue in ("green", "blue"))
+    told = next(n for n, (a, b) in enumerate(zip(other, ids, strict=False)) if a != b) + 1
+    matcher = constraints.compiled(COLOUR)()
+    for token in ids[:told]:
+        assert not matcher.forced()[1]
+        matcher.advance(token)
+    assert matcher.forced() == (ids[told:], True)
+
+
 def with_decoder(vocabulary, decoder, pre_tokenizer=None):
     """The vocabulary with its tokenizer's decoder (and pre-tokenizer) replaced."""
     tokenizer = copy.deepcopy(vocabulary.tokenizer)
@@ -106,7 +144,7 @@ def test_a_tokenizer_that_llguidance_misreads_is_noticed(base, caplog):
     words = with_decoder(base.vocabulary, decoders.WordPiece(), pre_tokenizers.Whitespace())
     assert grammar_tokenizer(words) is None
     assert "validation replaces grammars" in caplog.text
-    assert Constraints(words, base.vocabulary_size).matcher(WEIGHT) is None
+    assert Constraints(words, base.vocabulary_size).compiled(WEIGHT) is None
 
 
 def ask(engine, number, mode=Mode.CONSTRAINED, attributes=EVERY_KIND):

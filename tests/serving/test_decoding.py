@@ -8,8 +8,8 @@ import torch
 from transformers import GenerationConfig
 
 from schemas.category import Attribute, AttributeType
+from serving.branch import Rules
 from serving.decoding import decode_tree
-from serving.errors import Cancelled
 from serving.listing import Listing
 from serving.prompt import PromptBuilder, PromptTree
 from serving.settings import ServingSettings
@@ -52,6 +52,10 @@ def random_tree(builder, seed, batches):
     return builder.tree(Listing(str(seed), "Kettles", text), attributes, batches=batches)
 
 
+def decode(base, tree, cap=CAP):
+    return decode_tree(base.decoder, tree, Rules(base.vocabulary, lambda _: cap))
+
+
 def reference(base, tree, cap=CAP):
     """Answer ids, log probability and the margins of each step, by the definition of a branch."""
     config = GenerationConfig(
@@ -87,7 +91,7 @@ def reference(base, tree, cap=CAP):
 def test_ids_are_those_of_generate_for_any_number_of_batches(base, builder, seed, batches):
     tree = random_tree(builder, seed, batches)
     expected = reference(base, tree)
-    decoded = decode_tree(base.model, base.vocabulary, tree, lambda _: CAP)
+    decoded = decode(base, tree, CAP)
     answers = decoded.answers
     assert answers.keys() == expected.keys()
     for name, (ids, log_probability, margins) in expected.items():
@@ -100,7 +104,7 @@ def test_ids_are_those_of_generate_for_any_number_of_batches(base, builder, seed
 
 def test_the_outputs_compared_are_diverse(base, builder):
     trees = [random_tree(builder, seed, 0) for seed in range(4)]
-    decoded = [decode_tree(base.model, base.vocabulary, tree, lambda _: CAP) for tree in trees]
+    decoded = [decode(base, tree, CAP) for tree in trees]
     answers = [answer for each in decoded for answer in each.answers.values()]
     assert len({answer.ids for answer in answers}) > 0.8 * len(answers)
     assert {len(answer.ids) for answer in answers} > {CAP}, "some answers should end by themselves"
@@ -108,7 +112,7 @@ def test_the_outputs_compared_are_diverse(base, builder):
 
 def test_the_trunk_is_computed_once_whatever_the_number_of_batches(base, builder):
     tree = random_tree(builder, 1, 0)
-    decoded = decode_tree(base.model, base.vocabulary, tree, lambda _: 1)
+    decoded = decode(base, tree, 1)
     questions = sum(len(segment.ids) for branch in tree.branches for segment in branch)
     assert decoded.tokens_computed == len(tree.trunk) + questions
     assert decoded.forward_passes == 1
@@ -121,7 +125,7 @@ def test_a_branch_does_not_see_its_siblings_but_sees_the_trunk(base, builder):
     other_trunk = PromptTree(random_tree(builder, 3, 0).trunk, tree.branches)
 
     def confidence(tree):
-        decoded = decode_tree(base.model, base.vocabulary, tree, lambda _: 1)
+        decoded = decode(base, tree, 1)
         return decoded.answers[name].confidence
 
     assert confidence(alone) == pytest.approx(confidence(tree), rel=1e-4)
@@ -130,25 +134,14 @@ def test_a_branch_does_not_see_its_siblings_but_sees_the_trunk(base, builder):
 
 def test_an_answer_is_cut_at_its_cap_and_the_next_question_is_still_asked(base, builder):
     tree = random_tree(builder, 0, 1)
-    decoded = decode_tree(base.model, base.vocabulary, tree, lambda _: 2)
+    decoded = decode(base, tree, 2)
     assert len(decoded.answers) == len(tree.branches[0])
     assert all(len(answer.ids) <= 2 for answer in decoded.answers.values())
     assert any(not answer.complete for answer in decoded.answers.values())
 
 
 def test_a_tree_without_branches_costs_nothing(base, builder):
-    decoded = decode_tree(base.model, base.vocabulary, random_tree(builder, 0, 0), lambda _: 1)
-    empty = decode_tree(base.model, base.vocabulary, PromptTree((1, 2), ()), lambda _: 1)
+    decoded = decode(base, random_tree(builder, 0, 0), 1)
+    empty = decode(base, PromptTree((1, 2), ()), 1)
     assert decoded.forward_passes
     assert (empty.answers, empty.forward_passes) == ({}, 0)
-
-
-def test_nobody_waits_any_more(base, builder):
-    with pytest.raises(Cancelled):
-        decode_tree(
-            base.model,
-            base.vocabulary,
-            random_tree(builder, 0, 0),
-            lambda _: CAP,
-            cancelled=lambda: True,
-        )

@@ -7,8 +7,8 @@ from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, Mi
 
 from schemas.errors import ListuneError
 from serving.adapters import read_adapter, to_peft_folder
-from serving.errors import ModelRefused, UnknownAdapter
-from serving.model import MergedModels, check_architecture, load_base, merge
+from serving.errors import ModelRefused
+from serving.model import check_architecture, load_base, merge
 from serving.settings import ServingSettings
 from tests.serving.helpers import adapter_blob
 
@@ -50,34 +50,6 @@ def test_a_zero_adapter_changes_nothing(base, shapes):
     weights = [parameter.data_ptr() % 64 for parameter in base.model.parameters()]
     assert not any(weights), "kernels round by alignment"
     assert torch.equal(logits(merge(base.model, zero)), logits(base.model))
-
-
-def test_merged_models_are_kept_up_to_a_limit(base, shapes):
-    adapters = [read_adapter(adapter_blob(shapes, base.hash, f"a{n}", seed=n)) for n in range(3)]
-    by_hash = {adapter.hash: adapter for adapter in adapters}
-    merged = []
-
-    def find(adapter_hash):
-        merged.append(by_hash[adapter_hash].id)
-        return by_hash[adapter_hash]
-
-    models = MergedModels(base.model, find, limit=2)
-    assert models.get("base") is base.model
-    first = models.get(adapters[0].hash)
-    models.get(adapters[1].hash)
-    assert models.get(adapters[0].hash) is first
-    models.get(adapters[2].hash)
-    assert models.get(adapters[0].hash) is first
-    models.get(adapters[1].hash)
-    assert merged == ["a0", "a1", "a2", "a1"]
-
-
-def test_an_adapter_that_cannot_be_found_is_said_to_be_unknown(base):
-    def find(adapter_hash):
-        raise UnknownAdapter(adapter_hash)
-
-    with pytest.raises(UnknownAdapter):
-        MergedModels(base.model, find, limit=1).get("0" * 64)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,19 @@
-"""One request into attribute values: prompt, tree decoding, validation."""
+"""From a request to the tree that answers it, and from the tree's answers to a result."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from schemas.category import Attribute, AttributeType
-from schemas.events import BASE_ADAPTER, Mode, ValueLists
+from schemas.events import Mode, ValueLists
 from schemas.values import NO, YES, is_valid, parse_answer
-from serving.adapter_store import AdapterStore
+from serving.branch import Answer, Matcher, Rules
 from serving.constraints import Constraints
-from serving.decoding import Answer, decode_tree
+from serving.decoding import Tree
 from serving.errors import Refused
 from serving.generation import GenerationRequest, GenerationResult
-from serving.model import Base, MergedModels
+from serving.lora import Lora
+from serving.model import Base
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 
@@ -21,59 +22,77 @@ DATE_CHARACTERS = len(" 2024-12-31")
 MAX_CAPPED_VALUES = 500
 
 
-class TreeGenerator:
-    """Generates with one base model and the adapters of a store. One request at a time."""
+class Job:
+    """A request on its way through the engine, and where its answer goes."""
 
-    def __init__(self, base: Base, store: AdapterStore, settings: ServingSettings) -> None:
+    def __init__(self, request: GenerationRequest, tree: Tree, mode: Mode) -> None:
+        self.request = request
+        self.tree = tree
+        self.mode = mode
+        self.start()
+
+    def start(self) -> None:
+        """The work begins now."""
+        self._started = time.perf_counter()
+
+    def result(self, adapter_id: str, abstain_below: float) -> GenerationResult:
+        """The result, once the tree is done."""
+        decoded = self.tree.decoded
+        attributes = self.request.attributes
+        threshold = abstain_below if self.mode is Mode.CONSTRAINED else 0.0
+        values, invalid = judge(attributes, decoded.answers, self.mode, threshold)
+        return GenerationResult(
+            values=values,
+            invalid=invalid,
+            confidence={a.name: decoded.answers[a.name].confidence for a in attributes},
+            adapter_id=adapter_id,
+            adapter_hash=self.request.adapter_hash,
+            batches=len(self.tree.branches),
+            forward_passes=decoded.forward_passes,
+            tokens_computed=decoded.tokens_computed,
+            logits_computed=decoded.logits_computed,
+            seconds=time.perf_counter() - self._started,
+        )
+
+
+class Preparer:
+    """Makes trees of requests: prompt, caps, matchers. For one thread."""
+
+    def __init__(self, base: Base, settings: ServingSettings) -> None:
         self._base = base
-        self._store = store
         self._settings = settings
-        self._models = MergedModels(base.model, store.get, settings.max_merged)
         self._builder = PromptBuilder(base.vocabulary, settings)
         self._constraints = Constraints(base.vocabulary, base.vocabulary_size)
         self._cap = lru_cache(maxsize=65_536)(self._longest_answer)
 
-    def generate(self, request: GenerationRequest) -> GenerationResult:
-        """Answer `request`.
+    def prepare(self, request: GenerationRequest, lora: Lora | None) -> Job:
+        """The job of `request`, to be answered by the base with `lora`.
 
         Raises:
             Refused: two attributes have the same name.
-            UnknownAdapter: the store does not have the request's adapter.
-            Cancelled: the asker gave up.
         """
         names = [attribute.name for attribute in request.attributes]
         if len(set(names)) < len(names):
             raise Refused("two attributes have the same name; ask for each once")
-        started = time.perf_counter()
         mode = Mode(request.mode or self._settings.mode)
-        model = self._models.get(request.adapter_hash)
-        tree = self._builder.tree(
+        prompt = self._builder.tree(
             request.listing, request.attributes, request.example, request.batches
         )
-        decoded = decode_tree(
-            model,
-            self._base.vocabulary,
-            tree,
-            self._cap,
-            self._constraints.matcher if mode is Mode.CONSTRAINED else None,
-            request.cancelled,
+        rules = Rules(
+            vocabulary=self._base.vocabulary,
+            cap={a: self._cap(a) for a in request.attributes}.__getitem__,
+            matcher=self._matchers(request) if mode is Mode.CONSTRAINED else lambda _: None,
         )
-        abstain_below = self._settings.abstain_below if mode is Mode.CONSTRAINED else 0.0
-        values, invalid = judge(request.attributes, decoded.answers, mode, abstain_below)
-        return GenerationResult(
-            values=values,
-            invalid=invalid,
-            confidence={name: decoded.answers[name].confidence for name in names},
-            adapter_id=self._adapter_id(request.adapter_hash),
-            adapter_hash=request.adapter_hash,
-            batches=len(tree.branches),
-            forward_passes=decoded.forward_passes,
-            tokens_computed=decoded.tokens_computed,
-            seconds=time.perf_counter() - started,
-        )
+        return Job(request, Tree(prompt, rules, lora), mode)
 
-    def _adapter_id(self, adapter_hash: str) -> str:
-        return BASE_ADAPTER if adapter_hash == BASE_ADAPTER else self._store.ids()[adapter_hash]
+    def _matchers(self, request: GenerationRequest) -> Callable[[Attribute], Matcher | None]:
+        fresh = {a: self._constraints.compiled(a) for a in request.attributes}
+
+        def matcher(attribute: Attribute) -> Matcher | None:
+            make = fresh[attribute]
+            return None if make is None else make()
+
+        return matcher
 
     def _longest_answer(self, attribute: Attribute) -> int:
         """The cap on new tokens: the longest legal value and its stop, where that is cheap."""

@@ -1,0 +1,194 @@
+"""One branch of a tree in the making: what it feeds next, and what it makes of the answer.
+
+The reference that defines a branch (design.md, "Exact by rule"): for each attribute in order append
+its question's ids, generate greedily to the stop set or the cap, append one canonical newline.
+
+What is known before it is decoded is fed in the same pass as the token before it:
+
+- forced tokens, where the schema leaves one continuation: the rest of a value, its end, the newline
+  and the next question. They are certain; their logits are read only for the confidence.
+- drafts, in free decoding: a guess at what comes next, which counts only as far as the model agrees
+  token by token, so that the answer is the reference's whatever was guessed.
+
+Confidence is the product of the unrenormalised probabilities of an answer's tokens, stop included.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import exp
+from typing import Protocol
+
+from schemas.category import Attribute
+from serving.prompt import Segment, Vocabulary
+
+END = -1
+"""Expected in the place of a token: the answer ends here."""
+
+
+class Matcher(Protocol):
+    """Which tokens may come next in one answer. Any stop token ends it, where `may_stop`."""
+
+    def allows(self, token: int) -> bool:
+        """Whether `token`, a stop token or any other, may come next."""
+        ...
+
+    def allowed(self) -> Sequence[int]:
+        """All tokens that may come next, stop tokens among them; never empty."""
+        ...
+
+    def advance(self, token: int) -> None:
+        """Take note that `token`, which is no stop token, was chosen."""
+        ...
+
+    def forced(self) -> tuple[list[int], bool]:
+        """The tokens that must come next, and whether after them the answer must end."""
+        ...
+
+
+class Scores(Protocol):
+    """Log probabilities after the rows of a pass, by the number of the row."""
+
+    def best(self, row: int) -> tuple[int, float]:
+        """The most probable token, and its log probability."""
+        ...
+
+    def best_of(self, row: int, tokens: Sequence[int]) -> tuple[int, float]:
+        """The most probable of `tokens`, and its log probability."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the branches of a request have in common.
+
+    `cap` gives the most new tokens of an attribute's answer, stop included, at least 1; `matcher`
+    a fresh matcher, None where the answer is free; `draft` guesses how a free answer goes on.
+    """
+
+    vocabulary: Vocabulary
+    cap: Callable[[Attribute], int]
+    matcher: Callable[[Attribute], Matcher | None] = lambda _: None
+    draft: Callable[[Attribute, Sequence[int]], list[int]] = lambda *_: []
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one question: its token ids without the stop, their text, its probability.
+
+    `complete` is False where the cap ended it.
+    """
+
+    ids: tuple[int, ...]
+    text: str
+    confidence: float
+    complete: bool
+
+
+class Branch:
+    """See the module. By turns `plan` and `take`, until it is `done`."""
+
+    def __init__(self, segments: Sequence[Segment], rules: Rules) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.fed = 0  # tokens in the cache that stand
+        self._rules = rules
+        self._segments = segments
+        self._asked = 0
+        self._pending: list[int] = []  # certain tokens that are not in the cache yet
+        self._expected: list[tuple[int, int | None]] = []
+        self._ask()
+
+    @property
+    def done(self) -> bool:
+        """Whether all its questions are answered."""
+        return self._asked > len(self._segments)
+
+    def plan(self, drafts: int = 0) -> tuple[list[int], list[int]]:
+        """What to feed next, given room for `drafts` guessed tokens.
+
+        Returns:
+            The tokens, and the places among them after which `take` wants scores.
+        """
+        tokens = list(self._pending)
+        known, ends = self._known(drafts)
+        self._expected = []
+        for token in known:
+            self._expected.append((len(tokens) - 1, token))
+            tokens.append(token)
+        if ends:
+            self._expected.append((len(tokens) - 1, END))
+            if self._asked < len(self._segments):
+                tokens += [self._rules.vocabulary.newline, *self._segments[self._asked].ids]
+        if not ends or self._asked < len(self._segments):
+            self._expected.append((len(tokens) - 1, None))
+        return tokens, [place for place, _ in self._expected]
+
+    def take(self, scores: Scores, first: int) -> None:
+        """Go on by the scores of the planned places, which are rows `first` and on."""
+        for row, (place, expected) in enumerate(self._expected, start=first):
+            token, log_probability = self._choose(scores, row, expected)
+            overtaken = expected is not None and expected not in (END, token)
+            ended = self._append(token, log_probability)
+            if expected is None or overtaken:
+                # What was fed beyond this place, if anything, does not stand.
+                self.fed += place + 1
+                self._pending = [] if ended and self.complete else [token]
+                if ended:
+                    self._pending.append(self._rules.vocabulary.newline)
+                    self._ask()
+                return
+            if ended:
+                self._ask()
+        # The last question's end was forced: there is nothing left to feed.
+
+    def _known(self, drafts: int) -> tuple[list[int], bool]:
+        # The token that reaches the cap is always decided, never known beforehand.
+        room = self._cap - len(self.ids) - 1
+        if self.matcher is not None:
+            forced, ends = self.matcher.forced()
+            return forced[:room], ends and len(forced) <= room
+        if drafts and self.ids:
+            return self._rules.draft(self.attribute, self.ids)[: min(drafts, room)], False
+        return [], False
+
+    def _choose(self, scores: Scores, row: int, expected: int | None) -> tuple[int, float]:
+        if expected == END:
+            return scores.best_of(row, self._rules.vocabulary.stops)
+        if self.matcher is None:
+            return scores.best(row)
+        if expected is not None:
+            return scores.best_of(row, [expected])
+        token, log_probability = scores.best(row)
+        if self.matcher.allows(token):
+            return token, log_probability
+        return scores.best_of(row, self.matcher.allowed())
+
+    def _append(self, token: int, log_probability: float) -> bool:
+        """Append a token to the current answer; whether that ended it."""
+        self.log_probability += log_probability
+        self.complete = token in self._rules.vocabulary.stop_ids
+        if not self.complete:
+            self.ids.append(token)
+            if self.matcher is not None:
+                self.matcher.advance(token)
+            if len(self.ids) < self._cap:
+                return False
+        self.answers[self.attribute.name] = Answer(
+            tuple(self.ids),
+            self._rules.vocabulary.decode(self.ids),
+            exp(self.log_probability),
+            self.complete,
+        )
+        return True
+
+    def _ask(self) -> None:
+        self._asked += 1
+        if self.done:
+            return
+        segment = self._segments[self._asked - 1]
+        self._pending += segment.ids
+        self.attribute = segment.attribute
+        self.ids: list[int] = []
+        self.log_probability = 0.0
+        self.complete = False
+        self._cap = self._rules.cap(segment.attribute)
+        self.matcher = self._rules.matcher(segment.attribute)

@@ -1,0 +1,233 @@
+"""The forward pass of a Llama-like model over rows of tokens that belong to many trees.
+
+It takes the weights of a transformers model and nothing else of it: with a few rows a pass, the
+stock modules spend as much time between the matrix products as in them. What it promises is the
+same numbers, and `check` compares them once at every start: Llama, Mistral, Qwen2, Qwen3, SmolLM2,
+SmolLM3 and their like (RMS norms, rotary positions, grouped heads, a gated MLP, full attention) are
+served by configuration; anything else is refused.
+
+It knows no trees: which keys a token sees is the business of the `attend` that is handed in
+(`serving.tree_cache`). Rows are (tokens, hidden), without a batch dimension.
+
+Queries and keys are kept with the two halves of a head interleaved, so that a rotation is one
+complex product. Scores are the same, as long as both sides are.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from serving.errors import ModelRefused
+from serving.linear import PackedLinear
+from serving.lora import Segment, add_lora, interleaved
+
+Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""(layer, q (rows, heads, size), k and v (rows, kv heads, size)) to (rows, heads * size)."""
+
+CHECKED_TOKENS = 24
+# Relative error of the logits, as vectors: rounding of another order of summation is far below,
+# another architecture far above.
+CHECK_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.02}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The weights of one layer."""
+
+    attention_norm: torch.Tensor
+    qkv: PackedLinear
+    query_norm: torch.Tensor | None
+    key_norm: torch.Tensor | None
+    rotates: bool
+    out: PackedLinear
+    mlp_norm: torch.Tensor
+    gate: PackedLinear
+    up: PackedLinear
+    down: PackedLinear
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes that a cache of keys and values has to know."""
+
+    layers: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    scale: float
+    dtype: torch.dtype
+    device: torch.device
+
+
+class Decoder:
+    """The weights of `model`, packed. Immutable; shares the model's embeddings and norms."""
+
+    def __init__(self, model: Any) -> None:
+        """Take the weights of a transformers causal language model.
+
+        Raises:
+            ModelRefused: its layers are not those of a Llama-like model.
+        """
+        try:
+            self._take(model)
+        except AttributeError as error:
+            raise ModelRefused(
+                f"{model.config.model_type} is not built like Llama, Qwen or SmolLM ({error}); "
+                "choose a base model of such an architecture"
+            ) from None
+
+    @torch.inference_mode()
+    def _take(self, model: Any) -> None:
+        body, config = model.model, model.config.get_text_config()
+        attention = body.layers[0].self_attn
+        size = attention.head_dim
+        self.shape = Shape(
+            layers=len(body.layers),
+            heads=config.num_attention_heads,
+            kv_heads=config.num_key_value_heads,
+            head_size=size,
+            scale=float(attention.scaling),
+            dtype=model.dtype,
+            device=model.device,
+        )
+        self._rotary = body.rotary_emb
+        self._embedding = body.embed_tokens.weight
+        self._norm = body.norm.weight
+        self._epsilon = float(body.norm.variance_epsilon)
+        self._activation = body.layers[0].mlp.act_fn
+        self._head = PackedLinear(model.lm_head.weight, model.lm_head.bias)
+        self._layers = [take_layer(layer, size) for layer in body.layers]
+        self._turns = torch.empty(0)
+
+    def __call__(
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        attend: Attend,
+        wanted: torch.Tensor,
+        lora: Sequence[Segment] = (),
+    ) -> torch.Tensor:
+        """One forward pass.
+
+        Args:
+            ids: (rows,) token ids.
+            positions: (rows,) their positions.
+            attend: attention over keys of its own keeping, called once a layer.
+            wanted: (n,) the rows after which logits are wanted.
+            lora: the adapters of stretches of rows; rows in none go through the base alone.
+
+        Returns:
+            (n, vocabulary) logits in the model's number type.
+        """
+        x = functional.embedding(ids, self._embedding)
+        turns = self._turned(int(positions.max()))[positions]
+        for number, layer in enumerate(self._layers):
+            x = self._attention(number, layer, x, turns, attend, lora)
+            x = self._mlp(number, layer, x, lora)
+        return self._head(self._normed(x[wanted], self._norm))
+
+    def _attention(
+        self,
+        number: int,
+        layer: Layer,
+        x: torch.Tensor,
+        turns: torch.Tensor,
+        attend: Attend,
+        lora: Sequence[Segment],
+    ) -> torch.Tensor:
+        shape, rows = self.shape, len(x)
+        h = self._normed(x, layer.attention_norm)
+        qkv = add_lora(layer.qkv(h), h, lora, number, "qkv")
+        qkv = qkv.view(rows, shape.heads + 2 * shape.kv_heads, shape.head_size)
+        split = shape.heads + shape.kv_heads
+        qk, v = qkv[:, :split], qkv[:, split:]
+        if layer.query_norm is not None and layer.key_norm is not None:
+            q = self._normed(qk[:, : shape.heads], layer.query_norm)
+            k = self._normed(qk[:, shape.heads :], layer.key_norm)
+            qk = torch.cat((q, k), dim=1)
+        if layer.rotates:
+            pairs = qk.float().view(rows, split, -1, 2)
+            qk = torch.view_as_real(torch.view_as_complex(pairs) * turns).flatten(-2).to(x.dtype)
+        mixed = attend(number, qk[:, : shape.heads], qk[:, shape.heads :], v)
+        if not lora:
+            return layer.out.plus(mixed, x)
+        return add_lora(layer.out(mixed), mixed, lora, number, "out").add_(x)
+
+    def _mlp(
+        self, number: int, layer: Layer, x: torch.Tensor, lora: Sequence[Segment]
+    ) -> torch.Tensor:
+        h = self._normed(x, layer.mlp_norm)
+        if not lora:
+            gated = layer.up.times(h, layer.gate.activated(h, self._activation))
+            return layer.down.plus(gated, x)
+        gate = self._activation(add_lora(layer.gate(h), h, lora, number, "gate"))
+        gated = add_lora(layer.up(h), h, lora, number, "up").mul_(gate)
+        return add_lora(layer.down(gated), gated, lora, number, "down").add_(x)
+
+    def _normed(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return functional.rms_norm(x, weight.shape, weight, self._epsilon)
+
+    def _turned(self, last: int) -> torch.Tensor:
+        """(positions, 1, head_size / 2) complex rotations up to position `last`, kept."""
+        if last >= len(self._turns):
+            positions = torch.arange(max(1024, 2 * last), device=self.shape.device)[None]
+            cos, sin = self._rotary(torch.empty(0, device=self.shape.device), positions)
+            half = self.shape.head_size // 2
+            self._turns = torch.complex(cos[0, :, None, :half].float(), sin[0, :, None, :half].float())
+        return self._turns
+
+
+def take_layer(layer: Any, head_size: int) -> Layer:
+    """The weights of a transformers layer, queries and keys interleaved."""
+    attention, mlp = layer.self_attn, layer.mlp
+    projections = [attention.q_proj, attention.k_proj, attention.v_proj]
+    weights = [projection.weight for projection in projections]
+    biases = [projection.bias for projection in projections]
+    for turned in (0, 1):
+        weights[turned] = interleaved(weights[turned], head_size)
+        if biases[turned] is not None:
+            biases[turned] = interleaved(biases[turned], head_size)
+    q_norm, k_norm = (getattr(attention, name, None) for name in ("q_norm", "k_norm"))
+    return Layer(
+        attention_norm=layer.input_layernorm.weight,
+        qkv=PackedLinear(torch.cat(weights), None if biases[0] is None else torch.cat(biases)),
+        query_norm=None if q_norm is None else interleaved(q_norm.weight, head_size),
+        key_norm=None if k_norm is None else interleaved(k_norm.weight, head_size),
+        # SmolLM3 leaves positions out of every fourth layer.
+        rotates=bool(getattr(attention, "use_rope", True)),
+        out=PackedLinear(attention.o_proj.weight, attention.o_proj.bias),
+        mlp_norm=layer.post_attention_layernorm.weight,
+        gate=PackedLinear(mlp.gate_proj.weight, mlp.gate_proj.bias),
+        up=PackedLinear(mlp.up_proj.weight, mlp.up_proj.bias),
+        down=PackedLinear(mlp.down_proj.weight, mlp.down_proj.bias),
+    )
+
+
+@torch.inference_mode()
+def check(decoder: Decoder, model: Any) -> None:
+    """Compare the decoder's logits with the model's own on a row of random tokens.
+
+    Raises:
+        ModelRefused: they differ by more than rounding.
+    """
+    from serving.tree_cache import TreeCache, TreePass
+
+    generator = torch.Generator().manual_seed(0)
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    ids = torch.randint(vocabulary, (CHECKED_TOKENS,), generator=generator)
+    half = CHECKED_TOKENS // 2
+    everywhere = torch.arange(CHECKED_TOKENS, device=model.device)
+    theirs = model(ids[None].to(model.device), use_cache=False).logits[0].float()
+    cache = TreeCache(decoder.shape, half, 1)
+    tree_pass = TreePass()
+    tree_pass.add(cache, ids[:half].tolist(), [(0, 0, ids[half:].tolist())])
+    ours = tree_pass.run(decoder, everywhere.tolist()).float()
+    error = float((ours - theirs).norm() / theirs.norm())
+    if not error < CHECK_TOLERANCE[model.dtype]:
+        raise ModelRefused(
+            f"{model.config.model_type} computes something that the tree does not (its logits "
+            f"differ by {error:.1%}); choose a base model like Llama, Qwen or SmolLM"
+        )

@@ -1,0 +1,112 @@
+"""The adapters in memory: beside the base for any pass, merged into it while one has them all.
+
+A merged decoder saves the adapter's own products, and the fused kernels of the base stay usable.
+It is made in the background once a number of passes in a row have named one adapter only; until
+then, and whenever adapters mix, each goes beside the base. The base stays pristine and nothing is
+ever unmerged.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from schemas.events import BASE_ADAPTER
+from serving.adapter_store import AdapterStore
+from serving.adapters import AdapterFile
+from serving.decoder import Decoder
+from serving.lora import Lora, load_lora
+from serving.model import Base, merge
+
+logger = logging.getLogger(__name__)
+
+# About two listings: an adapter that is asked for once in a while is not worth a merge.
+PASSES_BEFORE_MERGING = 24
+
+
+class LoadedAdapters:
+    """Adapters ready to compute with, at most `limit`, the one used longest ago leaving first."""
+
+    def __init__(
+        self, base: Base, shapes: Mapping[str, tuple[int, int]], store: AdapterStore, limit: int
+    ) -> None:
+        """`shapes` are the base's, as `serving.model.linear_shapes` gives them."""
+        self._base = base
+        self._shapes = shapes
+        self._store = store
+        self._limit = limit
+        self._loaded: OrderedDict[str, Lora] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def load(self, adapter: AdapterFile) -> Lora:
+        """Take up an adapter that `serving.adapters.check_adapter` has passed.
+
+        Raises:
+            AdapterError: it changes what is not served.
+        """
+        size = self._base.decoder.shape.head_size
+        lora = load_lora(adapter, self._shapes, size, self._base.dtype, self._base.device)
+        with self._lock:
+            self._loaded[adapter.hash] = lora
+            while len(self._loaded) > self._limit:
+                self._loaded.popitem(last=False)
+        return lora
+
+    def get(self, adapter_hash: str) -> Lora:
+        """The adapter with this hash, read from the store if it has to be.
+
+        Raises:
+            UnknownAdapter: the store does not have it.
+        """
+        with self._lock:
+            if adapter_hash in self._loaded:
+                self._loaded.move_to_end(adapter_hash)
+                return self._loaded[adapter_hash]
+        return self.load(self._store.get(adapter_hash))
+
+
+class MergedDecoders:
+    """Decides which decoder computes a pass. For the engine's thread."""
+
+    def __init__(self, base: Base, store: AdapterStore, limit: int) -> None:
+        """At most `limit` merged decoders are kept; 0 for none ever."""
+        self._base = base
+        self._store = store
+        self._limit = limit
+        self._merged: OrderedDict[str, Decoder] = OrderedDict()
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="listune-merge")
+        self._wanted = ""
+        self._streak = 0
+
+    def choose(self, adapters: set[str]) -> tuple[Decoder, bool]:
+        """The decoder for a pass of trees with these adapters' hashes, and whether it is merged."""
+        name = next(iter(adapters)) if len(adapters) == 1 else BASE_ADAPTER
+        if name == BASE_ADAPTER:
+            self._streak = 0
+            return self._base.decoder, False
+        self._streak = self._streak + 1 if name == self._wanted else 0
+        self._wanted = name
+        merged = self._merged.get(name)
+        if merged is not None:
+            self._merged.move_to_end(name)
+            return merged, True
+        if self._streak == PASSES_BEFORE_MERGING and self._limit:
+            self._background.submit(self._merge, name)
+        return self._base.decoder, False
+
+    def close(self) -> None:
+        """Stop merging."""
+        self._background.shutdown(cancel_futures=True)
+
+    def _merge(self, adapter_hash: str) -> None:
+        try:
+            adapter = self._store.get(adapter_hash)
+            merged = Decoder(merge(self._base.model, adapter))
+        except Exception:
+            logger.exception("adapter %s stays beside the base", adapter_hash[:12])
+            return
+        while len(self._merged) >= self._limit:
+            self._merged.popitem(last=False)
+        self._merged[adapter_hash] = merged
+        logger.info("merged adapter %s", adapter.id)
