@@ -24,8 +24,8 @@ from serving.errors import ModelRefused
 from serving.linear import PackedLinear
 from serving.lora import Segment, add_lora, interleaved
 
-Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""(layer, q (rows, heads, size), k and v (rows, kv heads, size)) to (rows, heads * size)."""
+Attend = Callable[[int, torch.Tensor], torch.Tensor]
+"""Layer and (rows, heads + 2 * kv heads, size), queries, keys, values, to (rows, heads * size)."""
 
 CHECKED_TOKENS = 24
 # Relative error of the logits, as vectors: rounding of another order of summation is far below,
@@ -142,16 +142,17 @@ class Decoder:
         h = self._normed(x, layer.attention_norm)
         qkv = add_lora(layer.qkv(h), h, lora, number, "qkv")
         qkv = qkv.view(rows, shape.heads + 2 * shape.kv_heads, shape.head_size)
-        split = shape.heads + shape.kv_heads
-        qk, v = qkv[:, :split], qkv[:, split:]
+        qk = qkv[:, : shape.heads + shape.kv_heads]
         if layer.query_norm is not None and layer.key_norm is not None:
-            q = self._normed(qk[:, : shape.heads], layer.query_norm)
-            k = self._normed(qk[:, shape.heads :], layer.key_norm)
-            qk = torch.cat((q, k), dim=1)
+            q, k = qk[:, : shape.heads], qk[:, shape.heads :]
+            q.copy_(self._normed(q, layer.query_norm))
+            k.copy_(self._normed(k, layer.key_norm))
         if layer.rotates:
-            pairs = qk.float().view(rows, split, -1, 2)
-            qk = torch.view_as_real(torch.view_as_complex(pairs) * turns).flatten(-2).to(x.dtype)
-        mixed = attend(number, qk[:, : shape.heads], qk[:, shape.heads :], v)
+            # In place in fp32; in another number type `float` makes a copy.
+            turned = torch.view_as_complex(qk.float().unflatten(-1, (-1, 2))).mul_(turns)
+            if qk.dtype != torch.float32:
+                qk.copy_(torch.view_as_real(turned).flatten(-2))
+        mixed = attend(number, qkv)
         if not lora:
             return layer.out.plus(mixed, x)
         return add_lora(layer.out(mixed), mixed, lora, number, "out").add_(x)
@@ -176,7 +177,9 @@ class Decoder:
             positions = torch.arange(max(1024, 2 * last), device=self.shape.device)[None]
             cos, sin = self._rotary(torch.empty(0, device=self.shape.device), positions)
             half = self.shape.head_size // 2
-            self._turns = torch.complex(cos[0, :, None, :half].float(), sin[0, :, None, :half].float())
+            self._turns = torch.complex(
+                cos[0, :, None, :half].float(), sin[0, :, None, :half].float()
+            )
         return self._turns
 
 

@@ -95,12 +95,11 @@ def step(
                 tokens, wants = branch.plan(drafts)
                 fed.append((number, branch.fed, tokens))
                 places.append((branch, wants))
-        row = tree_pass.add(tree.cache, trunk, fed, None if merged else tree.lora)
+        rows = tree_pass.add(tree.cache, trunk, fed, None if merged else tree.lora)
         before = len(wanted)
-        for (branch, wants), (_, _, tokens) in zip(places, fed, strict=True):
+        for (branch, wants), row in zip(places, rows, strict=True):
             asked.append((branch, len(wanted)))
             wanted += [row + place for place in wants]
-            row += len(tokens)
         tree.decoded.forward_passes += 1
         tree.decoded.tokens_computed += len(trunk) + sum(len(tokens) for _, _, tokens in fed)
         tree.decoded.logits_computed += len(wanted) - before

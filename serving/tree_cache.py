@@ -1,11 +1,11 @@
 """Keys and values of trees, and one forward pass over tokens of many of them.
 
 A tree's cache holds its trunk once and a row of slots for each branch. A token of a branch sees
-the whole trunk and what came before it in its own branch: attention is computed over the two apart
-(the trunk with all branches' queries side by side, the branches as a batch) and joined by the
-weights of their softmaxes, so that no key is looked at which nobody may see. The same join is known
-as cascade attention (Hydragen, arXiv:2402.05099; FlashInfer). Positions in a branch count on from
-the trunk's end.
+the whole trunk and what came before it in its own branch, and nothing else: its scores over the two
+are computed apart (all branches' queries against the trunk; each branch's against its own slots)
+and share one softmax, so that no key is looked at that nobody may see. The same parting is known as
+shared-prefix attention (Hydragen, arXiv:2402.05099). Positions in a branch count on from the
+trunk's end.
 
 A slot that has been written can be written again: what a branch has fed beyond its accepted tokens
 is simply overtaken, and is never seen meanwhile, because a token sees the slots before its own only.
@@ -13,119 +13,143 @@ is simply overtaken, and is never seen meanwhile, because a token sees the slots
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
+from torch.nn import functional
 
 from serving.decoder import Decoder, Shape
 from serving.lora import Lora, Segment
 
-# Slots of a branch grow by this many at a time.
-SLOT_STEP = 16
+# Trunk and slots together are a multiple of this many keys: vector kernels like whole registers.
+KEY_STEP = 32
+
+# Branches side by side feed at most this many times as many tokens as the shortest of them.
+PADDING = 1.5
 
 Fed = tuple[int, int, Sequence[int]]
 """Branch (from 0), slot of the first token, and the token ids that it feeds in a pass."""
 
 
 class TreeCache:
-    """Keys and values of one tree, of all layers."""
+    """Keys and values of one tree, of all layers.
+
+    Of each layer the trunk's (2 * kv heads, tokens, size) and the branches'
+    (2 * kv heads, branches, slots, size), keys before values.
+    """
 
     def __init__(self, shape: Shape, trunk: int, branches: int) -> None:
-        """`trunk` tokens, which the first pass has to feed, and `branches` branches, empty."""
-        self.trunk = trunk
+        """For `trunk` tokens, at least one, which the first pass has to feed, and `branches`."""
+        self.shape = shape
+        self.tokens = trunk
         self.branches = branches
         self.slots = 0
-        self.filled = False
-        kept = (shape.layers, 2, trunk, shape.kv_heads, shape.head_size)
-        self._shape = shape
-        self._trunk = torch.empty(kept, dtype=shape.dtype, device=shape.device)
-        self._own = self._slots(0)
+        self.trunk = [self._empty(trunk) for _ in range(shape.layers)]
+        self.own = [self._empty(branches, 0) for _ in range(shape.layers)]
 
     def reserve(self, slots: int) -> None:
         """Have room for `slots` tokens in each branch."""
-        if slots > self.slots:
-            bigger = self._slots(slots + SLOT_STEP)
-            bigger[:, :, :, : self.slots] = self._own
-            self._own, self.slots = bigger, slots + SLOT_STEP
+        if slots <= self.slots:
+            return
+        # The longer they are the more room at a time, so that growing costs little in all.
+        slots = max(slots, self.slots * 5 // 4)
+        slots += -(self.tokens + slots) % KEY_STEP
+        for layer, old in enumerate(self.own):
+            # Slots that nobody may see have no weight, and no weight times NaN would be NaN.
+            self.own[layer] = self._empty(self.branches, slots).zero_()
+            self.own[layer][:, :, : self.slots] = old
+        self.slots = slots
 
-    def keep_trunk(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> None:
-        """Keep the trunk's (tokens, kv heads, size)."""
-        self._trunk[layer, 0], self._trunk[layer, 1] = k, v
-
-    def trunk_of(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The trunk's keys and values, each (1, kv heads, tokens, size)."""
-        k, v = self._trunk[layer].transpose(1, 2)
-        return k[None], v[None]
-
-    def own_of(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The branches' keys and values, each (branches, slots, kv heads, size)."""
-        return self._own[layer, 0], self._own[layer, 1]
-
-    def _slots(self, slots: int) -> torch.Tensor:
-        shape = self._shape
-        size = (shape.layers, 2, self.branches, slots, shape.kv_heads, shape.head_size)
-        # Slots that nobody may see are multiplied by zero, and zero times NaN would be NaN.
-        return torch.zeros(size, dtype=shape.dtype, device=shape.device)
+    def _empty(self, *places: int) -> torch.Tensor:
+        shape = self.shape
+        size = (2 * shape.kv_heads, *places, shape.head_size)
+        return torch.empty(size, dtype=shape.dtype, device=shape.device)
 
 
 @dataclass
-class TreePart:
-    """The rows of one tree in a pass, and the index tensors that all layers share."""
+class TrunkRows:
+    """The rows of a tree's trunk, in its first pass."""
 
     cache: TreeCache
-    trunk: slice
-    rows: slice  # of the branches' tokens
-    written: torch.Tensor  # (n,) flat (branch, slot) of each branch token
-    active: torch.Tensor | None  # (a,) the branches that feed; None where all do
-    seen: int  # slots that any of them sees
-    mask: torch.Tensor  # (a, 1, q, seen) 0 or -inf
+    rows: slice
+
+    def attend(self, layer: int, qkv: torch.Tensor, mixed: torch.Tensor) -> None:
+        """See `Rows`."""
+        shape = self.cache.shape
+        new = qkv[self.rows].transpose(0, 1)
+        q, kv = new[None, : shape.heads], new[shape.heads :]
+        self.cache.trunk[layer].copy_(kv)
+        k, v = kv[None, : shape.kv_heads], kv[None, shape.kv_heads :]
+        mixed[self.rows] = functional.scaled_dot_product_attention(
+            q, k, v, is_causal=True, scale=shape.scale, enable_gqa=True
+        )[0].transpose(0, 1)
+
+
+@dataclass
+class BranchRows:
+    """The rows of branches of a tree that feed about as many tokens each.
+
+    a branches feed at most q tokens each, n in all; a query has g heads for each kv head.
+    """
+
+    cache: TreeCache
+    rows: slice
+    written: torch.Tensor  # (n,) flat (branch, slot) of each token
+    active: torch.Tensor | None  # (a,) the branches; None where they are all of the tree's
+    mask: torch.Tensor  # (kv heads * a, q * g, slots) 0, or -inf for a slot not to be seen
     padded: torch.Tensor | None  # (a, q) row of each token; None where each branch feeds one
     unpadded: torch.Tensor | None  # (n,) flat (a, q) of each token
 
-    def attend(
-        self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mixed: torch.Tensor
-    ) -> None:
-        """Take the pass's q, k, v (rows, heads, size) and write this tree's rows of `mixed`."""
-        scale = self.cache._shape.scale
-        if self.trunk.stop > self.trunk.start:
-            own = (q[self.trunk], k[self.trunk], v[self.trunk])
-            self.cache.keep_trunk(layer, own[1], own[2])
-            heads = [side.transpose(0, 1)[None] for side in own]
-            mixed[self.trunk] = attention(*heads, scale, causal=True)[0][0].transpose(0, 1)
-        if self.rows.stop > self.rows.start:
-            self._attend_branches(layer, q[self.rows], k[self.rows], v[self.rows], mixed, scale)
+    def attend(self, layer: int, qkv: torch.Tensor, mixed: torch.Tensor) -> None:
+        """See `Rows`."""
+        self._attend(layer, qkv[self.rows], mixed[self.rows])
 
-    def _attend_branches(
-        self,
-        layer: int,
-        q: torch.Tensor,
-        k: torch.Tensor,
-        v: torch.Tensor,
-        mixed: torch.Tensor,
-        scale: float,
-    ) -> None:
-        rows, heads, size = q.shape
-        keys, values = self.cache.own_of(layer)
-        for kept, new in ((keys, k), (values, v)):
-            kept.view(-1, *new.shape[1:]).index_copy_(0, self.written, new)
-        keys, values = keys[:, : self.seen], values[:, : self.seen]
-        if self.active is not None:
-            keys, values = keys.index_select(0, self.active), values.index_select(0, self.active)
-        trunk, trunk_weight = attention(q.transpose(0, 1)[None], *self.cache.trunk_of(layer), scale)
-        if self.padded is None:
-            # One token a branch: the heads that share keys are its queries.
-            asked = q.view(rows, keys.shape[2], -1, size)
-        else:
-            asked = q[self.padded].transpose(1, 2)
-        own, own_weight = attention(
-            asked, keys.transpose(1, 2), values.transpose(1, 2), scale, self.mask
+    def _attend(self, layer: int, qkv: torch.Tensor, mixed: torch.Tensor) -> None:
+        shape, cache = self.cache.shape, self.cache
+        heads, size = shape.kv_heads, shape.head_size
+        trunk, own = cache.trunk[layer], cache.own[layer]
+        own.view(2 * heads, -1, size).index_copy_(
+            1, self.written, qkv[:, shape.heads :].transpose(0, 1)
         )
+        if self.active is not None:
+            own = own.index_select(1, self.active)
+        own = own.flatten(0, 1)
+        q = qkv[:, : shape.heads]
+        q = q[:, None] if self.padded is None else q[self.padded]
+        a, most = q.shape[:2]
+        # Queries by kv head, branch, token and head: one block for the trunk's keys of a kv head,
+        # and one for a branch's own.
+        grouped = q.new_empty(heads, a, most, shape.heads // heads, size)
+        torch.mul(q.view(a, most, heads, -1, size).permute(2, 0, 1, 3, 4), shape.scale, out=grouped)
+        to_trunk, to_own = grouped.view(heads, -1, size), grouped.view(heads * a, -1, size)
+        scores = torch.cat(
+            (
+                to_trunk @ trunk[:heads].transpose(1, 2),
+                torch.baddbmm(self.mask, to_own, own[: heads * a].transpose(1, 2)).view(
+                    heads, -1, cache.slots
+                ),
+            ),
+            dim=-1,
+        )
+        weights = scores.softmax(-1)
+        from_trunk = weights[..., : cache.tokens] @ trunk[heads:]
+        own_weights = weights.view(heads * a, -1, scores.shape[-1])[..., cache.tokens :]
+        summed = torch.baddbmm(from_trunk.view_as(to_own), own_weights, own[heads * a :])
+        by_row = summed.view_as(grouped).permute(1, 2, 0, 3, 4)
         if self.unpadded is None:
-            own, own_weight = own.reshape(rows, heads, size), own_weight.reshape(rows, heads)
+            mixed.view(by_row.shape).copy_(by_row)
         else:
-            own = own.transpose(1, 2).reshape(-1, heads, size)[self.unpadded]
-            own_weight = own_weight.transpose(1, 2).reshape(-1, heads)[self.unpadded]
-        share = torch.sigmoid(trunk_weight[0].t() - own_weight).to(q.dtype)
-        torch.lerp(own, trunk[0].transpose(0, 1), share[..., None], out=mixed[self.rows])
+            flat = by_row.reshape(a * most, shape.heads, size)
+            torch.index_select(flat, 0, self.unpadded, out=mixed)
+
+
+class Rows(Protocol):
+    """Some rows of a pass."""
+
+    def attend(self, layer: int, qkv: torch.Tensor, mixed: torch.Tensor) -> None:
+        """Take the pass's qkv (rows, heads + 2 * kv heads, size), keep the keys and values of these
+        rows, and write their rows of `mixed` (rows, heads, size)."""
+        ...
 
 
 class TreePass:
@@ -134,7 +158,7 @@ class TreePass:
     def __init__(self) -> None:
         self.ids: list[int] = []
         self._positions: list[int] = []
-        self._parts: list[TreePart] = []
+        self._parts: list[Rows] = []
         self._segments: list[Segment] = []
 
     def add(
@@ -143,54 +167,34 @@ class TreePass:
         trunk: Sequence[int],
         fed: Sequence[Fed],
         lora: Lora | None = None,
-    ) -> int:
+    ) -> list[int]:
         """Add tokens of one tree.
 
         Args:
             cache: the tree's.
             trunk: the trunk's token ids the first time, nothing later.
-            fed: what its branches feed, in order of branch, each at most once and at least a token.
+            fed: what its branches feed, each at most once and at least a token.
             lora: the adapter that its rows go through.
 
         Returns:
-            The row of the first branch token; the others follow in the order given.
+            The row of each branch's first token; its others follow.
         """
-        device = cache._shape.device
         start = len(self.ids)
-        first = start + len(trunk)
-        self.ids += trunk
-        self._positions += range(len(trunk))
-        counts = [len(ids) for _, _, ids in fed]
-        ends = [slot + count for (_, slot, _), count in zip(fed, counts, strict=True)]
-        cache.reserve(max(ends, default=0))
-        written: list[int] = []
-        for branch, slot, ids in fed:
-            self.ids += ids
-            self._positions += range(cache.trunk + slot, cache.trunk + slot + len(ids))
-            base = branch * cache.slots + slot
-            written += range(base, base + len(ids))
-        most, seen = max(counts, default=0), max(ends, default=0)
-        slots = torch.tensor([slot for _, slot, _ in fed], device=device)
-        lasts = slots[:, None] + torch.arange(most, device=device)
-        hidden = torch.arange(seen, device=device) > lasts[:, :, None]
-        mask = torch.zeros(hidden.shape, dtype=cache._shape.dtype, device=device)
-        mask = mask.masked_fill_(hidden, float("-inf"))[:, None]
-        padded, unpadded = (None, None) if most <= 1 else _padding(counts, most, device)
-        active = [branch for branch, _, _ in fed]
-        every = len(active) == cache.branches
-        self._parts.append(
-            TreePart(
-                cache=cache,
-                trunk=slice(start, first),
-                rows=slice(first, len(self.ids)),
-                written=torch.tensor(written, device=device),
-                active=None if every else torch.tensor(active, device=device),
-                seen=seen,
-                mask=mask,
-                padded=padded,
-                unpadded=unpadded,
-            )
-        )
+        if trunk:
+            self.ids += trunk
+            self._positions += range(len(trunk))
+            self._parts.append(TrunkRows(cache, slice(start, len(self.ids))))
+        cache.reserve(max((slot + len(ids) for _, slot, ids in fed), default=0))
+        first = [0] * len(fed)
+        for group in alike([len(ids) for _, _, ids in fed]):
+            begin = len(self.ids)
+            for number in group:
+                _, slot, ids = fed[number]
+                first[number] = len(self.ids)
+                self.ids += ids
+                self._positions += range(cache.tokens + slot, cache.tokens + slot + len(ids))
+            rows = slice(begin, len(self.ids))
+            self._parts.append(branch_rows(cache, rows, [fed[number] for number in group]))
         if lora is not None:
             last = self._segments[-1] if self._segments else None
             if last is not None and last.stop == start and last.lora is lora:
@@ -202,15 +206,13 @@ class TreePass:
     def run(self, decoder: Decoder, wanted: Sequence[int]) -> torch.Tensor:
         """Compute the pass. Returns (wanted, vocabulary) logits after the rows `wanted`."""
         device = decoder.shape.device
-        size = decoder.shape.heads * decoder.shape.head_size
+        heads, size = decoder.shape.heads, decoder.shape.head_size
 
-        def attend(
-            layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
-        ) -> torch.Tensor:
-            mixed = q.new_empty(q.shape)
+        def attend(layer: int, qkv: torch.Tensor) -> torch.Tensor:
+            mixed = qkv.new_empty(len(qkv), heads, size)
             for part in self._parts:
-                part.attend(layer, q, k, v, mixed)
-            return mixed.view(-1, size)
+                part.attend(layer, qkv, mixed)
+            return mixed.view(-1, heads * size)
 
         return decoder(
             torch.tensor(self.ids, device=device),
@@ -221,42 +223,55 @@ class TreePass:
         )
 
 
-def attention(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    scale: float,
-    mask: torch.Tensor | None = None,
-    causal: bool = False,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Softmax attention and the logarithm of its softmax's denominator.
+def alike(counts: Sequence[int]) -> list[list[int]]:
+    """The places of `counts` in groups of about the same count, so that padding wastes little."""
+    groups: list[list[int]] = []
+    least = 0
+    for place in sorted(range(len(counts)), key=counts.__getitem__):
+        # Single tokens, the common case, need no padding at all and stay among themselves.
+        if not groups or counts[place] > (1 if least == 1 else least * PADDING):
+            groups.append([])
+            least = counts[place]
+        groups[-1].append(place)
+    return groups
 
-    Args:
-        q: (batch, heads, queries, size).
-        k: (batch, kv heads, keys, size), kv heads a divisor of heads; `v` likewise.
-        v: see `k`.
-        scale: of the scores.
-        mask: added to the scores, (batch, 1, queries or 1, keys), in q's number type.
-        causal: query i sees keys up to i.
 
-    Returns:
-        (batch, heads, queries, size) in q's number type, and (batch, heads, queries) in fp32.
-    """
-    if q.device.type == "cpu":
-        # What PyTorch's own scaled_dot_product_attention calls; that one keeps the denominator.
-        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            q, k, v, 0.0, causal, attn_mask=mask, scale=scale
-        )
-    groups = q.shape[1] // k.shape[1]
-    k, v = (side.repeat_interleave(groups, dim=1) for side in (k, v))
-    scores = (q @ k.transpose(-1, -2)).float() * scale
-    if causal:
-        keys = torch.arange(k.shape[2], device=q.device)
-        scores = scores.masked_fill(keys > keys[: q.shape[2], None], float("-inf"))
-    if mask is not None:
-        scores = scores + mask
-    weight = scores.logsumexp(-1)
-    return (scores - weight[..., None]).exp().to(q.dtype) @ v, weight
+def branch_rows(cache: TreeCache, rows: slice, fed: Sequence[Fed]) -> BranchRows:
+    """The rows of these branches, with what all layers need to know of them."""
+    device = cache.shape.device
+    counts = [len(ids) for _, _, ids in fed]
+    active = [branch for branch, _, _ in fed]
+    most = max(counts)
+    padded, unpadded = (None, None) if most == 1 else _padding(counts, most, device)
+    written = [
+        branch * cache.slots + slot + place
+        for branch, slot, ids in fed
+        for place in range(len(ids))
+    ]
+    return BranchRows(
+        cache=cache,
+        rows=rows,
+        written=torch.tensor(written, device=device),
+        active=(
+            None if active == list(range(cache.branches)) else torch.tensor(active, device=device)
+        ),
+        mask=_mask(cache, [slot for _, slot, _ in fed], most),
+        padded=padded,
+        unpadded=unpadded,
+    )
+
+
+def _mask(cache: TreeCache, slots: Sequence[int], most: int) -> torch.Tensor:
+    """Which of a branch's slots its queries may not see: see `TreePart.mask`."""
+    shape = cache.shape
+    places = torch.arange(most, device=shape.device)
+    asking = torch.tensor(slots, device=shape.device)[:, None] + places
+    hidden = torch.arange(cache.slots, device=shape.device) > asking[..., None]
+    mask = torch.zeros(hidden.shape, dtype=shape.dtype, device=shape.device)
+    mask.masked_fill_(hidden, float("-inf"))
+    groups = shape.heads // shape.kv_heads
+    size = (shape.kv_heads, len(slots), most, groups, cache.slots)
+    return mask[None, :, :, None].expand(size).reshape(-1, most * groups, cache.slots)
 
 
 def _padding(

@@ -43,6 +43,22 @@ class Gate:
         return False
 
 
+class Waiting:
+    """A request whose answer is waited for later."""
+
+    def __init__(self, engine, request):
+        self._done, self._outcomes = threading.Event(), []
+        engine.submit(request, self._take)
+
+    def _take(self, outcome):
+        self._outcomes.append(outcome)
+        self._done.set()
+
+    def outcome(self):
+        assert self._done.wait(30)
+        return self._outcomes[0]
+
+
 def test_a_result_names_what_produced_it(engine):
     result = engine.generate(REQUEST)
     assert (result.adapter_id, result.adapter_hash) == ("base", "base")
@@ -149,12 +165,11 @@ def test_an_adapter_with_waiting_requests_is_never_evicted(settings, tiny, shape
     with Engine(settings.model_copy(update={"max_adapters": 1}), tiny) as engine:
         first = push(engine, adapter_blob(shapes, engine.base_hash, "a1", seed=1), "a1")
         gate = Gate(engine)
-        outcomes = []
-        engine.submit(replace(REQUEST, adapter_hash=first), outcomes.append)
+        waiting = Waiting(engine, replace(REQUEST, adapter_hash=first))
         second = push(engine, adapter_blob(shapes, engine.base_hash, "a2", seed=2), "a2")
         gate.opened.set()
         engine.generate(replace(REQUEST, adapter_hash=second))
-        assert outcomes[0].adapter_hash == first
+        assert waiting.outcome().adapter_hash == first
         push(engine, adapter_blob(shapes, engine.base_hash, "a3", seed=3), "a3")
         assert first not in {entry.hash for entry in engine.adapters()}
 

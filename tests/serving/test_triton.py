@@ -27,7 +27,15 @@ from serving.errors import (
 from serving.generation import GenerationRequest
 from serving.push import Canary, CanaryRequest, ensure_adapter, push_and_try
 from serving.settings import ServingSettings
-from tests.serving.helpers import BRAND, COLOUR, EVERY_KIND, LAMP, WASHABLE, adapter_blob, assert_alike
+from tests.serving.helpers import (
+    BRAND,
+    COLOUR,
+    EVERY_KIND,
+    LAMP,
+    WASHABLE,
+    adapter_blob,
+    assert_alike,
+)
 
 MODELS = Path(__file__).resolve().parents[2] / "serving" / "model_repository"
 CANARY = Canary((CanaryRequest(LAMP, (COLOUR, WASHABLE, BRAND)),))
