@@ -8,6 +8,7 @@ This room knows no Kafka and no DuckDB, and the engine knows no Triton. Other ro
 - `serving.tree`: positions and attention mask of a tree in one row.
 - `serving.generation`: what is asked and answered; `serving.errors`: what can go wrong.
 - `serving.engine`: `Engine`, generation in this process; `serving.model`: the base model.
-- `serving.adapters`: the adapter file; `serving.precision`: the number type of this machine.
+- `serving.adapters`: the adapter file; `serving.calibration`: how far its confidence can be
+  trusted; `serving.precision`: the number type of this machine.
 - `serving.client`: `TritonClient`; `serving.push`: push an adapter and try it (no torch).
 """

@@ -4,11 +4,20 @@ import logging
 import threading
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 from serving.adapters import AdapterFile, read_adapter, write_file
+from serving.calibration import Calibration
 from serving.errors import AdapterError, UnknownAdapter
 
 logger = logging.getLogger(__name__)
+
+
+class _Kept(NamedTuple):
+    """What is asked of an adapter at each request, so that its file need not be read."""
+
+    id: str
+    calibration: Calibration | None
 
 
 class AdapterStore:
@@ -26,17 +35,23 @@ class AdapterStore:
         self.folder = folder
         self.limit = limit
         self._lock = threading.Lock()
-        self._ids: dict[str, str] = {}  # hash to id, the one used longest ago first
+        self._kept: dict[str, _Kept] = {}  # by hash, the one used longest ago first
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.glob("*.safetensors"), key=lambda p: p.stat().st_mtime_ns):
             adapter = self._read(path)
             if adapter is not None and adapter.base_hash == base:
-                self._ids[adapter.hash] = adapter.id
+                self._kept[adapter.hash] = _Kept(adapter.id, adapter.calibration)
 
     def ids(self) -> dict[str, str]:
         """Adapter id by hash."""
         with self._lock:
-            return dict(self._ids)
+            return {adapter_hash: kept.id for adapter_hash, kept in self._kept.items()}
+
+    def calibration(self, adapter_hash: str) -> Calibration | None:
+        """The calibration of this adapter; None where it has none, is not here, or is the base."""
+        with self._lock:
+            kept = self._kept.get(adapter_hash)
+        return kept.calibration if kept else None
 
     def get(self, adapter_hash: str) -> AdapterFile:
         """The adapter with this hash.
@@ -45,12 +60,12 @@ class AdapterStore:
             UnknownAdapter: it is not here.
         """
         with self._lock:
-            if adapter_hash in self._ids:
+            if adapter_hash in self._kept:
                 adapter = self._read(self._path(adapter_hash))
                 if adapter is not None:
-                    self._ids[adapter_hash] = self._ids.pop(adapter_hash)
+                    self._kept[adapter_hash] = self._kept.pop(adapter_hash)
                     return adapter
-                del self._ids[adapter_hash]
+                del self._kept[adapter_hash]
         raise UnknownAdapter(f"no adapter {adapter_hash[:12]} here; push it and ask again")
 
     def put(self, adapter: AdapterFile, in_use: Collection[str] = ()) -> None:
@@ -60,20 +75,22 @@ class AdapterStore:
             AdapterError: its id already names another adapter.
         """
         with self._lock:
-            if adapter.hash in self._ids:
+            if adapter.hash in self._kept:
                 return
-            if adapter.id in self._ids.values():
+            if any(kept.id == adapter.id for kept in self._kept.values()):
                 raise AdapterError(
                     f"adapter id {adapter.id!r} already names another adapter; "
                     "an id is never reused, choose a new one"
                 )
             write_file(self._path(adapter.hash), adapter.blob)
-            self._ids[adapter.hash] = adapter.id
-            idle = [h for h in self._ids if h not in in_use and h != adapter.hash]
-            for old in idle[: max(0, len(self._ids) - self.limit)]:
-                logger.info("adapter %s leaves the store: it was used longest ago", self._ids[old])
+            self._kept[adapter.hash] = _Kept(adapter.id, adapter.calibration)
+            idle = [h for h in self._kept if h not in in_use and h != adapter.hash]
+            for old in idle[: max(0, len(self._kept) - self.limit)]:
+                logger.info(
+                    "adapter %s leaves the store: it was used longest ago", self._kept[old].id
+                )
                 self._path(old).unlink(missing_ok=True)
-                del self._ids[old]
+                del self._kept[old]
 
     def _path(self, adapter_hash: str) -> Path:
         return self.folder / f"{adapter_hash}.safetensors"

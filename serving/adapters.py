@@ -5,9 +5,10 @@ An adapter is one safetensors blob in peft's own key naming,
     base_model.model.<module>.lora_A.weight   (r, in)
     base_model.model.<module>.lora_B.weight   (out, r)
 
-whose header carries `adapter_id, parent_id, parent_hash, base_hash, rank, alpha, peft_config`. Its
-hash is the SHA-256 of the whole blob, and its identity everywhere; its id is a name that is never
-reused. The same content always gives the same bytes. The trainer writes these files, a push
+whose header carries `adapter_id, parent_id, parent_hash, base_hash, rank, alpha, peft_config`, and
+`calibration` where the trainer had listings to calibrate on. Its hash is the SHA-256 of the whole
+blob, and its identity everywhere; its id is a name that is never reused. The same content always
+gives the same bytes. The trainer writes these files, a push
 carries them, and the engine checks them before anything else sees them.
 
 Reading a header needs no torch, so that a stream worker can push; tensors import it when asked for.
@@ -23,7 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from schemas.events import BASE_ADAPTER
+from serving.calibration import MAX_CALIBRATION_CHARACTERS, Calibration
 from serving.errors import AdapterError
 
 if TYPE_CHECKING:
@@ -43,6 +47,9 @@ METADATA_KEYS = (
     "alpha",
     "peft_config",
 )
+CALIBRATION = "calibration"
+"""The header entry with a `Calibration` as JSON; an adapter may be without."""
+
 # A header is some hundred bytes a tensor; a length beyond this is no safetensors file.
 MAX_HEADER_BYTES = 16 << 20
 # peft settings that change what an adapter computes beyond W + alpha/r * B @ A.
@@ -71,6 +78,7 @@ class AdapterFile:
     alpha: float
     metadata: Mapping[str, str]
     blob: bytes
+    calibration: Calibration | None = None
 
     @property
     def scale(self) -> float:
@@ -142,6 +150,7 @@ def read_adapter(blob: bytes) -> AdapterFile:
         alpha=alpha,
         metadata=metadata,
         blob=blob,
+        calibration=_read_calibration(metadata.get(CALIBRATION)),
     )
 
 
@@ -150,7 +159,7 @@ def write_adapter(tensors: "Mapping[str, torch.Tensor]", metadata: Mapping[str, 
 
     Args:
         tensors: by name, as `peft.get_peft_model_state_dict` gives them.
-        metadata: `METADATA_KEYS` and any others; values are stored as text.
+        metadata: `METADATA_KEYS`, `CALIBRATION` and any others; values are stored as text.
 
     Raises:
         AdapterError: a header entry is missing or cannot be served.
@@ -262,9 +271,27 @@ def _read_header(blob: bytes) -> dict[str, Any]:
             raise AdapterError("the adapter file is cut short or too long; send it whole")
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise AdapterError("the adapter file's header is not readable; send it whole") from None
-    if not isinstance(header.get("__metadata__", {}), dict):
+    metadata = header.get("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise AdapterError("the adapter file's metadata is not readable; write it anew")
     return header
+
+
+def _read_calibration(text: str | None) -> Calibration | None:
+    if text is None:
+        return None
+    if len(text) > MAX_CALIBRATION_CHARACTERS:
+        raise AdapterError(
+            f"the adapter's calibration has {len(text)} characters, at most "
+            f"{MAX_CALIBRATION_CHARACTERS} are read; calibrate it anew"
+        )
+    try:
+        return Calibration.model_validate_json(text)
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
+        raise AdapterError(
+            f"the adapter's calibration cannot be read ({reason}); calibrate it anew"
+        ) from None
 
 
 def _check_pair(

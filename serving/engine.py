@@ -7,8 +7,9 @@ What it promises:
   adapter with requests queued or running is never evicted.
 - `submit` never blocks: a full queue or an unknown adapter is raised at once, and each request
   accepted is answered exactly once, by calling `on_done` from one of the engine's threads.
-- Requests decode side by side, up to `max_running`, whatever their adapters: one that is done leaves
-  and one that waits enters between two forward passes. Who waits enters in the order of arrival.
+- Requests decode side by side, up to `max_running`, whatever their adapters: one that is done
+  leaves and one that waits enters between two forward passes. Who waits enters in the order of
+  arrival.
 - A request that fails fails alone. A push that fails changes nothing.
 
 Two threads: one prepares (prompt, schema constraints, an adapter from its file), so that nothing
@@ -293,7 +294,9 @@ class Engine:
         name = task.request.adapter_hash
         try:
             adapter_id = BASE_ADAPTER if name == BASE_ADAPTER else self._store.ids()[name]
-            outcome: Outcome = task.job.result(adapter_id, self._settings.abstain_below)
+            outcome: Outcome = task.job.result(
+                adapter_id, self._settings.abstain_below, self._store.calibration(name)
+            )
         except Exception as error:
             outcome = failed(task.request, error)
         self._leave(task, outcome)

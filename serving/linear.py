@@ -6,6 +6,7 @@ follows is done in the same kernel. Elsewhere it is PyTorch's linear.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -15,7 +16,7 @@ SILU = (torch.nn.SiLU, type(ACT2FN["silu"]))
 SWISH = "swish"
 """oneDNN's name of silu, the one activation that it is asked to fuse."""
 
-_ONEDNN = getattr(torch.ops, "mkldnn", None)
+_ONEDNN: Any = torch.ops.mkldnn
 
 
 def can_pack(weight: torch.Tensor) -> bool:

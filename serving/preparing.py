@@ -8,6 +8,7 @@ from schemas.category import Attribute, AttributeType
 from schemas.events import Mode, ValueLists
 from schemas.values import NO, YES, is_valid, parse_answer
 from serving.branch import Answer, Matcher, Rules
+from serving.calibration import Calibration, abstain_below
 from serving.constraints import Constraints
 from serving.decoding import Tree
 from serving.errors import Refused
@@ -35,12 +36,13 @@ class Job:
         """The work begins now."""
         self._started = time.perf_counter()
 
-    def result(self, adapter_id: str, abstain_below: float) -> GenerationResult:
-        """The result, once the tree is done."""
+    def result(
+        self, adapter_id: str, floor: float, calibration: Calibration | None
+    ) -> GenerationResult:
+        """The result, once the tree is done; `floor` and `calibration` as for `judge`."""
         decoded = self.tree.decoded
         attributes = self.request.attributes
-        threshold = abstain_below if self.mode is Mode.CONSTRAINED else 0.0
-        values, invalid = judge(attributes, decoded.answers, self.mode, threshold)
+        values, invalid = judge(attributes, decoded.answers, self.mode, floor, calibration)
         return GenerationResult(
             values=values,
             invalid=invalid,
@@ -116,19 +118,23 @@ def judge(
     attributes: tuple[Attribute, ...],
     answers: Mapping[str, Answer],
     mode: Mode,
-    abstain_below: float = 0.0,
+    floor: float = 0.0,
+    calibration: Calibration | None = None,
 ) -> tuple[ValueLists, dict[str, str]]:
     """The legal values, and (in free mode) the texts that the schema refuses.
 
     In constrained mode an answer that is illegal after all (a number out of range, a date not in
-    the calendar, a value that the cap cut off) or less probable than `abstain_below` is a blank.
+    the calendar, a value that the cap cut off) or less probable than `floor` or than the adapter's
+    calibrated threshold is a blank.
     """
     values: ValueLists = {}
     invalid: dict[str, str] = {}
     for attribute in attributes:
         answer = answers[attribute.name]
         parsed = parse_answer(attribute, answer.text)
-        if not parsed or answer.confidence < abstain_below:
+        if not parsed:
+            continue
+        if answer.confidence < abstain_below(calibration, mode, attribute.type, floor):
             continue
         if is_valid(attribute, parsed):
             values[attribute.name] = parsed

@@ -27,7 +27,11 @@ class ServingSettings(BaseModel):
     max_answer_tokens: int = Field(32, ge=1, description="cap on the new tokens of one value")
     hint_values: int = Field(12, ge=0, description="allowed values are listed up to this many")
     abstain_below: float = Field(
-        0.0, ge=0.0, le=1.0, description="constrained mode drops values less probable than this"
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="constrained mode drops values less probable than this; an adapter's own "
+        "threshold counts where it is higher",
     )
     max_merged: int = Field(2, ge=0, description="merged adapters kept in memory, LRU; 0 = none")
     max_adapters: int = Field(16, ge=1, description="adapters kept loaded, LRU")

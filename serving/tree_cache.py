@@ -7,8 +7,8 @@ and share one softmax, so that no key is looked at that nobody may see. The same
 shared-prefix attention (Hydragen, arXiv:2402.05099). Positions in a branch count on from the
 trunk's end.
 
-A slot that has been written can be written again: what a branch has fed beyond its accepted tokens
-is simply overtaken, and is never seen meanwhile, because a token sees the slots before its own only.
+A slot can be written again and is then simply overtaken. What lies in later slots meanwhile is
+never seen: a token sees the slots of its branch up to its own.
 """
 
 from collections.abc import Sequence
