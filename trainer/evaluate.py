@@ -14,6 +14,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,11 @@ ANSWER_SETTINGS = {
 
 
 class ListingScore(BaseModel):
-    """One held-out listing and what the adapter made of it. Counts are of attributes."""
+    """One held-out listing and what the adapter made of it. Counts are of attributes.
+
+    `seconds` is the engine's time at work on this listing. With several in flight it is the time in
+    their common batch, which is longer than alone.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -98,6 +103,7 @@ class Evaluation(BaseModel):
     adapter_id: str
     listings: list[ListingScore]
     seconds: float  # the whole evaluation, wall clock
+    in_flight: int = 1  # listings side by side, which the listings' seconds depend on
 
     def ratio(self, metric: str) -> Ratio:
         """One of `METRICS`, listing by listing."""
@@ -110,7 +116,10 @@ class Evaluation(BaseModel):
         return Ratio(right, np.array(below, dtype=np.float64))
 
     def metrics(self, draws: int = 2000, seed: int = 0) -> RoundMetrics:
-        """The metrics with their two-sided 95 % intervals, and latencies in milliseconds."""
+        """The metrics with their two-sided 95 % intervals.
+
+        The latencies, in milliseconds, are those of a listing among `in_flight` others.
+        """
         drawn = draw_listings(len(self.listings), draws, seed)
         intervals: dict[str, Interval] = {m: interval(self.ratio(m), drawn) for m in METRICS}
         p50, p90 = np.quantile([s.seconds * 1000 for s in self.listings], [0.5, 0.9])
@@ -140,12 +149,37 @@ class EvaluationStore:
         return self._folder / f"{digest.hexdigest()[:32]}.json"
 
 
+def answers(
+    generator: Generator,
+    requests: Sequence[GenerationRequest],
+    in_flight: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[GenerationResult]:
+    """The answers to `requests` in their order, up to `in_flight` of them asked for at once.
+
+    Args:
+        generator: must take requests from several threads if `in_flight` is above 1.
+        progress: told (answers in order so far, requests in all) after each, in this thread.
+
+    Raises:
+        EngineError: that of the first request that has one. Nothing is under way any more by then,
+            and what was not asked for yet will not be.
+    """
+    results = []
+    with ThreadPoolExecutor(in_flight, "ask") as threads:
+        for result in threads.map(generator.generate, requests):
+            results.append(result)
+            progress(len(results), len(requests))
+    return results
+
+
 def evaluate(
     generator: Generator,
     rows: Sequence[Row],
     key: EvaluationKey,
     example: Callable[[Row], Example | None] = lambda row: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    in_flight: int = 1,
 ) -> Evaluation:
     """Ask the adapter that `key` names for every listing of `rows`, and score its answers.
 
@@ -154,23 +188,28 @@ def evaluate(
         rows: held-out listings, at least one.
         example: the worked example to show before a listing, None for none.
         progress: told (listings done, listings in all) after each.
+        in_flight: listings asked for at once.
+
+    Raises:
+        EngineError: as `answers` raises.
     """
     started = time.perf_counter()
-    scores, adapter_id = [], ""
-    for number, row in enumerate(rows, start=1):
-        result = generator.generate(
-            GenerationRequest(
-                listing=row.listing,
-                attributes=row.attributes,
-                adapter_hash=key.adapter_hash,
-                example=example(row),
-            )
+    requests = [
+        GenerationRequest(
+            listing=row.listing,
+            attributes=row.attributes,
+            adapter_hash=key.adapter_hash,
+            example=example(row),
         )
-        adapter_id = result.adapter_id
-        scores.append(score(row, result))
-        progress(number, len(rows))
+        for row in rows
+    ]
+    results = answers(generator, requests, in_flight, progress)
     return Evaluation(
-        key=key, adapter_id=adapter_id, listings=scores, seconds=time.perf_counter() - started
+        key=key,
+        adapter_id=results[-1].adapter_id,
+        listings=[score(row, result) for row, result in zip(rows, results, strict=True)],
+        seconds=time.perf_counter() - started,
+        in_flight=in_flight,
     )
 
 

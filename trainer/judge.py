@@ -35,7 +35,8 @@ class Judge:
         self.store = EvaluationStore(trainer.registry_dir / ".evaluations")
         self.seconds = 0.0  # spent on evaluations made here
         self._trainer = trainer
-        self._serving = serving.model_copy(update={"adapter_store": scratch})
+        queue = max(serving.max_queue, trainer.eval_in_flight)
+        self._serving = serving.model_copy(update={"adapter_store": scratch, "max_queue": queue})
         self._base_hash = base_hash(resolve_base(serving.base_model))
         self._progress = progress
         self._engine: Engine | None = None
@@ -79,6 +80,7 @@ class Judge:
             key,
             example=lambda row: one_shot_example(self.rows, row) if one_shot else None,
             progress=lambda done, total: self._progress.update(stage, done, total),
+            in_flight=self._trainer.eval_in_flight,
         )
         self.store.put(evaluation)
         self.seconds += evaluation.seconds

@@ -41,6 +41,9 @@ class TrainerSettings(BaseModel):
     bootstrap_draws: int = Field(2000, ge=100, description="draws behind each interval")
     bootstrap_seed: int = Field(0, description="the same seed decides the same")
 
+    eval_in_flight: int = Field(
+        4, ge=1, description="listings asked for at once while judging; 1 times each alone"
+    )
     evaluate_one_shot: bool = Field(True, description="judge the base with an example too")
     heartbeat_s: float = Field(5.0, gt=0, description="seconds between signs of life of a round")
     progress: bool = Field(True, description="show progress bars")

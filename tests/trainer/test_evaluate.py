@@ -1,11 +1,17 @@
 """Metrics counted by hand on hand-made answers."""
 
+import random
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from schemas.events import ValueLists
+from serving.engine import Engine
+from serving.errors import EngineFailed
 from serving.generation import GenerationRequest, GenerationResult
 from serving.settings import ServingSettings
 from trainer.dataset import Row
@@ -129,6 +135,77 @@ def test_the_request_names_the_adapter_and_shows_the_example() -> None:
         assert request.example is not None
         assert request.example.listing.listing_id != request.listing.listing_id
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def named(request: GenerationRequest) -> GenerationResult:
+    """An answer that says whose it is."""
+    return replace(answer({}), invalid={"listing": request.listing.listing_id})
+
+
+@pytest.mark.parametrize("in_flight", [1, 3, 100])
+def test_with_several_in_flight_scores_and_progress_keep_the_order_of_the_listings(
+    in_flight: int,
+) -> None:
+    rng, lock = random.Random(0), threading.Lock()
+    now, most = 0, 0
+
+    def slowly(request: GenerationRequest) -> GenerationResult:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+            pause = rng.random() / 100
+        time.sleep(pause)
+        with lock:
+            now -= 1
+        return named(request)
+
+    rows = make_rows(20)
+    told: list[tuple[int, int]] = []
+    made = evaluate(
+        Answers(slowly),
+        rows,
+        KEY,
+        progress=lambda done, total: told.append((done, total)),
+        in_flight=in_flight,
+    )
+    wanted = [row.listing.listing_id for row in rows]
+    assert [score.listing_id for score in made.listings] == wanted
+    assert [score.invalid["listing"] for score in made.listings] == wanted
+    assert told == [(done, 20) for done in range(1, 21)]
+    assert (most == 1) if in_flight == 1 else (1 < most <= in_flight)
+    assert made.in_flight == in_flight
+
+
+def test_the_first_error_is_raised_when_nothing_is_under_way_any_more() -> None:
+    rows = make_rows(20)
+    begun, ended = [], []
+
+    def failing(request: GenerationRequest) -> GenerationResult:
+        begun.append(request)
+        time.sleep(0.01)
+        ended.append(request)
+        if request.listing.listing_id in ("l2", "l3"):
+            raise EngineFailed(f"a fault in {request.listing.listing_id}")
+        return answer({})
+
+    with pytest.raises(EngineFailed, match="a fault in l2"):
+        evaluate(Answers(failing), rows, KEY, in_flight=3)
+    assert len(begun) == len(ended) < 20
+
+
+def test_an_engine_answers_several_in_flight_as_one_after_the_other(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    settings = ServingSettings(
+        dtype="float32", device="cpu", threads=1, adapter_store=tmp_path / "store"
+    )
+    key = KEY.model_copy(update={"adapter_hash": "base"})
+    with Engine(settings, tiny_base) as engine:
+        one, four = (evaluate(engine, make_rows(9), key, in_flight=n) for n in (1, 4))
+    assert [s.model_copy(update={"seconds": 0}) for s in one.listings] == [
+        s.model_copy(update={"seconds": 0}) for s in four.listings
+    ]
 
 
 def test_an_example_is_of_the_same_category_where_there_is_one() -> None:
