@@ -17,6 +17,8 @@ from schemas.events import Mode
 POOLED: Literal["*"] = "*"
 """The kind of the curve for values of every kind."""
 
+Kind = AttributeType | Literal["*"]
+
 MAX_STEPS = 32
 # Of the JSON in an adapter's header; every curve there can be, with all its steps, needs a third.
 MAX_CALIBRATION_CHARACTERS = 64 << 10
@@ -36,7 +38,7 @@ class Curve(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     mode: Mode
-    kind: AttributeType | Literal["*"]
+    kind: Kind
     starts: Shares
     probabilities: Shares
     threshold: Share | None

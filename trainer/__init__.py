@@ -1,6 +1,7 @@
-"""From a retrain event to a judged adapter: data set, fine-tuning, evaluation, gate, registry.
+"""From a retrain event to a judged adapter: data set, fine-tuning, calibration, evaluation, gate,
+registry.
 
-    worker ──starts──▶ round:  dataset → finetune → evaluate → gate → registry
+    worker ──starts──▶ round:  dataset → finetune → calibrate → evaluate → gate → registry
 
 The worker is the only one that knows Kafka and Triton (`worker`, `event_log`) and never loads
 torch; a round is a process of its own and knows neither. Both talk through the plain data of

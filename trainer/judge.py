@@ -1,18 +1,30 @@
-"""Judges adapters on one held-out set, with an engine of its own, and remembers what it saw."""
+"""Judges adapters on one held-out set, with an engine of its own, and remembers what it saw.
+
+The same engine answers what an adapter is calibrated on, so that the base is loaded once.
+"""
 
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from schemas.events import BASE_ADAPTER, RetrainRequest, RoundMetrics
+from schemas.events import BASE_ADAPTER, ManifestFile, Mode, RetrainRequest, RoundMetrics
 from serving.adapters import AdapterFile, base_hash
 from serving.engine import Engine
+from serving.generation import GenerationRequest, GenerationResult
 from serving.model import resolve_base
 from serving.settings import ServingSettings
 from trainer.dataset import Row, file_hash, read_heldout, read_rows
 from trainer.errors import DataError
-from trainer.evaluate import Evaluation, EvaluationKey, EvaluationStore, evaluate, one_shot_example
+from trainer.evaluate import (
+    Evaluation,
+    EvaluationKey,
+    EvaluationStore,
+    answers,
+    evaluate,
+    one_shot_example,
+)
 from trainer.progress import RoundProgress
 from trainer.settings import TrainerSettings
 
@@ -33,7 +45,7 @@ class Judge:
         self.rows = rows
         self.heldout_hash = heldout_hash
         self.store = EvaluationStore(trainer.registry_dir / ".evaluations")
-        self.seconds = 0.0  # spent on evaluations made here
+        self.seconds = 0.0  # spent on answers made here
         self._trainer = trainer
         queue = max(serving.max_queue, trainer.eval_in_flight)
         self._serving = serving.model_copy(update={"adapter_store": scratch, "max_queue": queue})
@@ -86,6 +98,30 @@ class Judge:
         self.seconds += evaluation.seconds
         return evaluation
 
+    def ask(
+        self, adapter: AdapterFile, rows: Sequence[Row], mode: Mode, stage: str
+    ) -> list[GenerationResult]:
+        """The answers of `adapter` to `rows` in `mode`, made now.
+
+        One after the other: in a batch, rounding depends on who else is in it, and these answers
+        go into an adapter's hash.
+
+        Raises:
+            EngineError: the adapter does not fit the base.
+        """
+        engine = self._engine_with(adapter)
+        started = time.perf_counter()
+        results = answers(
+            engine,
+            [
+                GenerationRequest(row.listing, row.attributes, mode, adapter_hash=adapter.hash)
+                for row in rows
+            ],
+            progress=lambda done, total: self._progress.update(stage, done, total),
+        )
+        self.seconds += time.perf_counter() - started
+        return results
+
     def metrics(self, evaluation: Evaluation) -> RoundMetrics:
         """The evaluation's metrics with their intervals."""
         return evaluation.metrics(self._trainer.bootstrap_draws, self._trainer.bootstrap_seed)
@@ -113,7 +149,12 @@ def read_judging_rows(
     """
     if trainer.heldout is not None:
         return read_heldout(trainer.heldout), file_hash(trainer.heldout)
-    files = [f for f in request.files if f.role == "validation" and f.rows] if request else []
+    files = validation_files(request) if request else []
     if not files:
         raise DataError("nothing to judge on: set trainer.heldout to a JSONL file of listings")
     return read_rows(files), "+".join(file.sha256 for file in files)
+
+
+def validation_files(request: RetrainRequest) -> list[ManifestFile]:
+    """The round's listings that are not trained on; none of these files is empty."""
+    return [file for file in request.files if file.role == "validation" and file.rows]

@@ -104,7 +104,7 @@ class RoundResult(BaseModel):
     metrics: RoundMetrics
     parent_metrics: RoundMetrics
     trained: Trained
-    eval_seconds: float  # of this round; a parent judged before costs nothing
+    eval_seconds: float  # of this round, calibration included; a parent judged before costs nothing
     evaluation: str  # file with the candidate's answers
     parent_evaluation: str
     losses: str  # JSONL, one step a line

@@ -1,8 +1,10 @@
 """One round in a process of its own: `python -m trainer.round --job job.json`.
 
-    data -> finetune -> evaluate parent -> evaluate candidate -> gate -> registry -> result.json
+    data -> finetune -> calibrate -> evaluate parent -> evaluate candidate -> gate -> registry
+         -> result.json
 
-Every finished stage leaves its result in the round's folder (or, for evaluations, in the
+The calibration is part of the adapter, so it comes before the judging: what is judged is what is
+kept. Every finished stage leaves its result in the round's folder (or, for evaluations, in the
 registry's store) and is skipped when the round runs again, so that a killed round goes on where it
 was. The adapter enters the registry last, together with its metrics and its verdict, so that a
 registry folder never changes.
@@ -15,6 +17,7 @@ train together, then all but the first are done.
 """
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -23,14 +26,15 @@ from pathlib import Path
 from transformers.utils import logging as transformers_logging
 
 from schemas.errors import ListuneError
-from schemas.events import RetrainRequest, now_ms
-from serving.adapters import AdapterFile, read_adapter, write_adapter, write_file
+from schemas.events import Mode, RetrainRequest, now_ms
+from serving.adapters import CALIBRATION, AdapterFile, read_adapter, write_adapter, write_file
+from trainer.calibrate import calibrate, suggestions
 from trainer.dataset import read_rows
 from trainer.errors import TrainingError
 from trainer.evaluate import ANSWER_SETTINGS
 from trainer.finetune import CHECKPOINT, LOSSES, finetune
 from trainer.gate import decide
-from trainer.judge import Judge, read_judging_rows
+from trainer.judge import Judge, read_judging_rows, validation_files
 from trainer.launch import end_with_parent
 from trainer.progress import RoundProgress
 from trainer.registry import Lineage, Registry
@@ -51,7 +55,10 @@ from trainer.results import (
 )
 from trainer.strategies import STRATEGIES, Plan, parent_adapter
 
-CANDIDATE = "candidate.safetensors"
+logger = logging.getLogger(__name__)
+
+TRAINED = "candidate.safetensors"
+CALIBRATED = "calibrated.safetensors"
 
 
 def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResult | None:
@@ -79,10 +86,10 @@ def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResu
     trained = _train(job, request, plan, progress, main)
     if not main or trained is None:
         return None
-    candidate = read_adapter((job.folder / CANDIDATE).read_bytes())
     trainer = job.trainer
     rows, heldout_hash = read_judging_rows(trainer, request)
     with Judge(trainer, job.serving, rows, heldout_hash, job.folder / "engine", progress) as judge:
+        candidate = _calibrate(job, request, judge)
         before = judge.evaluate(parent_adapter(request, registry), "judge parent")
         after = judge.evaluate(candidate, "judge candidate")
     decision = decide(
@@ -106,7 +113,7 @@ def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResu
     registry.put(candidate.blob, lineage, request.files)
     write_file(done, result.model_dump_json(indent=2).encode())
     # Large, and of no more use: the registry has the adapter.
-    for left in (CANDIDATE, CHECKPOINT):
+    for left in (TRAINED, CALIBRATED, CHECKPOINT):
         (job.folder / left).unlink(missing_ok=True)
     return result
 
@@ -168,9 +175,41 @@ def _train(
         "alpha": job.trainer.alpha,
         "peft_config": made.peft_config,
     }
-    write_file(job.folder / CANDIDATE, write_adapter(made.tensors, header))
+    write_file(job.folder / TRAINED, write_adapter(made.tensors, header))
     write_file(facts, trained.model_dump_json().encode())
     return trained
+
+
+def _calibrate(job: Job, request: RetrainRequest, judge: Judge) -> AdapterFile:
+    """The final adapter: the trained one, with its calibration where there are listings for it."""
+    final = job.folder / CALIBRATED
+    if final.exists():
+        return read_adapter(final.read_bytes())
+    trained = read_adapter((job.folder / TRAINED).read_bytes())
+    rows = read_rows(validation_files(request))
+    if not rows:
+        logger.warning("%s: no validation listings, so it has no calibration", trained.id)
+        write_file(final, trained.blob)
+        return trained
+    tensors = trained.tensors()
+    # An engine takes an id once, and this one is for the adapter that the calibration makes.
+    aside = {**trained.metadata, "adapter_id": f"{trained.id}.uncalibrated"}
+    uncalibrated = read_adapter(write_adapter(tensors, aside))
+    examples = {
+        mode: [
+            example
+            for row, result in zip(
+                rows, judge.ask(uncalibrated, rows, mode, f"calibrate {mode}"), strict=True
+            )
+            for example in suggestions(row, result)
+        ]
+        for mode in Mode
+    }
+    calibration = calibrate(examples, job.trainer.target_precision)
+    header = {**trained.metadata, CALIBRATION: calibration.model_dump_json()}
+    calibrated = read_adapter(write_adapter(tensors, header))
+    write_file(final, calibrated.blob)
+    return calibrated
 
 
 def _lineage(

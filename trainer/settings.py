@@ -41,6 +41,14 @@ class TrainerSettings(BaseModel):
     bootstrap_draws: int = Field(2000, ge=100, description="draws behind each interval")
     bootstrap_seed: int = Field(0, description="the same seed decides the same")
 
+    target_precision: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="right / suggested that constrained mode is to reach by abstaining; each "
+        "adapter's thresholds are set for it on the round's validation listings; 0 = calibrate, "
+        "but set no threshold",
+    )
     eval_in_flight: int = Field(
         4, ge=1, description="listings asked for at once while judging; 1 times each alone"
     )

@@ -11,16 +11,24 @@ import pytest
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from schemas.events import RetrainRequest
-from serving.adapters import read_adapter
+from schemas.category import AttributeType
+from schemas.events import Mode, RetrainRequest
+from serving.adapters import CALIBRATION, AdapterFile, read_adapter, write_adapter
+from serving.calibration import POOLED
+from serving.engine import Engine
+from serving.generation import GenerationRequest, GenerationResult
 from serving.settings import ServingSettings
+from trainer.calibrate import calibrate, suggestions
 from trainer.progress import read_place
 from trainer.registry import Registry
 from trainer.results import BASELINE_LIST, EXIT_REFUSED, FAILURE, JOB, RESULT, Job, RoundResult
-from trainer.round import main
+from trainer.round import CALIBRATED, CHECKPOINT, TRAINED, main
 from trainer.settings import TrainerSettings
 
 from .samples import make_rows, write_heldout, write_manifest
+
+# A model this small and random is seldom right.
+TARGET = 0.1
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -106,6 +114,20 @@ def test_a_round_ends_with_a_judged_adapter_in_the_registry(finished: Job) -> No
     assert len(Path(result.losses).read_text().splitlines()) == 8
 
 
+def test_its_adapter_is_calibrated_on_its_validation_listings(finished: Job) -> None:
+    made = read_adapter(Path(result_of(finished).adapter_path).read_bytes()).calibration
+    assert made is not None
+    assert made.target_precision == 0.0
+    assert {(curve.mode, curve.kind) for curve in made.curves} <= {(m, POOLED) for m in Mode}
+    labelled = sum(len(row.filled()) for row in make_rows(2, seed=3))
+    constrained = made.curve(Mode.CONSTRAINED, AttributeType.ENUM)
+    assert constrained is not None
+    assert 0 < constrained.examples <= labelled
+    assert constrained.threshold is None
+    for left in (TRAINED, CALIBRATED, CHECKPOINT):
+        assert not (finished.folder / left).exists()
+
+
 def test_plain_peft_loads_what_the_registry_exports(
     finished: Job, tiny_base: Path, tmp_path: Path
 ) -> None:
@@ -157,6 +179,115 @@ def test_a_killed_round_goes_on_where_it_was(
     killed, whole = result_of(job), result_of(finished)
     assert read_adapter(Path(killed.adapter_path).read_bytes()).hash == whole.adapter_hash
     assert killed.metrics.recall == whole.metrics.recall
+
+
+def test_a_round_killed_after_its_calibration_gives_the_same_adapter(
+    finished: Job, tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(tmp_path, tiny_base)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.round.decide", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(job)
+    calibrated = (job.folder / CALIBRATED).read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.judge.Engine", killed)  # nothing is answered again
+        assert run(job) == 0
+    assert read_adapter(calibrated).hash == result_of(job).adapter_hash
+    assert result_of(job).adapter_hash == result_of(finished).adapter_hash
+
+
+def test_without_validation_listings_an_adapter_has_no_calibration_and_the_log_says_so(
+    tmp_path: Path, tiny_base: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = make_job(tmp_path, tiny_base, steps=2)
+    assert job.retrain is not None
+    training = [file for file in job.retrain.files if file.role == "train"]
+    bare = job.model_copy(update={"retrain": job.retrain.model_copy(update={"files": training})})
+    assert run(bare) == 0
+    assert read_adapter(Path(result_of(bare).adapter_path).read_bytes()).calibration is None
+    assert "no validation listings" in caplog.text
+
+
+class Calibrated:
+    """A round with enough validation listings for a threshold, and what its adapter answers to
+    them, by mode: `answers` as it is, `bare` without its calibration."""
+
+    def __init__(self, folder: Path, base: Path) -> None:
+        self.rows = make_rows(24, seed=3)
+        job = make_job(folder, base, target_precision=TARGET)
+        assert job.retrain is not None
+        more = write_manifest(self.rows, folder / "more.parquet", "validation")
+        files = [*(file for file in job.retrain.files if file.role == "train"), more]
+        retrain = job.retrain.model_copy(update={"files": files})
+        job = job.model_copy(update={"retrain": retrain})
+        assert run(job) == 0
+        self.adapter = read_adapter(Path(result_of(job).adapter_path).read_bytes())
+        header = {k: v for k, v in self.adapter.metadata.items() if k != CALIBRATION}
+        bare = write_adapter(self.adapter.tensors(), header | {"adapter_id": "bare"})
+        serving = job.serving.model_copy(update={"adapter_store": folder / "store"})
+        with Engine(serving, base) as engine:
+            self.answers = self._ask(engine, self.adapter)
+            self.bare = self._ask(engine, read_adapter(bare))
+
+    def _ask(self, engine: Engine, adapter: AdapterFile) -> dict[Mode, list[GenerationResult]]:
+        engine.push(adapter.id, adapter.hash, adapter.blob)
+        return {
+            mode: [
+                engine.generate(
+                    GenerationRequest(row.listing, row.attributes, mode, adapter_hash=adapter.hash)
+                )
+                for row in self.rows
+            ]
+            for mode in Mode
+        }
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Calibrated:
+    return Calibrated(tmp_path_factory.mktemp("calibrated"), tiny_base)
+
+
+def test_a_rounds_calibration_is_that_of_its_answers_to_the_validation_listings(
+    calibrated: Calibrated,
+) -> None:
+    examples = {
+        mode: [
+            example
+            for row, result in zip(calibrated.rows, results, strict=True)
+            for example in suggestions(row, result)
+        ]
+        for mode, results in calibrated.bare.items()
+    }
+    assert calibrated.adapter.calibration == calibrate(examples, TARGET)
+
+
+def test_in_constrained_mode_the_engine_abstains_below_the_adapters_threshold(
+    calibrated: Calibrated,
+) -> None:
+    made = calibrated.adapter.calibration
+    assert made is not None
+    threshold = made.threshold(Mode.CONSTRAINED, AttributeType.DATE)  # of no kind here: the pooled
+    assert threshold is not None
+    assert {curve.kind for curve in made.curves if curve.mode is Mode.CONSTRAINED} == {POOLED}
+    blanked = 0
+    for with_it, without in zip(
+        calibrated.answers[Mode.CONSTRAINED], calibrated.bare[Mode.CONSTRAINED], strict=True
+    ):
+        sure = {n: v for n, v in without.values.items() if without.confidence[n] >= threshold}
+        assert with_it.values == sure
+        blanked += len(without.values) - len(sure)
+    assert blanked > 0
+
+
+def test_in_free_mode_the_engine_never_abstains(calibrated: Calibrated) -> None:
+    with_it, without = calibrated.answers[Mode.FREE], calibrated.bare[Mode.FREE]
+    assert [answer.values for answer in with_it] == [answer.values for answer in without]
+    assert any(answer.values for answer in with_it)
 
 
 def test_a_round_that_cannot_be_completed_says_why(tmp_path: Path, tiny_base: Path) -> None:

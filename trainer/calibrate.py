@@ -1,0 +1,174 @@
+"""How often is a value right that the adapter is so sure of? Fitted on validation listings.
+
+An example is a legal value that was suggested where the catalog has one too; what the catalog
+leaves blank is unlabelled. For each mode, and for each kind of value with `MIN_EXAMPLES` of its own
+beside the pooled one of all kinds:
+
+- the curve is the isotonic least-squares fit of right (1) or wrong (0) on confidence (Zadrozny and
+  Elkan, "Transforming classifier scores into accurate multiclass probability estimates", KDD 2002);
+- the threshold is the lowest confidence at which the precision of the examples at or above it is
+  surely enough: the lower bound of its one-sided 95 % interval reaches the target.
+
+Two things that the bound does not know of make it a little optimistic: it is the best of as many
+thresholds as there are examples, and values of one listing stand or fall together.
+"""
+
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import groupby
+
+from schemas.category import AttributeType
+from schemas.completeness import valid_names
+from schemas.events import Mode
+from schemas.values import matches
+from serving.calibration import MAX_STEPS, POOLED, Calibration, Curve, Kind
+from serving.generation import GenerationResult
+from trainer.dataset import Row
+from trainer.gate import ONE_SIDED_Z
+
+logger = logging.getLogger(__name__)
+
+MIN_EXAMPLES = 50
+"""A kind of value with fewer examples has no curve of its own."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A value that was suggested where the catalog has one."""
+
+    kind: AttributeType
+    confidence: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class Block:
+    """Examples with neighbouring confidences, `start` the lowest of them."""
+
+    start: float
+    right: int
+    count: int
+
+    @property
+    def probability(self) -> float:
+        """The share that is right."""
+        return self.right / self.count
+
+    def joined(self, higher: "Block") -> "Block":
+        """This block and the next one as one."""
+        return Block(self.start, self.right + higher.right, self.count + higher.count)
+
+
+def suggestions(row: Row, result: GenerationResult) -> list[Suggestion]:
+    """The examples that one answer gives."""
+    valid = valid_names(row.attributes, result.values)
+    return [
+        Suggestion(
+            kind=a.type,
+            # Rounding may carry a sure answer beyond 1.
+            confidence=min(result.confidence[a.name], 1.0),
+            right=matches(a, result.values[a.name], row.values[a.name]),
+        )
+        for a in row.filled()
+        if a.name in valid
+    ]
+
+
+def calibrate(
+    examples: Mapping[Mode, Sequence[Suggestion]], target_precision: float
+) -> Calibration:
+    """The calibration of an adapter that made these suggestions, by mode.
+
+    Args:
+        target_precision: right / suggested that thresholds are to reach; 0 wants no thresholds.
+    """
+    curves = []
+    for mode, all_kinds in examples.items():
+        if not all_kinds:
+            logger.warning("calibration: no suggestion in %s mode can be compared", mode)
+            continue
+        curves.append(_curve(mode, POOLED, all_kinds, target_precision))
+        for kind in AttributeType:
+            own = [example for example in all_kinds if example.kind is kind]
+            if len(own) >= MIN_EXAMPLES:
+                curves.append(_curve(mode, kind, own, target_precision))
+    return Calibration(target_precision=target_precision, curves=tuple(curves))
+
+
+def by_confidence(examples: Iterable[Suggestion]) -> list[Block]:
+    """A block for each confidence, rising."""
+    ordered = sorted(examples, key=lambda example: example.confidence)
+    blocks = []
+    for confidence, group in groupby(ordered, key=lambda example: example.confidence):
+        right = [example.right for example in group]
+        blocks.append(Block(confidence, sum(right), len(right)))
+    return blocks
+
+
+def isotonic(blocks: Iterable[Block]) -> list[Block]:
+    """The least-squares fit to `blocks` that never falls, as blocks whose probabilities rise.
+
+    Pool adjacent violators (Ayer et al., "An empirical distribution function for sampling with
+    incomplete information", 1955): a block that is not above the one before is joined with it.
+    """
+    fitted: list[Block] = []
+    for block in blocks:
+        while fitted and fitted[-1].probability >= block.probability:
+            block = fitted.pop().joined(block)
+        fitted.append(block)
+    return fitted
+
+
+def lowest_threshold(blocks: Sequence[Block], target_precision: float) -> float | None:
+    """The lowest start of `blocks` from which on precision surely reaches the target, or None."""
+    threshold, right, count = None, 0, 0
+    for block in reversed(blocks):
+        right, count = right + block.right, count + block.count
+        if precision_bound(right, count) >= target_precision:
+            threshold = block.start
+    return threshold
+
+
+def precision_bound(right: int, count: int) -> float:
+    """The lower bound of the one-sided 95 % score interval of right / count.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
+    """
+    share, spread = right / count, ONE_SIDED_Z**2 / count
+    error = ONE_SIDED_Z * math.sqrt((share * (1 - share) + spread / 4) / count)
+    return max(0.0, (share + spread / 2 - error) / (1 + spread))
+
+
+def _curve(
+    mode: Mode, kind: Kind, examples: Sequence[Suggestion], target_precision: float
+) -> Curve:
+    blocks = by_confidence(examples)
+    threshold = lowest_threshold(blocks, target_precision) if target_precision else None
+    if target_precision and threshold is None:
+        logger.warning(
+            "calibration: no threshold reaches precision %g in %s mode for kind %s (%d examples); "
+            "nothing is abstained there",
+            target_precision,
+            mode,
+            kind,
+            len(examples),
+        )
+    steps = _few(isotonic(blocks))
+    return Curve(
+        mode=mode,
+        kind=kind,
+        starts=tuple(step.start for step in steps),
+        probabilities=tuple(step.probability for step in steps),
+        threshold=threshold,
+        examples=len(examples),
+    )
+
+
+def _few(blocks: Sequence[Block]) -> list[Block]:
+    """At most `MAX_STEPS` blocks: neighbours are joined, which keeps them rising."""
+    size = math.ceil(len(blocks) / MAX_STEPS)
+    groups = (blocks[start : start + size] for start in range(0, len(blocks), size))
+    return [reduce(Block.joined, group) for group in groups]
