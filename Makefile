@@ -13,6 +13,7 @@ BIN := .venv/bin
 
 # See infra/cli/app.py: threads that wait by spinning starve the other processes of a test.
 export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 1000
 
 # The environment's own Python, else the first that fits; PYTHON=... names another.
 SUPPORTED := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))

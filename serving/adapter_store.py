@@ -66,7 +66,18 @@ class AdapterStore:
                     self._kept[adapter_hash] = self._kept.pop(adapter_hash)
                     return adapter
                 del self._kept[adapter_hash]
-        raise UnknownAdapter(f"no adapter {adapter_hash[:12]} here; push it and ask again")
+        raise unknown(adapter_hash)
+
+    def use(self, adapter_hash: str) -> None:
+        """Take note that the adapter is asked for.
+
+        Raises:
+            UnknownAdapter: it is not here.
+        """
+        with self._lock:
+            if adapter_hash not in self._kept:
+                raise unknown(adapter_hash)
+            self._kept[adapter_hash] = self._kept.pop(adapter_hash)
 
     def put(self, adapter: AdapterFile, in_use: Collection[str] = ()) -> None:
         """Keep `adapter`. The same one again changes nothing.
@@ -106,3 +117,8 @@ class AdapterStore:
             path.unlink(missing_ok=True)
             return None
         return adapter
+
+
+def unknown(adapter_hash: str) -> UnknownAdapter:
+    """The error for an adapter that is not here."""
+    return UnknownAdapter(f"no adapter {adapter_hash[:12]} here; push it and ask again")

@@ -3,12 +3,9 @@
 The reference that defines a branch (design.md, "Exact by rule"): for each attribute in order append
 its question's ids, generate greedily to the stop set or the cap, append one canonical newline.
 
-What is known before it is decoded is fed in the same pass as the token before it:
-
-- forced tokens, where the schema leaves one continuation: the rest of a value, its end, the newline
-  and the next question. They are certain; their logits are read only for the confidence.
-- drafts, in free decoding: a guess at what comes next, which counts only as far as the model agrees
-  token by token, so that the answer is the reference's whatever was guessed.
+Forced tokens, where the schema leaves one continuation (the rest of a value, its end, the newline
+and the next question), are fed in one pass with the token before them. They need no decoding; their
+logits are read for the confidence only.
 
 Confidence is the product of the unrenormalised probabilities of an answer's tokens, stop included.
 """
@@ -32,7 +29,7 @@ class Matcher(Protocol):
         """Whether `token`, a stop token or any other, may come next."""
         ...
 
-    def allowed(self) -> Sequence[int]:
+    def allowed(self) -> list[int]:
         """All tokens that may come next, stop tokens among them; never empty."""
         ...
 
@@ -52,7 +49,7 @@ class Scores(Protocol):
         """The most probable token, and its log probability."""
         ...
 
-    def best_of(self, row: int, tokens: Sequence[int]) -> tuple[int, float]:
+    def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
         """The most probable of `tokens`, and its log probability."""
         ...
 
@@ -62,13 +59,12 @@ class Rules:
     """What the branches of a request have in common.
 
     `cap` gives the most new tokens of an attribute's answer, stop included, at least 1; `matcher`
-    a fresh matcher, None where the answer is free; `draft` guesses how a free answer goes on.
+    a fresh matcher, None where the answer is free.
     """
 
     vocabulary: Vocabulary
     cap: Callable[[Attribute], int]
     matcher: Callable[[Attribute], Matcher | None] = lambda _: None
-    draft: Callable[[Attribute, Sequence[int]], list[int]] = lambda *_: []
 
 
 @dataclass(frozen=True)
@@ -102,16 +98,12 @@ class Branch:
         """Whether all its questions are answered."""
         return self._asked > len(self._segments)
 
-    def plan(self, drafts: int = 0) -> tuple[list[int], list[int]]:
-        """What to feed next, given room for `drafts` guessed tokens.
-
-        Returns:
-            The tokens, and the places among them after which `take` wants scores.
-        """
+    def plan(self) -> tuple[list[int], list[int]]:
+        """The tokens to feed next, and the places among them after which `take` wants scores."""
         tokens = list(self._pending)
-        known, ends = self._known(drafts)
+        forced, ends = self._forced()
         self._expected = []
-        for token in known:
+        for token in forced:
             self._expected.append((len(tokens) - 1, token))
             tokens.append(token)
         if ends:
@@ -126,39 +118,32 @@ class Branch:
         """Go on by the scores of the planned places, which are rows `first` and on."""
         for row, (place, expected) in enumerate(self._expected, start=first):
             token, log_probability = self._choose(scores, row, expected)
-            overtaken = expected is not None and expected not in (END, token)
             ended = self._append(token, log_probability)
-            if expected is None or overtaken:
-                # What was fed beyond this place, if anything, does not stand.
+            if expected is None:
                 self.fed += place + 1
+                # A token that the cap ended on has not been fed yet; a stop token never is.
                 self._pending = [] if ended and self.complete else [token]
                 if ended:
                     self._pending.append(self._rules.vocabulary.newline)
-                    self._ask()
-                return
             if ended:
                 self._ask()
-        # The last question's end was forced: there is nothing left to feed.
 
-    def _known(self, drafts: int) -> tuple[list[int], bool]:
-        # The token that reaches the cap is always decided, never known beforehand.
+    def _forced(self) -> tuple[list[int], bool]:
+        """The tokens that must follow what is pending, and whether the answer must end then."""
+        if self.matcher is None:
+            return [], False
+        forced, ends = self.matcher.forced()
+        # The token that reaches the cap is always decided.
         room = self._cap - len(self.ids) - 1
-        if self.matcher is not None:
-            forced, ends = self.matcher.forced()
-            return forced[:room], ends and len(forced) <= room
-        if drafts and self.ids:
-            return self._rules.draft(self.attribute, self.ids)[: min(drafts, room)], False
-        return [], False
+        return forced[:room], ends and len(forced) <= room
 
     def _choose(self, scores: Scores, row: int, expected: int | None) -> tuple[int, float]:
         if expected == END:
             return scores.best_of(row, self._rules.vocabulary.stops)
-        if self.matcher is None:
-            return scores.best(row)
         if expected is not None:
             return scores.best_of(row, [expected])
         token, log_probability = scores.best(row)
-        if self.matcher.allows(token):
+        if self.matcher is None or self.matcher.allows(token):
             return token, log_probability
         return scores.best_of(row, self.matcher.allowed())
 

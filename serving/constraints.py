@@ -143,7 +143,7 @@ def build_trie(attribute: Attribute, values: Iterable[str], vocabulary: Vocabula
 class TrieMatcher:
     """Walks a trie, and over the separator back to its root while more values are allowed."""
 
-    def __init__(self, trie: Trie, stops: tuple[int, ...]) -> None:
+    def __init__(self, trie: Trie, stops: list[int]) -> None:
         self._trie = trie
         self._stops = stops
         self._node = 0
@@ -200,7 +200,7 @@ class TrieMatcher:
 class GrammarMatcher:
     """Follows a compiled expression; if it fails on the way, the rest of the answer is free."""
 
-    def __init__(self, matcher: LLMatcher, stops: tuple[int, ...], size: int) -> None:
+    def __init__(self, matcher: LLMatcher, stops: list[int], size: int) -> None:
         self._matcher = matcher
         self._stops = stops
         self._bits = allocate_token_bitmask(1, size)

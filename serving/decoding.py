@@ -53,7 +53,7 @@ class Tree:
         return all(branch.done for branch in self.branches)
 
     def rows(self) -> int:
-        """Tokens that its next pass computes, but for drafts."""
+        """Tokens that its next pass computes."""
         trunk = 0 if self.cache else len(self.trunk)
         return trunk + sum(len(branch.plan()[0]) for branch in self.branches if not branch.done)
 
@@ -67,22 +67,17 @@ class Cost:
 
 
 @torch.inference_mode()
-def step(
-    decoder: Decoder, trees: Sequence[Tree], draft_rows: int = 0, merged: bool = False
-) -> Cost:
+def step(decoder: Decoder, trees: Sequence[Tree], merged: bool = False) -> Cost:
     """One forward pass for all `trees`, none of which is done.
 
     Args:
         decoder: the model; a tree with an adapter goes through that as well.
         trees: those with the same adapter side by side need one product for it.
-        draft_rows: guess tokens while the pass has no more rows than this.
         merged: the decoder has the adapter of all trees in its weights.
     """
     tree_pass = TreePass()
     wanted: list[int] = []
     asked: list[tuple[Branch, int]] = []
-    active = sum(not branch.done for tree in trees for branch in tree.branches)
-    drafts = max(0, draft_rows - active) // active
     for tree in trees:
         trunk: Sequence[int] = ()
         if tree.cache is None:
@@ -92,7 +87,7 @@ def step(
         places: list[tuple[Branch, list[int]]] = []
         for number, branch in enumerate(tree.branches):
             if not branch.done:
-                tokens, wants = branch.plan(drafts)
+                tokens, wants = branch.plan()
                 fed.append((number, branch.fed, tokens))
                 places.append((branch, wants))
         rows = tree_pass.add(tree.cache, trunk, fed, None if merged else tree.lora)
@@ -119,25 +114,26 @@ class LogProbabilities:
 
     def __init__(self, logits: torch.Tensor) -> None:
         """`logits` (rows, vocabulary)."""
-        self._scores = logits.float().log_softmax(-1)
-        if self._scores.device.type == "cpu":
+        scores = logits.float().log_softmax(-1)
+        if scores.device.type == "cpu":
             # NumPy's argmax is some ten times faster than PyTorch's on a CPU.
-            self._best = self._scores.numpy().argmax(-1).tolist()
-            best = self._scores[torch.arange(len(self._best)), self._best]
+            self._best = scores.numpy().argmax(-1).tolist()
+            values = scores[torch.arange(len(self._best)), self._best]
         else:
-            best, index = self._scores.max(-1)
-            self._best = index.tolist()
-        self._values = best.tolist()
+            values, best = scores.max(-1)
+            self._best = best.tolist()
+        self._values = values.tolist()
+        self._scores = scores
 
     def best(self, row: int) -> tuple[int, float]:
         """See `serving.branch.Scores`."""
         return self._best[row], self._values[row]
 
-    def best_of(self, row: int, tokens: Sequence[int]) -> tuple[int, float]:
+    def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
         """See `serving.branch.Scores`."""
-        scores = self._scores[row, torch.as_tensor(tokens, device=self._scores.device)]
+        scores = self._scores[row].cpu().numpy()[tokens]
         best = int(scores.argmax())
-        return int(tokens[best]), float(scores[best])
+        return tokens[best], float(scores[best])
 
 
 def decode_tree(
@@ -145,10 +141,9 @@ def decode_tree(
     tree: PromptTree,
     rules: Rules,
     lora: Lora | None = None,
-    draft_rows: int = 0,
 ) -> Decoded:
     """Decode one tree by itself."""
     job = Tree(tree, rules, lora)
     while not job.done:
-        step(decoder, [job], draft_rows)
+        step(decoder, [job])
     return job.decoded

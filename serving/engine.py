@@ -31,7 +31,7 @@ from schemas.events import BASE_ADAPTER
 from serving.adapter_store import AdapterStore
 from serving.adapters import check_adapter, read_adapter
 from serving.decoding import step
-from serving.errors import AdapterError, Busy, Cancelled, EngineError, EngineFailed, UnknownAdapter
+from serving.errors import AdapterError, Busy, Cancelled, EngineError, EngineFailed
 from serving.generation import AdapterName, EngineStatus, GenerationRequest, GenerationResult
 from serving.loaded_adapters import LoadedAdapters, MergedDecoders
 from serving.model import linear_shapes, load_base
@@ -115,8 +115,8 @@ class Engine:
                 raise Busy(CLOSING)
             if self._waiting() >= self._settings.max_queue:
                 raise Busy(f"{self._waiting()} requests are waiting; ask again later")
-            if name != BASE_ADAPTER and name not in self._store.ids():
-                raise UnknownAdapter(f"no adapter {name[:12]} here; push it and ask again")
+            if name != BASE_ADAPTER:
+                self._store.use(name)
             self._in_use[name] += 1
             self._queue.append(Task(request, on_done))
             self._changed.notify_all()

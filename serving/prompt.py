@@ -97,9 +97,9 @@ class Vocabulary:
         return frozenset(newlines | self._end_ids)
 
     @cached_property
-    def stops(self) -> tuple[int, ...]:
+    def stops(self) -> list[int]:
         """`stop_ids` in order."""
-        return tuple(sorted(self.stop_ids))
+        return sorted(self.stop_ids)
 
 
 class PromptBuilder:

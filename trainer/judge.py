@@ -48,7 +48,10 @@ class Judge:
         self.seconds = 0.0  # spent on answers made here
         self._trainer = trainer
         queue = max(serving.max_queue, trainer.eval_in_flight)
-        self._serving = serving.model_copy(update={"adapter_store": scratch, "max_queue": queue})
+        # Merging happens in the background, at a moment of its own, and rounds a little otherwise:
+        # without it the same round gives the same calibration, and so the same adapter hash.
+        own = {"adapter_store": scratch, "max_queue": queue, "max_merged": 0}
+        self._serving = serving.model_copy(update=own)
         self._base_hash = base_hash(resolve_base(serving.base_model))
         self._progress = progress
         self._engine: Engine | None = None

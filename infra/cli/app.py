@@ -29,6 +29,9 @@ def main() -> None:
     # Several processes share the cores, and a thread of PyTorch's that waits by spinning takes one
     # from all of them: on two busy cores a listing took 66 s so, and 5 s asleep. Children inherit.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Asleep at once is too soon, though: 50 rows took 39 ms through the layers, and 33 ms when
+    # threads wait some microseconds first. Ten times as long, and two processes ruin each other.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         app()
     except (ListuneError, LocalError) as error:

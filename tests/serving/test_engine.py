@@ -8,12 +8,22 @@ import pytest
 
 from schemas.category import Attribute, AttributeType
 from schemas.events import Mode
-from serving.adapters import blob_hash
+from serving import engine as engine_module
+from serving.adapters import blob_hash, write_adapter
 from serving.engine import Engine
 from serving.errors import AdapterError, Busy, Cancelled, EngineFailed, Refused, UnknownAdapter
 from serving.generation import GenerationRequest, GenerationResult
 from serving.prompt import Example
-from tests.serving.helpers import COLOUR, EVERY_KIND, LAMP, WASHABLE, adapter_blob, assert_alike
+from tests.serving.helpers import (
+    COLOUR,
+    EVERY_KIND,
+    LAMP,
+    WASHABLE,
+    adapter_blob,
+    assert_alike,
+    lora_tensors,
+    metadata,
+)
 
 REQUEST = GenerationRequest(LAMP, EVERY_KIND)
 
@@ -206,6 +216,89 @@ def test_requests_of_many_threads_are_each_answered_once(engine):
     assert {number: len(result.confidence) for number, result in answers.items()} == {
         number: 1 + number % 2 for number in range(8)
     }
+
+
+def test_adapters_mix_in_one_batch_and_each_answers_as_it_does_alone(engine, shapes):
+    hashes = ["base"]
+    for number in range(3):
+        blob = adapter_blob(shapes, engine.base_hash, f"a{number}", seed=number)
+        hashes.append(push(engine, blob, f"a{number}"))
+    requests = [
+        replace(
+            REQUEST,
+            listing=replace(LAMP, listing_id=f"lamp-{number}", title=f"Lamp {number}"),
+            adapter_hash=hashes[number % len(hashes)],
+            mode=list(Mode)[number % 2],
+        )
+        for number in range(12)
+    ]
+    alone = [engine.generate(request) for request in requests]
+    passes = engine.status().forward_passes
+    together = [waiting.outcome() for waiting in [Waiting(engine, r) for r in requests]]
+    assert engine.status().forward_passes - passes < passes, "they share passes"
+    for request, ours, theirs in zip(requests, together, alone, strict=True):
+        assert ours.adapter_hash == request.adapter_hash
+        assert_alike(ours, theirs)
+
+
+def test_an_adapter_that_all_ask_for_is_merged_in_the_background(engine, blob):
+    request = replace(REQUEST, adapter_hash=push(engine, blob))
+    before = engine.generate(request)
+    deadline = time.monotonic() + 30
+    while not engine._merged._merged and time.monotonic() < deadline:
+        engine.generate(request)
+    assert engine._merged.choose({request.adapter_hash})[1], "the merged decoder is in use"
+    assert_alike(engine.generate(request), before)
+
+
+def test_who_is_done_leaves_and_who_waits_enters(settings, tiny):
+    with Engine(settings.model_copy(update={"max_running": 2}), tiny) as engine:
+        finished = []
+        notes = tuple(Attribute(name=f"Note {n}", type=AttributeType.TEXT) for n in range(60))
+        asked = {"long": notes, "short": (COLOUR,), "next": (WASHABLE,)}
+        done = threading.Semaphore(0)
+        for name, attributes in asked.items():
+
+            def take(outcome, name=name):
+                assert isinstance(outcome, GenerationResult)
+                finished.append(name)
+                done.release()
+
+            engine.submit(replace(REQUEST, attributes=attributes, batches=1), take)
+        for _ in asked:
+            assert done.acquire(timeout=60)
+    assert finished == ["short", "next", "long"]
+
+
+def test_what_makes_a_pass_fail_fails_alone(engine, monkeypatch):
+    poison = replace(REQUEST, listing=replace(LAMP, listing_id="poison", title="poison " * 9))
+    length = len(engine._preparer.prepare(poison, None).tree.trunk)
+    real = engine_module.step
+
+    def failing(decoder, trees, merged=False):
+        if any(len(tree.trunk) == length for tree in trees):
+            raise RuntimeError("out of luck")
+        return real(decoder, trees, merged)
+
+    expected = engine.generate(REQUEST)
+    monkeypatch.setattr(engine_module, "step", failing)
+    gate = Gate(engine)
+    waiting = [Waiting(engine, request) for request in (REQUEST, poison, REQUEST)]
+    gate.opened.set()
+    good, bad, also_good = (each.outcome() for each in waiting)
+    assert isinstance(bad, EngineFailed)
+    assert_alike(good, expected)
+    assert_alike(also_good, expected)
+
+
+def test_an_adapter_for_what_is_not_served_is_refused(engine, shapes):
+    head = {"lm_head": shapes["lm_head"]}
+    blob = write_adapter(
+        lora_tensors(head, modules=("lm_head",)), metadata(engine.base_hash, "head-r1-a1")
+    )
+    with pytest.raises(AdapterError, match="no layer's projection"):
+        push(engine, blob, "head-r1-a1")
+    assert engine.adapters() == ()
 
 
 def test_a_cancelled_request_ends_and_the_next_is_served(engine):

@@ -14,7 +14,9 @@ from serving.protocol import (
 )
 from tests.serving.helpers import EVERY_KIND, LAMP
 
-RESULT = GenerationResult({"a": ["é"]}, {"b": "?"}, {"a": 0.5, "b": 0.25}, "x", "0", 2, 3, 4, 0.1)
+RESULT = GenerationResult(
+    {"a": ["é"]}, {"b": "?"}, {"a": 0.5, "b": 0.25}, "x", "0", 2, 3, 4, 5, 0.1
+)
 
 
 def test_a_generate_message_arrives_as_it_was_sent():

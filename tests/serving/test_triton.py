@@ -18,6 +18,7 @@ from serving.adapters import blob_hash
 from serving.client import TritonClient
 from serving.errors import (
     AdapterError,
+    Busy,
     CanaryFailed,
     Refused,
     TimedOut,
@@ -103,6 +104,53 @@ def test_many_clients_are_each_answered_when_theirs_is_done(client):
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(ask, range(24)))
+
+
+def test_32_clients_with_mixed_adapters_are_each_answered_by_the_one_they_named(client, make_blob):
+    hashes = {"base": "base"}
+    for number in range(3):
+        name = f"mixed-r{number}-a1"
+        blob = make_blob(name, seed=30 + number)
+        client.push(blob, name, blob_hash(blob))
+        hashes[blob_hash(blob)] = name
+
+    def ask(number):
+        listing = replace(LAMP, listing_id=f"lamp-{number % 8}")
+        named = list(hashes)[number % 4]
+        return number, client.generate(listing, EVERY_KIND, adapter_hash=named)
+
+    before = client.status()
+    with ThreadPoolExecutor(32) as pool:
+        answers = dict(pool.map(ask, range(96)))
+    passes = client.status().forward_passes - before.forward_passes
+    for number, answer in answers.items():
+        named = list(hashes)[number % 4]
+        assert (answer.adapter_hash, answer.adapter_id) == (named, hashes[named])
+        # The same listing by the same adapter, in another batch.
+        assert_alike(answer, answers[number % 8])
+    assert len({str(answers[number].confidence) for number in range(4)}) == 4
+    assert passes < sum(answer.forward_passes for answer in answers.values()) / 2
+
+
+def test_a_full_engine_answers_at_once_that_it_is_busy(client):
+    """The queue holds 64: of 90 slow requests at once some are told to come again, quickly."""
+    notes = [Attribute(name=f"Note {n}", type=AttributeType.TEXT) for n in range(40)]
+    waits = []
+
+    def ask(number):
+        started = time.monotonic()
+        try:
+            client.generate(replace(LAMP, listing_id=f"slow-{number}"), notes, batches=1)
+        except Busy:
+            waits.append(time.monotonic() - started)
+            return False
+        return True
+
+    with ThreadPoolExecutor(90) as pool:
+        answered = sum(pool.map(ask, range(90)))
+    assert answered >= 64
+    assert waits
+    assert client.generate(LAMP, (COLOUR,)).confidence
 
 
 def test_an_unknown_adapter_is_healed_from_the_registrys_file(client, make_blob, tmp_path):

@@ -64,6 +64,7 @@ class StandIn:
             batches=1,
             forward_passes=1,
             tokens_computed=1,
+            logits_computed=1,
             seconds=0.0,
         )
 

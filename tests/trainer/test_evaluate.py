@@ -39,6 +39,7 @@ def answer(values: ValueLists, seconds: float = 1.0, **invalid: str) -> Generati
         batches=1,
         forward_passes=1,
         tokens_computed=1,
+        logits_computed=1,
         seconds=seconds,
     )
 
