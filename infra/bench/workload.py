@@ -24,6 +24,9 @@ BATCHES = (1, 4, 0)
 DATE_CHARACTERS = len(" 2024-12-31")
 # Where a list of allowed values is longer, the engine does not tokenise all of it to find the cap.
 MAX_CAPPED_VALUES = 500
+FIELDS = ("listing_id", "category", "title", "description")
+"""Of a listing, all that the prompt is made of."""
+
 LEAD = '{"'
 """Begins the JSON answer, so that a base model writes JSON and not a sentence about it."""
 
@@ -51,7 +54,7 @@ class Plan:
 
     def question(self) -> tuple[Listing, tuple[Attribute, ...]]:
         """The listing and its attributes as the engine takes them."""
-        listing = Listing(**self.listing | {"images": ()})
+        listing = Listing(**self.listing)
         return listing, tuple(Attribute.model_validate(entry) for entry in self.attributes)
 
 
@@ -113,18 +116,18 @@ def answer_cap(attribute: Attribute, vocabulary: Vocabulary, limit: int) -> int:
 
 def _plan(question: Question, builder: PromptBuilder) -> Plan:
     vocabulary, settings = builder.vocabulary, builder.settings
-    attributes = question.attributes
+    listing, attributes = question.listing, question.attributes
     place = {attribute.name: number for number, attribute in enumerate(attributes)}
     branches = {}
     for batches in BATCHES:
-        tree = builder.tree(question.listing, attributes, batches=batches)
+        tree = builder.tree(listing, attributes, batches=batches)
         branches[str(batches)] = [[place[s.attribute.name] for s in b] for b in tree.branches]
     written = json.dumps(full_answer(question), ensure_ascii=False).removeprefix(LEAD)
     limit = settings.max_answer_tokens
     return Plan(
-        listing=asdict(question.listing),
+        listing={field: getattr(listing, field) for field in FIELDS},
         attributes=[attribute.model_dump(mode="json") for attribute in attributes],
-        trunk=list(builder.trunk(question.listing)),
+        trunk=list(builder.trunk(listing)),
         questions=[list(builder.segment(attribute).ids) for attribute in attributes],
         caps=[answer_cap(attribute, vocabulary, limit) for attribute in attributes],
         branches=branches,
