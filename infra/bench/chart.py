@@ -6,6 +6,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from infra.bench.results import BenchResult
 from infra.demo.plots import COLORS, DOTS_PER_INCH, GRID, INK
@@ -31,6 +32,11 @@ def draw(result: BenchResult, figures: Sequence[str], path: Path) -> Path:
         axes = figure.add_subplot(1, len(figures), panel)
         axes.set_title(LABELS.get(name, name), loc="left", fontsize=10, color=INK)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        values = [value for row in rows if (value := row.figure(name))]
+        if values:  # the shortest bar is still a bar, and its figure has room behind the longest
+            axes.set_xlim(min(values) / 3, max(values) * 3)
         axes.grid(axis="x", color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.spines[["top", "right", "left"]].set_visible(False)
@@ -38,7 +44,7 @@ def draw(result: BenchResult, figures: Sequence[str], path: Path) -> Path:
         axes.set_ylim(len(rows) - 0.4, -0.6)
         for place, row in enumerate(rows):
             value = row.figure(name)
-            if value is None or value <= 0:
+            if not value:
                 continue
             color = COLORS[0] if row.settings.get("arm") in OURS else COLORS[4]
             axes.barh(place, value, 0.7, color=color)

@@ -1,6 +1,7 @@
 """From what an arm's process measured to its row, its arithmetic limit, and the goals."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -36,6 +37,8 @@ def row_of(name: str, settings: dict[str, Scalar], outcome: dict[str, Any], note
         if known:
             raw[count] = values
     if crowd:
+        raw["crowd_s"] = [crowd["seconds"]]
+        raw |= {f"crowd_{n}": [crowd["work"][n]] for n in COUNTS if crowd["work"][n] is not None}
         raw["crowd_finished_s"] = crowd["finished"]
         # Where many listings share a pass, these are fewer than the sum of each listing's own.
         figures["crowd_forward_passes"] = crowd["work"]["forward_passes"]
@@ -45,7 +48,9 @@ def row_of(name: str, settings: dict[str, Scalar], outcome: dict[str, Any], note
 
 
 def with_limit(row: Row, workload: Workload, shape: Shape, rates: dict[str, float]) -> Row:
-    """`row` of our own arm with `limit_s` and `limit_share`: see `infra.bench.flops`.
+    """`row` of our own arm with `limit_s`, `limit_share` and `crowd_limit_share`.
+
+    The limit is that of `infra.bench.flops`; the shares are of the seconds that were taken.
 
     Unchanged where the arm did not run or does not count what it computes.
     """
@@ -54,16 +59,24 @@ def with_limit(row: Row, workload: Workload, shape: Shape, rates: dict[str, floa
     if row.not_run or tokens is None or logits is None or dtype not in rates:
         return row
     batches = int(row.settings["batches"] or 0)
-    limits = []
-    for plan, count, rows in zip(workload.plans, tokens, logits, strict=False):
-        keys = visible_keys(len(plan.trunk), branch_lengths(plan, batches, count))
-        limits.append(listing_flops(shape, count, rows, keys) / (rates[dtype] * 1e9))
-    figures = {
-        **row.figures,
+    keys = [
+        visible_keys(len(plan.trunk), branch_lengths(plan, batches, count))
+        for plan, count in zip(workload.plans, tokens, strict=False)
+    ]
+    rate = rates[dtype] * 1e9
+    limits = [listing_flops(shape, *work) / rate for work in zip(tokens, logits, keys, strict=True)]
+    figures = row.figures | {
         "limit_s": fmean(limits),
         "limit_share": sum(limits) / sum(row.raw["listing_s"]),
     }
-    return Row(row.name, row.settings, figures, {**row.raw, "limit_s": limits}, note=row.note)
+    if {"crowd_tokens_computed", "crowd_logits_computed"} <= row.raw.keys():
+        (crowd_tokens,) = row.raw["crowd_tokens_computed"]
+        (crowd_logits,) = row.raw["crowd_logits_computed"]
+        # The crowd's listings are of the same kind, so a token of theirs sees as many keys.
+        crowd_keys = crowd_tokens * sum(keys) / sum(tokens)
+        limit = listing_flops(shape, crowd_tokens, crowd_logits, crowd_keys) / rate
+        figures["crowd_limit_share"] = limit / row.raw["crowd_s"][0]
+    return replace(row, figures=figures, raw=row.raw | {"limit_s": limits})
 
 
 def goals(rows: Sequence[Row]) -> list[Goal]:

@@ -16,6 +16,8 @@ from infra.bench.workload import Workload
 
 GENERATED, FLIPKART = "generated", "flipkart"
 Options = dict[str, Scalar]
+STEP_TOKENS = 256
+"""OpenVINO's own bound on the tokens of one forward pass."""
 
 
 @dataclass
@@ -128,6 +130,8 @@ def label_of(name: str, options: Options) -> str:
     parts = [name]
     if batches is not None:
         parts.append({"json": "JSON", "0": "B=|A|"}.get(str(batches), f"B={batches}"))
+    if options.get("step_tokens", STEP_TOKENS) != STEP_TOKENS:
+        parts.append(f"{options['step_tokens']} a step")
     if options.get("dtype") not in (None, "auto"):
         parts.append(str(options["dtype"]))
     return " ".join(parts)

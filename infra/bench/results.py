@@ -19,6 +19,8 @@ from rich.table import Table
 from infra import machine
 
 RESULTS = Path(__file__).with_name("results")
+TOLD_BY_NAME = ("arm", "set", "batches", "prompting", "asked_dtype")
+"""Settings that a row's name says already; tables leave them out, the file has them."""
 Scalar = str | int | float | bool | None
 
 
@@ -184,17 +186,18 @@ def _grids(result: BenchResult) -> list[Grid]:
 
 
 def _arms(title: str, rows: Sequence[Row]) -> Grid:
-    settings = list(dict.fromkeys(name for row in rows for name in row.settings))
-    figures = list(dict.fromkeys(name for row in rows for name in row.figures))
+    """One line a row; a column for each figure that any of them has."""
+    named = dict.fromkeys(name for row in rows for name in row.figures)
+    figures = [name for name in named if any(row.figure(name) is not None for row in rows)]
     notes = any(row.not_run or row.note for row in rows)
     lines = []
     for row in rows:
-        line = [row.name, *(_cell(row.settings.get(name)) for name in settings)]
+        told = {name: value for name, value in row.settings.items() if name not in TOLD_BY_NAME}
+        line = [row.name, ", ".join(f"{name} {_cell(value)}" for name, value in told.items())]
         line += [_cell(row.figures.get(name)) for name in figures]
         said = f"not run: {row.not_run}" if row.not_run else row.note
         lines.append([*line, said] if notes else line)
-    header = ["arm", *settings, *figures, *(["note"] if notes else [])]
-    return title, header, lines
+    return title, ["arm", "set-up", *figures, *(["note"] if notes else [])], lines
 
 
 def _met(goal: Goal) -> str:

@@ -69,4 +69,4 @@ class Job:
     in_flight: int = 32
     crowd: int = 64
     slow_crowd: int = 32
-    slow_s: float = 2.0
+    slow_s: float = 10.0

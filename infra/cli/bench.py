@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
+from infra.cli.output import console
 from infra.settings import load_settings
 
 ARMS = "naive,openvino,vllm,free,constrained"
@@ -43,4 +43,4 @@ def serving(
     chosen = benchmark.Chosen(tuple(filter(None, arms.replace(" ", "").split(","))), quick=quick)
     if flipkart is not None:
         chosen = benchmark.Chosen(chosen.arms, flipkart, quick)
-    benchmark.run(load_settings(), chosen, Console())
+    benchmark.run(load_settings(), chosen, console)

@@ -41,6 +41,8 @@ def test_the_flops_of_a_tree_are_those_counted_by_hand() -> None:
 
 
 def test_the_limit_is_the_flops_at_the_rate_of_the_number_type_used() -> None:
+    crowd = {"forward_passes": 2, "tokens_computed": 26, "logits_computed": 8}
+    crowd["tokens_generated"] = None
     outcome = {
         "settings": {"dtype": "bfloat16"},
         "seconds": [2.0],
@@ -48,7 +50,7 @@ def test_the_limit_is_the_flops_at_the_rate_of_the_number_type_used() -> None:
             {"forward_passes": 2, "tokens_computed": 13, "logits_computed": 4,
              "tokens_generated": None}
         ],
-        "crowd": None,
+        "crowd": {"listings": 2, "seconds": 8.0, "finished": [4.0, 8.0], "work": crowd},
         "warm_up_s": 1.0,
         "peak_memory_mb": 1.0,
     }  # fmt: skip
@@ -58,6 +60,7 @@ def test_the_limit_is_the_flops_at_the_rate_of_the_number_type_used() -> None:
     limited = with_limit(row, Workload(0, [], [PLAN]), SHAPE, rates)
     assert limited.figures["limit_s"] == pytest.approx(1.0)
     assert limited.figures["limit_share"] == pytest.approx(0.5)
+    assert limited.figures["crowd_limit_share"] == pytest.approx(0.25)
 
 
 def test_an_arm_that_does_not_count_its_logits_has_no_limit() -> None:

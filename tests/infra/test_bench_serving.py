@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from infra.bench import listings
+from infra.bench import listings, serving
 from infra.bench.arm import run
 from infra.bench.conversation import converse
 from infra.bench.gguf_file import interleave, tensor_name
 from infra.bench.runner import run_job
 from infra.bench.work import Job
 from infra.bench.workload import LEAD, Workload, prepare, read_vocabulary
+from infra.cli import bench
 from infra.cli.app import app
 from infra.local.cache import is_whole
 from infra.local.fetch import base_part
@@ -249,6 +250,10 @@ def test_the_gguf_file_names_every_tensor_and_interleaves_rotated_halves() -> No
     assert tensor_name("model.norm.weight") == "output_norm.weight"
     weight = np.arange(8).reshape(8, 1)  # two heads of four, each two halves of two
     assert interleave(weight, 2).ravel().tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
+
+
+def test_the_command_runs_all_arms_where_none_is_named() -> None:
+    assert tuple(bench.ARMS.split(",")) == serving.ARMS
 
 
 def test_an_unknown_arm_is_refused_before_anything_is_measured() -> None:
