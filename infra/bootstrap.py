@@ -2,7 +2,8 @@
 
 Standard library only. uv comes by pip into the environment itself. A stamp inside the environment
 holds the hash of what was installed and is written last, so a second run has nothing to do and a
-half-finished installation is done again.
+half-finished installation is done again. `bootstrap.py bench` adds what the benchmarks compare
+with, which nothing else needs.
 """
 
 import hashlib
@@ -16,8 +17,10 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 REQUIREMENTS = REPOSITORY / "requirements.txt"
 PROJECT = REPOSITORY / "pyproject.toml"
+BENCH_REQUIREMENTS = REPOSITORY / "requirements-bench.txt"
 ENVIRONMENT = REPOSITORY / ".venv"
 STAMP = ENVIRONMENT / "listune-installed"
+BENCH_STAMP = ENVIRONMENT / "listune-bench-installed"
 SUPPORTED = ((3, 11), (3, 12))
 ROOM_MB = 9_000
 """What an installation writes, torch's own CUDA libraries being most of it."""
@@ -32,22 +35,41 @@ def main() -> None:
     STAMP.unlink(missing_ok=True)
     if not _runs():
         _make()
-    python = str(ENVIRONMENT / "bin" / "python")
+    python = _python()
     print("Installing the environment: about 6 GB, a few minutes the first time.", flush=True)
     _run("pip could not install uv", python, "-m", "pip", "install", "--quiet", "uv")
+    install = _uv_install()
+    _run("uv could not install the requirements", *install, "-r", str(REQUIREMENTS))
+    # The rooms go in by reference: `listune` is a command, and Triton's isolated Python finds them.
+    rooms = (*install, "--no-deps", "--no-build-isolation", "--editable", str(REPOSITORY))
+    _run("uv could not install the project itself", *rooms)
+    STAMP.write_text(wanted)
+
+
+def add_bench() -> None:
+    """Add the benchmarks' peers to the environment, if they are not there as pinned."""
+    wanted = hashlib.sha256(BENCH_REQUIREMENTS.read_bytes()).hexdigest() + "\n"
+    if BENCH_STAMP.exists() and BENCH_STAMP.read_text() == wanted:
+        return
+    print("Installing what the benchmarks compare with: about 200 MB.", flush=True)
+    install = _uv_install()
+    _run("uv could not install the benchmarks' peers", *install, "-r", str(BENCH_REQUIREMENTS))
+    BENCH_STAMP.write_text(wanted)
+
+
+def _uv_install() -> tuple[str, ...]:
+    """The beginning of a command that installs into the environment."""
     # uv trusts its own list of authorities; pip, and whoever set this machine up, the system's.
     os.environ.setdefault("UV_SYSTEM_CERTS", "true")
     # Some packages take longer on a slow line than uv waits by itself.
     os.environ.setdefault("UV_HTTP_TIMEOUT", "300")
-    if index := _pip_index(python):
+    if index := _pip_index(_python()):
         os.environ.setdefault("UV_DEFAULT_INDEX", index)
-    uv = str(ENVIRONMENT / "bin" / "uv")
-    install = (uv, "pip", "install", "--python", python, "-r", str(REQUIREMENTS))
-    _run("uv could not install the requirements", *install)
-    # The rooms go in by reference: `listune` is a command, and Triton's isolated Python finds them.
-    rooms = (*install[:5], "--no-deps", "--no-build-isolation", "--editable", str(REPOSITORY))
-    _run("uv could not install the project itself", *rooms)
-    STAMP.write_text(wanted)
+    return (str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--python", _python())
+
+
+def _python() -> str:
+    return str(ENVIRONMENT / "bin" / "python")
 
 
 def _wanted() -> str:
@@ -110,3 +132,5 @@ def _stop(sentence: str) -> None:
 
 if __name__ == "__main__":
     main()
+    if sys.argv[1:] == ["bench"]:
+        add_bench()

@@ -9,15 +9,28 @@ import psutil
 REPOSITORY = Path(__file__).parents[1]
 
 
+VECTORS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+"""The vector instructions that decide how fast a matrix product is."""
+
+
 def describe() -> str:
     """One line: processor, cores, the vector instructions that matter, memory."""
+    known = facts()
+    vectors = known["vector_flags"] or "no AVX2"
+    return f"{known['cpu']}, {known['cores']} cores, {vectors}, {known['memory_gib']} GiB"
+
+
+def facts() -> dict[str, str | int | float | bool | None]:
+    """The same by name: cpu, cores, vector_flags, memory_gib, and gpu (empty without one)."""
     info = _cpu_info()
     flags = set(info.get("flags", "").split())
-    wanted = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-    vectors = " ".join(name for name in wanted if name in flags) or "no AVX2"
-    memory = psutil.virtual_memory().total / 2**30
-    name = info.get("model name", platform.processor() or platform.machine())
-    return f"{name}, {psutil.cpu_count()} cores, {vectors}, {memory:.0f} GiB"
+    return {
+        "cpu": info.get("model name", platform.processor() or platform.machine()),
+        "cores": psutil.cpu_count(),
+        "vector_flags": " ".join(name for name in VECTORS if name in flags),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "gpu": _gpu(),
+    }
 
 
 def commit() -> str:
@@ -27,6 +40,16 @@ def commit() -> str:
         return f"{short}+" if _git("status", "--porcelain", "--untracked-files=no") else short
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _gpu() -> str:
+    """The names of the NVIDIA GPUs as their driver tells them."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return ", ".join(asked.stdout.split("\n")).strip(", ")
 
 
 def _git(*arguments: str) -> str:

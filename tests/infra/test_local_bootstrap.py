@@ -31,7 +31,11 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine(tmp_path)
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("one==1\n")
+    bench = tmp_path / "requirements-bench.txt"
+    bench.write_text("peer==1\n")
     monkeypatch.setattr(bootstrap, "STAMP", machine.stamp)
+    monkeypatch.setattr(bootstrap, "BENCH_STAMP", tmp_path / "bench-stamp")
+    monkeypatch.setattr(bootstrap, "BENCH_REQUIREMENTS", bench)
     monkeypatch.setattr(bootstrap, "REQUIREMENTS", requirements)
     monkeypatch.setattr(bootstrap, "ROOM_MB", 1)
     monkeypatch.setattr(bootstrap, "_run", machine.run)
@@ -55,6 +59,13 @@ def test_changed_requirements_are_installed(machine: Machine) -> None:
     bootstrap.REQUIREMENTS.write_text("one==2\n")
     bootstrap.main()
     assert len(machine.commands) == 6
+
+
+def test_the_benchmarks_peers_are_added_once(machine: Machine) -> None:
+    bootstrap.add_bench()
+    assert [command[-1] for command in machine.commands] == [str(bootstrap.BENCH_REQUIREMENTS)]
+    bootstrap.add_bench()
+    assert len(machine.commands) == 1
 
 
 def test_a_half_finished_installation_is_done_again(machine: Machine) -> None:

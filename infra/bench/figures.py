@@ -1,0 +1,151 @@
+"""From what an arm's process measured to its row, its arithmetic limit, and the goals."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from infra.bench.flops import Shape, branch_lengths, listing_flops, visible_keys
+from infra.bench.results import Goal, Row, Scalar
+from infra.bench.workload import Workload
+
+COUNTS = ("forward_passes", "tokens_computed", "logits_computed", "tokens_generated")
+CROWD = 32
+"""Listings in flight in the second measurement, where it is meant for the goals."""
+
+
+def row_of(name: str, settings: dict[str, Scalar], outcome: dict[str, Any], note: str = "") -> Row:
+    """The row of an arm whose process measured `outcome`."""
+    if reason := outcome.get("not_run"):
+        return Row(name, settings, not_run=reason, note=note)
+    seconds = outcome["seconds"]
+    crowd = outcome["crowd"]
+    figures: dict[str, float | int | None] = {
+        "listings": len(seconds),
+        "p50_s": float(np.percentile(seconds, 50)),
+        "p90_s": float(np.percentile(seconds, 90)),
+        "crowd_listings": crowd["listings"] if crowd else None,
+        "listings_per_s": crowd["listings"] / crowd["seconds"] if crowd else 1 / fmean(seconds),
+    }
+    raw = {"listing_s": seconds}
+    for count in COUNTS:
+        values = [work[count] for work in outcome["works"]]
+        known = None not in values
+        figures[f"{count}_per_listing"] = fmean(values) if known else None
+        if known:
+            raw[count] = values
+    if crowd:
+        raw["crowd_s"] = [crowd["seconds"]]
+        raw |= {f"crowd_{n}": [crowd["work"][n]] for n in COUNTS if crowd["work"][n] is not None}
+        raw["crowd_finished_s"] = crowd["finished"]
+        # Where many listings share a pass, these are fewer than the sum of each listing's own.
+        figures["crowd_forward_passes"] = crowd["work"]["forward_passes"]
+    figures["peak_memory_mb"] = outcome["peak_memory_mb"]
+    figures["warm_up_s"] = outcome["warm_up_s"]
+    return Row(name, {**settings, **outcome["settings"]}, figures, raw, note=note)
+
+
+def with_limit(row: Row, workload: Workload, shape: Shape, rates: dict[str, float]) -> Row:
+    """`row` of our own arm with `limit_s`, `limit_share` and `crowd_limit_share`.
+
+    The limit is that of `infra.bench.flops`; the shares are of the seconds that were taken.
+
+    Unchanged where the arm did not run or does not count what it computes.
+    """
+    dtype = str(row.settings.get("dtype"))
+    tokens, logits = row.raw.get("tokens_computed"), row.raw.get("logits_computed")
+    if row.not_run or tokens is None or logits is None or dtype not in rates:
+        return row
+    batches = int(row.settings["batches"] or 0)
+    keys = [
+        visible_keys(len(plan.trunk), branch_lengths(plan, batches, count))
+        for plan, count in zip(workload.plans, tokens, strict=False)
+    ]
+    rate = rates[dtype] * 1e9
+    limits = [listing_flops(shape, *work) / rate for work in zip(tokens, logits, keys, strict=True)]
+    figures = row.figures | {
+        "limit_s": fmean(limits),
+        "limit_share": sum(limits) / sum(row.raw["listing_s"]),
+    }
+    if {"crowd_tokens_computed", "crowd_logits_computed"} <= row.raw.keys():
+        (crowd_tokens,) = row.raw["crowd_tokens_computed"]
+        (crowd_logits,) = row.raw["crowd_logits_computed"]
+        # The crowd's listings are of the same kind, so a token of theirs sees as many keys.
+        crowd_keys = crowd_tokens * sum(keys) / sum(tokens)
+        limit = listing_flops(shape, crowd_tokens, crowd_logits, crowd_keys) / rate
+        figures["crowd_limit_share"] = limit / row.raw["crowd_s"][0]
+    return replace(row, figures=figures, raw=row.raw | {"limit_s": limits})
+
+
+def goals(rows: Sequence[Row]) -> list[Goal]:
+    """The goals of the serving benchmark, judged on the generated listings."""
+    ours = _only(rows, arm="free", batches=0, asked_dtype="auto")
+    careful = _only(rows, arm="constrained", batches=0, asked_dtype="auto")
+    four = _only(rows, arm="free", batches=4, asked_dtype="auto")
+    naive = _best(_of(rows, arm="naive"), "p50_s", min)
+    peer = _best(_of(rows, arm="openvino"), "p50_s", min)
+    peer_crowd = _best(_of(rows, arm="openvino"), "listings_per_s", max)
+    share = ours.figure("limit_share") if ours else None
+    crowded = [r for r in (ours, peer_crowd) if r and r.settings.get("in_flight") == CROWD]
+    return [
+        _ratio("one listing, times faster than naive JSON: free B=|A|", 30, naive, ours, "p50_s"),
+        _ratio(
+            "one listing, times faster than naive JSON: constrained B=|A|",
+            30, naive, careful, "p50_s",
+        ),
+        _ratio(
+            "one listing, times faster than OpenVINO's best: free B=|A|", 5, peer, ours, "p50_s"
+        ),
+        _ratio(
+            f"listings a second with {CROWD} in flight, times OpenVINO's best: free B=|A|",
+            2, ours, peer_crowd, "listings_per_s",
+        )
+        if len(crowded) == 2
+        else Goal(
+            f"listings a second with {CROWD} in flight, times OpenVINO's best: free B=|A|",
+            2, None, reason=f"there are not both rows with {CROWD} in flight",
+        ),
+        Goal(
+            "share of the arithmetic limit, one listing: free B=|A|",
+            0.6,
+            share,
+            reason="" if share else "the engine does not count its logits, or did not run",
+        ),
+        _ratio("cost of B=|A| in costs of B=4: free", 1.3, ours, four, "p50_s", at_least=False),
+    ]  # fmt: skip
+
+
+def _ratio(
+    name: str,
+    wanted: float,
+    upper: Row | None,
+    lower: Row | None,
+    figure: str,
+    at_least: bool = True,
+) -> Goal:
+    above = upper.figure(figure) if upper else None
+    below = lower.figure(figure) if lower else None
+    if not above or not below:
+        return Goal(name, wanted, None, at_least, "one of the two arms was not measured")
+    return Goal(name, wanted, above / below, at_least)
+
+
+def _of(rows: Sequence[Row], **settings: Scalar) -> list[Row]:
+    """The rows on generated listings that ran and have these settings."""
+    wanted = settings | {"set": "generated"}
+    return [
+        row
+        for row in rows
+        if not row.not_run and all(row.settings.get(k) == v for k, v in wanted.items())
+    ]
+
+
+def _only(rows: Sequence[Row], **settings: Scalar) -> Row | None:
+    return next(iter(_of(rows, **settings)), None)
+
+
+def _best(rows: list[Row], figure: str, which: Callable[..., Row]) -> Row | None:
+    known = [row for row in rows if row.figure(figure) is not None]
+    return which(known, key=lambda row: row.figures[figure]) if known else None

@@ -1,0 +1,91 @@
+"""How much arithmetic a listing must cost, and so how fast this machine could answer it at best.
+
+    FLOPs = tokens x 2 x (weights of the decoder's linear layers)
+          + logits x 2 x hidden x vocabulary
+          + keys   x 4 x heads x head size x layers
+    limit = FLOPs / matrix rate
+
+`tokens` and `logits` are what the engine counted; `keys` is the number of (token, visible key)
+pairs of the tree: a trunk token sees itself and the trunk before it, a branch's token the whole
+trunk, its own branch so far and itself. Norms, rotations and the softmax are left out: they are
+a few per cent, and left out they can only make the limit harder to reach.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.bench.workload import Plan
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a decoder that its arithmetic depends on."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    key_heads: int
+    head_size: int
+    vocabulary: int
+
+    @classmethod
+    def read(cls, base: Path) -> "Shape":
+        """The sizes in the `config.json` of the folder `base`."""
+        config = json.loads((base / "config.json").read_text())
+        heads = config["num_attention_heads"]
+        return cls(
+            hidden=config["hidden_size"],
+            intermediate=config["intermediate_size"],
+            layers=config["num_hidden_layers"],
+            heads=heads,
+            key_heads=config.get("num_key_value_heads") or heads,
+            head_size=config.get("head_dim") or config["hidden_size"] // heads,
+            vocabulary=config["vocab_size"],
+        )
+
+    @property
+    def matrices(self) -> tuple[tuple[int, int], ...]:
+        """(out, in) of one layer's matrices, fused as an engine may: q+k+v, o, gate, up, down."""
+        queries = self.heads * self.head_size
+        fused = queries + 2 * self.key_heads * self.head_size
+        wide, narrow = self.intermediate, self.hidden
+        return (
+            (fused, narrow), (narrow, queries), (wide, narrow), (wide, narrow), (narrow, wide),
+        )  # fmt: skip
+
+    @property
+    def linear_weights(self) -> int:
+        """The number of weights in all layers' matrices, without embedding and head."""
+        return self.layers * sum(out * inner for out, inner in self.matrices)
+
+
+def listing_flops(shape: Shape, tokens: float, logits: float, keys: float) -> float:
+    """The FLOPs of `tokens` computed, `logits` rows of logits and `keys` visible keys."""
+    return (
+        tokens * 2 * shape.linear_weights
+        + logits * 2 * shape.hidden * shape.vocabulary
+        + keys * 4 * shape.heads * shape.head_size * shape.layers
+    )
+
+
+def visible_keys(trunk: int, branches: Sequence[float]) -> float:
+    """The (token, visible key) pairs of a tree: `trunk` tokens, then branches of these lengths."""
+    pairs = trunk * (trunk + 1) / 2
+    return pairs + sum(length * trunk + length * (length + 1) / 2 for length in branches)
+
+
+def branch_lengths(plan: Plan, batches: int, tokens: float) -> list[float]:
+    """The tokens of each branch where the tree has `tokens` in all.
+
+    The questions' lengths are known; the answers' tokens are dealt evenly to the questions, since
+    an engine counts tokens and not where they stand. On attention, itself a small part, that makes
+    a difference of less than a hundredth.
+    """
+    branches = plan.branches[str(batches)]
+    asked = [sum(len(plan.questions[q]) for q in branch) for branch in branches]
+    answered = tokens - len(plan.trunk) - sum(asked)
+    share = answered / max(1, len(plan.questions))
+    return [length + share * len(b) for length, b in zip(asked, branches, strict=True)]

@@ -1,0 +1,88 @@
+"""Ours: the engine of `serving`, in this process, without Triton and Kafka around it."""
+
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from infra.bench.results import Scalar
+from infra.bench.work import Work
+from infra.bench.workload import Plan, Workload
+from schemas.events import Mode
+from serving.engine import Engine, Outcome
+from serving.generation import EngineStatus, GenerationRequest, GenerationResult
+from serving.settings import ServingSettings
+
+
+class ListuneWay:
+    """Options: `mode`, `batches`, `dtype` (default auto), `device` (default auto)."""
+
+    def __init__(self, base: Path, workload: Workload, options: dict[str, Scalar]) -> None:
+        self._mode = Mode(str(options.get("mode", Mode.FREE)))
+        self._batches = int(options.get("batches") or 0)
+        self._store = tempfile.TemporaryDirectory()
+        settings = ServingSettings.model_validate(
+            {
+                "dtype": options.get("dtype", "auto"),
+                "device": options.get("device", "auto"),
+                "adapter_store": Path(self._store.name) / "adapters",
+            }
+        )
+        self._engine = Engine(settings, base)
+
+    def answer(self, plan: Plan) -> Work:
+        """Answer one listing, alone."""
+        result = self._engine.generate(self._request(plan))
+        return _work_of(result)
+
+    def answer_all(self, plans: Sequence[Plan], in_flight: int, done: Callable[[], None]) -> Work:
+        """Answer `plans`; the engine always has `in_flight` of them while there are as many."""
+        free = threading.Semaphore(in_flight)
+        failed: list[Exception] = []
+        before = self._engine.status()
+
+        def take(outcome: Outcome) -> None:
+            if isinstance(outcome, Exception):
+                failed.append(outcome)
+            done()
+            free.release()
+
+        for plan in plans:
+            free.acquire()
+            self._engine.submit(self._request(plan), take)
+        for _ in range(in_flight):
+            free.acquire()
+        if failed:
+            raise failed[0]
+        return _difference(before, self._engine.status())
+
+    def about(self) -> dict[str, Scalar]:
+        """The number type that the engine computes in."""
+        return {"dtype": self._engine.dtype}
+
+    def close(self) -> None:
+        """Stop the engine."""
+        self._engine.close()
+        self._store.cleanup()
+
+    def _request(self, plan: Plan) -> GenerationRequest:
+        listing, attributes = plan.question()
+        return GenerationRequest(listing, attributes, mode=self._mode, batches=self._batches)
+
+
+def _work_of(result: GenerationResult) -> Work:
+    return Work(
+        forward_passes=result.forward_passes,
+        tokens_computed=result.tokens_computed,
+        logits_computed=getattr(result, "logits_computed", None),
+    )
+
+
+def _difference(before: EngineStatus, after: EngineStatus) -> Work:
+    """What the engine computed between two statuses; None for totals that it does not keep."""
+
+    def grown(name: str) -> int | None:
+        last, first = getattr(after, name, None), getattr(before, name, None)
+        return None if last is None or first is None else last - first
+
+    return Work(grown("forward_passes"), grown("tokens_computed"), grown("logits_computed"))

@@ -1,0 +1,197 @@
+"""The serving benchmark: the same listings answered in several ways, one after the other.
+
+What the arms are and how the arithmetic limit is found is told in docs/benchmarks.md.
+"""
+
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from infra import progress
+from infra.bench import chart, listings
+from infra.bench.figures import goals, with_limit
+from infra.bench.flops import Shape
+from infra.bench.measuring import (
+    FLIPKART,
+    GENERATED,
+    STEP_TOKENS,
+    Measuring,
+    Options,
+    fastest,
+)
+from infra.bench.results import RESULTS, BenchResult, Row, Scalar, begin, tables, write
+from infra.bench.runner import REPOSITORY, run_module
+from infra.bench.workload import prepare
+from infra.local.fetch import ensure_base_model
+from infra.settings import RUNS, Settings
+from schemas.errors import ListuneError
+
+ARMS = ("naive", "openvino", "vllm", "free", "constrained")
+DTYPES = ("bfloat16", "float32")
+PROMPTINGS = ("0", "4", "json")
+LARGE_STEP_TOKENS = 2048
+OPENVINO_CHOICES: dict[str, tuple[Scalar, ...]] = {
+    "precision": ("bf16", "f32"),
+    "cache": ("default", "bf16"),
+    "step_tokens": (STEP_TOKENS, LARGE_STEP_TOKENS),
+}
+VLLM_PYTHON = REPOSITORY / ".venv-vllm" / "bin" / "python"
+# One more than the largest crowd: the last listing of a workload warms up.
+LISTINGS = 65
+NAIVE_LISTINGS = 4
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What of the benchmark is run; `quick` is for trying, its result is kept aside."""
+
+    arms: tuple[str, ...] = ARMS
+    flipkart: Path = listings.FLIPKART
+    quick: bool = False
+
+
+def run(settings: Settings, chosen: Chosen, console: Console) -> Path:
+    """Measure, print, and write the result file, its summary and its picture; the file's path.
+
+    Raises:
+        ListuneError: an unknown arm.
+        PartError: the base model cannot be fetched.
+    """
+    if unknown := sorted(set(chosen.arms) - set(ARMS)):
+        raise ListuneError(f"--arms {','.join(unknown)}: the arms are {', '.join(ARMS)}")
+    result = begin("serving")
+    base = ensure_base_model(settings.local.cache_dir, settings.local.base_model, console)
+    with tempfile.TemporaryDirectory() as name, progress.bar(console) as shown:
+        measuring = Measuring(base, Path(name), shown, chosen.quick)
+        for reason in take_listings(measuring, chosen):
+            console.print(f"Left out: {reason}", style="yellow")
+        result = measure(measuring, chosen, result)
+    path = write(result, RUNS / "bench" if chosen.quick else RESULTS)
+    chart.draw(result, ("p50_s", "listings_per_s"), path.with_suffix(".png"))
+    for table in tables(result):
+        console.print(table)
+    console.print(f"Written to {path}", soft_wrap=True)
+    return path
+
+
+def take_listings(measuring: Measuring, chosen: Chosen) -> list[str]:
+    """Give `measuring` its listings; the reasons why a set is left out."""
+    count = 4 if chosen.quick else LISTINGS
+    measuring.add(GENERATED, prepare(listings.generated(count), measuring.base))
+    try:
+        real = listings.flipkart(chosen.flipkart, count)
+    except ListuneError as reason:
+        return [str(reason)]
+    measuring.add(FLIPKART, prepare(real, measuring.base))
+    return []
+
+
+def measure(measuring: Measuring, chosen: Chosen, result: BenchResult) -> BenchResult:
+    """`result` with the rows of all arms chosen, the arithmetic limit and the goals."""
+    load = os.getloadavg()[0]
+    task = measuring.shown.add_task("this machine's matrix rate", total=None)
+    rates = run_module("infra.bench.matrix_rate", measuring.base)
+    measuring.shown.remove_task(task)
+    task = measuring.shown.add_task("arms", total=len(chosen.arms))
+    for arm in chosen.arms:
+        measuring.shown.update(task, description=f"arms ({arm})")
+        {"naive": naive, "openvino": openvino, "vllm": vllm}.get(arm, listune)(measuring, arm)
+        measuring.shown.advance(task)
+    shape = Shape.read(measuring.base)
+    rows = [
+        with_limit(row, measuring.workloads[str(row.settings["set"])], shape, rates)
+        for row in measuring.rows
+    ]
+    constants: dict[str, Scalar] = {
+        # Of others on the machine: above a few tenths, its figures are theirs too.
+        "load_average_before": load,
+        "base_model": measuring.base.name,
+        "linear_weights": shape.linear_weights,
+        **{f"{dtype}_matrix_gflop_per_s": rate for dtype, rate in rates.items()},
+    }
+    for name, workload in measuring.workloads.items():
+        plans = workload.plans
+        constants[f"{name}_trunk_tokens"] = sum(len(p.trunk) for p in plans) / len(plans)
+        constants[f"{name}_attributes"] = sum(len(p.questions) for p in plans) / len(plans)
+    return replace(
+        result, rows=rows, trials=measuring.trials, goals=goals(rows), constants=constants
+    )
+
+
+def naive(measuring: Measuring, arm: str) -> None:
+    """JSON by transformers' `generate`, in both number types."""
+    made = [
+        measuring.arm(arm, "naive", {"dtype": dtype}, listings=NAIVE_LISTINGS, in_flight=0)
+        for dtype in DTYPES
+    ]
+    best = fastest(made)
+    if best is None:
+        return
+    measuring.rows[measuring.rows.index(best)] = replace(best, note="its best number type")
+    if FLIPKART in measuring.workloads:
+        options: Options = {"dtype": best.settings["dtype"]}
+        measuring.arm(arm, "naive", options, FLIPKART, listings=NAIVE_LISTINGS, in_flight=0)
+
+
+def openvino(measuring: Measuring, arm: str) -> None:
+    """OpenVINO GenAI, each way of prompting in its best set-up."""
+    if has_gpu():
+        reason = "OpenVINO has no device for an NVIDIA GPU, and its CPU is no comparison with one"
+        measuring.rows.append(Row(arm, {"arm": arm, "set": GENERATED}, not_run=reason))
+        return
+    best: dict[str, Options] = {}
+    rows = []
+    for prompting in PROMPTINGS:
+        options: Options = {"prompting": prompting}
+        best[prompting] = measuring.best(arm, "openvino", options, OPENVINO_CHOICES)
+        rows.append(measuring.arm(arm, "openvino", best[prompting]))
+        if rows[-1].not_run:
+            return
+    if not measuring.quick:
+        # What is best for one listing alone need not be for a crowd: the other size of a step.
+        busiest = max(rows, key=lambda row: row.figure("listings_per_s") or 0.0)
+        options = dict(best[str(busiest.settings["prompting"])])
+        large = options["step_tokens"] == LARGE_STEP_TOKENS
+        options["step_tokens"] = STEP_TOKENS if large else LARGE_STEP_TOKENS
+        measuring.arm(arm, "openvino", options)
+    quickest = fastest(rows)
+    if FLIPKART in measuring.workloads and quickest is not None:
+        measuring.arm(arm, "openvino", best[str(quickest.settings["prompting"])], FLIPKART)
+
+
+def vllm(measuring: Measuring, arm: str) -> None:
+    """vLLM, where it has an environment."""
+    if not VLLM_PYTHON.is_file():
+        reason = "there is no environment .venv-vllm; docs/benchmarks.md says how to make it"
+        measuring.rows.append(Row(arm, {"arm": arm, "set": GENERATED}, not_run=reason))
+        return
+    python = str(VLLM_PYTHON)
+    best: Options = measuring.best(arm, "vllm", {"prompting": "0"}, {"dtype": DTYPES}, python)
+    for prompting in PROMPTINGS:
+        if measuring.arm(arm, "vllm", best | {"prompting": prompting}, python=python).not_run:
+            return
+
+
+def listune(measuring: Measuring, arm: str) -> None:
+    """Our engine in the decoding mode `arm`, with B = |A|, 4 and 1; free also in fp32."""
+    made = []
+    for batches in (0, 4, 1):
+        options: Options = {"mode": arm, "batches": batches, "dtype": "auto"}
+        made.append(measuring.arm(arm, "listune", options))
+    if FLIPKART in measuring.workloads:
+        options = {"mode": arm, "batches": 0, "dtype": "auto"}
+        measuring.arm(arm, "listune", options, FLIPKART)
+    best = fastest(made)
+    if arm == "free" and best is not None and best.settings["dtype"] != "float32":
+        options = {"mode": arm, "batches": best.settings["batches"], "dtype": "float32"}
+        measuring.arm(arm, "listune", options)
+
+
+def has_gpu() -> bool:
+    """Whether torch sees a GPU, which the arms then use."""
+    import torch
+
+    return torch.cuda.is_available()

@@ -1,0 +1,46 @@
+"""`bench`: how fast this is, beside other ways to the same answers, on this machine."""
+
+from pathlib import Path
+
+import typer
+
+from infra.cli.output import console
+from infra.settings import load_settings
+
+ARMS = "naive,openvino,vllm,free,constrained"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to the application."""
+    bench = typer.Typer(
+        no_args_is_help=True,
+        help="Measure this machine; what comes out names machine, commit and command.",
+        epilog="Example: `listune bench serving --quick`",
+    )
+    bench.callback()(_benchmarks)
+    bench.command(
+        epilog="Examples: `listune bench serving` · `listune bench serving --quick` · "
+        "`listune bench serving --arms free,naive`"
+    )(serving)
+    app.add_typer(bench, name="bench")
+
+
+def _benchmarks() -> None:
+    """Measure this machine; what comes out names machine, commit and command."""
+
+
+def serving(
+    quick: bool = typer.Option(False, help="two listings an arm, to try; kept under runs/bench"),
+    arms: str = typer.Option(ARMS, help="which arms to run, with commas between"),
+    flipkart: Path | None = typer.Option(
+        None, help="folder of the real catalog (listings.jsonl, schema.json)"
+    ),
+) -> None:
+    """Answer the same listings by our engine, naive JSON, OpenVINO and vLLM, and compare."""
+    # Imported here: it brings matplotlib, which the other commands do without.
+    from infra.bench import serving as benchmark
+
+    chosen = benchmark.Chosen(tuple(filter(None, arms.replace(" ", "").split(","))), quick=quick)
+    if flipkart is not None:
+        chosen = benchmark.Chosen(chosen.arms, flipkart, quick)
+    benchmark.run(load_settings(), chosen, console)
