@@ -13,7 +13,8 @@ What it promises:
 - A request that fails fails alone. A push that fails changes nothing.
 
 Two threads: one prepares (prompt, schema constraints, an adapter from its file), so that nothing
-slow stands between the forward passes of the other, which decodes.
+slow stands between the forward passes of the other, which decodes. The model is loaded by the
+decoding thread too: see `serving.passing_thread`.
 
 What it knows nothing of: Triton, gRPC, Kafka, categories, champions.
 """
@@ -22,6 +23,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,7 @@ from serving.errors import AdapterError, Busy, Cancelled, EngineError, EngineFai
 from serving.generation import AdapterName, EngineStatus, GenerationRequest, GenerationResult
 from serving.loaded_adapters import LoadedAdapters, MergedDecoders
 from serving.model import linear_shapes, load_base
+from serving.passing_thread import in_passing
 from serving.preparing import Job, Preparer
 from serving.settings import ServingSettings
 
@@ -68,19 +71,8 @@ class Engine:
         Raises:
             ModelRefused: the base cannot be loaded or served.
         """
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
         self._settings = settings
-        loaded = load_base(settings, base)
-        self.base_hash = loaded.hash
-        self.dtype = str(loaded.dtype).removeprefix("torch.")
-        self._shapes = linear_shapes(loaded.model)
-        self._decoder = loaded.decoder
-        self._store = AdapterStore(settings.adapter_store, settings.max_adapters, loaded.hash)
-        self._loaded = LoadedAdapters(loaded, self._shapes, self._store, settings.max_adapters)
-        self._merged = MergedDecoders(loaded, self._store, settings.max_merged)
-        self._preparer = Preparer(loaded, settings)
-        self._max_running = settings.max_running or RUNNING.get(loaded.device.type, 8)
+        self._base_name = base
         self._changed = threading.Condition()
         self._queue: deque[Task] = deque()
         self._ready: deque[Task] = deque()  # prepared; those that must run alone first
@@ -89,12 +81,15 @@ class Engine:
         self._in_use: Counter[str] = Counter()  # adapter hash to requests accepted, not answered
         self._passes = self._tokens = self._logits = 0
         self._closing = False
-        self._threads = [
-            threading.Thread(target=work, name=f"listune-{work.__name__.strip('_')}", daemon=True)
-            for work in (self._prepare, self._decode)
-        ]
-        for thread in self._threads:
-            thread.start()
+        loaded: Future[None] = Future()
+        decoding = threading.Thread(
+            target=self._decode, args=(loaded,), name="listune-decode", daemon=True
+        )
+        preparing = threading.Thread(target=self._prepare, name="listune-prepare", daemon=True)
+        decoding.start()
+        loaded.result()
+        preparing.start()
+        self._threads = (decoding, preparing)
 
     def __enter__(self) -> "Engine":
         return self
@@ -160,7 +155,7 @@ class Engine:
                 f"the bytes announced as {adapter_id!r} call themselves {adapter.id!r}; "
                 "announce them by their own id"
             )
-        check_adapter(adapter, self._shapes, self.base_hash)
+        in_passing(lambda: check_adapter(adapter, self._shapes, self.base_hash))
         self._loaded.load(adapter)
         with self._changed:
             self._store.put(adapter, in_use=set(self._in_use))
@@ -192,6 +187,20 @@ class Engine:
         for thread in self._threads:
             thread.join()
         self._merged.close()
+
+    def _load(self) -> None:
+        settings = self._settings
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        base = load_base(settings, self._base_name)
+        self.base_hash = base.hash
+        self.dtype = str(base.dtype).removeprefix("torch.")
+        self._shapes = linear_shapes(base.model)
+        self._store = AdapterStore(settings.adapter_store, settings.max_adapters, base.hash)
+        self._loaded = LoadedAdapters(base, self._shapes, self._store, settings.max_adapters)
+        self._merged = MergedDecoders(base, self._store, settings.max_merged)
+        self._preparer = Preparer(base, settings)
+        self._max_running = settings.max_running or RUNNING.get(base.device.type, 8)
 
     def _waiting(self) -> int:
         return len(self._queue) + self._preparing + len(self._ready)
@@ -227,8 +236,14 @@ class Engine:
             return failed(request, error)
         return None
 
-    def _decode(self) -> None:
-        """The decoding thread: pass by pass."""
+    def _decode(self, loaded: "Future[None]") -> None:
+        """The decoding thread: loads, and then goes pass by pass."""
+        try:
+            self._load()
+        except BaseException as error:
+            loaded.set_exception(error)
+            return
+        loaded.set_result(None)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._ready or self._running or self._closing)

@@ -10,7 +10,6 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 from schemas.events import BASE_ADAPTER
 from serving.adapter_store import AdapterStore
@@ -18,6 +17,7 @@ from serving.adapters import AdapterFile
 from serving.decoder import Decoder
 from serving.lora import Lora, load_lora
 from serving.model import Base, merge
+from serving.passing_thread import in_passing
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,8 @@ class LoadedAdapters:
             AdapterError: it changes what is not served.
         """
         size = self._base.decoder.shape.head_size
-        lora = load_lora(adapter, self._shapes, size, self._base.dtype, self._base.device)
+        base = self._base
+        lora = in_passing(lambda: load_lora(adapter, self._shapes, size, base.dtype, base.device))
         with self._lock:
             self._loaded[adapter.hash] = lora
             while len(self._loaded) > self._limit:
@@ -75,7 +76,7 @@ class MergedDecoders:
         self._store = store
         self._limit = limit
         self._merged: OrderedDict[str, Decoder] = OrderedDict()
-        self._background = ThreadPoolExecutor(1, thread_name_prefix="listune-merge")
+        self._background = threading.Thread()
         self._wanted = ""
         self._streak = 0
 
@@ -91,13 +92,20 @@ class MergedDecoders:
         if merged is not None:
             self._merged.move_to_end(name)
             return merged, True
-        if self._streak == PASSES_BEFORE_MERGING and self._limit:
-            self._background.submit(self._merge, name)
+        if self._streak >= PASSES_BEFORE_MERGING and self._limit:
+            self._streak = 0
+            if not self._background.is_alive():
+                # A thread that ends, as those of `serving.passing_thread`.
+                self._background = threading.Thread(
+                    target=self._merge, args=(name,), name="listune-merge", daemon=True
+                )
+                self._background.start()
         return self._base.decoder, False
 
     def close(self) -> None:
-        """Stop merging."""
-        self._background.shutdown(cancel_futures=True)
+        """Wait for a merge at work."""
+        if self._background.ident:
+            self._background.join()
 
     def _merge(self, adapter_hash: str) -> None:
         try:
