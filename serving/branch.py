@@ -3,9 +3,12 @@
 The reference that defines a branch (design.md, "Exact by rule"): for each attribute in order append
 its question's ids, generate greedily to the stop set or the cap, append one canonical newline.
 
-Forced tokens, where the schema leaves one continuation (the rest of a value, its end, the newline
-and the next question), are fed in one pass with the token before them. They need no decoding; their
-logits are read for the confidence only.
+What is known before it is decoded is fed in one pass with the token before it:
+
+- forced tokens, where the schema leaves one continuation: the rest of a value, its end, the newline
+  and the next question. They are certain; their logits are read for the confidence only.
+- drafts (`serving.drafts`), which count only as far as the model agrees token by token, so that the
+  answer is the reference's whatever was guessed.
 
 Confidence is the product of the unrenormalised probabilities of an answer's tokens, stop included.
 """
@@ -16,6 +19,7 @@ from math import exp
 from typing import Protocol
 
 from schemas.category import Attribute
+from serving.drafts import draft
 from serving.prompt import Segment, Vocabulary
 
 END = -1
@@ -83,10 +87,14 @@ class Answer:
 class Branch:
     """See the module. By turns `plan` and `take`, until it is `done`."""
 
-    def __init__(self, segments: Sequence[Segment], rules: Rules) -> None:
+    def __init__(
+        self, segments: Sequence[Segment], rules: Rules, trunk: Sequence[int] = ()
+    ) -> None:
+        """`trunk` is what drafts are taken from."""
         self.answers: dict[str, Answer] = {}
         self.fed = 0  # tokens in the cache that stand
         self._rules = rules
+        self._trunk = trunk
         self._segments = segments
         self._asked = 0
         self._pending: list[int] = []  # certain tokens that are not in the cache yet
@@ -98,12 +106,17 @@ class Branch:
         """Whether all its questions are answered."""
         return self._asked > len(self._segments)
 
-    def plan(self) -> tuple[list[int], list[int]]:
-        """The tokens to feed next, and the places among them after which `take` wants scores."""
+    def plan(self, drafts: int = 0) -> tuple[list[int], list[int]]:
+        """The tokens to feed next, and the places among them after which `take` wants scores.
+
+        Up to `drafts` of the tokens are guessed.
+        """
         tokens = list(self._pending)
-        forced, ends = self._forced()
+        known, ends = self._forced()
+        if drafts and self.ids and not (known or ends):
+            known = self._drafted(drafts)
         self._expected = []
-        for token in forced:
+        for token in known:
             self._expected.append((len(tokens) - 1, token))
             tokens.append(token)
         if ends:
@@ -119,12 +132,15 @@ class Branch:
         for row, (place, expected) in enumerate(self._expected, start=first):
             token, log_probability = self._choose(scores, row, expected)
             ended = self._append(token, log_probability)
-            if expected is None:
+            if expected is None or expected not in (END, token):
+                # What was fed beyond this place, a draft that is not taken up, does not stand.
                 self.fed += place + 1
                 # A token that the cap ended on has not been fed yet; a stop token never is.
                 self._pending = [] if ended and self.complete else [token]
                 if ended:
                     self._pending.append(self._rules.vocabulary.newline)
+                    self._ask()
+                return
             if ended:
                 self._ask()
 
@@ -137,11 +153,15 @@ class Branch:
         room = self._cap - len(self.ids) - 1
         return forced[:room], ends and len(forced) <= room
 
+    def _drafted(self, count: int) -> list[int]:
+        room = self._cap - len(self.ids) - 1
+        tokens = draft(self._trunk, self.ids, min(count, room))
+        stops = self._rules.vocabulary.stop_ids
+        return tokens[: next((n for n, token in enumerate(tokens) if token in stops), None)]
+
     def _choose(self, scores: Scores, row: int, expected: int | None) -> tuple[int, float]:
         if expected == END:
             return scores.best_of(row, self._rules.vocabulary.stops)
-        if expected is not None:
-            return scores.best_of(row, [expected])
         token, log_probability = scores.best(row)
         if self.matcher is None or self.matcher.allows(token):
             return token, log_probability

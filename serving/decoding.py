@@ -18,6 +18,10 @@ from serving.lora import Lora
 from serving.prompt import PromptTree
 from serving.tree_cache import Fed, TreeCache, TreePass
 
+# A pass of few rows costs as much as one of this many: the weights have to come from memory anyway.
+DRAFT_ROWS = {"cpu": 24, "cuda": 256}
+MAX_DRAFT = 6
+
 
 @dataclass
 class Decoded:
@@ -38,7 +42,7 @@ class Tree:
     def __init__(self, tree: PromptTree, rules: Rules, lora: Lora | None = None) -> None:
         self.lora = lora
         self.trunk = tree.trunk
-        self.branches = [Branch(segments, rules) for segments in tree.branches]
+        self.branches = [Branch(segments, rules, tree.trunk) for segments in tree.branches]
         self.cache: TreeCache | None = None
         self.decoded = Decoded()
 
@@ -78,6 +82,9 @@ def step(decoder: Decoder, trees: Sequence[Tree], merged: bool = False) -> Cost:
     tree_pass = TreePass()
     wanted: list[int] = []
     asked: list[tuple[Branch, int]] = []
+    active = sum(not branch.done for tree in trees for branch in tree.branches)
+    spare = DRAFT_ROWS.get(decoder.shape.device.type, 0) - sum(tree.rows() for tree in trees)
+    drafts = min(MAX_DRAFT, max(0, spare) // active)
     for tree in trees:
         trunk: Sequence[int] = ()
         if tree.cache is None:
@@ -87,7 +94,7 @@ def step(decoder: Decoder, trees: Sequence[Tree], merged: bool = False) -> Cost:
         places: list[tuple[Branch, list[int]]] = []
         for number, branch in enumerate(tree.branches):
             if not branch.done:
-                tokens, wants = branch.plan()
+                tokens, wants = branch.plan(drafts)
                 fed.append((number, branch.fed, tokens))
                 places.append((branch, wants))
         rows = tree_pass.add(tree.cache, trunk, fed, None if merged else tree.lora)

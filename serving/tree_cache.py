@@ -26,6 +26,8 @@ KEY_STEP = 32
 
 # Branches side by side feed at most this many times as many tokens as the shortest of them.
 PADDING = 1.5
+# With so few, padding costs less than attention in several parts.
+FEW_ROWS = 96
 
 Fed = tuple[int, int, Sequence[int]]
 """Branch (from 0), slot of the first token, and the token ids that it feeds in a pass."""
@@ -226,10 +228,11 @@ class TreePass:
 def alike(counts: Sequence[int]) -> list[list[int]]:
     """The places of `counts` in groups of about the same count, so that padding wastes little."""
     groups: list[list[int]] = []
+    few = len(counts) * max(counts, default=0) <= FEW_ROWS
     least = 0
     for place in sorted(range(len(counts)), key=counts.__getitem__):
         # Single tokens, the common case, need no padding at all and stay among themselves.
-        if not groups or counts[place] > (1 if least == 1 else least * PADDING):
+        if not groups or (not few and counts[place] > (1 if least == 1 else least * PADDING)):
             groups.append([])
             least = counts[place]
         groups[-1].append(place)

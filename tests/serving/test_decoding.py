@@ -12,6 +12,7 @@ from transformers import GenerationConfig
 from infra.local.fetch import ensure_base_model
 from infra.local.settings import LocalSettings
 from schemas.category import Attribute, AttributeType
+from serving import decoding
 from serving.adapters import read_adapter
 from serving.branch import Rules
 from serving.constraints import Constraints
@@ -220,8 +221,9 @@ def test_the_trunk_is_computed_once_whatever_the_number_of_batches(base, builder
 
 
 @pytest.mark.parametrize("batches", [1, 2, 0])
-def test_forward_passes_are_those_of_the_longest_branch(base, builder, batches):
-    """A question and its first token are a pass, each further token one, the stop one."""
+def test_forward_passes_are_those_of_the_longest_branch(base, builder, batches, monkeypatch):
+    """Without drafts a question and its first token are a pass, each further token and stop one."""
+    monkeypatch.setattr(decoding, "DRAFT_ROWS", {})
     tree = random_tree(builder, 3, batches)
     decoded = decode(base, tree)
     lengths = [
@@ -232,8 +234,9 @@ def test_forward_passes_are_those_of_the_longest_branch(base, builder, batches):
     assert decoded.logits_computed == sum(lengths)
 
 
-def test_forced_tokens_cost_no_passes(base, builder):
+def test_forced_tokens_cost_no_passes(base, builder, monkeypatch):
     """One branch of four questions, each value told from the others by its first token."""
+    monkeypatch.setattr(decoding, "DRAFT_ROWS", {})
     asked = [
         Attribute(name=f"{word} {n}", type=AttributeType.ENUM, values=("steel kettle", "matt blue"))
         for n, word in enumerate(WORDS[:4])
