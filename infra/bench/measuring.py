@@ -46,7 +46,7 @@ class Measuring:
         way: str,
         options: Options,
         listing_set: str = GENERATED,
-        listings: int = 24,
+        listings: int = 8,
         in_flight: int = CROWD,
         python: str = sys.executable,
     ) -> Row:

@@ -229,7 +229,9 @@ class Calibrated:
         self.adapter = read_adapter(Path(result_of(job).adapter_path).read_bytes())
         header = {k: v for k, v in self.adapter.metadata.items() if k != CALIBRATION}
         bare = write_adapter(self.adapter.tensors(), header | {"adapter_id": "bare"})
-        serving = job.serving.model_copy(update={"adapter_store": folder / "store"})
+        serving = job.serving.model_copy(
+            update={"adapter_store": folder / "store", "max_merged": 0}
+        )
         with Engine(serving, base) as engine:
             self.answers = self._ask(engine, self.adapter)
             self.bare = self._ask(engine, read_adapter(bare))
