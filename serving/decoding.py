@@ -82,9 +82,7 @@ def step(decoder: Decoder, trees: Sequence[Tree], merged: bool = False) -> Cost:
     tree_pass = TreePass()
     wanted: list[int] = []
     asked: list[tuple[Branch, int]] = []
-    active = sum(not branch.done for tree in trees for branch in tree.branches)
-    spare = DRAFT_ROWS.get(decoder.shape.device.type, 0) - sum(tree.rows() for tree in trees)
-    drafts = min(MAX_DRAFT, max(0, spare) // active)
+    drafts = _drafts(trees, DRAFT_ROWS.get(decoder.shape.device.type, 0))
     for tree in trees:
         trunk: Sequence[int] = ()
         if tree.cache is None:
@@ -114,6 +112,14 @@ def step(decoder: Decoder, trees: Sequence[Tree], merged: bool = False) -> Cost:
             for branch in tree.branches:
                 tree.decoded.answers |= branch.answers
     return Cost(len(tree_pass.ids), len(wanted))
+
+
+def _drafts(trees: Sequence[Tree], limit: int) -> int:
+    """How many tokens each branch may guess, so that the pass has about `limit` rows."""
+    active = sum(not branch.done for tree in trees for branch in tree.branches)
+    if active >= limit:
+        return 0
+    return min(MAX_DRAFT, max(0, limit - sum(tree.rows() for tree in trees)) // active)
 
 
 class LogProbabilities:

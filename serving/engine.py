@@ -75,7 +75,7 @@ class Engine:
         self._base_name = base
         self._changed = threading.Condition()
         self._queue: deque[Task] = deque()
-        self._ready: deque[Task] = deque()  # prepared; those that must run alone first
+        self._ready: deque[Task] = deque()  # prepared
         self._running: list[Task] = []
         self._preparing = 0
         self._in_use: Counter[str] = Counter()  # adapter hash to requests accepted, not answered

@@ -76,6 +76,7 @@ class MergedDecoders:
         self._store = store
         self._limit = limit
         self._merged: OrderedDict[str, Decoder] = OrderedDict()
+        self._lock = threading.Lock()
         self._background = threading.Thread()
         self._wanted = ""
         self._streak = 0
@@ -88,10 +89,10 @@ class MergedDecoders:
             return self._base.decoder, False
         self._streak = self._streak + 1 if name == self._wanted else 0
         self._wanted = name
-        merged = self._merged.get(name)
-        if merged is not None:
-            self._merged.move_to_end(name)
-            return merged, True
+        with self._lock:
+            if name in self._merged:
+                self._merged.move_to_end(name)
+                return self._merged[name], True
         if self._streak >= PASSES_BEFORE_MERGING and self._limit:
             self._streak = 0
             if not self._background.is_alive():
@@ -114,7 +115,8 @@ class MergedDecoders:
         except Exception:
             logger.exception("adapter %s stays beside the base", adapter_hash[:12])
             return
-        while len(self._merged) >= self._limit:
-            self._merged.popitem(last=False)
-        self._merged[adapter_hash] = merged
+        with self._lock:
+            while len(self._merged) >= self._limit:
+                self._merged.popitem(last=False)
+            self._merged[adapter_hash] = merged
         logger.info("merged adapter %s", adapter.id)

@@ -18,6 +18,8 @@ from serving.model import Base
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 
+# One pass computes all first questions, so their number bounds its time and memory.
+MAX_ATTRIBUTES = 1000
 DATE_CHARACTERS = len(" 2024-12-31")
 # Where a list of allowed values is longer, tokenising all of it to save a few tokens is no bargain.
 MAX_CAPPED_VALUES = 500
@@ -71,9 +73,13 @@ class Preparer:
         """The job of `request`, to be answered by the base with `lora`.
 
         Raises:
-            Refused: two attributes have the same name.
+            Refused: two attributes have the same name, or there are too many.
         """
         names = [attribute.name for attribute in request.attributes]
+        if len(names) > MAX_ATTRIBUTES:
+            raise Refused(
+                f"{len(names)} attributes in one request; ask for at most {MAX_ATTRIBUTES} at once"
+            )
         if len(set(names)) < len(names):
             raise Refused("two attributes have the same name; ask for each once")
         mode = Mode(request.mode or self._settings.mode)

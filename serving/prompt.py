@@ -31,6 +31,10 @@ from serving.settings import ServingSettings
 CHARACTERS_PER_TOKEN = 8
 
 
+# Allowed values are listed up to this many characters: a question is part of every prompt.
+MAX_HINT_CHARACTERS = 1000
+
+
 @dataclass(frozen=True)
 class Segment:
     """One question in a branch: the attribute, and the token ids of `name (hint):`."""
@@ -176,10 +180,13 @@ def segment_text(attribute: Attribute, settings: ServingSettings) -> str:
 
 
 def hint(attribute: Attribute, hint_values: int) -> str:
-    """The allowed values where they are few, else the kind of value."""
+    """The allowed values where they are few and short, else the kind of value."""
+    listed = ", ".join(attribute.values[:hint_values])
     match attribute.type:
-        case AttributeType.ENUM if len(attribute.values) <= hint_values:
-            text = ", ".join(attribute.values)
+        case AttributeType.ENUM if (
+            len(attribute.values) <= hint_values and len(listed) <= MAX_HINT_CHARACTERS
+        ):
+            text = listed
         case AttributeType.ENUM:
             text = "choice"
         case AttributeType.NUMBER:

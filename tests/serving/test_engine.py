@@ -114,6 +114,20 @@ def test_the_same_name_twice_is_refused(engine):
         engine.generate(replace(REQUEST, attributes=(COLOUR, COLOUR)))
 
 
+def test_more_attributes_than_a_pass_can_bear_are_refused(engine):
+    notes = tuple(Attribute(name=f"Note {n}", type=AttributeType.TEXT) for n in range(1001))
+    with pytest.raises(Refused, match="at most 1000"):
+        engine.generate(replace(REQUEST, attributes=notes))
+
+
+def test_long_allowed_values_do_not_make_the_question_long(engine):
+    values = tuple(f"{n} {'very ' * 2000}long" for n in range(5))
+    attribute = Attribute(name="Kind", type=AttributeType.ENUM, values=values)
+    for mode in Mode:
+        result = engine.generate(replace(REQUEST, attributes=(attribute,), mode=mode))
+        assert result.tokens_computed < 200
+
+
 def test_an_unknown_adapter_is_said_at_once(engine):
     with pytest.raises(UnknownAdapter, match="push it"):
         engine.submit(replace(REQUEST, adapter_hash="0" * 64), pytest.fail)
