@@ -21,7 +21,7 @@ import torch
 from rich.console import Console
 
 from infra import progress
-from infra.bench import listings
+from infra.bench import chart, listings
 from infra.bench.flops import Shape
 from infra.bench.results import RESULTS, Row, begin, tables, write
 from infra.local.fetch import ensure_base_model
@@ -189,6 +189,8 @@ def main() -> None:
         shown.advance(task)
     result = replace(result, rows=rows, constants={"listings": LISTINGS})
     path = write(result, RESULTS)
+    shown_figures = ("rows_50_gflop_per_s", "free_values_as_in_fp32_share")
+    chart.draw(result, shown_figures, path.with_suffix(".png"))
     for table in tables(result):
         console.print(table)
     console.print(f"Written to {path}", soft_wrap=True)
