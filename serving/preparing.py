@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
-from schemas.category import Attribute, AttributeType
+from schemas.category import Attribute
 from schemas.events import Mode, ValueLists
-from schemas.values import NO, YES, is_valid, parse_answer
+from schemas.values import is_valid, parse_answer
 from serving.branch import Answer, Matcher, Rules
 from serving.calibration import Calibration, abstain_below
 from serving.constraints import Constraints
@@ -15,14 +15,11 @@ from serving.errors import Refused
 from serving.generation import GenerationRequest, GenerationResult
 from serving.lora import Lora
 from serving.model import Base
-from serving.prompt import PromptBuilder
+from serving.prompt import PromptBuilder, answer_cap
 from serving.settings import ServingSettings
 
 # One pass computes all first questions, so their number bounds its time and memory.
 MAX_ATTRIBUTES = 1000
-DATE_CHARACTERS = len(" 2024-12-31")
-# Where a list of allowed values is longer, tokenising all of it to save a few tokens is no bargain.
-MAX_CAPPED_VALUES = 500
 
 
 class Job:
@@ -67,7 +64,9 @@ class Preparer:
         self._settings = settings
         self._builder = PromptBuilder(base.vocabulary, settings)
         self._constraints = Constraints(base.vocabulary, base.vocabulary_size)
-        self._cap = lru_cache(maxsize=65_536)(self._longest_answer)
+        self._cap = lru_cache(maxsize=65_536)(
+            partial(answer_cap, vocabulary=base.vocabulary, limit=settings.max_answer_tokens)
+        )
 
     def prepare(self, request: GenerationRequest, lora: Lora | None) -> Job:
         """The job of `request`, to be answered by the base with `lora`.
@@ -101,23 +100,6 @@ class Preparer:
             return None if make is None else make()
 
         return matcher
-
-    def _longest_answer(self, attribute: Attribute) -> int:
-        """The cap on new tokens: the longest legal value and its stop, where that is cheap."""
-        limit = self._settings.max_answer_tokens
-        if attribute.multi_value:
-            return limit
-        match attribute.type:
-            case AttributeType.DATE:
-                return min(limit, DATE_CHARACTERS + 1)
-            case AttributeType.BOOLEAN:
-                values: tuple[str, ...] = (YES, NO)
-            case AttributeType.ENUM if len(attribute.values) <= MAX_CAPPED_VALUES:
-                values = attribute.values
-            case _:
-                return limit
-        encode = self._base.vocabulary.encode
-        return min(limit, max(len(encode(f" {value}")) for value in values) + 1)
 
 
 def judge(

@@ -33,6 +33,9 @@ CHARACTERS_PER_TOKEN = 8
 
 # Allowed values are listed up to this many characters: a question is part of every prompt.
 MAX_HINT_CHARACTERS = 1000
+DATE_CHARACTERS = len(" 2024-12-31")
+# Where a list of allowed values is longer, tokenising all of it to save a few tokens is no bargain.
+MAX_CAPPED_VALUES = 500
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,25 @@ def hint(attribute: Attribute, hint_values: int) -> str:
         case AttributeType.TEXT:
             text = "text"
     return f"{text}, several with {SEPARATOR.strip()}" if attribute.multi_value else text
+
+
+def answer_cap(attribute: Attribute, vocabulary: Vocabulary, limit: int) -> int:
+    """The cap on an answer's new tokens: the longest legal value and its stop, at most `limit`.
+
+    Where it is not cheap to know how long that is, it is `limit`.
+    """
+    if attribute.multi_value:
+        return limit
+    match attribute.type:
+        case AttributeType.DATE:
+            return min(limit, DATE_CHARACTERS + 1)
+        case AttributeType.BOOLEAN:
+            values: tuple[str, ...] = (YES, NO)
+        case AttributeType.ENUM if len(attribute.values) <= MAX_CAPPED_VALUES:
+            values = attribute.values
+        case _:
+            return limit
+    return min(limit, max(len(vocabulary.encode(f" {value}")) for value in values) + 1)
 
 
 def example_text(example: Example, builder: PromptBuilder) -> str:

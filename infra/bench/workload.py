@@ -12,18 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from infra.bench.listings import Question, full_answer
-from schemas.category import Attribute, AttributeType
-from schemas.values import NO, YES
+from schemas.category import Attribute
 from serving.listing import Listing
-from serving.prompt import PromptBuilder, Vocabulary, hint, trunk_text
+from serving.prompt import PromptBuilder, Vocabulary, answer_cap, hint, trunk_text
 from serving.settings import ServingSettings
 
 BATCHES = (1, 4, 0)
 """The numbers of branches B that are measured; 0 stands for one an attribute, |A|."""
 
-DATE_CHARACTERS = len(" 2024-12-31")
-# Where a list of allowed values is longer, the engine does not tokenise all of it to find the cap.
-MAX_CAPPED_VALUES = 500
 FIELDS = ("listing_id", "category", "title", "description")
 """Of a listing, all that the prompt is made of."""
 
@@ -96,22 +92,6 @@ def read_vocabulary(base: Path) -> Vocabulary:
     named = json.loads(generation.read_text())["eos_token_id"] if generation.is_file() else []
     end_ids = named if isinstance(named, list) else [named]
     return Vocabulary(AutoTokenizer.from_pretrained(base), end_ids)
-
-
-def answer_cap(attribute: Attribute, vocabulary: Vocabulary, limit: int) -> int:
-    """The cap on new tokens, by the engine's rule: the longest legal value and its stop."""
-    if attribute.multi_value:
-        return limit
-    match attribute.type:
-        case AttributeType.DATE:
-            return min(limit, DATE_CHARACTERS + 1)
-        case AttributeType.BOOLEAN:
-            values: tuple[str, ...] = (YES, NO)
-        case AttributeType.ENUM if len(attribute.values) <= MAX_CAPPED_VALUES:
-            values = attribute.values
-        case _:
-            return limit
-    return min(limit, max(len(vocabulary.encode(f" {value}")) for value in values) + 1)
 
 
 def _plan(question: Question, builder: PromptBuilder) -> Plan:
