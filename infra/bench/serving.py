@@ -5,6 +5,7 @@ What the arms are and how the arithmetic limit is found is told in docs/benchmar
 
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,20 +58,24 @@ def run(settings: Settings, chosen: Chosen, console: Console) -> Path:
     """Measure, print, and write the result file, its summary and its picture; the file's path.
 
     Raises:
-        ListuneError: an unknown arm.
+        ListuneError: no arm, or an unknown one.
         PartError: the base model cannot be fetched.
     """
     if unknown := sorted(set(chosen.arms) - set(ARMS)):
         raise ListuneError(f"--arms {','.join(unknown)}: the arms are {', '.join(ARMS)}")
-    result = begin("serving")
+    if not chosen.arms:
+        raise ListuneError(f"--arms names none: the arms are {', '.join(ARMS)}")
+    folder = RUNS / "bench" if chosen.quick else RESULTS
+    begun = begin("serving")
     base = ensure_base_model(settings.local.cache_dir, settings.local.base_model, console)
     with tempfile.TemporaryDirectory() as name, progress.bar(console) as shown:
         measuring = Measuring(base, Path(name), shown, chosen.quick)
         for reason in take_listings(measuring, chosen):
             console.print(f"Left out: {reason}", style="yellow")
-        result = measure(measuring, chosen, result)
-    path = write(result, RUNS / "bench" if chosen.quick else RESULTS)
-    chart.draw(result, ("p50_s", "listings_per_s"), path.with_suffix(".png"))
+        for result in measure(measuring, chosen, begun):
+            # After each arm: whoever stops a long run keeps what was measured.
+            path = write(result, folder)
+            chart.draw(result, ("p50_s", "listings_per_s"), path.with_suffix(".png"))
     for table in tables(result):
         console.print(table)
     console.print(f"Written to {path}", soft_wrap=True)
@@ -89,22 +94,13 @@ def take_listings(measuring: Measuring, chosen: Chosen) -> list[str]:
     return []
 
 
-def measure(measuring: Measuring, chosen: Chosen, result: BenchResult) -> BenchResult:
-    """`result` with the rows of all arms chosen, the arithmetic limit and the goals."""
+def measure(measuring: Measuring, chosen: Chosen, begun: BenchResult) -> Iterator[BenchResult]:
+    """`begun` with the rows so far, the arithmetic limit and the goals, after each arm."""
     load = os.getloadavg()[0]
     task = measuring.shown.add_task("this machine's matrix rate", total=None)
     rates = run_module("infra.bench.matrix_rate", measuring.base)
     measuring.shown.remove_task(task)
-    task = measuring.shown.add_task("arms", total=len(chosen.arms))
-    for arm in chosen.arms:
-        measuring.shown.update(task, description=f"arms ({arm})")
-        {"naive": naive, "openvino": openvino, "vllm": vllm}.get(arm, listune)(measuring, arm)
-        measuring.shown.advance(task)
     shape = Shape.read(measuring.base)
-    rows = [
-        with_limit(row, measuring.workloads[str(row.settings["set"])], shape, rates)
-        for row in measuring.rows
-    ]
     constants: dict[str, Scalar] = {
         # Of others on the machine: above a few tenths, its figures are theirs too.
         "load_average_before": load,
@@ -116,9 +112,22 @@ def measure(measuring: Measuring, chosen: Chosen, result: BenchResult) -> BenchR
         plans = workload.plans
         constants[f"{name}_trunk_tokens"] = sum(len(p.trunk) for p in plans) / len(plans)
         constants[f"{name}_attributes"] = sum(len(p.questions) for p in plans) / len(plans)
-    return replace(
-        result, rows=rows, trials=measuring.trials, goals=goals(rows), constants=constants
-    )
+    task = measuring.shown.add_task("arms", total=len(chosen.arms))
+    for arm in chosen.arms:
+        measuring.shown.update(task, description=f"arms ({arm})")
+        {"naive": naive, "openvino": openvino, "vllm": vllm}.get(arm, listune)(measuring, arm)
+        measuring.shown.advance(task)
+        rows = [
+            with_limit(row, measuring.workloads[str(row.settings["set"])], shape, rates)
+            for row in measuring.rows
+        ]
+        yield replace(
+            begun,
+            rows=rows,
+            trials=list(measuring.trials),
+            goals=goals(rows),
+            constants=constants,
+        )
 
 
 def naive(measuring: Measuring, arm: str) -> None:

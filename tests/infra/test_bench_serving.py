@@ -8,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from infra import progress
 from infra.bench import listings, serving
 from infra.bench.arm import run
 from infra.bench.conversation import converse
 from infra.bench.gguf_file import interleave, tensor_name
+from infra.bench.measuring import GENERATED, Measuring
+from infra.bench.results import begin
 from infra.bench.runner import run_job
 from infra.bench.work import Job
 from infra.bench.workload import LEAD, Workload, prepare, read_vocabulary
@@ -158,7 +162,7 @@ def test_without_its_package_openvino_says_how_to_install_it(
     assert "run `make bench-serving`" in outcome["not_run"]
 
 
-@pytest.mark.parametrize("prompting", ["0", "4", "json"])
+@pytest.mark.parametrize("prompting", ["0", "json"])
 def test_openvino_answers(workload: Workload, tmp_path: Path, prompting: str) -> None:
     pytest.importorskip("openvino_genai", reason="the extra `bench` is not installed")
     folder = LocalSettings().cache_dir / base_part().folder
@@ -254,6 +258,24 @@ def test_the_gguf_file_names_every_tensor_and_interleaves_rotated_halves() -> No
 
 def test_the_command_runs_all_arms_where_none_is_named() -> None:
     assert tuple(bench.ARMS.split(",")) == serving.ARMS
+
+
+def test_what_was_measured_is_kept_after_each_arm(
+    tiny: Path, workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "run_module", lambda *_: {"float32": 1.0, "bfloat16": 1.0})
+    monkeypatch.setattr(serving, "VLLM_PYTHON", tmp_path / "nowhere")
+    monkeypatch.setattr(serving, "has_gpu", lambda: True)
+    measuring = Measuring(tiny, tmp_path, progress.bar(Console(quiet=True)), quick=True)
+    measuring.add(GENERATED, workload)
+    chosen = serving.Chosen(("openvino", "vllm"))
+    kept = list(serving.measure(measuring, chosen, begin("serving")))
+    assert [[row.name for row in result.rows] for result in kept] == [
+        ["openvino"],
+        ["openvino", "vllm"],
+    ]
+    assert "no device for an NVIDIA GPU" in kept[-1].rows[0].not_run
+    assert "docs/benchmarks.md says how to make it" in kept[-1].rows[1].not_run
 
 
 def test_an_unknown_arm_is_refused_before_anything_is_measured() -> None:
