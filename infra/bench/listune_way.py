@@ -74,15 +74,14 @@ def _work_of(result: GenerationResult) -> Work:
     return Work(
         forward_passes=result.forward_passes,
         tokens_computed=result.tokens_computed,
-        logits_computed=getattr(result, "logits_computed", None),
+        logits_computed=result.logits_computed,
     )
 
 
 def _difference(before: EngineStatus, after: EngineStatus) -> Work:
-    """What the engine computed between two statuses; None for totals that it does not keep."""
-
-    def grown(name: str) -> int | None:
-        last, first = getattr(after, name, None), getattr(before, name, None)
-        return None if last is None or first is None else last - first
-
-    return Work(grown("forward_passes"), grown("tokens_computed"), grown("logits_computed"))
+    """What the engine computed between two statuses."""
+    return Work(
+        forward_passes=after.forward_passes - before.forward_passes,
+        tokens_computed=after.tokens_computed - before.tokens_computed,
+        logits_computed=after.logits_computed - before.logits_computed,
+    )

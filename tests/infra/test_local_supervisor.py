@@ -184,6 +184,7 @@ def test_the_state_file_tells_pids_ports_logs_and_restarts(tmp_path: Path) -> No
 
 
 SUPERVISE = """
+import signal
 import sys
 from pathlib import Path
 from infra.local.supervisor import Supervisor
@@ -192,6 +193,8 @@ folder = Path(sys.argv[1])
 for name in ("a", "b"):
     (folder / name).mkdir()
 specs = [family(folder / "a", "a"), family(folder / "b", "b", grandchild_session=True)]
+# A shell's background job, and so a test run in one, starts its processes deaf to it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 Supervisor(specs, folder / "run").run()
 """
 
