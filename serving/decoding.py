@@ -147,16 +147,3 @@ class LogProbabilities:
         scores = self._scores[row].cpu().numpy()[tokens]
         best = int(scores.argmax())
         return tokens[best], float(scores[best])
-
-
-def decode_tree(
-    decoder: Decoder,
-    tree: PromptTree,
-    rules: Rules,
-    lora: Lora | None = None,
-) -> Decoded:
-    """Decode one tree by itself."""
-    job = Tree(tree, rules, lora)
-    while not job.done:
-        step(decoder, [job])
-    return job.decoded

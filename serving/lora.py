@@ -73,15 +73,15 @@ def load_lora(
 ) -> Lora:
     """The pairs of a checked adapter.
 
-    Raises:
-        AdapterError: it changes a module outside the layers' projections.
-
     Args:
         adapter: as `serving.adapters.check_adapter` has passed it.
         shapes: (out, in) of the base's linear modules by name, as `serving.model.linear_shapes`.
         head_size: of the base.
         dtype: the base's.
         device: the base's.
+
+    Raises:
+        AdapterError: it changes a module outside the layers' projections.
     """
     tensors = adapter.pairs()
     known = {name: _place(name) for name in shapes}

@@ -17,7 +17,7 @@ from serving.adapters import read_adapter
 from serving.branch import Rules
 from serving.constraints import Constraints
 from serving.decoder import Decoder
-from serving.decoding import Tree, decode_tree, step
+from serving.decoding import Tree, step
 from serving.listing import Listing
 from serving.lora import load_lora
 from serving.model import load_base, merge
@@ -80,8 +80,16 @@ def rules(base, cap=CAP):
     return Rules(base.vocabulary, lambda _: cap)
 
 
+def decode_by(base, tree, rules):
+    """What becomes of one tree by itself."""
+    job = Tree(tree, rules)
+    while not job.done:
+        step(base.decoder, [job])
+    return job.decoded
+
+
 def decode(base, tree, cap=CAP):
-    return decode_tree(base.decoder, tree, rules(base, cap))
+    return decode_by(base, tree, rules(base, cap))
 
 
 def reference(model, vocabulary, tree, cap=CAP):
@@ -260,9 +268,7 @@ def test_forced_tokens_cost_no_passes(base, builder, monkeypatch):
             allowed = self._matcher.allowed()
             return [token for token in allowed if token not in base.vocabulary.stop_ids]
 
-    decoded = decode_tree(
-        base.decoder, tree, Rules(base.vocabulary, lambda _: CAP, matcher=NoBlanks)
-    )
+    decoded = decode_by(base, tree, Rules(base.vocabulary, lambda _: CAP, matcher=NoBlanks))
     texts = {answer.text for answer in decoded.answers.values()}
     assert texts <= {" steel kettle", " matt blue"}
     assert all(answer.complete for answer in decoded.answers.values())
