@@ -216,6 +216,7 @@ def check(decoder: Decoder, model: Any) -> None:
     Raises:
         ModelRefused: they differ by more than rounding.
     """
+    from serving.pages import Pages
     from serving.tree_cache import TreeCache, TreePass
 
     generator = torch.Generator().manual_seed(0)
@@ -224,8 +225,9 @@ def check(decoder: Decoder, model: Any) -> None:
     half = CHECKED_TOKENS // 2
     everywhere = torch.arange(CHECKED_TOKENS, device=model.device)
     theirs = model(ids[None].to(model.device), use_cache=False).logits[0].float()
-    cache = TreeCache(decoder.shape, half, 1)
-    tree_pass = TreePass()
+    pages = Pages(decoder.shape)
+    cache = TreeCache(pages, half, 1)
+    tree_pass = TreePass(pages)
     tree_pass.add(cache, ids[:half].tolist(), [(0, 0, ids[half:].tolist())])
     ours = tree_pass.run(decoder, everywhere.tolist()).float()
     error = float((ours - theirs).norm() / theirs.norm())

@@ -15,12 +15,15 @@ from schemas.events import BASE_ADAPTER
 from serving.branch import Answer, Branch, Rules
 from serving.decoder import Decoder
 from serving.lora import Lora
+from serving.pages import Pages
 from serving.prompt import PromptTree
 from serving.tree_cache import Fed, TreeCache, TreePass
 
 # A pass of few rows costs as much as one of this many: the weights have to come from memory anyway.
 DRAFT_ROWS = {"cpu": 24, "cuda": 256}
 MAX_DRAFT = 6
+# A vocabulary is long: more rows of logits at once would leave a CPU's caches.
+LOGIT_ROWS = 32
 
 
 @dataclass
@@ -71,15 +74,16 @@ class Cost:
 
 
 @torch.inference_mode()
-def step(decoder: Decoder, trees: Sequence[Tree], merged: bool = False) -> Cost:
+def step(decoder: Decoder, pages: Pages, trees: Sequence[Tree], merged: bool = False) -> Cost:
     """One forward pass for all `trees`, none of which is done.
 
     Args:
         decoder: the model; a tree with an adapter goes through that as well.
+        pages: where the trees keep their keys and values.
         trees: those with the same adapter side by side need one product for it.
         merged: the decoder has the adapter of all trees in its weights.
     """
-    tree_pass = TreePass()
+    tree_pass = TreePass(pages)
     wanted: list[int] = []
     asked: list[tuple[Branch, int]] = []
     drafts = _drafts(trees, DRAFT_ROWS.get(decoder.shape.device.type, 0))
@@ -87,7 +91,7 @@ def step(decoder: Decoder, trees: Sequence[Tree], merged: bool = False) -> Cost:
         trunk: Sequence[int] = ()
         if tree.cache is None:
             trunk = tree.trunk
-            tree.cache = TreeCache(decoder.shape, len(trunk), len(tree.branches))
+            tree.cache = TreeCache(pages, len(trunk), len(tree.branches))
         fed: list[Fed] = []
         places: list[tuple[Branch, list[int]]] = []
         for number, branch in enumerate(tree.branches):
@@ -127,16 +131,22 @@ class LogProbabilities:
 
     def __init__(self, logits: torch.Tensor) -> None:
         """`logits` (rows, vocabulary)."""
-        scores = logits.float().log_softmax(-1)
-        if scores.device.type == "cpu":
-            # NumPy's argmax is some ten times faster than PyTorch's on a CPU.
-            self._best = scores.numpy().argmax(-1).tolist()
-            values = scores[torch.arange(len(self._best)), self._best]
-        else:
-            values, best = scores.max(-1)
-            self._best = best.tolist()
-        self._values = values.tolist()
-        self._scores = scores
+        self._logits = logits
+        self._best: list[int] = []
+        self._values: list[float] = []
+        self._totals: list[float] = []  # what a logit less is its log probability
+        for scores in (part.float() for part in logits.split(LOGIT_ROWS)):
+            if scores.device.type == "cpu":
+                # NumPy's argmax is some ten times faster than PyTorch's on a CPU.
+                best = torch.from_numpy(scores.numpy().argmax(-1))
+            else:
+                best = scores.argmax(-1)
+            top = scores.gather(1, best[:, None])
+            # In place, where the logits are fp32 and so are these scores, would spoil them.
+            spread = (scores - top).exp_().sum(-1).log_()
+            self._best += best.tolist()
+            self._values += (-spread).tolist()
+            self._totals += (top[:, 0] + spread).tolist()
 
     def best(self, row: int) -> tuple[int, float]:
         """See `serving.branch.Scores`."""
@@ -144,6 +154,6 @@ class LogProbabilities:
 
     def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
         """See `serving.branch.Scores`."""
-        scores = self._scores[row].cpu().numpy()[tokens]
+        scores = self._logits[row].float().cpu().numpy()[tokens]
         best = int(scores.argmax())
-        return tokens[best], float(scores[best])
+        return tokens[best], float(scores[best]) - self._totals[row]

@@ -37,6 +37,7 @@ from serving.errors import AdapterError, Busy, Cancelled, EngineError, EngineFai
 from serving.generation import AdapterName, EngineStatus, GenerationRequest, GenerationResult
 from serving.loaded_adapters import LoadedAdapters, MergedDecoders
 from serving.model import linear_shapes, load_base
+from serving.pages import Pages
 from serving.passing_thread import in_passing
 from serving.preparing import Job, Preparer
 from serving.settings import ServingSettings
@@ -200,6 +201,7 @@ class Engine:
         self._loaded = LoadedAdapters(base, self._shapes, self._store, settings.max_adapters)
         self._merged = MergedDecoders(base, self._store, settings.max_merged)
         self._preparer = Preparer(base, settings)
+        self._pages = Pages(base.decoder.shape)
         self._max_running = settings.max_running or RUNNING.get(base.device.type, 8)
 
     def _waiting(self) -> int:
@@ -293,7 +295,7 @@ class Engine:
         if unfinished:
             try:
                 decoder, merged = self._merged.choose({tree.adapter for tree in unfinished})
-                cost = step(decoder, unfinished, merged=merged)
+                cost = step(decoder, self._pages, unfinished, merged=merged)
             except Exception as error:
                 self._pass_failed(error)
                 return

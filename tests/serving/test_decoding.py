@@ -21,9 +21,10 @@ from serving.decoding import Tree, step
 from serving.listing import Listing
 from serving.lora import load_lora
 from serving.model import load_base, merge
+from serving.pages import Pages
 from serving.prompt import PromptBuilder, PromptTree
 from serving.settings import ServingSettings
-from serving.tree_cache import TreeCache, TreePass
+from serving.tree_cache import TRUNK_ROWS, TreeCache, TreePass
 from tests.serving.helpers import COLOUR, WASHABLE, adapter_blob
 
 CAP = 8
@@ -82,9 +83,9 @@ def rules(base, cap=CAP):
 
 def decode_by(base, tree, rules):
     """What becomes of one tree by itself."""
-    job = Tree(tree, rules)
+    job, pages = Tree(tree, rules), Pages(base.decoder.shape)
     while not job.done:
-        step(base.decoder, [job])
+        step(base.decoder, pages, [job])
     return job.decoded
 
 
@@ -154,14 +155,15 @@ def test_ids_are_those_of_generate_whoever_else_is_in_the_batch(
     loras = [adapters[number] for number in adapter]
     trees = [Tree(p, rules(base), lora) for p, (lora, _) in zip(prompts, loras, strict=False)]
     arrivals = sorted(zip(late, range(len(trees)), strict=False))
-    passes, running = 0, []
+    passes, running, pages = 0, [], Pages(base.decoder.shape, first=4)
     while arrivals or running:
         while arrivals and arrivals[0][0] <= passes:
             running.append(trees[arrivals.pop(0)[1]])
         if running:
-            step(base.decoder, running)
+            step(base.decoder, pages, running)
         running = [tree for tree in running if not tree.done]
         passes += 1
+    assert pages.free == pages.count - 1, "all but the null page went back"
     for tree, prompt, (_, merged) in zip(trees, prompts, loras, strict=False):
         assert_exact(tree.decoded.answers, reference(merged, base.vocabulary, prompt))
 
@@ -170,9 +172,9 @@ def test_a_merged_decoder_gives_the_same_ids(base, builder, adapters):
     prompts = [random_tree(builder, seed, 0) for seed in range(2)]
     lora, merged = adapters[1]
     trees = [Tree(prompt, rules(base), lora) for prompt in prompts]
-    decoder = Decoder(merged)
+    decoder, pages = Decoder(merged), Pages(base.decoder.shape)
     while not all(tree.done for tree in trees):
-        step(decoder, [tree for tree in trees if not tree.done], merged=True)
+        step(decoder, pages, [tree for tree in trees if not tree.done], merged=True)
     for tree, prompt in zip(trees, prompts, strict=True):
         assert_exact(tree.decoded.answers, reference(merged, base.vocabulary, prompt))
 
@@ -192,18 +194,22 @@ def test_the_bundled_model_answers_as_it_does_in_generate(batches):
 
 
 @torch.inference_mode()
-def test_teacher_forced_logits_agree(base, builder):
+@pytest.mark.parametrize("piece", [TRUNK_ROWS, 7], ids=["the trunk whole", "the trunk in pieces"])
+def test_teacher_forced_logits_agree(base, builder, monkeypatch, piece):
     """Every row of a pass, and of a second pass on its cache, against a plain row per branch."""
+    monkeypatch.setattr("serving.tree_cache.TRUNK_ROWS", piece)
     tree = random_tree(builder, 5, 3)
+    assert len(tree.trunk) > 7
     branches = [[t for segment in branch for t in segment.ids] for branch in tree.branches]
-    cache = TreeCache(base.decoder.shape, len(tree.trunk), len(branches))
+    pages = Pages(base.decoder.shape)
+    cache = TreeCache(pages, len(tree.trunk), len(branches))
     theirs = [
         base.model(torch.tensor([[*tree.trunk, *branch]])).logits[0, len(tree.trunk) :]
         for branch in branches
     ]
     for part, trunk in ((slice(0, 6), tree.trunk), (slice(6, None), ())):
         fed = [(n, part.start, branch[part]) for n, branch in enumerate(branches) if branch[part]]
-        tree_pass = TreePass()
+        tree_pass = TreePass(pages)
         rows = tree_pass.add(cache, trunk, fed)
         logits = tree_pass.run(base.decoder, range(len(tree_pass.ids)))
         for row, (number, slot, ids) in zip(rows, fed, strict=True):

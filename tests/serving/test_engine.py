@@ -289,10 +289,10 @@ def test_what_makes_a_pass_fail_fails_alone(engine, monkeypatch):
     length = len(engine._preparer.prepare(poison, None).tree.trunk)
     real = engine_module.step
 
-    def failing(decoder, trees, merged=False):
+    def failing(decoder, pages, trees, merged=False):
         if any(len(tree.trunk) == length for tree in trees):
             raise RuntimeError("out of luck")
-        return real(decoder, trees, merged)
+        return real(decoder, pages, trees, merged)
 
     expected = engine.generate(REQUEST)
     monkeypatch.setattr(engine_module, "step", failing)
