@@ -6,7 +6,7 @@ import sys
 import typer
 from rich.console import Console
 
-from infra.cli import bench, demo, listings, local, models, worker
+from infra.cli import bench, demo, experiment, listings, local, models, worker
 from infra.local.errors import LocalError
 from schemas.errors import ListuneError
 
@@ -22,6 +22,7 @@ demo.register(app)
 listings.register(app)
 models.register(app)
 bench.register(app)
+experiment.register(app)
 worker.register(app)
 
 
