@@ -11,8 +11,16 @@ class TrainerSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    strategy: Literal["progressive", "cumulative"] = Field(
-        "progressive", description="from the parent, or from the base on all rounds' listings"
+    strategy: Literal["progressive", "cumulative", "cumulative-scaled", "replay"] = Field(
+        "progressive",
+        description="from the parent; from the base on all rounds' listings, in as many steps or "
+        "in proportion; or from the parent with earlier listings replayed",
+    )
+    replay_share: float = Field(
+        0.25, ge=0, lt=1, description="`replay`: share of earlier rounds' listings; 0 = none"
+    )
+    average_with_parent: float = Field(
+        0.25, ge=0, lt=1, description="`replay`: weight of the parent in the adapter; 0 = none"
     )
     rank: int = Field(32, ge=1, description="LoRA rank")
     alpha: int = Field(32, ge=1, description="LoRA alpha; the scale is alpha / rank")
@@ -51,6 +59,9 @@ class TrainerSettings(BaseModel):
     )
     eval_in_flight: int = Field(
         4, ge=1, description="listings asked for at once while judging; 1 times each alone"
+    )
+    forgetting: int = Field(
+        8, ge=0, description="listings of each earlier round that are judged again; 0 = off"
     )
     evaluate_one_shot: bool = Field(True, description="judge the base with an example too")
     heartbeat_s: float = Field(5.0, gt=0, description="seconds between signs of life of a round")
