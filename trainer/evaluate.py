@@ -122,11 +122,11 @@ class EvaluationKey(BaseModel):
         )
 
     @classmethod
-    def of_baseline(cls, name: str, heldout_hash: str, fitted_on: str = "") -> "EvaluationKey":
-        """The key of what is no adapter of ours; `fitted_on` tells its training listings."""
+    def of_baseline(cls, name: str, heldout_hash: str, depends_on: str = "") -> "EvaluationKey":
+        """The key of what is no adapter of ours; `depends_on` tells what it was fitted on."""
         return cls(
             adapter_hash=name,
-            base_hash=fitted_on,
+            base_hash=depends_on,
             heldout_hash=heldout_hash,
             one_shot=False,
             settings="{}",
