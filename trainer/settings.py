@@ -68,6 +68,52 @@ class TrainerSettings(BaseModel):
     progress: bool = Field(True, description="show progress bars")
 
 
+class Prices(BaseModel):
+    """What a comparison counts as cost, in one currency of yours. Without a price no cost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    machine_hour: float | None = Field(
+        None, ge=0, description="price of an hour of the machine that our own adapters run on"
+    )
+    million_input_tokens: float | None = Field(
+        None, ge=0, description="price of a million tokens that an endpoint reads"
+    )
+    million_output_tokens: float | None = Field(
+        None, ge=0, description="price of a million tokens that an endpoint writes"
+    )
+
+
+class EndpointSettings(BaseModel):
+    """An OpenAI-compatible endpoint to compare with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(
+        "",
+        pattern=r"^(https?://.+)?$",
+        description="address up to `/v1`; empty = none is asked",
+    )
+    model: str = Field("", description="the model's name there")
+    key_variable: str = Field(
+        "LISTUNE_ENDPOINT_KEY",
+        description="environment variable that holds the API key; without it none is sent",
+    )
+    timeout_s: float = Field(60.0, gt=0, description="patience with one attempt")
+    attempts: int = Field(4, ge=1, description="attempts in all, with growing pauses between them")
+    pause_s: float = Field(1.0, ge=0, description="the first pause; each next one is twice as long")
+    max_tokens: int = Field(1024, ge=1, description="cap on an answer")
+
+
+class EvaluationSettings(BaseModel):
+    """What `listune evaluate` compares an adapter with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prices: Prices = Prices()
+    endpoint: EndpointSettings = EndpointSettings()
+
+
 class KafkaSettings(BaseModel):
     """Where rounds are ordered and told of; `trainer` may not import the settings of `streams`."""
 
