@@ -31,6 +31,7 @@ from infra.experiment.progress import Work
 from schemas.events import BASE_ADAPTER
 from serving.adapters import AdapterFile, base_hash, read_adapter, write_adapter, write_file
 from serving.engine import Engine
+from serving.generation import Generator
 from serving.passing_thread import in_passing
 from serving.precision import choose_dtype
 from serving.prompt import Example, PromptBuilder, Vocabulary
@@ -132,37 +133,54 @@ class Lab:
         self._close()
         shutil.rmtree(self.serving.adapter_store, ignore_errors=True)
 
-    def judge(
-        self,
-        adapter: AdapterFile | None,
-        rows: Sequence[Row],
-        example: Callable[[Row], Example | None] | None = None,
-    ) -> Evaluation:
-        """The answers of `adapter` (None: the base) on `rows`, and their scores.
-
-        Args:
-            adapter: whom to ask.
-            rows: at least one listing.
-            example: gives the worked example to show before a listing.
+    def judge(self, adapter: AdapterFile | None, rows: Sequence[Row]) -> Evaluation:
+        """The answers of `adapter` (None: the base) on `rows`, at least one, and their scores.
 
         Raises:
             EngineError: the adapter does not fit the base, or generating failed.
         """
-        name = adapter.hash if adapter else BASE_ADAPTER
-        key = EvaluationKey.of(
-            name, self.base_hash, rows_hash(rows), self.serving, example is not None
+        key = self.key(adapter.hash if adapter else BASE_ADAPTER, rows)
+
+        def generator() -> Generator:
+            if adapter is not None:
+                self.engine().push(adapter.id, adapter.hash, adapter.blob)
+            return self.engine()
+
+        return self.remembered(key, rows, generator)
+
+    def key(
+        self,
+        adapter_hash: str,
+        rows: Sequence[Row],
+        one_shot: bool = False,
+        schema_shown: bool = False,
+    ) -> EvaluationKey:
+        """What the answers of an adapter on `rows` are kept under."""
+        return EvaluationKey.of(
+            adapter_hash, self.base_hash, rows_hash(rows), self.serving, one_shot, schema_shown
         )
+
+    def remembered(
+        self,
+        key: EvaluationKey,
+        rows: Sequence[Row],
+        generator: Callable[[], Generator],
+        example: Callable[[Row], Example | None] = lambda row: None,
+    ) -> Evaluation:
+        """The evaluation kept under `key`, or that of `generator` on `rows`.
+
+        Raises:
+            EngineError: generating failed.
+        """
         known = self.evaluations.get(key)
         if known is not None:
             self._work.spared(len(rows))
             return known
-        if adapter is not None:
-            self.engine().push(adapter.id, adapter.hash, adapter.blob)
         found = evaluate(
-            self.engine(),
+            generator(),
             rows,
             key,
-            example=example or (lambda row: None),
+            example=example,
             progress=lambda done, total: self._work.done(),
             in_flight=self._in_flight,
         )

@@ -8,11 +8,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from infra.demo.plots import COLORS, GRID, INK
 from infra.experiment.figures import DataSetFigures
 from infra.experiment.profiles import REFERENCE
 from infra.experiment.statistics import SHOWN, last_round, measured, of_round
 from trainer.evaluate import METRICS
+from trainer.figures import COLORS, GRID, INK
 
 DOTS_PER_INCH = 100
 STYLES = ("-", "--", ":")
