@@ -12,7 +12,7 @@ right in another spelling: nobody would change that.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from infra.experiment.lab import Lab, Made
@@ -69,6 +69,11 @@ class Course:
             rounds.append(self._round(arm, number, rounds, wanted))
         return rounds
 
+    def settings_of(self, arm: Arm) -> TrainerSettings:
+        """What `arm` trains with."""
+        changed = {**self.settings.model_dump(), **arm.changes, "seed": self.seed}
+        return TrainerSettings.model_validate(changed)
+
     def select(
         self, arm: Arm, number: int, parent: AdapterFile | None, used: set[str]
     ) -> list[Row]:
@@ -85,7 +90,7 @@ class Course:
             models = [score.values for score in self.lab.judge(parent, seen).listings]
         losses: list[float | None] = [None] * len(seen)
         if arm.curation == "loss" and seen:
-            losses = [*self.lab.losses(parent, seen)]
+            losses = [*self.lab.losses(parent, seen, self.settings_of(arm))]
         candidates = [
             Candidate(
                 row.listing.listing_id,
@@ -108,13 +113,11 @@ class Course:
 
     def plan(
         self, arm: Arm, parent: AdapterFile | None, before: Sequence[Round], new: Sequence[Row]
-    ) -> tuple[Plan, TrainerSettings]:
+    ) -> Plan:
         """What the arm's strategy wants done in the round after `before`."""
-        changed = {**self.settings.model_dump(), **arm.changes, "seed": self.seed}
-        settings = TrainerSettings.model_validate(changed)
         earlier = [Earlier(done.number, partial(list, done.selected)) for done in before]
-        situation = Situation(parent, earlier, list(new), settings)
-        return STRATEGIES[arm.strategy](situation), settings
+        situation = Situation(parent, earlier, list(new), self.settings_of(arm))
+        return STRATEGIES[arm.strategy](situation)
 
     def _round(
         self, arm: Arm, number: int, before: Sequence[Round], label_tokens: int | None
@@ -122,14 +125,11 @@ class Course:
         parent = before[-1].made.adapter() if before else None
         used = {row.listing.listing_id for done in before for row in done.selected}
         new = self.select(arm, number, parent, used)
-        plan, settings = self.plan(arm, parent, before, new)
+        settings = self.settings_of(arm)
+        plan = self.plan(arm, parent, before, new)
         if label_tokens is not None:
-            plan = Plan(
-                plan.start,
-                plan.rows,
-                self.lab.steps_for(label_tokens, plan.rows, settings.batch_size),
-                plan.parent_share,
-            )
+            steps = self.lab.steps_for(label_tokens, plan.rows, settings.batch_size)
+            plan = replace(plan, steps=steps)
         made = self.lab.train(plan, settings)
         base = before[-1].gate if before else self.lab.judge(None, self.gate)
         gate = self.lab.judge(made.adapter(), self.gate)

@@ -41,6 +41,7 @@ from trainer.dataset import Row
 from trainer.errors import TrainingError
 from trainer.evaluate import Evaluation, EvaluationKey, EvaluationStore, evaluate
 from trainer.finetune import CHECKPOINT, LOSSES, Finetuned, StepReport, finetune
+from trainer.losses import listing_losses
 from trainer.settings import TrainerSettings
 from trainer.strategies import Plan
 
@@ -190,6 +191,33 @@ class Lab:
         )
         return found
 
+    def losses(
+        self, adapter: AdapterFile | None, rows: Sequence[Row], settings: TrainerSettings
+    ) -> list[float]:
+        """The loss of each of `rows` under `adapter` (None: the base), nats a label token.
+
+        Raises:
+            ModelRefused: the base cannot be used.
+        """
+        name = fingerprint(
+            adapter.hash if adapter else BASE_ADAPTER,
+            self.base_hash,
+            rows_hash(rows),
+            [settings.seed, settings.max_length, self.serving.dtype, self.serving.batches],
+        )
+        path = self._folder / "losses" / f"{name}.json"
+        if path.exists():
+            self._work.spared(len(rows))
+        else:
+            self._make_way()
+            found = in_passing(
+                lambda: listing_losses(
+                    rows, adapter, settings, self.serving, lambda done, total: self._work.done()
+                )
+            )
+            write_file(path, json.dumps(found).encode())
+        return [float(loss) for loss in json.loads(path.read_bytes())]
+
     def train(self, plan: Plan, settings: TrainerSettings) -> Made:
         """The adapter that `plan` gives under `settings`, trained now or found.
 
@@ -211,8 +239,7 @@ class Lab:
         if (folder / ADAPTER).exists():
             self._work.spared(listings)
         else:
-            if not self._on_gpu:
-                self._close()
+            self._make_way()
             self._train(plan, settings, folder, name)
         training = Training.model_validate_json((folder / TRAINED).read_bytes())
         return Made(folder / ADAPTER, training)
@@ -289,6 +316,11 @@ class Lab:
             except BaseException:
                 interrupted.set()
                 raise
+
+    def _make_way(self) -> None:
+        """Close the engine where it would be in the way of another that computes."""
+        if not self._on_gpu:
+            self._close()
 
     def _close(self) -> None:
         if self._engine is not None:

@@ -22,6 +22,7 @@ class Arm:
     changes: Mapping[str, Any] = field(default_factory=dict)  # to the trainer's settings
     variant: str = ""  # names the changes
     tokens_of: str = ""  # an arm whose label tokens this one trains, instead of its listings
+    once: bool = False  # under the first seed only
 
     @property
     def name(self) -> str:
@@ -58,28 +59,29 @@ class Profile:
     serving: Mapping[str, Any] = field(default_factory=dict)
     in_flight: int = 4  # listings asked for at once
 
+    def arms_of(self, seed: int) -> tuple[Arm, ...]:
+        """The arms that are run under `seed`."""
+        return tuple(arm for arm in self.arms if seed == self.seeds[0] or not arm.once)
 
-PROGRESSIVE = Arm("progressive", "deficit")
-RANDOM = Arm("progressive", "random")
-NO_AVERAGE = {"average_with_parent": 0.0}
-NO_REPLAY = {"replay_share": 0.0}
 
 MAIN = (
-    PROGRESSIVE,
+    Arm("progressive", "deficit"),
     Arm("cumulative", "deficit"),
     Arm("replay", "deficit"),
-    RANDOM,
+    Arm("progressive", "random"),
     Arm("progressive", "fullest"),
 )
-REST = (
+OTHERS = (
+    Arm("cumulative-scaled", "deficit"),
     Arm("progressive", "gap"),
     Arm("progressive", "edits"),
     Arm("progressive", "loss"),
-    Arm("cumulative-scaled", "deficit"),
-    Arm("progressive", "random", variant="same tokens", tokens_of=REFERENCE),
-    Arm("replay", "deficit", NO_AVERAGE, "no averaging"),
-    Arm("replay", "deficit", NO_REPLAY, "no replay"),
-    Arm("progressive", "deficit", {"blank": "abstain"}, "blanks abstain"),
+)
+CONTROLS = (
+    Arm("progressive", "random", {}, "same tokens", tokens_of=REFERENCE, once=True),
+    Arm("replay", "deficit", {"average_with_parent": 0.0}, "no averaging", once=True),
+    Arm("replay", "deficit", {"replay_share": 0.0}, "no replay", once=True),
+    Arm("progressive", "deficit", {"blank": "abstain"}, "blanks abstain", once=True),
 )
 RATES = (1e-5, 1e-4, 3e-4, 1e-3, 2e-3)
 SMALL_MODEL = {"rank": 32, "alpha": 32, "warmup_steps": 2, "max_length": 2048}
@@ -102,20 +104,20 @@ PROFILES = {
         ),
         Profile(
             "full",
-            arms=MAIN + REST,
+            arms=MAIN + OTHERS + CONTROLS,
             seeds=(0, 1, 2),
             rounds=5,
-            sizes=Sizes(calibration=48, gate=48, test=120, wave=80, measured=120, k=48),
+            sizes=Sizes(calibration=48, gate=32, test=100, wave=72, measured=72, k=36),
             rates=RATES,
-            steps=24,
+            steps=18,
             batch_size=8,
-            trainer=SMALL_MODEL | {"micro_batch_size": 8},
+            trainer=SMALL_MODEL | {"micro_batch_size": 8, "checkpoint_every": 1000},
             serving=SHORT_ANSWERS,
             in_flight=64,
         ),
         Profile(
             "toy",
-            arms=MAIN,
+            arms=MAIN + OTHERS + CONTROLS,
             seeds=(0,),
             rounds=2,
             sizes=Sizes(calibration=2, gate=2, test=4, wave=8, measured=8, k=4),

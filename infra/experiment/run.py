@@ -164,8 +164,8 @@ class _DataSetRun:
             self._at(f"learning rate {rate:g}")
             course = self._course(self.profile.seeds[0], self._with_rate(rate))
             new = course.select(SWEEP_ARM, 1, None, set())
-            plan, own = course.plan(SWEEP_ARM, None, [], new)
-            made = self.lab.train(plan, own)
+            plan = course.plan(SWEEP_ARM, None, [], new)
+            made = self.lab.train(plan, course.settings_of(SWEEP_ARM))
             judged = self.lab.judge(made.adapter(), self.parts.calibration)
             points.append(_sweep_point(rate, judged, made.training.losses[-1]))
         best = max(points, key=lambda point: point.f1)
@@ -179,7 +179,7 @@ class _DataSetRun:
         """Every arm's rounds under `seed`."""
         course = self._course(seed, settings)
         tokens: dict[str, list[int]] = {}
-        for arm in self.profile.arms:
+        for arm in self.profile.arms_of(seed):
             self._at(f"seed {seed}, {arm.name}")
             rounds = course.play(arm, tokens[arm.tokens_of] if arm.tokens_of else ())
             tokens[arm.name] = [done.made.training.label_tokens for done in rounds]
@@ -303,7 +303,7 @@ def _listings(profile: Profile, parts: data.Parts) -> int:
                 chain += min(sizes.measured, pool)
             chain += trained * (number if arm.strategy == "cumulative-scaled" else 1)
             chain += len(parts.gate) + len(parts.test)
-        total += chain * len(profile.seeds)
+        total += chain * (1 if arm.once else len(profile.seeds))
     return total
 
 

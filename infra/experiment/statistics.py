@@ -4,7 +4,7 @@ A listing is drawn with all its attributes and all its seeds, since they stand o
 intervals say how sure the figures are for other listings of the same catalog, under these seeds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -39,12 +39,23 @@ def differences(
     }
 
 
-def of_round(data: DataSetFigures, arm: str, number: int) -> list[Scores]:
-    """The test scores of an arm after a round, one a seed; `number` 0 is the base."""
+def of_round(
+    data: DataSetFigures, arm: str, number: int, seeds: Iterable[int] | None = None
+) -> list[Scores]:
+    """The test scores of an arm after a round, one a seed; `number` 0 is the base.
+
+    `seeds` None takes all that the arm was run under, else these.
+    """
+    chosen = set(seeds_of(data, arm) if seeds is None else seeds)
     if number == 0:
-        return [data.baselines["base"]]
-    rounds = [r for a in data.arms if a.arm == arm for r in a.rounds]
-    return [r.test for r in rounds if r.number == number]
+        return [data.baselines["base"]] * len(chosen)
+    chains = [a for a in data.arms if a.arm == arm and a.seed in chosen]
+    return [r.test for a in chains for r in a.rounds if r.number == number]
+
+
+def seeds_of(data: DataSetFigures, arm: str) -> list[int]:
+    """The seeds that an arm was run under."""
+    return [a.seed for a in data.arms if a.arm == arm]
 
 
 def arm_names(data: DataSetFigures) -> list[str]:

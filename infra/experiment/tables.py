@@ -11,6 +11,7 @@ from infra.experiment.statistics import (
     last_round,
     measured,
     of_round,
+    seeds_of,
 )
 from schemas.events import Interval
 
@@ -46,17 +47,24 @@ def gains(data: DataSetFigures) -> str:
 
 
 def against_reference(data: DataSetFigures) -> str:
-    """Every arm and baseline minus the reference arm, all after their last round, paired."""
+    """Every arm and baseline minus the reference arm, all after their last round, paired.
+
+    An arm is compared with the reference under its own seeds, a baseline under all of them.
+    """
     last = last_round(data)
-    reference = of_round(data, REFERENCE, last)
-    # Against one seed's answers where the other side has one too: else a baseline has no pair.
-    others = {name: [scores] * len(reference) for name, scores in data.baselines.items()}
-    others |= {arm: of_round(data, arm, last) for arm in arm_names(data) if arm != REFERENCE}
-    lines = [
-        [name, *_cells(differences(data.test, scores, reference), signed=True)]
-        for name, scores in others.items()
-    ]
-    return grid([f"minus {REFERENCE}", *(f"Δ {name}" for name in SHOWN)], lines)
+    everyone = seeds_of(data, REFERENCE)
+    others = {name: (everyone, [one] * len(everyone)) for name, one in data.baselines.items()}
+    others |= {
+        arm: (seeds_of(data, arm), of_round(data, arm, last))
+        for arm in arm_names(data)
+        if arm != REFERENCE
+    }
+    lines = []
+    for name, (own, scores) in others.items():
+        reference = of_round(data, REFERENCE, last, own)
+        cells = _cells(differences(data.test, scores, reference), signed=True)
+        lines.append([name, str(len(own)), *cells])
+    return grid([f"minus {REFERENCE}", "seeds", *(f"Δ {name}" for name in SHOWN)], lines)
 
 
 def seeds(data: DataSetFigures) -> str:
