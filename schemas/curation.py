@@ -11,10 +11,14 @@ holds the two together.
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from schemas.category import Attribute
 from schemas.completeness import deficit, edits, gap, valid_names
 from schemas.values import Values
+
+Selection = Literal["gap", "deficit", "edits"]
+"""The curations that a live pool can rank by."""
 
 
 @dataclass(frozen=True)
