@@ -9,8 +9,9 @@ from serving.adapters import AdapterFile
 from serving.model import load_base, merge
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
-from trainer import lora
-from trainer.dataset import Row, collate, pack
+from trainer.dataset import Row
+from trainer.loss import SummedLoss
+from trainer.packing import collate, pack
 from trainer.settings import TrainerSettings
 
 
@@ -48,8 +49,8 @@ def listing_losses(
         tree = pack(row, builder, rng, trainer.max_length)
         loss = 0.0
         if tree.label_tokens:
-            batch = collate([tree], base.vocabulary.newline).to(base.device)
-            loss = lora.summed_loss(model, batch).item() / tree.label_tokens
+            batch = collate([tree]).to(base.device)
+            loss = SummedLoss(model)(batch).item() / tree.label_tokens
         losses.append(loss)
         progress(len(losses), len(rows))
     return losses

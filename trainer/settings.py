@@ -5,6 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Blank = Literal["mask", "abstain"]
+"""Whether an attribute that the catalog leaves blank is left out, or taught as an abstention."""
+
 
 class TrainerSettings(BaseModel):
     """From a retrain event to a judged adapter."""
@@ -32,8 +35,26 @@ class TrainerSettings(BaseModel):
     warmup_steps: int = Field(2, ge=0, description="steps of linear warm-up")
     steps: int = Field(100, ge=1, description="optimizer steps a round")
     batch_size: int = Field(32, ge=1, description="listings a step, over all devices")
-    micro_batch_size: int = Field(1, ge=1, description="listings a forward pass on one device")
-    max_length: int = Field(8192, ge=64, description="tokens of one packed tree")
+    micro_batch_size: int = Field(
+        1,
+        ge=1,
+        description="rows a pass on one device, the step is made of as many as it takes; where "
+        "memory does not suffice it is halved",
+    )
+    max_length: int = Field(8192, ge=64, description="tokens of one row, and so of one listing")
+    join: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="fill a row with several listings, or each has its own; auto joins on CUDA: "
+        "on a CPU it gains nothing",
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="compute each layer twice instead of keeping what it computed"
+    )
+    blank: Blank = Field(
+        "mask",
+        description="attributes that the catalog leaves blank: left out (mask), or taught as an "
+        "abstention (abstain), which is there for comparison",
+    )
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="number type; auto measures at the start of a round"

@@ -62,6 +62,7 @@ NOT_TRAINED = {
     "eval_in_flight",
     "evaluate_one_shot",
     "heartbeat_s",
+    "log_to",
     "progress",
     "processes",
     "checkpoint_every",
