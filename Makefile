@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env fetch demo test bench-serving lint types clean
+.PHONY: help env fetch demo test experiment bench-serving lint types clean
 
 CATALOG ?=
 SCHEMA ?=
@@ -47,6 +47,9 @@ test: lint types fetch ## Check style, types and imports, and run all tests
 bench-serving: env ## Compare serving with other ways on this machine (ARGS=--quick to try)
 	@$(BIN)/python infra/bootstrap.py bench
 	@$(BIN)/python -m infra.cli bench serving $(ARGS)
+
+experiment: env ## Compare strategies on real catalogs, 85 minutes (ARGS="--data DIR --profile full")
+	@$(BIN)/python -m infra.cli experiment $(ARGS)
 
 lint: env ## Check style (ruff) and the import direction between the rooms
 	@$(BIN)/ruff check .

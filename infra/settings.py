@@ -29,7 +29,7 @@ from infra.local.state import read_state
 from schemas.errors import ListuneError
 from serving.settings import ServingSettings
 from streams.settings import StreamsSettings
-from trainer.settings import KafkaSettings, TrainerSettings
+from trainer.settings import EvaluationSettings, KafkaSettings, TrainerSettings
 
 PROFILES = Path(__file__).parent / "profiles"
 RUNS = Path("runs")
@@ -69,6 +69,7 @@ class Settings(BaseModel):
     serving: ServingSettings = ServingSettings()
     streams: StreamsSettings = StreamsSettings()
     trainer: TrainerSettings = TrainerSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     local: LocalSettings = LocalSettings()
     demo: DemoSettings = DemoSettings()
 

@@ -51,6 +51,7 @@ ROOMS = {
     "serving": "prompt, generation, and the Triton side of it",
     "streams": "Kafka, the pool, the trigger and ad-hoc SQL",
     "trainer": "from a retrain event to a judged adapter",
+    "evaluation": "what `listune evaluate` compares with, and what it costs",
     "local": "the stack on this machine",
     "demo": "what `listune demo` plays",
 }

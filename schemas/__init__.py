@@ -4,7 +4,8 @@ This room does no I/O beyond reading a schema file and imports no other room. Ot
 
 - `schemas.category`: `Attribute`, `CategorySchema`, `CategorySchemas`.
 - `schemas.values`: `parse_answer`, `format_answer`, `is_valid`, `problem`, `matches`.
-- `schemas.completeness`: `completeness` (eq. 1), `gap` (eq. 2), `deficit`.
+- `schemas.completeness`: `completeness` (eq. 1), `gap` (eq. 2), `deficit`, `edits`.
+- `schemas.curation`: `Candidate`, `CURATIONS`, `select` (eq. 3), `Selection`.
 - `schemas.events`: one pydantic model per event, `decode` and `encode`.
 - `schemas.sources`: readers for schema files (the project's JSON, the Shopify taxonomy).
 """

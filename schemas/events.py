@@ -21,6 +21,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from schemas.curation import Selection
 from schemas.errors import EventError
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -157,7 +158,7 @@ class RetrainRequest(Event):
     parent_id: str
     parent_hash: str
     parent_uri: str | None = None  # the parent's adapter file; None for the base
-    selection: Literal["gap", "deficit"]
+    selection: Selection
     k: int = Field(ge=1)
     v: int = Field(ge=0)
     min_gap: float

@@ -1,9 +1,10 @@
 """The settings of the streams; `infra.settings` composes them with those of the other rooms."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.curation import Selection
 
 
 class StreamsSettings(BaseModel):
@@ -23,18 +24,19 @@ class StreamsSettings(BaseModel):
     pool: str = Field("default", pattern=r"^[a-z0-9_-]+$", description="the pool's name")
     pool_dir: Path = Field(Path("runs/local/pool"), description="DuckDB file and Parquet manifests")
     pool_max_rows: int = Field(
-        1_000_000, ge=1, description="samples kept; the smallest gaps leave first"
+        1_000_000, ge=1, description="samples kept; the last by `selection` leave first"
     )
     pool_max_age_hours: int = Field(
         24 * 30, ge=1, description="older samples leave, by record time"
     )
 
-    selection: Literal["gap", "deficit"] = Field(
-        "gap", description="what the pool is ranked by; gap is the paper's"
+    selection: Selection = Field(
+        "gap",
+        description="what the pool is ranked by: gap (the paper's), deficit, or edits",
     )
     k: int = Field(1000, ge=1, description="listings trained on in a round")
     v: int = Field(100, ge=0, description="validation listings of a round")
-    min_gap: float = Field(0.0, ge=0, description="smallest deficit that counts for the trigger")
+    min_gap: float = Field(0.0, ge=0, description="smallest deficit, or edits, that counts")
     max_rounds: int = Field(0, ge=0, description="no more rounds than this; 0 = no limit")
     small_lag: int = Field(1000, ge=0, description="no trigger while more records than this wait")
     lease_s: float = Field(

@@ -14,6 +14,9 @@ from schemas.events import Interval
 
 Floats = npt.NDArray[np.float64]
 
+ONE_SIDED = 0.05
+ONE_SIDED_Z = 1.6449  # the normal distribution's 95 % point
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -45,5 +48,19 @@ def draw_listings(listings: int, draws: int, seed: int) -> Floats:
 
 def interval(ratio: Ratio, draws: Floats) -> Interval:
     """The metric with its two-sided 95 % interval."""
-    low, high = np.quantile(ratio.over(draws), [0.025, 0.975])
-    return Interval(value=ratio.value, low=float(low), high=float(high))
+    return _two_sided(ratio.value, ratio.over(draws))
+
+
+def paired(before: Ratio, after: Ratio, draws: Floats) -> Floats:
+    """after - before in each of `draws`, both over the same listings; shape (draws,)."""
+    return after.over(draws) - before.over(draws)
+
+
+def paired_interval(before: Ratio, after: Ratio, draws: Floats) -> Interval:
+    """after - before with its two-sided 95 % interval."""
+    return _two_sided(after.value - before.value, paired(before, after, draws))
+
+
+def _two_sided(value: float, sample: Floats) -> Interval:
+    low, high = np.quantile(sample, [0.025, 0.975])
+    return Interval(value=value, low=float(low), high=float(high))

@@ -26,8 +26,8 @@ from schemas.events import Mode
 from schemas.values import matches
 from serving.calibration import MAX_STEPS, POOLED, Calibration, Curve, Kind
 from serving.generation import GenerationResult
+from trainer.bootstrap import ONE_SIDED_Z
 from trainer.dataset import Row
-from trainer.gate import ONE_SIDED_Z
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Block:
 
 
 def suggestions(row: Row, result: GenerationResult) -> list[Suggestion]:
-    """The examples that one answer gives."""
+    """The examples that one answer gives; none where it does not say how sure it is."""
     valid = valid_names(row.attributes, result.values)
     return [
         Suggestion(
@@ -73,7 +73,7 @@ def suggestions(row: Row, result: GenerationResult) -> list[Suggestion]:
             right=matches(a, result.values[a.name], row.values[a.name]),
         )
         for a in row.filled()
-        if a.name in valid
+        if a.name in valid and a.name in result.confidence
     ]
 
 

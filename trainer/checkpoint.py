@@ -40,11 +40,11 @@ class Checkpoint:
         torch.save({"fingerprint": self._fingerprint, **vars(place)}, buffer)
         write_file(self._path, buffer.getvalue())
 
-    def load(self, device: torch.device) -> Saved | None:
-        """The place to go on from, or None to begin."""
+    def load(self) -> Saved | None:
+        """The place to go on from, its tensors on the CPU, or None to begin."""
         if not self._path.exists():
             return None
-        state = torch.load(self._path, map_location=device, weights_only=True)
+        state = torch.load(self._path, map_location="cpu", weights_only=True)
         if state.pop("fingerprint") != self._fingerprint:
             return None
         return Saved(**state)

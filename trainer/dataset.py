@@ -1,32 +1,19 @@
-"""Listings into tensors: one packed tree a listing, the same tree that serving decodes.
-
-A listing becomes one row: the trunk once, then its branches of questions and answers. Only answer
-tokens, closing newline included, carry a label. An attribute that the catalog leaves blank is left
-out of its branch: a blank is unlabelled, not a taught "unknown" (design.md, "Training"). Order and
-split of the attributes are drawn anew each time a listing is packed (paper: "random assignment").
-"""
+"""Listings and their catalog values, as rounds and held-out benchmarks bring them."""
 
 import hashlib
 import json
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.category import Attribute
 from schemas.events import ManifestFile, ValueLists
 from schemas.values import is_valid
 from serving.listing import Listing
-from serving.prompt import PromptBuilder, split_batches
-from serving.tree import PADDING, TRUNK
 from trainer.errors import DataError
-
-IGNORED = -100
-"""The label of a token that is not taught; PyTorch's cross entropy skips it."""
 
 _VALUES = TypeAdapter(ValueLists)
 
@@ -52,43 +39,6 @@ class Row:
         if attribute.multi_value:
             return values if is_valid(attribute, values) else []
         return next(([value] for value in values if is_valid(attribute, [value])), [])
-
-
-@dataclass(frozen=True)
-class PackedTree:
-    """One listing as one row; the four lists are equally long.
-
-    `labels` stand at the answer tokens' own places: the token before predicts them.
-    """
-
-    ids: list[int]
-    positions: list[int]
-    branches: list[int]
-    labels: list[int]
-
-    @property
-    def label_tokens(self) -> int:
-        """How many tokens are taught."""
-        return sum(label != IGNORED for label in self.labels)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Packed trees as tensors of shape (rows, tokens), padded with branch id `PADDING`."""
-
-    ids: torch.Tensor
-    positions: torch.Tensor
-    branches: torch.Tensor
-    labels: torch.Tensor
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
-        return Batch(
-            self.ids.to(device),
-            self.positions.to(device),
-            self.branches.to(device),
-            self.labels.to(device),
-        )
 
 
 def read_rows(files: Sequence[ManifestFile]) -> list[Row]:
@@ -131,51 +81,6 @@ def file_hash(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}; restore it") from error
-
-
-def pack(row: Row, builder: PromptBuilder, rng: random.Random, max_length: int) -> PackedTree:
-    """The tree of `row` in at most `max_length` tokens; `rng` draws the order and the split.
-
-    Questions that do not fit are left out; since the order is drawn anew each time, each gets its
-    turn in another epoch.
-    """
-    batches = split_batches(row.filled(), builder.settings.batches, str(rng.getrandbits(64)))
-    trunk = builder.trunk(row.listing)[:max_length]
-    tree = PackedTree(
-        ids=list(trunk),
-        positions=list(range(len(trunk))),
-        branches=[TRUNK] * len(trunk),
-        labels=[IGNORED] * len(trunk),
-    )
-    for branch, attributes in enumerate(batches, start=TRUNK + 1):
-        position = len(trunk)
-        for attribute in attributes:
-            question = builder.segment(attribute).ids
-            answer = builder.answer(row.answer(attribute))
-            count = len(question) + len(answer)
-            if len(tree.ids) + count > max_length:
-                continue
-            tree.ids.extend((*question, *answer))
-            tree.positions.extend(range(position, position + count))
-            tree.branches.extend([branch] * count)
-            tree.labels.extend((*[IGNORED] * len(question), *answer))
-            position += count
-    return tree
-
-
-def collate(trees: Sequence[PackedTree], padding_id: int) -> Batch:
-    """`trees` as one batch of shape (len(trees), longest)."""
-    longest = max(len(tree.ids) for tree in trees)
-
-    def padded(lists: Sequence[list[int]], filler: int) -> torch.Tensor:
-        return torch.tensor([one + [filler] * (longest - len(one)) for one in lists])
-
-    return Batch(
-        ids=padded([tree.ids for tree in trees], padding_id),
-        positions=padded([tree.positions for tree in trees], 0),
-        branches=padded([tree.branches for tree in trees], PADDING),
-        labels=padded([tree.labels for tree in trees], IGNORED),
-    )
 
 
 def _read_parquet(file: ManifestFile) -> list[Row]:

@@ -3,7 +3,8 @@
     ListuneError
     └── TrainingError      a round that cannot be completed
         ├── DataError      a manifest or held-out file that cannot be used
-        └── RegistryError  an adapter that cannot be kept or found
+        ├── RegistryError  an adapter that cannot be kept or found
+        └── EndpointError  an endpoint to compare with that does not answer
 
 The worker answers each with a `failed` event that carries the message as its reason, so every
 message is one sentence that says what to do next.
@@ -22,3 +23,7 @@ class DataError(TrainingError):
 
 class RegistryError(TrainingError):
     """An adapter that cannot be kept or found."""
+
+
+class EndpointError(TrainingError):
+    """An endpoint to compare with that refuses or does not answer."""

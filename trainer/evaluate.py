@@ -5,6 +5,7 @@
 - recall = right / values that the catalog has.
 - precision = right / those of them for which a legal value was suggested. What the catalog leaves
   blank is unlabelled, so a value suggested there counts neither for nor against.
+- abstention: the share of requested attributes for which nothing was written, legal or not.
 
 Each has a bootstrap interval clustered by listing. Evaluations are kept, so that a parent is judged
 once however many rounds start from it.
@@ -13,21 +14,25 @@ once however many rounds start from it.
 import hashlib
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from schemas.completeness import valid_names
-from schemas.events import Interval, RoundMetrics, ValueLists
+from schemas.events import Interval, Mode, RoundMetrics, ValueLists
 from schemas.values import matches
 from serving.adapters import write_file
 from serving.generation import GenerationRequest, GenerationResult, Generator
+from serving.listing import Listing
 from serving.prompt import Example
 from serving.settings import ServingSettings
 from trainer.bootstrap import Ratio, draw_listings, interval
+from trainer.calibrate import Suggestion, suggestions
 from trainer.dataset import Row
 
 METRICS = ("completeness", "recall", "precision")
@@ -42,6 +47,10 @@ ANSWER_SETTINGS = {
     "hint_values",
     "abstain_below",
 }
+
+
+Inputs = Literal["text", "image", "text+image", "nothing"]
+"""What a listing carries. Pictures are not part of the prompt: the model sees the text alone."""
 
 
 class ListingScore(BaseModel):
@@ -62,6 +71,21 @@ class ListingScore(BaseModel):
     seconds: float
     values: ValueLists
     invalid: dict[str, str]
+    category: str = ""
+    inputs: Inputs = "text"
+    suggestions: tuple[Suggestion, ...] = ()  # those that can be compared, with their confidence
+    tokens_computed: int = 0
+    logits_computed: int = 0
+
+    @property
+    def blank(self) -> int:
+        """Requested attributes for which nothing was written."""
+        return self.asked - self.valid - len(self.invalid)
+
+    @property
+    def category_group(self) -> str:
+        """The top level of a category path such as `Kitchen > Kettles`."""
+        return self.category.split(">")[0].strip()
 
 
 class EvaluationKey(BaseModel):
@@ -74,6 +98,8 @@ class EvaluationKey(BaseModel):
     heldout_hash: str
     one_shot: bool
     settings: str  # JSON of `ANSWER_SETTINGS`
+    schema_shown: bool = False  # the category's attributes and allowed values before each listing
+    version: int = 2  # of what is kept of an answer: older files are judged anew
 
     @classmethod
     def of(
@@ -83,6 +109,7 @@ class EvaluationKey(BaseModel):
         heldout_hash: str,
         serving: ServingSettings,
         one_shot: bool = False,
+        schema_shown: bool = False,
     ) -> "EvaluationKey":
         """The key of an evaluation under `serving`."""
         return cls(
@@ -91,6 +118,18 @@ class EvaluationKey(BaseModel):
             heldout_hash=heldout_hash,
             one_shot=one_shot,
             settings=serving.model_dump_json(include=ANSWER_SETTINGS),
+            schema_shown=schema_shown,
+        )
+
+    @classmethod
+    def of_baseline(cls, name: str, heldout_hash: str, depends_on: str = "") -> "EvaluationKey":
+        """The key of what is no adapter of ours; `depends_on` tells what it was fitted on."""
+        return cls(
+            adapter_hash=name,
+            base_hash=depends_on,
+            heldout_hash=heldout_hash,
+            one_shot=False,
+            settings="{}",
         )
 
 
@@ -105,8 +144,33 @@ class Evaluation(BaseModel):
     seconds: float  # the whole evaluation, wall clock
     in_flight: int = 1  # listings side by side, which the listings' seconds depend on
 
+    @property
+    def mode(self) -> Mode | None:
+        """How the answers were decoded; None for what is no model of ours."""
+        mode = json.loads(self.key.settings).get("mode")
+        return Mode(mode) if mode else None
+
+    def same_listings(self, other: "Evaluation") -> bool:
+        """Whether the two can be compared listing by listing."""
+        mine = [score.listing_id for score in self.listings]
+        return mine == [score.listing_id for score in other.listings]
+
+    def groups(self, group: Callable[[ListingScore], str]) -> dict[str, "Evaluation"]:
+        """The listings of each group as an evaluation of their own, by the group's name."""
+        members: defaultdict[str, list[ListingScore]] = defaultdict(list)
+        for listing in self.listings:
+            members[group(listing)].append(listing)
+        per_listing = self.seconds / len(self.listings)
+        return {
+            name: self.model_copy(update={"listings": own, "seconds": per_listing * len(own)})
+            for name, own in sorted(members.items())
+        }
+
     def ratio(self, metric: str) -> Ratio:
-        """One of `METRICS`, listing by listing."""
+        """One of `METRICS`, or `abstention`, listing by listing."""
+        if metric == "abstention":
+            blank = [float(s.blank) for s in self.listings]
+            return Ratio(np.array(blank), np.array([float(s.asked) for s in self.listings]))
         if metric == "completeness":
             # A listing that asks for nothing has no completeness and weighs nothing.
             share = [s.valid / s.asked if s.asked else 0.0 for s in self.listings]
@@ -230,7 +294,20 @@ def score(row: Row, result: GenerationResult) -> ListingScore:
         seconds=result.seconds,
         values=result.values,
         invalid=result.invalid,
+        category=row.listing.category,
+        inputs=carried(row.listing),
+        suggestions=tuple(suggestions(row, result)),
+        tokens_computed=result.tokens_computed,
+        logits_computed=result.logits_computed,
     )
+
+
+def carried(listing: Listing) -> Inputs:
+    """What `listing` carries."""
+    text = bool(listing.title or listing.description)
+    if listing.images:
+        return "text+image" if text else "image"
+    return "text" if text else "nothing"
 
 
 def one_shot_example(rows: Sequence[Row], row: Row) -> Example | None:

@@ -6,7 +6,7 @@ from a checkpoint gives the adapter that it would have given uninterrupted.
 
 Runs as one process or under `accelerate launch` in many: each step's listings are dealt out by
 rank, and the loss is normalised by the label tokens of the whole step, so that the gradient does
-not depend on how many processes share it.
+not depend on how many processes share it. The first process says where all of them start.
 """
 
 import hashlib
@@ -14,15 +14,13 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import broadcast_object_list
 from peft import PeftModel
 
 from schemas.events import BASE_ADAPTER
@@ -33,8 +31,12 @@ from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer import lora
 from trainer.checkpoint import Checkpoint, LossLog, Saved
-from trainer.dataset import Batch, PackedTree, Row, collate, pack
+from trainer.dataset import Row
 from trainer.errors import TrainingError
+from trainer.gradient import Gradient
+from trainer.loss import SummedLoss
+from trainer.packing import PackedTree, collate, join, pack
+from trainer.schedule import draws, learning_rate
 from trainer.settings import TrainerSettings
 
 GUARD_TOLERANCE = 1e-4
@@ -85,35 +87,11 @@ def finetune(
     arguments, the training goes on from its last checkpoint.
 
     Raises:
-        TrainingError: no row has a value to learn; the model does not start where its parent
-            stands; the loss is not finite; or nothing changed.
+        TrainingError: no row has a value to learn; the parent belongs to another base, or the
+            model does not start where it stands; memory does not suffice for one listing; the loss
+            is not finite; or nothing changed.
     """
     return _Finetuning(rows, parent, trainer, serving, folder).run(on_step)
-
-
-def learning_rate(step: int, settings: TrainerSettings) -> float:
-    """The rate of `step` (from 0): linear warm-up, then linear decay to its final share."""
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / (settings.warmup_steps + 1)
-    way = max(settings.steps - 1 - settings.warmup_steps, 1)
-    left = 1 - min((step - settings.warmup_steps) / way, 1)
-    share = settings.final_learning_rate + (1 - settings.final_learning_rate) * left
-    return settings.learning_rate * share
-
-
-def draws(rows: int, step: int, settings: TrainerSettings) -> list[tuple[int, int]]:
-    """The (epoch, row) pairs of `step`: each epoch takes every row once, in an order of its own."""
-    places = range(step * settings.batch_size, (step + 1) * settings.batch_size)
-    return [
-        (place // rows, _epoch_order(rows, place // rows, settings.seed)[place % rows])
-        for place in places
-    ]
-
-
-def _epoch_order(rows: int, epoch: int, seed: int) -> list[int]:
-    order = list(range(rows))
-    random.Random(f"order {seed} {epoch}").shuffle(order)
-    return order
 
 
 class _Finetuning:
@@ -136,10 +114,7 @@ class _Finetuning:
         if serving.threads:
             torch.set_num_threads(serving.threads)
         # The number type is our own autocast's business, not accelerate's.
-        self.accelerator = Accelerator(
-            cpu=serving.device == "cpu",
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
-        )
+        self.accelerator = Accelerator(cpu=serving.device == "cpu")
         self.device = self.accelerator.device
         if trainer.batch_size < self.accelerator.num_processes:
             raise TrainingError("batch_size is below the number of processes; raise it")
@@ -152,12 +127,7 @@ class _Finetuning:
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint = Checkpoint(folder / CHECKPOINT, self._fingerprint())
         log = LossLog(folder / LOSSES)
-        saved = checkpoint.load(self.device)
-        dtype = saved.dtype if saved else self._measure_dtype()
-
         model = self._start_model()
-        if dtype is torch.bfloat16:
-            lora.freeze_in_bfloat16(model)
         parameters = [p for p in model.parameters() if p.requires_grad]
         count = sum(p.numel() for p in parameters)
         if count == 0:
@@ -165,34 +135,39 @@ class _Finetuning:
         optimizer = torch.optim.AdamW(parameters, weight_decay=0.0)
         before = lora.read_lora(model)
 
-        done = 0
-        if saved is not None:
-            done = saved.step
-            lora.write_lora(model, saved.tensors)
-            optimizer.load_state_dict(saved.optimizer)
         main = self.accelerator.is_main_process
-        reports = [StepReport(**entry) for entry in log.keep(done)] if main else []
-        wrapped, optimizer = self.accelerator.prepare(model, optimizer)
-        wrapped.train()
-        for step in range(done, self.settings.steps):
-            report = self._step(wrapped, optimizer, parameters, step, dtype)
+        place: Saved | None = None
+        if main:
+            place = checkpoint.load() or Saved(
+                0, self._measure_dtype(), before, optimizer.state_dict()
+            )
+        # What was measured or read in one process need not be the same in another.
+        [place] = broadcast_object_list([place])
+        assert place is not None
+        lora.write_lora(model, place.tensors)
+        optimizer.load_state_dict(place.optimizer)
+        if place.dtype is torch.bfloat16:
+            lora.freeze_in_bfloat16(model)
+        reports = [StepReport(**entry) for entry in log.keep(place.step)] if main else []
+        loss = SummedLoss(model).train()
+        gradient = Gradient(loss, parameters, place.dtype, self.accelerator)
+        for step in range(place.step, self.settings.steps):
+            report = self._step(gradient, optimizer, parameters, step)
             reports.append(report)
             if main:
                 log.append(asdict(report))
                 if (step + 1) % self.settings.checkpoint_every == 0:
                     checkpoint.save(
-                        Saved(step + 1, dtype, lora.read_lora(model), optimizer.state_dict())
+                        Saved(step + 1, place.dtype, lora.read_lora(model), optimizer.state_dict())
                     )
                 on_step(report)
         after = lora.read_lora(model)
         _check_changed(before, after)
-        # Whoever comes next in this process needs the memory: accelerate would hold on to it.
-        self.accelerator.free_memory()
         return Finetuned(
             tensors=after,
             peft_config=lora.peft_config_text(model),
             trainable_parameters=count,
-            dtype=str(dtype).removeprefix("torch."),
+            dtype=str(place.dtype).removeprefix("torch."),
             base_hash=self.base.hash,
             losses=reports,
         )
@@ -205,6 +180,11 @@ class _Finetuning:
     def _start_model(self) -> PeftModel:
         """The base with the parent's A and B, made sure to answer as the parent does (fp32)."""
         parent = self.parent
+        if parent is not None and parent.base_hash != self.base.hash:
+            raise TrainingError(
+                f"the parent adapter belongs to the base {parent.base_hash[:12]}, this one is "
+                f"{self.base.hash[:12]}; set base_model as it was, or roll back to `base`"
+            )
         expected = self._first_loss(merge(self.base.model, parent) if parent else self.base.model)
         model = lora.add_lora(self.base.model, self.settings)
         if parent is not None:
@@ -221,75 +201,76 @@ class _Finetuning:
                 f"the model to be trained starts at loss {loss:.5f} where its parent has "
                 f"{expected:.5f}; check the parent's file and the base model"
             )
+        if self.settings.gradient_checkpointing:
+            self.base.model.gradient_checkpointing_enable({"use_reentrant": False})
         return model
 
     @torch.no_grad()
     def _first_loss(self, model: torch.nn.Module) -> float:
-        """Nats a token over the first micro batch; a whole step would be slow on a CPU."""
-        trees = next(self._micro_batches(self._trees(0)))
-        tokens = sum(tree.label_tokens for tree in trees)
-        return lora.summed_loss(model, self._batch(trees)).item() / tokens
+        """Nats a token over the first listing; a whole step would be slow on a CPU."""
+        [tree, *_] = self._trees(0)
+        loss = SummedLoss(model)(collate([tree]).to(self.device))
+        return float(loss.item()) / max(tree.label_tokens, 1)
 
     def _step(
         self,
-        model: torch.nn.Module,
-        optimizer: Any,
+        gradient: Gradient,
+        optimizer: torch.optim.Optimizer,
         parameters: list[torch.nn.Parameter],
         step: int,
-        dtype: torch.dtype,
     ) -> StepReport:
         started = time.perf_counter()
-        accelerator = self.accelerator
-        torch.manual_seed(_seed(self.settings.seed, step, accelerator.process_index))
+        torch.manual_seed(_seed(self.settings.seed, step, self.accelerator.process_index))
         trees = self._trees(step)
-        mine = torch.tensor(sum(tree.label_tokens for tree in trees), device=self.device)
-        tokens = int(accelerator.reduce(mine, "sum").item())
+        tokens = self._label_tokens(trees)
         rate = learning_rate(step, self.settings)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        summed = torch.zeros((), device=self.device)
-        micro_batches = list(self._micro_batches(trees))
-        for number, micro in enumerate(micro_batches, start=1):
-            last = number == len(micro_batches)
-            # Gradients are exchanged once a step, with the last micro batch.
-            with nullcontext() if last else accelerator.no_sync(model):
-                with torch.autocast(self.device.type, dtype, enabled=dtype is torch.bfloat16):
-                    loss = lora.summed_loss(model, self._batch(micro))
-                # Processes average their gradients, where a sum over all of them is wanted.
-                accelerator.backward(loss * accelerator.num_processes / tokens)
-            summed += loss.detach()
-        value = float(accelerator.reduce(summed, "sum").item()) / tokens
+        value = gradient(self._micro_batches(trees)).item() / tokens
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss of step {step + 1} is {value}; lower learning_rate or train in float32"
             )
-        accelerator.clip_grad_norm_(parameters, self.settings.max_grad_norm)
+        for parameter in parameters:
+            assert parameter.grad is not None
+            parameter.grad /= tokens
+        torch.nn.utils.clip_grad_norm_(parameters, self.settings.max_grad_norm)
         optimizer.step()
-        optimizer.zero_grad()
         return StepReport(step + 1, value, rate, tokens, time.perf_counter() - started)
 
     def _trees(self, step: int) -> list[PackedTree]:
         """This process's share of the step's listings, packed."""
         dealt = draws(len(self.rows), step, self.settings)
         mine = dealt[self.accelerator.process_index :: self.accelerator.num_processes]
-        trees = [self._pack(epoch, self.rows[index]) for epoch, index in mine]
-        if not all(tree.label_tokens for tree in trees):
+        return [self._pack(epoch, self.rows[index]) for epoch, index in mine]
+
+    def _label_tokens(self, trees: Sequence[PackedTree]) -> int:
+        """The label tokens of the step, over all processes; so that all refuse it alike."""
+        counts = [tree.label_tokens for tree in trees]
+        mine = torch.tensor([sum(counts), counts.count(0)], device=self.device)
+        tokens, empty = self.accelerator.reduce(mine, "sum").tolist()
+        if empty:
             raise TrainingError(
                 "a listing leaves no room for a question; raise max_length or lower "
                 "max_trunk_tokens"
             )
-        return trees
+        return int(tokens)
 
     def _pack(self, epoch: int, row: Row) -> PackedTree:
-        rng = random.Random(f"pack {self.settings.seed} {epoch} {row.listing.listing_id}")
-        return pack(row, self.builder, rng, self.settings.max_length)
+        settings = self.settings
+        rng = random.Random(f"pack {settings.seed} {epoch} {row.listing.listing_id}")
+        return pack(row, self.builder, rng, settings.max_length, settings.blank)
 
-    def _micro_batches(self, trees: Sequence[PackedTree]) -> Iterator[Sequence[PackedTree]]:
-        size = self.settings.micro_batch_size
-        return (trees[start : start + size] for start in range(0, len(trees), size))
-
-    def _batch(self, trees: Sequence[PackedTree]) -> Batch:
-        return collate(trees, self.base.vocabulary.newline).to(self.device)
+    def _micro_batches(self, trees: Sequence[PackedTree]) -> list[list[PackedTree]]:
+        """The trees in rows of one or, joined, of several; `micro_batch_size` rows at a time."""
+        settings = self.settings
+        joining = settings.join == "always" or (
+            settings.join == "auto" and self.device.type == "cuda"
+        )
+        rows = join(trees, settings.max_length) if joining else [[tree] for tree in trees]
+        size = settings.micro_batch_size
+        starts = range(0, len(rows), size)
+        return [[tree for row in rows[at : at + size] for tree in row] for at in starts]
 
     def _fingerprint(self) -> str:
         """What a checkpoint must agree in to be gone on from."""
@@ -297,6 +278,7 @@ class _Finetuning:
         parts = [
             self.settings.model_dump_json(exclude=not_taught),
             self.builder.settings.model_dump_json(include={"batches", "max_trunk_tokens"}),
+            self.base.hash,
             self.parent.hash if self.parent else BASE_ADAPTER,
             *(json.dumps([row.listing.listing_id, row.values]) for row in self.rows),
         ]

@@ -14,13 +14,11 @@ import math
 
 import numpy as np
 
-from trainer.bootstrap import draw_listings
+from trainer.bootstrap import ONE_SIDED, ONE_SIDED_Z, draw_listings, paired
 from trainer.errors import TrainingError
 from trainer.evaluate import METRICS, Evaluation
 from trainer.results import Decision, Difference, Verdict
 
-ONE_SIDED = 0.05
-ONE_SIDED_Z = 1.6449  # the normal distribution's 95 % point
 MOST_LISTINGS = 1_000_000
 
 
@@ -32,17 +30,16 @@ def decide(
     Raises:
         TrainingError: they were not evaluated on the same listings.
     """
-    listings = [score.listing_id for score in parent.listings]
-    if listings != [score.listing_id for score in candidate.listings]:
+    if not parent.same_listings(candidate):
         raise TrainingError("parent and candidate saw different listings; evaluate both anew")
     differences = _differences(parent, candidate, draws, seed)
-    kind, reason, needed = _verdict(differences, margin, len(listings))
+    kind, reason, needed = _verdict(differences, margin, len(parent.listings))
     return Decision(
         kind=kind,
         reason=reason,
         differences=differences,
         margin=margin,
-        listings=len(listings),
+        listings=len(parent.listings),
         needed_listings=needed,
     )
 
@@ -54,7 +51,7 @@ def _differences(
     differences = {}
     for metric in METRICS:
         before, after = parent.ratio(metric), candidate.ratio(metric)
-        sample = after.over(drawn) - before.over(drawn)
+        sample = paired(before, after, drawn)
         lower, upper = np.quantile(sample, [ONE_SIDED, 1 - ONE_SIDED])
         differences[metric] = Difference(
             value=after.value - before.value,

@@ -5,16 +5,18 @@ The same engine answers what an adapter is calibrated on, so that the base is lo
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from schemas.events import BASE_ADAPTER, ManifestFile, Mode, RetrainRequest, RoundMetrics
 from serving.adapters import AdapterFile, base_hash
 from serving.engine import Engine
-from serving.generation import GenerationRequest, GenerationResult
+from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.model import resolve_base
+from serving.prompt import Example
 from serving.settings import ServingSettings
+from trainer.baselines import schema_example
 from trainer.dataset import Row, file_hash, read_heldout, read_rows
 from trainer.errors import DataError
 from trainer.evaluate import (
@@ -71,9 +73,16 @@ class Judge:
         shutil.rmtree(self._serving.adapter_store, ignore_errors=True)
 
     def evaluate(
-        self, adapter: AdapterFile | None, stage: str, one_shot: bool = False
+        self,
+        adapter: AdapterFile | None,
+        stage: str,
+        one_shot: bool = False,
+        schema_shown: bool = False,
     ) -> Evaluation:
         """The evaluation of `adapter` (None: of the base), made now or remembered.
+
+        Before each listing, `one_shot` shows a worked example and `schema_shown` all attributes of
+        the category with their allowed values; not both.
 
         Raises:
             EngineError: the adapter does not fit the base.
@@ -84,22 +93,28 @@ class Judge:
             self.heldout_hash,
             self._serving,
             one_shot,
+            schema_shown,
         )
-        known = self.store.get(key)
-        if known is not None:
-            return known
-        engine = self._engine_with(adapter)
-        evaluation = evaluate(
-            engine,
-            self.rows,
-            key,
-            example=lambda row: one_shot_example(self.rows, row) if one_shot else None,
-            progress=lambda done, total: self._progress.update(stage, done, total),
-            in_flight=self._trainer.eval_in_flight,
-        )
-        self.store.put(evaluation)
-        self.seconds += evaluation.seconds
-        return evaluation
+
+        def example(row: Row) -> Example | None:
+            if schema_shown:
+                return schema_example(row)
+            return one_shot_example(self.rows, row) if one_shot else None
+
+        return self._remembered(key, lambda: self._engine_with(adapter), example, stage)
+
+    def baseline(
+        self, name: str, make: Callable[[], Generator], stage: str, depends_on: str = ""
+    ) -> Evaluation:
+        """The evaluation of a generator that is no adapter, made now or remembered.
+
+        Args:
+            name: of what answers; `trainer.comparison.ENDPOINT` begins an endpoint's.
+            make: gives the generator; called only where nothing is remembered.
+            depends_on: tells what else its answers depend on, such as its training file's hash.
+        """
+        key = EvaluationKey.of_baseline(name, self.heldout_hash, depends_on)
+        return self._remembered(key, make, lambda row: None, stage)
 
     def ask(
         self, adapter: AdapterFile, rows: Sequence[Row], mode: Mode, stage: str
@@ -132,6 +147,28 @@ class Judge:
     def path(self, evaluation: Evaluation) -> str:
         """The file with the evaluation's answers, absolute."""
         return str(self.store.path(evaluation.key).resolve())
+
+    def _remembered(
+        self,
+        key: EvaluationKey,
+        make: Callable[[], Generator],
+        example: Callable[[Row], Example | None],
+        stage: str,
+    ) -> Evaluation:
+        known = self.store.get(key)
+        if known is not None:
+            return known
+        evaluation = evaluate(
+            make(),
+            self.rows,
+            key,
+            example=example,
+            progress=lambda done, total: self._progress.update(stage, done, total),
+            in_flight=self._trainer.eval_in_flight,
+        )
+        self.store.put(evaluation)
+        self.seconds += evaluation.seconds
+        return evaluation
 
     def _engine_with(self, adapter: AdapterFile | None) -> Engine:
         if self._engine is None:

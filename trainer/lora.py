@@ -1,4 +1,4 @@
-"""The model that trains: LoRA on every linear layer of the base's blocks, and the loss.
+"""The model that trains: LoRA on every linear layer of the base's blocks.
 
 Adapters travel as tensors in peft's key naming, A of shape (rank, in) and B of (out, rank), fp32.
 """
@@ -10,11 +10,8 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import nn
-from torch.nn import functional
 from transformers import PreTrainedModel
 
-from serving.tree import tree_mask
-from trainer.dataset import IGNORED, Batch
 from trainer.errors import TrainingError
 from trainer.settings import TrainerSettings
 
@@ -70,25 +67,3 @@ def peft_config_text(model: PeftModel) -> str:
     config |= {"base_model_name_or_path": None, "inference_mode": True}
     config["target_modules"] = sorted(config["target_modules"])
     return json.dumps(config, default=str, sort_keys=True)
-
-
-def summed_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
-    """The cross entropy summed over the batch's label tokens, in nats, shape ().
-
-    Logits are computed only where some row has a label: the vocabulary is the widest matrix.
-    """
-    targets = batch.labels[:, 1:]
-    wanted = (targets != IGNORED).any(dim=0).nonzero().squeeze(1)
-    logits = model(
-        input_ids=batch.ids,
-        position_ids=batch.positions,
-        attention_mask=tree_mask(batch.branches, batch.ids.shape[1]),
-        logits_to_keep=wanted,
-        use_cache=False,
-    ).logits
-    return functional.cross_entropy(
-        logits.float().flatten(0, 1),
-        targets[:, wanted].flatten(),
-        ignore_index=IGNORED,
-        reduction="sum",
-    )

@@ -21,7 +21,7 @@ from schemas.events import ManifestFile, RoundMetrics
 from serving.adapters import AdapterFile, read_adapter, to_peft_folder, write_file
 from serving.errors import AdapterError
 from trainer.errors import RegistryError
-from trainer.results import Decision
+from trainer.results import Decision, Forgetting
 
 ADAPTER = "adapter.safetensors"
 LINEAGE = "lineage.json"
@@ -47,6 +47,9 @@ class Lineage(BaseModel):
     serving: dict[str, object]  # those under which it was judged
     dtype: str
     steps: int
+    earlier_listings: int = 0  # trained on besides those of `data`
+    parent_share: float = 0.0  # of the parent in a weight-space average; 0: none was made
+    average_error: float | None = None  # relative, of that average's cut to the rank
     label_tokens: int
     trainable_parameters: int
     train_seconds: float
@@ -56,6 +59,7 @@ class Lineage(BaseModel):
     metrics: RoundMetrics
     parent_metrics: RoundMetrics
     decision: Decision
+    forgetting: list[Forgetting] = []
 
 
 @dataclass(frozen=True)

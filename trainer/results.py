@@ -81,6 +81,28 @@ class Trained(BaseModel):
     first_loss: float
     last_loss: float
     listings: int
+    earlier_listings: int = 0  # of these, from earlier rounds
+    parent_share: float = 0.0  # of the parent in a weight-space average; 0: none was made
+    average_error: float | None = None  # what that average's cut to the rank lost, relative
+
+
+class Forgetting(BaseModel):
+    """Parent and candidate on validation listings of an earlier round; each metric 0 to 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    round: int
+    listings: int
+    parent: dict[str, float]
+    candidate: dict[str, float]
+
+    def __str__(self) -> str:
+        """Such as `round 1 (8 listings): recall .550 → .530, …`."""
+        moves = (
+            f"{metric} {before:.3f} → {self.candidate[metric]:.3f}"
+            for metric, before in self.parent.items()
+        )
+        return f"round {self.round} ({self.listings} listings): {', '.join(moves)}"
 
 
 class CanaryListing(BaseModel):
@@ -109,6 +131,7 @@ class RoundResult(BaseModel):
     parent_evaluation: str
     losses: str  # JSONL, one step a line
     canary: CanaryListing
+    forgetting: list[Forgetting] = []  # by earlier round, where there is one and it is looked at
 
 
 class Failure(BaseModel):

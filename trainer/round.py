@@ -1,7 +1,7 @@
 """One round in a process of its own: `python -m trainer.round --job job.json`.
 
-    data -> finetune -> calibrate -> evaluate parent -> evaluate candidate -> gate -> registry
-         -> result.json
+    data -> finetune (-> average) -> calibrate -> evaluate parent -> evaluate candidate -> gate
+         -> registry -> result.json
 
 The calibration is part of the adapter, so it comes before the judging: what is judged is what is
 kept. Every finished stage leaves its result in the round's folder (or, for evaluations, in the
@@ -28,12 +28,15 @@ from transformers.utils import logging as transformers_logging
 from schemas.errors import ListuneError
 from schemas.events import Mode, RetrainRequest, now_ms
 from serving.adapters import CALIBRATION, AdapterFile, read_adapter, write_adapter, write_file
+from trainer.averaging import average
 from trainer.calibrate import calibrate, suggestions
 from trainer.dataset import read_rows
 from trainer.errors import TrainingError
 from trainer.evaluate import ANSWER_SETTINGS
 from trainer.finetune import CHECKPOINT, LOSSES, finetune
+from trainer.forgetting import forgetting
 from trainer.gate import decide
+from trainer.history import ancestry, parent_adapter, situation, trained_on
 from trainer.judge import Judge, read_judging_rows, validation_files
 from trainer.launch import end_with_parent
 from trainer.progress import RoundProgress
@@ -53,7 +56,7 @@ from trainer.results import (
     Trained,
     adapter_id,
 )
-from trainer.strategies import STRATEGIES, Plan, parent_adapter
+from trainer.strategies import STRATEGIES, Plan, Situation
 
 logger = logging.getLogger(__name__)
 
@@ -81,17 +84,21 @@ def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResu
     done = job.folder / RESULT
     if done.exists():
         return RoundResult.model_validate_json(done.read_bytes())
-    registry = Registry(job.trainer.registry_dir)
-    plan = STRATEGIES[job.trainer.strategy](request, registry)
-    trained = _train(job, request, plan, progress, main)
+    trainer = job.trainer
+    registry = Registry(trainer.registry_dir)
+    parent = parent_adapter(request, registry)
+    chain = ancestry(request, registry, trainer)
+    known = situation(request, parent, chain, trainer)
+    plan = STRATEGIES[trainer.strategy](known)
+    trained = _train(job, request, known, plan, progress, main)
     if not main or trained is None:
         return None
-    trainer = job.trainer
     rows, heldout_hash = read_judging_rows(trainer, request)
     with Judge(trainer, job.serving, rows, heldout_hash, job.folder / "engine", progress) as judge:
         candidate = _calibrate(job, request, judge)
-        before = judge.evaluate(parent_adapter(request, registry), "judge parent")
+        before = judge.evaluate(parent, "judge parent")
         after = judge.evaluate(candidate, "judge candidate")
+        remembered = forgetting(chain, parent, candidate, judge, job.serving, trainer.forgetting)
     decision = decide(
         before, after, trainer.margin, trainer.bootstrap_draws, trainer.bootstrap_seed
     )
@@ -108,8 +115,10 @@ def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResu
         parent_evaluation=judge.path(before),
         losses=str((job.folder / LOSSES).resolve()),
         canary=CanaryListing(listing=rows[0].listing, attributes=rows[0].attributes),
+        forgetting=remembered,
     )
-    lineage = _lineage(job, request, plan, candidate, result, heldout_hash)
+    data = trained_on(plan, known, request, chain)
+    lineage = _lineage(job, request, data, candidate, result, heldout_hash)
     registry.put(candidate.blob, lineage, request.files)
     write_file(done, result.model_dump_json(indent=2).encode())
     # Large, and of no more use: the registry has the adapter.
@@ -140,22 +149,30 @@ def run_baselines(job: Job, progress: RoundProgress) -> list[Baseline]:
 
 
 def _train(
-    job: Job, request: RetrainRequest, plan: Plan, progress: RoundProgress, main: bool
+    job: Job,
+    request: RetrainRequest,
+    known: Situation,
+    plan: Plan,
+    progress: RoundProgress,
+    main: bool,
 ) -> Trained | None:
     facts = job.folder / "trained.json"
     if facts.exists():
         return Trained.model_validate_json(facts.read_bytes())
-    rows = read_rows(plan.files)
     made = finetune(
-        rows,
+        plan.rows,
         plan.start,
-        job.trainer,
+        job.trainer.model_copy(update={"steps": plan.steps}),
         job.serving,
         job.folder,
-        lambda step: progress.update("train", step.step, job.trainer.steps, step.loss),
+        lambda step: progress.update("train", step.step, plan.steps, step.loss),
     )
     if not main:
         return None
+    tensors, error = made.tensors, None
+    if known.parent is not None and plan.parent_share:
+        scale = job.trainer.alpha / job.trainer.rank
+        tensors, error = average(known.parent, tensors, plan.parent_share, scale)
     trained = Trained(
         dtype=made.dtype,
         trainable_parameters=made.trainable_parameters,
@@ -164,7 +181,10 @@ def _train(
         seconds=sum(step.seconds for step in made.losses),
         first_loss=made.losses[0].loss,
         last_loss=made.losses[-1].loss,
-        listings=len(rows),
+        listings=len(plan.rows),
+        earlier_listings=len(plan.rows) - len(known.new),
+        parent_share=plan.parent_share,
+        average_error=error,
     )
     header = {
         "adapter_id": adapter_id(request),
@@ -175,7 +195,7 @@ def _train(
         "alpha": job.trainer.alpha,
         "peft_config": made.peft_config,
     }
-    write_file(job.folder / TRAINED, write_adapter(made.tensors, header))
+    write_file(job.folder / TRAINED, write_adapter(tensors, header))
     write_file(facts, trained.model_dump_json().encode())
     return trained
 
@@ -215,7 +235,7 @@ def _calibrate(job: Job, request: RetrainRequest, judge: Judge) -> AdapterFile:
 def _lineage(
     job: Job,
     request: RetrainRequest,
-    plan: Plan,
+    data: list[str],
     candidate: AdapterFile,
     result: RoundResult,
     heldout_hash: str,
@@ -232,11 +252,14 @@ def _lineage(
         attempt=request.attempt,
         strategy=job.trainer.strategy,
         data=request.files,
-        trained_on=[file.sha256 for file in plan.files],
+        trained_on=data,
         settings=job.trainer.model_dump(mode="json"),
         serving=job.serving.model_dump(mode="json", include=ANSWER_SETTINGS),
         dtype=trained.dtype,
         steps=trained.steps,
+        earlier_listings=trained.earlier_listings,
+        parent_share=trained.parent_share,
+        average_error=trained.average_error,
         label_tokens=trained.label_tokens,
         trainable_parameters=trained.trainable_parameters,
         train_seconds=trained.seconds,
@@ -246,6 +269,7 @@ def _lineage(
         metrics=result.metrics,
         parent_metrics=result.parent_metrics,
         decision=result.decision,
+        forgetting=result.forgetting,
     )
 
 

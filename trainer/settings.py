@@ -5,14 +5,25 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Blank = Literal["mask", "abstain"]
+"""Whether an attribute that the catalog leaves blank is left out, or taught as an abstention."""
+
 
 class TrainerSettings(BaseModel):
     """From a retrain event to a judged adapter."""
 
     model_config = ConfigDict(extra="forbid")
 
-    strategy: Literal["progressive", "cumulative"] = Field(
-        "progressive", description="from the parent, or from the base on all rounds' listings"
+    strategy: Literal["progressive", "cumulative", "cumulative-scaled", "replay"] = Field(
+        "progressive",
+        description="from the parent; from the base on all rounds' listings, in as many steps or "
+        "in proportion; or from the parent with earlier listings replayed",
+    )
+    replay_share: float = Field(
+        0.25, ge=0, lt=1, description="`replay`: share of earlier rounds' listings; 0 = none"
+    )
+    average_with_parent: float = Field(
+        0.25, ge=0, lt=1, description="`replay`: weight of the parent in the adapter; 0 = none"
     )
     rank: int = Field(32, ge=1, description="LoRA rank")
     alpha: int = Field(32, ge=1, description="LoRA alpha; the scale is alpha / rank")
@@ -24,8 +35,26 @@ class TrainerSettings(BaseModel):
     warmup_steps: int = Field(2, ge=0, description="steps of linear warm-up")
     steps: int = Field(100, ge=1, description="optimizer steps a round")
     batch_size: int = Field(32, ge=1, description="listings a step, over all devices")
-    micro_batch_size: int = Field(1, ge=1, description="listings a forward pass on one device")
-    max_length: int = Field(8192, ge=64, description="tokens of one packed tree")
+    micro_batch_size: int = Field(
+        1,
+        ge=1,
+        description="rows a pass on one device, the step is made of as many as it takes; where "
+        "memory does not suffice it is halved",
+    )
+    max_length: int = Field(8192, ge=64, description="tokens of one row, and so of one listing")
+    join: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="fill a row with several listings, or each has its own; auto joins on CUDA: "
+        "on a CPU it gains nothing",
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="compute each layer twice instead of keeping what it computed"
+    )
+    blank: Blank = Field(
+        "mask",
+        description="attributes that the catalog leaves blank: left out (mask), or taught as an "
+        "abstention (abstain), which is there for comparison",
+    )
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="number type; auto measures at the start of a round"
@@ -52,9 +81,58 @@ class TrainerSettings(BaseModel):
     eval_in_flight: int = Field(
         4, ge=1, description="listings asked for at once while judging; 1 times each alone"
     )
+    forgetting: int = Field(
+        8, ge=0, description="listings of each earlier round that are judged again; 0 = off"
+    )
     evaluate_one_shot: bool = Field(True, description="judge the base with an example too")
     heartbeat_s: float = Field(5.0, gt=0, description="seconds between signs of life of a round")
     progress: bool = Field(True, description="show progress bars")
+
+
+class Prices(BaseModel):
+    """What a comparison counts as cost, in one currency of yours. Without a price no cost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    machine_hour: float | None = Field(
+        None, ge=0, description="price of an hour of the machine that our own adapters run on"
+    )
+    million_input_tokens: float | None = Field(
+        None, ge=0, description="price of a million tokens that an endpoint reads"
+    )
+    million_output_tokens: float | None = Field(
+        None, ge=0, description="price of a million tokens that an endpoint writes"
+    )
+
+
+class EndpointSettings(BaseModel):
+    """An OpenAI-compatible endpoint to compare with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(
+        "",
+        pattern=r"^(https?://.+)?$",
+        description="address up to `/v1`; empty = none is asked",
+    )
+    model: str = Field("", description="the model's name there")
+    key_variable: str = Field(
+        "LISTUNE_ENDPOINT_KEY",
+        description="environment variable that holds the API key; without it none is sent",
+    )
+    timeout_s: float = Field(60.0, gt=0, description="patience with one attempt")
+    attempts: int = Field(4, ge=1, description="attempts in all, with growing pauses between them")
+    pause_s: float = Field(1.0, ge=0, description="the first pause; each next one is twice as long")
+    max_tokens: int = Field(1024, ge=1, description="cap on an answer")
+
+
+class EvaluationSettings(BaseModel):
+    """What `listune evaluate` compares an adapter with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prices: Prices = Prices()
+    endpoint: EndpointSettings = EndpointSettings()
 
 
 class KafkaSettings(BaseModel):

@@ -251,6 +251,7 @@ def _details(result: RoundResult) -> dict[str, float | int | str | bool | None]:
         "evaluation": result.evaluation,
         "parent_evaluation": result.parent_evaluation,
         "losses": result.losses,
+        "forgetting": "; ".join(map(str, result.forgetting)) or None,
     }
     for metric, difference in result.decision.differences.items():
         details |= {

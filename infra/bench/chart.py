@@ -9,7 +9,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from infra.bench.results import BenchResult
-from infra.demo.plots import COLORS, DOTS_PER_INCH, GRID, INK
+from trainer.figures import COLORS, DOTS_PER_INCH, GRID, INK
 
 LABELS = {"p50_s": "seconds a listing, one at a time (median)", "listings_per_s": "listings/s"}
 # The bar of our own arms stands out from the others'.

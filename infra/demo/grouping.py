@@ -6,7 +6,7 @@ Offers of one product (same cluster, or nearly the same title) are a group that 
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 # Two titles of one category with this share of their words in common are one product (Jaccard).
@@ -49,8 +49,13 @@ def stratified(groups: list[list[P]], seed: int) -> list[list[P]]:
     return [group for _, _, group in sorted(placed, key=lambda item: item[:2])]
 
 
-def together(products: Sequence[P]) -> list[list[P]]:
-    """Products that must stay together: one cluster, or titles that are nearly the same."""
+def together(
+    products: Sequence[P], also: Callable[[P], Iterable[str]] = lambda product: ()
+) -> list[list[P]]:
+    """Products that must stay together: one cluster, or titles that are nearly the same.
+
+    `also` names further things (a brand) that products stay together by.
+    """
     ordered = sorted(products, key=lambda product: product.product_id)
     leader = list(range(len(ordered)))
 
@@ -60,10 +65,13 @@ def together(products: Sequence[P]) -> list[list[P]]:
             index = leader[index]
         return index
 
-    first_of: dict[str, int] = {}
+    first_of: dict[tuple[str, str], int] = {}
     for index, product in enumerate(ordered):
+        keys = [("also", key) for key in sorted(also(product))]
         if product.cluster is not None:
-            leader[find(index)] = find(first_of.setdefault(product.cluster, index))
+            keys.append(("cluster", product.cluster))
+        for key in keys:
+            leader[find(index)] = find(first_of.setdefault(key, index))
     for one, other in _near_duplicates([(p.category, p.title) for p in ordered]):
         leader[find(one)] = find(other)
     groups: defaultdict[int, list[P]] = defaultdict(list)

@@ -1,36 +1,24 @@
-"""The pictures of a run. Drawn without pyplot, so there is no global state and no display."""
+"""The pictures of a run."""
 
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from infra.demo.report import RoundRow, RunReport, rows_to_show
+from trainer import loss_plot
+from trainer.figures import COLORS, INK, new_figure, save
 
-# Okabe and Ito's colours: told apart with any kind of colour vision.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-INK, GRID = "#333333", "#DDDDDD"
 SHARES = ("completeness", "recall", "precision", "acceptance")
-DOTS_PER_INCH = 150
 
 
 def plot_losses(report: RunReport, path: Path) -> Path:
     """Training loss by optimizer step, one line for each round, into the PNG file `path`."""
-    figure, axes = _figure("Training loss of each round", 7.5, 4.2)
-    for number, (place, points) in enumerate(sorted(report.losses.items())):
-        color = COLORS[number % len(COLORS)]
-        steps, losses = [p.step for p in points], [p.loss for p in points]
-        axes.plot(steps, losses, color=color, marker="o", markersize=3.5, label=f"round {place}")
-    axes.set_xlabel("optimizer step")
-    axes.set_ylabel("loss on answer tokens (nats a token)")
-    axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False)
-    return _save(figure, path)
+    curves = {
+        f"round {number}": [(point.step, point.loss) for point in points]
+        for number, points in sorted(report.losses.items())
+    }
+    return loss_plot.plot_losses(curves, path)
 
 
 def plot_metrics(report: RunReport, path: Path) -> Path:
@@ -39,7 +27,7 @@ def plot_metrics(report: RunReport, path: Path) -> Path:
     Bars carry their 95 % intervals; what was not measured has no bar.
     """
     rows = rows_to_show(report)
-    figure, axes = _figure(
+    figure, axes = new_figure(
         "Held-out shares by round, with 95 % intervals", 3.0 + 1.6 * len(rows), 4.6
     )
     width = 0.8 / len(SHARES)
@@ -62,7 +50,7 @@ def plot_metrics(report: RunReport, path: Path) -> Path:
         ncols=len(SHARES),
         frameon=False,
     )
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _bars(
@@ -86,24 +74,3 @@ def _bars(
 def _label(row: RoundRow) -> str:
     decision = "" if row.decision in ("", "base", "baseline") else f"\n{row.decision}"
     return f"round {row.round}\n{row.adapter}{decision}"
-
-
-def _figure(title: str, width: float, height: float) -> tuple[Figure, Any]:
-    figure = Figure(
-        figsize=(width, height),
-        layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.12),
-        facecolor="white",
-    )
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=10)
-    axes.grid(axis="y", color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(colors=INK)
-    return figure, axes
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    figure.savefig(path, dpi=DOTS_PER_INCH)
-    return path

@@ -41,6 +41,7 @@ class RoundRow(BaseModel):
     parent: str | None = None
     decision: str
     reason: str | None = None  # why the gate decided so, one sentence
+    forgetting: str | None = None  # parent → adapter on listings of earlier rounds
     completeness: float | None = None
     completeness_interval: Interval95 | None = None
     recall: float | None = None  # right / values that the catalog has

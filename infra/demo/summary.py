@@ -139,6 +139,7 @@ def _round_row(number: int, made: Round, served: Mapping[str, Served]) -> RoundR
     verdict, end = made.verdict, made.end
     last = verdict or end
     adapter = last.adapter_id if last else None
+    forgotten = verdict.details.get("forgetting") if verdict else None
     return RoundRow(
         round=number,
         adapter=adapter or "none",
@@ -146,6 +147,7 @@ def _round_row(number: int, made: Round, served: Mapping[str, Served]) -> RoundR
         decision=str(end.kind) if end else "unfinished",
         reason=(end.reason if end and end.reason else None)
         or (verdict.reason if verdict else None),
+        forgetting=str(forgotten) if forgotten else None,
         pool_size=made.request.pool_size,
         train_seconds=verdict.train_seconds if verdict else None,
         eval_seconds=verdict.eval_seconds if verdict else None,

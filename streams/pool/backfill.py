@@ -22,7 +22,8 @@ ORDER_EXPIRES_MS = 3_600_000
 
 _STALE = """
 FROM (SELECT listing_id, arg_max(request_id, timestamp_ms) AS request_id,
-             arg_max(gap, timestamp_ms) AS gap, arg_max(deficit, timestamp_ms) AS deficit
+             arg_max(gap, timestamp_ms) AS gap, arg_max(deficit, timestamp_ms) AS deficit,
+             arg_max(edits, timestamp_ms) AS edits
       FROM store.samples GROUP BY listing_id HAVING NOT bool_or(adapter_hash = $champion)) s
 ANTI JOIN store.used u ON u.listing_id = s.listing_id
 ANTI JOIN (FROM store.backfill_orders
@@ -59,7 +60,8 @@ def order(
     """
     need = settings.k + settings.v
     allowed = settings.backfill_factor * need - outstanding(con, now_ms)
-    if allowed <= 0 or fresh_count(con, champion.hash, settings.min_gap) >= need:
+    fresh = fresh_count(con, champion.hash, settings.selection, settings.min_gap)
+    if allowed <= 0 or fresh >= need:
         return
     rows = con.execute(
         f"SELECT q.payload {_STALE} ORDER BY s.{settings.selection} DESC, s.listing_id LIMIT $n",

@@ -59,7 +59,8 @@ class Conductor:
                 self._decide(now_ms, lag)
             if now_ms - self._pruned_ms >= PRUNE_EVERY_MS:
                 age_ms = self.settings.pool_max_age_hours * 3_600_000
-                prune(self.con, self.settings.pool_max_rows, age_ms)
+                kept = self.settings.pool_max_rows
+                prune(self.con, self.settings.selection, kept, age_ms)
                 self._pruned_ms = now_ms
             self._remember_status(status_line(self.con, self.settings, now_ms))
 
@@ -101,11 +102,11 @@ class Conductor:
             self._rounds_are_spent() or fruitless_rounds(self.con) >= settings.pause_after
         ):
             return False
-        have = fresh_count(self.con, self.champion().hash, settings.min_gap)
+        have = fresh_count(self.con, self.champion().hash, settings.selection, settings.min_gap)
         need = settings.k + settings.v
         if have < need and not (wished and have):
             if wished:
-                logger.warning("a round was asked for, but no fresh listing has a deficit")
+                logger.warning("a round was asked for, but no fresh listing counts for one")
             return False
         # A round that was asked for takes what is there, with the same share for validation.
         v = settings.v if have >= need else min(settings.v * have // need, have - 1)

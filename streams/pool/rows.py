@@ -36,7 +36,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "samples": {
         **dict.fromkeys(("listing_id", "adapter_hash", "adapter_id", "category"), _TEXT),
-        **dict.fromkeys(("c_model", "c_catalog", "gap", "deficit"), "DOUBLE"),
+        **dict.fromkeys(("c_model", "c_catalog", "gap", "deficit", "edits"), "DOUBLE"),
         **dict.fromkeys(("request_id", "prediction_id", "review_id", "purpose"), _TEXT),
         "timestamp_ms": "BIGINT",
     },

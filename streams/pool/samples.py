@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import duckdb
 
 from schemas.category import CategorySchemas
-from schemas.completeness import completeness, deficit, gap
+from schemas.completeness import completeness, deficit, edits, gap
 from streams.pool.rows import Row, insert
 
 # The last row of each group in the log, which is dense and ordered within a listing's partition.
@@ -95,6 +95,7 @@ def _sample(
         "c_catalog": completeness(attributes, catalog),
         "gap": gap(attributes, catalog, model),
         "deficit": deficit(attributes, catalog, model),
+        "edits": edits(attributes, catalog, model),
         "request_id": request_id,
         "prediction_id": prediction_id,
         "review_id": review_id,

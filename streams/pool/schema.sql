@@ -47,8 +47,10 @@ CREATE TABLE IF NOT EXISTS store.samples (
     listing_id VARCHAR, adapter_hash VARCHAR, adapter_id VARCHAR, category VARCHAR,
     c_model DOUBLE, c_catalog DOUBLE, gap DOUBLE, deficit DOUBLE,
     request_id VARCHAR, prediction_id VARCHAR, review_id VARCHAR, purpose VARCHAR,
-    timestamp_ms BIGINT, PRIMARY KEY (listing_id, adapter_hash)
+    timestamp_ms BIGINT, edits DOUBLE, PRIMARY KEY (listing_id, adapter_hash)
 );
+-- A file from before edits were measured; `Pool` computes them from the events when it opens it.
+ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS edits DOUBLE;
 
 -- Listings that a round has taken; never selected again.
 CREATE TABLE IF NOT EXISTS store.used (
@@ -116,23 +118,24 @@ ORDER BY n DESC LIMIT 1;
 
 CREATE OR REPLACE VIEW main.samples AS
 SELECT s.listing_id, s.category, r.payload ->> '$.title' AS title, s.adapter_id, s.adapter_hash,
-       s.c_model, s.c_catalog, s.gap, s.deficit, s.purpose, s.prediction_id, s.review_id,
+       s.c_model, s.c_catalog, s.gap, s.deficit, s.edits, s.purpose, s.prediction_id, s.review_id,
        s.adapter_hash = (SELECT adapter_hash FROM store.champion) AS fresh,
        EXISTS (FROM store.used u WHERE u.listing_id = s.listing_id) AS used,
        make_timestamp_ms(s.timestamp_ms) AS measured_at
 FROM store.samples s LEFT JOIN store.requests r USING (request_id);
 COMMENT ON VIEW main.samples IS
-'One row per listing and adapter: completeness of model and catalog, gap and deficit. `fresh`: measured under the champion; `used`: a round has taken the listing.';
+'One row per listing and adapter: completeness of model and catalog, gap, deficit and edits. `fresh`: measured under the champion; `used`: a round has taken the listing.';
 
 CREATE OR REPLACE VIEW main.pool AS
-SELECT row_number() OVER (ORDER BY score DESC, listing_id) AS rank, * EXCLUDE (score, fresh, used)
-FROM (SELECT *, CASE (SELECT value FROM store.meta WHERE name = 'selection')
-                    WHEN 'gap' THEN gap ELSE deficit END AS score FROM main.samples)
-WHERE fresh AND NOT used AND deficit > 0
-  AND deficit >= (SELECT value::DOUBLE FROM store.meta WHERE name = 'min_gap')
+SELECT row_number() OVER (ORDER BY score DESC, listing_id) AS rank, * EXCLUDE (score, counted, fresh, used)
+FROM (SELECT s.*, CASE m.value WHEN 'gap' THEN gap WHEN 'edits' THEN edits ELSE deficit END AS score,
+             CASE m.value WHEN 'edits' THEN edits ELSE deficit END AS counted
+      FROM main.samples s, (FROM store.meta WHERE name = 'selection') m)
+WHERE fresh AND NOT used AND counted > 0
+  AND counted >= (SELECT value::DOUBLE FROM store.meta WHERE name = 'min_gap')
 ORDER BY rank;
 COMMENT ON VIEW main.pool IS
-'What the next round would take, best first: fresh, unused samples with a deficit of at least min_gap, by gap or deficit as set.';
+'What the next round would take, best first: fresh, unused samples with a deficit (or edits, where ranked by them) of at least min_gap, by gap, deficit or edits as set.';
 
 CREATE OR REPLACE VIEW main.rounds AS
 SELECT r.round, r.attempt, r.state, r.parent_id, r.adapter_id,

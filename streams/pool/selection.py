@@ -2,8 +2,9 @@
 
 Equation (3): the k listings with the largest gap under the current model. Fresh is decided here and
 never stored: a sample whose adapter hash is the champion's. A listing that a round has taken is not
-taken again. A listing counts only with a deficit, something that the seller filled and the model
-did not; the ranking is by gap (the paper's) or by deficit.
+taken again. The ranking is by gap (the paper's), by deficit or by edits. A listing counts only with
+a deficit, something that the seller filled and the model did not; ranked by edits, with an edit.
+`schemas.curation.select` makes the same choice without a pool.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ import duckdb
 
 from schemas.category import CategorySchemas
 from schemas.completeness import valid_names
+from schemas.curation import COUNTS_BY, Selection
 from schemas.events import ListingRequest, ManifestFile
 from streams.pool.rows import Row, insert
 
@@ -25,11 +27,6 @@ Role = Literal["train", "validation"]
 MANIFEST_COLUMNS = (
     "listing_id", "category", "title", "description", "attributes", "values", "images"
 )  # fmt: skip
-
-FRESH = """
-FROM store.samples s ANTI JOIN store.used u ON u.listing_id = s.listing_id
-WHERE s.adapter_hash = $champion AND s.deficit > 0 AND s.deficit >= $min_gap
-"""
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,14 @@ class Selected:
     submitted: dict[str, list[str]]
 
 
-def fresh_count(con: duckdb.DuckDBPyConnection, champion_hash: str, min_gap: float) -> int:
+def fresh_count(
+    con: duckdb.DuckDBPyConnection, champion_hash: str, selection: Selection, min_gap: float
+) -> int:
     """How many listings a round could take now."""
-    return _scalar(con, f"SELECT count(*) {FRESH}", champion_hash, min_gap)
+    row = con.execute(
+        f"SELECT count(*) {_fresh(selection)}", {"champion": champion_hash, "min_gap": min_gap}
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def select(
@@ -55,7 +57,7 @@ def select(
     champion_hash: str,
     k: int,
     v: int,
-    selection: Literal["gap", "deficit"],
+    selection: Selection,
     min_gap: float,
 ) -> list[Selected]:
     """The k + v largest, best first, fewer where there are fewer; ties go by `listing_id`.
@@ -66,7 +68,8 @@ def select(
     rows = con.execute(
         f"""
         SELECT chosen.listing_id, gap, deficit, q.payload, p.requested, r.submitted
-        FROM (SELECT s.* {FRESH} ORDER BY s.{selection} DESC, s.listing_id LIMIT $size) chosen
+        FROM (SELECT s.* {_fresh(selection)}
+              ORDER BY s.{selection} DESC, s.listing_id LIMIT $size) chosen
         JOIN store.requests q ON q.request_id = chosen.request_id
         JOIN store.predictions p ON p.prediction_id = chosen.prediction_id
         JOIN store.reviews r ON r.review_id = chosen.review_id
@@ -140,18 +143,20 @@ def mark_used_from_manifest(
             )
 
 
-def prune(con: duckdb.DuckDBPyConnection, max_rows: int, max_age_ms: int) -> None:
+def prune(
+    con: duckdb.DuckDBPyConnection, selection: Selection, max_rows: int, max_age_ms: int
+) -> None:
     """Bounds the pool by age and rows, in record time, so that a replay prunes the same.
 
-    Over `max_rows` the smallest gaps go first, the oldest of equals before the newer ones. What an
-    open round uses is kept. With the last sample of a listing its events go too.
+    Over `max_rows` the last by `selection` go first, the oldest of equals before the newer ones.
+    What an open round uses is kept. With the last sample of a listing its events go too.
     """
     con.execute(
-        """
+        f"""
         CREATE OR REPLACE TEMP TABLE pruned AS
         SELECT listing_id, adapter_hash, prediction_id FROM (
-            SELECT *, row_number() OVER (ORDER BY gap DESC, timestamp_ms DESC, listing_id) AS rank,
-                   max(timestamp_ms) OVER () - $age AS oldest
+            SELECT *, max(timestamp_ms) OVER () - $age AS oldest, row_number() OVER
+                       (ORDER BY {selection} DESC, timestamp_ms DESC, listing_id) AS rank
             FROM store.samples)
         WHERE (rank > $rows OR timestamp_ms < oldest)
           AND listing_id NOT IN (
@@ -178,9 +183,13 @@ def prune(con: duckdb.DuckDBPyConnection, max_rows: int, max_age_ms: int) -> Non
         )
 
 
-def _scalar(con: duckdb.DuckDBPyConnection, sql: str, champion: str, min_gap: float) -> int:
-    row = con.execute(sql, {"champion": champion, "min_gap": min_gap}).fetchone()
-    return int(row[0]) if row else 0
+def _fresh(selection: Selection) -> str:
+    """What a round could take, as the end of a statement with $champion and $min_gap."""
+    counted = f"s.{COUNTS_BY[selection]}"
+    return f"""
+        FROM store.samples s ANTI JOIN store.used u ON u.listing_id = s.listing_id
+        WHERE s.adapter_hash = $champion AND {counted} > 0 AND {counted} >= $min_gap
+        """
 
 
 def _id_hash(listing_id: str) -> str:

@@ -2,6 +2,7 @@
 
 import duckdb
 
+from schemas.curation import COUNTS_BY
 from streams.pool.backfill import outstanding, stale_count
 from streams.pool.selection import fresh_count
 from streams.pool.state import champion, fruitless_rounds, open_round
@@ -25,7 +26,7 @@ def status_line(con: duckdb.DuckDBPyConnection, settings: StreamsSettings, now_m
     if fruitless >= settings.pause_after:
         return f"paused: {fruitless} rounds without promotion"
     adapter = champion(con)
-    have = fresh_count(con, adapter.hash, settings.min_gap)
+    have = fresh_count(con, adapter.hash, settings.selection, settings.min_gap)
     need = settings.k + settings.v
     waiting = outstanding(con, now_ms)
     if have < need and waiting:
@@ -37,7 +38,8 @@ def status_line(con: duckdb.DuckDBPyConnection, settings: StreamsSettings, now_m
             "AND NOT EXISTS (FROM store.used u WHERE u.listing_id = s.listing_id)",
             adapter.hash,
         )
-        return "no deficit left" if measured and not have else f"starved {have}/{need}"
+        nothing_left = f"no {COUNTS_BY[settings.selection]} left"
+        return nothing_left if measured and not have else f"starved {have}/{need}"
     return f"collecting {have}/{need}"
 
 

@@ -89,6 +89,7 @@ class Pool:
                 self._check_origin(cluster_id, topic_ids)
                 self._remember_settings()
                 self._refresh_categories()
+                self._measure_edits()
         except BaseException:
             self.con.close()
             raise
@@ -259,10 +260,18 @@ class Pool:
         self.con.execute("DELETE FROM store.categories")
         self.con.executemany("INSERT INTO store.categories VALUES (?, ?)", list(current.items()))
         self.con.execute("DELETE FROM store.samples")
+        self._recompute("store.reviews")
+
+    def _measure_edits(self) -> None:
+        """Completes the samples of a file that was made before edits were measured."""
+        self._recompute("store.samples WHERE edits IS NULL")
+
+    def _recompute(self, source: str) -> None:
+        """Brings the samples of all listings in `source` up to what the events say."""
         listings = [
             row[0]
             for row in self.con.execute(
-                "SELECT DISTINCT listing_id FROM store.reviews ORDER BY listing_id"
+                f"SELECT DISTINCT listing_id FROM {source} ORDER BY listing_id"
             ).fetchall()
         ]
         for start in range(0, len(listings), RECOMPUTE_CHUNK):

@@ -66,6 +66,7 @@ def a_report() -> RunReport:
             "parent": "default-r1-a1",
             "decision": "inconclusive",
             "reason": "precision could be .06 worse; needs 80 listings",
+            "forgetting": "round 1 (8 listings): recall 0.550 → 0.530",
             "completeness": 1.0,
             "completeness_interval": (0.99, 1.0),
         }
@@ -135,6 +136,7 @@ def test_the_page_loads_nothing_and_escapes_what_it_shows(tmp_path: Path) -> Non
     assert page.count("data:image/png;base64,") == 2
     assert "2 cores &lt;unnamed&gt;" in page
     assert "Kettle &lt;b&gt;" in page
+    assert page.count("round 1 (8 listings): recall 0.550 → 0.530") == 1
     assert _unclosed(page) == []
 
 

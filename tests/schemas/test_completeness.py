@@ -1,10 +1,10 @@
-"""Completeness, gap and deficit: shares of what was asked for."""
+"""Completeness, gap, deficit and edits: shares of what was asked for."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.category import Attribute, AttributeType
-from schemas.completeness import completeness, deficit, gap, valid_names
+from schemas.completeness import completeness, deficit, edits, gap, valid_names
 
 ATTRIBUTES = [
     Attribute(name=name, type=AttributeType.ENUM, values=("x", "y")) for name in ("a", "b", "c")
@@ -35,9 +35,19 @@ def test_an_invalid_prediction_is_a_deficit() -> None:
     assert deficit(ATTRIBUTES, {"a": ["x"]}, {"a": ["illegal"]}) == 1 / 3
 
 
+def test_edits_also_see_values_that_are_legal_and_wrong() -> None:
+    catalog, model = {"a": ["x"], "b": ["x"]}, {"a": ["y"], "c": ["x"]}
+    assert deficit(ATTRIBUTES, catalog, model) == 1 / 3
+    assert edits(ATTRIBUTES, catalog, model) == 2 / 3
+
+
+def test_a_value_that_the_seller_took_away_or_made_illegal_is_no_edit() -> None:
+    assert edits(ATTRIBUTES, {"b": ["illegal"]}, {"a": ["x"], "b": ["x"]}) == 0
+
+
 def test_of_nothing_asked_all_shares_are_zero() -> None:
     assert completeness([], {"a": ["x"]}) == deficit([], {"a": ["x"]}, {}) == 0.0
-    assert gap([], {"a": ["x"]}, {}) == 0.0
+    assert gap([], {"a": ["x"]}, {}) == edits([], {"a": ["x"]}, {}) == 0.0
 
 
 @given(listings, listings)
@@ -48,10 +58,13 @@ def test_the_shares_keep_their_bounds(
     assert -1 <= gap(ATTRIBUTES, catalog, model) <= 1
     assert 0 <= deficit(ATTRIBUTES, catalog, model) <= completeness(ATTRIBUTES, catalog)
     assert gap(ATTRIBUTES, catalog, model) <= deficit(ATTRIBUTES, catalog, model) + 1e-12
+    assert deficit(ATTRIBUTES, catalog, model) <= edits(ATTRIBUTES, catalog, model)
+    assert edits(ATTRIBUTES, catalog, model) <= completeness(ATTRIBUTES, catalog)
 
 
 @given(listings)
-def test_a_listing_has_neither_gap_nor_deficit_against_itself(
+def test_a_listing_has_neither_gap_nor_deficit_nor_edits_against_itself(
     values: dict[str, list[str]],
 ) -> None:
     assert gap(ATTRIBUTES, values, values) == deficit(ATTRIBUTES, values, values) == 0
+    assert edits(ATTRIBUTES, values, values) == 0

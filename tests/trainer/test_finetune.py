@@ -11,7 +11,7 @@ from serving.settings import ServingSettings
 from trainer import finetune as module
 from trainer import lora
 from trainer.errors import TrainingError
-from trainer.finetune import Finetuned, StepReport, draws, finetune, learning_rate
+from trainer.finetune import Finetuned, StepReport, finetune
 from trainer.settings import TrainerSettings
 
 from .samples import make_rows
@@ -163,19 +163,3 @@ def test_listings_without_any_value_teach_nothing(tiny_base: Path, tmp_path: Pat
     blank = [type(row)(row.listing, row.attributes, {}) for row in make_rows(2)]
     with pytest.raises(TrainingError, match="no listing of the round has a value"):
         finetune(blank, None, TRAINER, serving(tiny_base), tmp_path)
-
-
-def test_each_epoch_takes_every_row_once() -> None:
-    settings = TRAINER.model_copy(update={"batch_size": 4})
-    drawn = [draw for step in range(5) for draw in draws(10, step, settings)]
-    for epoch in (0, 1):
-        assert sorted(row for e, row in drawn if e == epoch) == list(range(10))
-    assert drawn[:10] != [(0, row) for _, row in drawn[10:]]
-
-
-def test_the_rate_warms_up_and_decays_to_its_final_share() -> None:
-    settings = TrainerSettings(learning_rate=1.0, warmup_steps=2, steps=10, final_learning_rate=0.1)
-    rates = [learning_rate(step, settings) for step in range(10)]
-    assert rates[:3] == pytest.approx([1 / 3, 2 / 3, 1.0])
-    assert rates[-1] == pytest.approx(0.1)
-    assert rates[2:] == sorted(rates[2:], reverse=True)

@@ -1,4 +1,4 @@
-"""Adapters are kept whole, for good, and with where they come from; strategies build on them."""
+"""Adapters are kept whole, for good, and with where they come from."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ import torch
 from schemas.events import Interval, ManifestFile, RetrainRequest, RoundMetrics
 from serving.adapters import blob_hash, write_adapter
 from trainer.errors import RegistryError
+from trainer.history import parent_adapter
 from trainer.registry import Entry, Lineage, Registry
 from trainer.results import Decision, Verdict
-from trainer.strategies import cumulative, parent_adapter, progressive
 
 from .samples import make_rows, write_manifest
 
@@ -164,31 +164,6 @@ def test_a_damaged_file_is_noticed(registry: Registry) -> None:
     entry.path.write_bytes(make_blob("default-r1-a1", value=2.0))
     with pytest.raises(RegistryError, match="restore it"):
         entry.read()
-
-
-def test_progressive_starts_from_the_parent_on_this_rounds_listings(
-    registry: Registry, data: list[ManifestFile]
-) -> None:
-    first = put(registry, "default-r1-a1", data)
-    plan = progressive(request(first, data), registry)
-    assert plan.start is not None
-    assert plan.start.hash == first.lineage.adapter_hash
-    assert plan.files == data[:1]
-
-
-def test_cumulative_starts_from_the_base_on_all_listings_so_far(
-    registry: Registry, data: list[ManifestFile]
-) -> None:
-    put(registry, "default-r1-a1", data)
-    second = put(registry, "default-r2-a1", data, parent="default-r1-a1", round_=2)
-    plan = cumulative(request(second, data), registry)
-    assert plan.start is None
-    assert [Path(file.path).parent.parent.name for file in plan.files[:2]] == [
-        "default-r1-a1",
-        "default-r2-a1",
-    ]
-    assert plan.files[2] == data[0]
-    assert {file.role for file in plan.files} == {"train"}
 
 
 def test_the_base_has_no_adapter_file(registry: Registry) -> None:

@@ -12,13 +12,14 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from schemas.category import AttributeType
-from schemas.events import Mode, RetrainRequest
+from schemas.events import ManifestFile, Mode, RetrainRequest
 from serving.adapters import CALIBRATION, AdapterFile, read_adapter, write_adapter
 from serving.calibration import POOLED
 from serving.engine import Engine
 from serving.generation import GenerationRequest, GenerationResult
 from serving.settings import ServingSettings
 from trainer.calibrate import calibrate, suggestions
+from trainer.evaluate import METRICS
 from trainer.progress import read_place
 from trainer.registry import Registry
 from trainer.results import BASELINE_LIST, EXIT_REFUSED, FAILURE, JOB, RESULT, Job, RoundResult
@@ -95,6 +96,11 @@ def result_of(job: Job) -> RoundResult:
     return RoundResult.model_validate_json((job.folder / RESULT).read_bytes())
 
 
+def files_of(job: Job, role: str) -> list[ManifestFile]:
+    assert job.retrain is not None
+    return [file for file in job.retrain.files if file.role == role]
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Job:
     job = make_job(tmp_path_factory.mktemp("round"), tiny_base)
@@ -161,6 +167,45 @@ def test_the_next_round_starts_from_the_last_and_reuses_its_evaluation(
     assert result.trained.first_loss < first.trained.first_loss
     chain = Registry(finished.trainer.registry_dir).chain(result.adapter_id)
     assert [entry.lineage.adapter_id for entry in chain] == ["default-r1-a1", "default-r2-a1"]
+    assert chain[1].lineage.trained_on == [files_of(second, "train")[0].sha256]
+
+
+def test_its_parent_and_itself_are_judged_again_on_the_first_rounds_validation_listings(
+    replayed: Job,
+) -> None:
+    [earlier] = result_of(replayed).forgetting
+    assert (earlier.round, earlier.listings) == (1, 1)
+    assert set(earlier.parent) == set(earlier.candidate) == set(METRICS)
+    assert str(earlier).startswith("round 1 (1 listings): completeness 0.")
+
+
+def test_a_replaying_round_says_what_it_was_trained_on(finished: Job, replayed: Job) -> None:
+    result = result_of(replayed)
+    lineage = Registry(replayed.trainer.registry_dir).get(result.adapter_id).lineage
+    hashes = [files_of(job, "train")[0].sha256 for job in (finished, replayed)]
+    assert lineage.trained_on == hashes
+    assert (result.trained.listings, lineage.earlier_listings) == (8, 2)
+    assert lineage.parent_share == 0.25
+    assert lineage.average_error is not None
+    assert 0 < lineage.average_error < 1
+    assert lineage.forgetting == result.forgetting
+
+
+@pytest.fixture(scope="module")
+def replayed(finished: Job, tiny_base: Path) -> Job:
+    """A second round that replays from `finished`, on listings of its own."""
+    first = result_of(finished)
+    root = finished.trainer.registry_dir.parent
+    request = {
+        "round": 3,
+        "parent_id": first.adapter_id,
+        "parent_hash": first.adapter_hash,
+        "files": [write_manifest(make_rows(6, seed=5), root / "third.parquet")],
+    }
+    changes = {"strategy": "replay", "forgetting": 1, "registry_dir": root / "registry"}
+    job = make_job(root / "third", tiny_base, request, **changes)
+    assert run(job) == 0
+    return job
 
 
 def test_a_killed_round_goes_on_where_it_was(

@@ -8,6 +8,7 @@ from schemas.events import ListingRequest, ModelEvent, ModelEventKind, Purpose, 
 from tests.streams.pool.world import (
     BASE_ADAPTER,
     START_MS,
+    SUBMITTED,
     Status,
     World,
     prediction,
@@ -44,6 +45,26 @@ def test_it_fires_exactly_once_when_k_and_v_fresh_deficits_are_there(world: Worl
     world.sell_many(8, "more")
     assert world.step() == []
     assert world.conductor.status() == "waiting for a trainer: round 1 (attempt 1)"
+
+
+def test_ranked_by_edits_a_round_begins_with_legal_but_wrong_predictions(tmp_path: Path) -> None:
+    world = World(tmp_path, selection="edits")
+    wrong = {**SUBMITTED, "Colour": ["blue"]}
+    for listing in "abcd":
+        world.sell(listing, values=wrong)
+    [event] = world.step()
+    assert isinstance(event, RetrainRequest)
+    assert (event.selection, event.mean_deficit) == ("edits", 0.0)
+    world.sell("later", values=wrong)
+    adapter = world.train(K.PROPOSED)
+    world.step()
+    [order] = world.step()
+    assert order.listing_id == "later"
+    world.answer_orders(adapter, filled=4)
+    world.now_ms += 600_000
+    world.step()
+    assert world.conductor.status() == "no edits left"
+    world.pool.close()
 
 
 @pytest.mark.parametrize("held_back", [{"caught_up": False}, {"lag": 1001}])

@@ -2,17 +2,22 @@
 
 import hashlib
 import json
+import random
 from pathlib import Path
-from typing import Literal
+from typing import Any, get_args
 
 import duckdb
+import pytest
 
+from schemas import curation
+from schemas.curation import Candidate, Selection
 from streams.pool import selection
 from tests.streams.pool.world import (
     DAY_MS,
     LAMP,
     SCHEMAS,
     START_MS,
+    SUBMITTED,
     World,
     prediction,
     request,
@@ -24,7 +29,7 @@ def chosen(
     world: World,
     k: int = 3,
     v: int = 1,
-    by: Literal["gap", "deficit"] = "deficit",
+    by: Selection = "deficit",
     min_gap: float = 0.0,
 ) -> list[selection.Selected]:
     return selection.select(world.pool.con, "base", k, v, by, min_gap)
@@ -36,7 +41,7 @@ def test_the_largest_come_first_and_ties_go_by_listing_id(world: World) -> None:
     assert [row.listing_id for row in chosen(world)] == ["b", "a", "d", "c"]
     assert [row.listing_id for row in chosen(world, k=2, v=0)] == ["b", "a"]
     assert [row.listing_id for row in chosen(world, min_gap=0.75)] == ["b", "a", "d"]
-    assert selection.fresh_count(world.pool.con, "base", 0.75) == 3
+    assert selection.fresh_count(world.pool.con, "base", "deficit", 0.75) == 3
     assert [r[0] for r in world.rows("SELECT listing_id FROM pool")] == ["b", "a", "d", "c"]
 
 
@@ -48,6 +53,53 @@ def test_gap_and_deficit_rank_differently(world: World) -> None:
     world.sell("mild", filled=3)
     assert [row.listing_id for row in chosen(world, by="gap")] == ["mild", "other-half"]
     assert [row.listing_id for row in chosen(world, by="deficit")] == ["other-half", "mild"]
+
+
+def test_ranked_by_edits_a_legal_but_wrong_prediction_counts(world: World) -> None:
+    asked = request("wrong")
+    answer = prediction(asked, 4, values={**SUBMITTED, "Colour": ["blue"], "Style": ["attic"]})
+    world.feed(asked, answer, review(answer))
+    world.sell("missing", filled=3)
+    world.sell("accepted", filled=4)
+    assert [row.listing_id for row in chosen(world, by="deficit")] == ["missing"]
+    assert [row.listing_id for row in chosen(world, by="edits")] == ["wrong", "missing"]
+    assert [row.listing_id for row in chosen(world, by="edits", min_gap=0.5)] == ["wrong"]
+    assert selection.fresh_count(world.pool.con, "base", "edits", 0.0) == 2
+    assert world.rows("SELECT edits FROM samples WHERE listing_id = 'wrong'") == [(0.5,)]
+
+
+@pytest.mark.parametrize("by", get_args(Selection))
+def test_the_pool_chooses_as_the_pure_curation_does(tmp_path: Path, by: Selection) -> None:
+    """The experiment, which has no pool, ranks by `schemas.curation`."""
+    world = World(tmp_path, selection=by)
+    rng = random.Random(by)
+    events: list[Any] = []
+    candidates = []
+    for number in range(60):
+        asked = request(f"l{rng.randrange(10**6)}-é{number}")
+        answer = prediction(asked, values=some_values(rng))
+        submission = review(answer, submitted=some_values(rng))
+        events += [asked, answer, submission]
+        sides = submission.submitted, answer.values
+        candidates.append(Candidate(asked.listing_id, "Lamps", LAMP.attributes, *sides))
+    world.feed(*events)
+    best = [c.listing_id for c in curation.select(candidates, 30, by)]
+    assert len(best) == 30
+    assert [row.listing_id for row in chosen(world, k=20, v=10, by=by)] == best
+    ranked = [r[0] for r in world.rows("SELECT listing_id FROM pool ORDER BY rank")]
+    assert ranked == [c.listing_id for c in curation.select(candidates, 60, by)]
+    world.pool.close()
+
+
+def some_values(rng: random.Random) -> dict[str, list[str]]:
+    """Right, otherwise written, wrong, illegal or missing."""
+    choices = {
+        "Colour": (["red"], ["blue"], ["mauve"], []),
+        "Height": (["30 cm"], ["30.0 cm"], ["31 cm"], ["tall"], []),
+        "Dimmable": (["yes"], ["no"], ["perhaps"], []),
+        "Style": (["loft"], ["Loft."], ["attic"], []),
+    }
+    return {name: rng.choice(values) for name, values in choices.items()}
 
 
 def test_validation_is_chosen_by_hash_and_does_not_depend_on_arrival(world: World) -> None:
@@ -86,7 +138,7 @@ def test_the_pool_is_bounded_by_rows_smallest_and_oldest_first(world: World) -> 
     for day, (listing, filled) in enumerate((("old", 1), ("new", 1), ("big", 0), ("small", 3))):
         world.now_ms = START_MS + day
         world.sell(listing, filled)
-    selection.prune(world.pool.con, max_rows=2, max_age_ms=DAY_MS)
+    selection.prune(world.pool.con, "deficit", max_rows=2, max_age_ms=DAY_MS)
     assert world.rows("SELECT listing_id FROM store.samples ORDER BY 1") == [("big",), ("new",)]
     assert world.rows("SELECT listing_id FROM store.reviews ORDER BY 1") == [("big",), ("new",)]
 
@@ -99,6 +151,6 @@ def test_the_pool_is_bounded_by_record_time_but_keeps_what_an_open_round_uses(
     world.sell("old")
     world.now_ms = START_MS + 2 * DAY_MS
     world.sell("new")
-    selection.prune(world.pool.con, max_rows=100, max_age_ms=DAY_MS)
+    selection.prune(world.pool.con, "deficit", max_rows=100, max_age_ms=DAY_MS)
     assert world.rows("SELECT count(*) FROM store.samples") == [(5,)]
     assert world.rows("SELECT listing_id FROM pool") == [("new",)]

@@ -198,6 +198,13 @@ def test_a_pool_of_another_version_is_refused(world: World) -> None:
         world.open()
 
 
+def test_a_pool_from_before_edits_were_measured_gets_them_when_it_is_opened(world: World) -> None:
+    world.sell("a", filled=1)
+    world.pool.con.execute("ALTER TABLE store.samples DROP COLUMN edits")
+    world.reopen()
+    assert world.rows("SELECT deficit, edits FROM samples") == [(0.75, 0.75)]
+
+
 def test_a_killed_worker_leaves_rows_and_offsets_that_agree(tmp_path: Path) -> None:
     worker = subprocess.Popen(
         [sys.executable, "-c", ENDLESS_WORKER, str(tmp_path)], stdout=subprocess.PIPE

@@ -1,0 +1,99 @@
+"""`evaluate`: an adapter on held-out listings, alone or beside what it has to beat."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from infra.cli.output import console
+from infra.local.state import read_state
+from infra.settings import ACTIVE, Settings, load_settings, read_settings
+from schemas.events import BASE_ADAPTER
+
+if TYPE_CHECKING:
+    from serving.adapters import AdapterFile
+    from trainer.evaluate import Evaluation
+
+OUT = Path("runs/evaluate")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command to the application."""
+    app.command(
+        epilog="Examples: `listune evaluate --adapter default-r2-a1 --heldout heldout.jsonl` · "
+        "`listune evaluate --adapter default-r2-a1 --against default-r1-a1 --heldout heldout.jsonl "
+        "--baselines --train train.jsonl`"
+    )(evaluate)
+
+
+def evaluate(
+    heldout: Path = typer.Option(help="JSONL of listings to judge on, as in `trainer.heldout`"),
+    adapter: str = typer.Option(BASE_ADAPTER, help="an adapter of the registry, or `base`"),
+    against: str = typer.Option("", help="another one, to compare with listing by listing"),
+    baselines: bool = typer.Option(
+        False, help="also the base in three ways, and the endpoint of evaluation.endpoint"
+    ),
+    train: Path | None = typer.Option(
+        None, help="JSONL of training listings: also majority value and nearest listing"
+    ),
+    registry: Path | None = typer.Option(None, help="folder of adapters, if not the settings'"),
+    out: Path = typer.Option(OUT, help="folder for the tables, their data and the picture"),
+) -> None:
+    """Judge an adapter on held-out listings: shares with intervals, calibration, time, cost."""
+    # Imported here: it brings torch, which the other commands do without.
+    from trainer import arms
+    from trainer.comparison import rich_table
+    from trainer.comparison_report import compare, write_comparison
+    from trainer.judge import Judge, read_judging_rows
+    from trainer.progress import RoundProgress
+
+    settings = _settings(heldout, registry)
+    judged = {name: _adapter(settings, name) for name in dict.fromkeys([against, adapter]) if name}
+    rows, heldout_hash = read_judging_rows(settings.trainer, None)
+    evaluations: dict[str, Evaluation] = {}
+    with (
+        RoundProgress(out / "progress.json", settings.trainer.progress) as progress,
+        Judge(
+            settings.trainer, settings.serving, rows, heldout_hash, out / "engine", progress
+        ) as judge,
+    ):
+        if baselines:
+            evaluations |= arms.base_arms(judge)
+            evaluations |= arms.endpoint_arm(judge, settings.evaluation.endpoint, settings.serving)
+        if train is not None:
+            evaluations |= arms.fitted_arms(judge, train)
+        for file in judged.values():
+            evaluations |= arms.adapter_arm(judge, file)
+    reference = against or next(iter(evaluations))
+    found = {name: file.calibration for name, file in judged.items() if file}
+    calibrations = {name: made for name, made in found.items() if made}
+    comparison = compare(evaluations, reference, settings.evaluation.prices, calibrations)
+    write_comparison(comparison, out)
+    console.print(rich_table(comparison.rows, title=f"{len(rows)} held-out listings"))
+    console.print(f"tables, data and picture are in {out}")
+
+
+def _settings(heldout: Path, registry: Path | None) -> Settings:
+    """Those of the stack that is up here, else the environment's; with a base model."""
+    state = read_state(ACTIVE)
+    up = state is not None and state["alive"]
+    settings = read_settings(ACTIVE / "settings.json") if up else load_settings()
+    if not settings.serving.base_model:
+        from infra.local.fetch import ensure_base_model
+
+        local = settings.local
+        settings.serving.base_model = str(
+            ensure_base_model(local.cache_dir, local.base_model, console)
+        )
+    settings.trainer.heldout = heldout
+    settings.trainer.registry_dir = registry or settings.trainer.registry_dir
+    return settings
+
+
+def _adapter(settings: Settings, name: str) -> "AdapterFile | None":
+    """The adapter called `name`; None for the base."""
+    from trainer.registry import Registry
+
+    if name == BASE_ADAPTER:
+        return None
+    return Registry(settings.trainer.registry_dir).get(name).read()

@@ -1,0 +1,45 @@
+"""What the arms have to beat, on the sealed test.
+
+Worked examples, and the listings that the baselines without a model are fitted on, are all
+arrivals, whether an arm was trained on them or not: the baselines know more than any arm.
+"""
+
+from collections.abc import Callable, Sequence
+
+from infra.experiment.lab import Lab, rows_hash
+from schemas.events import BASE_ADAPTER
+from serving.generation import Generator
+from serving.prompt import Example
+from trainer.baselines import MajorityValue, NearestListing, schema_example
+from trainer.dataset import Row
+from trainer.evaluate import Evaluation, EvaluationKey, one_shot_example
+
+BASELINES = 6
+"""How many there are."""
+
+
+def judge_baselines(
+    lab: Lab, arrivals: Sequence[Row], test: Sequence[Row]
+) -> dict[str, Evaluation]:
+    """Every baseline's answers on `test`, by the baseline's name; `base` among them."""
+
+    def fitted(name: str, make: Callable[[], Generator]) -> Evaluation:
+        key = EvaluationKey.of_baseline(name, rows_hash(test), rows_hash(arrivals))
+        return lab.remembered(key, test, make)
+
+    def base(
+        example: Callable[[Row], Example | None], one_shot: bool = False, schema_shown: bool = False
+    ) -> Evaluation:
+        key = lab.key(BASE_ADAPTER, test, one_shot, schema_shown)
+        return lab.remembered(key, test, lab.engine, example)
+
+    return {
+        "majority value": fitted("majority value", lambda: MajorityValue(arrivals)),
+        "nearest listing": fitted("nearest listing", lambda: NearestListing(arrivals)),
+        "nearest listing, filled up": fitted(
+            "nearest listing, filled up", lambda: NearestListing(arrivals, fill_from_next=True)
+        ),
+        "base": lab.judge(None, test),
+        "base, one example": base(lambda row: one_shot_example(arrivals, row), one_shot=True),
+        "base, schema shown": base(schema_example, schema_shown=True),
+    }

@@ -1,0 +1,160 @@
+"""What an experiment measured, as data: enough to draw every table and picture again.
+
+Answers are kept as counts a listing, so that whoever doubts an interval can draw another.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from infra.experiment.knowable import Knowable
+from trainer.bootstrap import Ratio
+from trainer.evaluate import Evaluation
+
+
+class Scores(BaseModel):
+    """What one adapter or baseline made of the test listings; counts of attributes, a listing each.
+
+    `seconds` is its whole time for them.
+    """
+
+    valid: list[int]  # filled with a legal value
+    suggested: list[int]  # labelled, and a legal value was suggested
+    right: list[int]  # labelled, and the suggestion matches
+    seconds: float
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> "Scores":
+        """The counts of `evaluation`."""
+        listings = evaluation.listings
+        return cls(
+            valid=[s.valid for s in listings],
+            suggested=[s.suggested for s in listings],
+            right=[s.right for s in listings],
+            seconds=round(evaluation.seconds, 2),
+        )
+
+
+class Sealed(BaseModel):
+    """The sealed listings: how many attributes were asked, and for how many there is a value."""
+
+    listing_ids: list[str]
+    asked: list[int]
+    labelled: list[int]
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> "Sealed":
+        """Those that `evaluation` was made on."""
+        return cls(
+            listing_ids=[s.listing_id for s in evaluation.listings],
+            asked=[s.asked for s in evaluation.listings],
+            labelled=[s.labelled for s in evaluation.listings],
+        )
+
+    def ratio(self, scores: Sequence[Scores], metric: str) -> Ratio:
+        """A metric of `trainer.evaluate.METRICS`, listing by listing, summed over `scores`.
+
+        With one entry a seed its value is the seeds' mean (of precision: weighted by what each
+        suggested), and a bootstrap over listings keeps a listing's seeds together.
+        """
+        asked = np.array(self.asked, dtype=np.float64)
+        if metric == "completeness":
+            shares = [np.divide(s.valid, asked, where=asked > 0, out=0 * asked) for s in scores]
+            return Ratio(np.sum(shares, axis=0), (asked > 0).astype(np.float64) * len(scores))
+        below = [self.labelled if metric == "recall" else s.suggested for s in scores]
+        return Ratio(_sum([s.right for s in scores]), _sum(below))
+
+
+class RoundFigures(BaseModel):
+    """One round of one arm."""
+
+    number: int
+    adapter: str  # hash
+    listings: int  # trained on, replayed ones included
+    selected: list[str]  # listing ids, best first
+    steps: int
+    label_tokens: int
+    train_seconds: float
+    dtype: str
+    losses: list[float]
+    averaging_error: float | None = None
+    gate: str  # the verdict against the round before; recorded, not acted on
+    gate_reason: str
+    test: Scores
+
+
+class ArmFigures(BaseModel):
+    """One arm under one seed."""
+
+    arm: str
+    strategy: str
+    curation: str
+    seed: int
+    rounds: list[RoundFigures]
+
+
+class SweepPoint(BaseModel):
+    """One learning rate: a first round from the base, judged on the calibration listings."""
+
+    learning_rate: float
+    completeness: float
+    recall: float
+    precision: float
+    f1: float  # 2 right / (labelled + suggested)
+    last_loss: float
+
+
+class Change(BaseModel):
+    """A test attribute, as answered on the way; "" is blank."""
+
+    listing: str  # its title
+    attribute: str
+    base: str
+    first: str  # after round 1
+    last: str
+    catalog: str
+    right: bool  # the last one
+
+
+class DataSetFigures(BaseModel):
+    """All about one catalog. The arms' `test` scores are of `test`'s listings in that order."""
+
+    name: str
+    products: int
+    warnings: list[str]
+    parts: dict[str, int]
+    attributes_asked: float  # mean a listing
+    values: float  # mean a listing
+    knowable: dict[str, list[Knowable]]  # of the whole catalog, and of the test part
+    sweep: list[SweepPoint]
+    learning_rate: float
+    test: Sealed
+    baselines: dict[str, Scores]
+    arms: list[ArmFigures]
+    samples: list[Change]
+
+
+class Begun(BaseModel):
+    """Where, when and from which commit an experiment was started; resuming changes nothing."""
+
+    date: str
+    commit: str
+    machine: str
+    base_model: str
+    answering_dtype: str  # measured once: another later would make other answers
+    training_dtype: str
+
+
+class ExperimentFigures(BaseModel):
+    """The whole experiment."""
+
+    profile: str
+    settings: dict[str, Any]  # of the profile
+    begun: Begun
+    data_sets: list[DataSetFigures]
+
+
+def _sum(counts: Sequence[Sequence[int]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.sum(np.array(counts, dtype=np.float64), axis=0)

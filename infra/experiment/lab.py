@@ -1,0 +1,359 @@
+"""The model at work: adapters trained and asked, each under the fingerprint of what it depends on.
+
+    <folder>/adapters/<fingerprint>/   adapter.safetensors, losses.jsonl, trained.json
+             evaluations/              answers of an adapter on a list of listings
+             losses/                   losses of an adapter on a list of listings
+
+Nothing is computed twice, by this run or by the one before it. Training and answering take turns:
+on a CPU the engine is closed while there is training, since threads that only wait for each other
+make both slower (see serving.passing_thread).
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from pydantic import BaseModel
+from transformers import AutoConfig, AutoTokenizer
+
+from infra.experiment.profiles import Profile
+from infra.experiment.progress import Work
+from schemas.events import BASE_ADAPTER
+from serving.adapters import AdapterFile, base_hash, read_adapter, write_adapter, write_file
+from serving.engine import Engine
+from serving.generation import Generator
+from serving.passing_thread import in_passing
+from serving.precision import choose_dtype
+from serving.prompt import Example, PromptBuilder, Vocabulary
+from serving.settings import ServingSettings
+from trainer.averaging import average
+from trainer.dataset import Row
+from trainer.errors import TrainingError
+from trainer.evaluate import Evaluation, EvaluationKey, EvaluationStore, evaluate
+from trainer.finetune import CHECKPOINT, LOSSES, Finetuned, StepReport, finetune
+from trainer.losses import listing_losses
+from trainer.settings import TrainerSettings
+from trainer.strategies import Plan
+
+logger = logging.getLogger(__name__)
+
+ADAPTER, TRAINED = "adapter.safetensors", "trained.json"
+# What an adapter does not depend on, its plan given: where things lie, how they are shown and
+# judged. A setting that is not named here makes other adapters: safe, at worst slow.
+NOT_TRAINED = {
+    "strategy",
+    "registry_dir",
+    "work_dir",
+    "heldout",
+    "margin",
+    "bootstrap_draws",
+    "bootstrap_seed",
+    "target_precision",
+    "eval_in_flight",
+    "evaluate_one_shot",
+    "heartbeat_s",
+    "log_to",
+    "progress",
+    "processes",
+    "checkpoint_every",
+    "forgetting",
+    "replay_share",
+    "average_with_parent",
+}
+
+
+class Training(BaseModel):
+    """How an adapter came about."""
+
+    steps: int
+    listings: int
+    label_tokens: int
+    seconds: float
+    dtype: str
+    losses: list[float]  # of each step, nats a label token
+    averaging_error: float | None = None  # relative, of the truncated average with the parent
+
+
+@dataclass(frozen=True)
+class Made:
+    """An adapter, read when needed (hundreds would not fit into memory), and how it came about."""
+
+    path: Path
+    training: Training
+
+    def adapter(self) -> AdapterFile:
+        """The adapter itself."""
+        return read_adapter(self.path.read_bytes())
+
+
+class Lab:
+    """Use as a context manager: what is loaded is loaded when first needed."""
+
+    def __init__(
+        self,
+        folder: Path,
+        profile: Profile,
+        serving: ServingSettings,
+        work: Work,
+    ) -> None:
+        """`serving.base_model` is a folder."""
+        self.evaluations = EvaluationStore(folder / "evaluations")
+        self.base_hash = base_hash(Path(serving.base_model))
+        self._folder = folder
+        self._in_flight = profile.in_flight
+        self._work = work
+        own = {
+            "adapter_store": folder / "engine",
+            "max_queue": max(serving.max_queue, profile.in_flight),
+            "max_running": profile.in_flight,
+            # Merging happens at a moment of its own, and then rounds a little otherwise.
+            "max_merged": 0,
+        }
+        self.serving = serving.model_copy(update=own)
+        self._on_gpu = serving.device != "cpu" and torch.cuda.is_available()
+        self._engine: Engine | None = None
+
+    def __enter__(self) -> "Lab":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+        shutil.rmtree(self.serving.adapter_store, ignore_errors=True)
+
+    def judge(self, adapter: AdapterFile | None, rows: Sequence[Row]) -> Evaluation:
+        """The answers of `adapter` (None: the base) on `rows`, at least one, and their scores.
+
+        Raises:
+            EngineError: the adapter does not fit the base, or generating failed.
+        """
+        key = self.key(adapter.hash if adapter else BASE_ADAPTER, rows)
+
+        def generator() -> Generator:
+            if adapter is not None:
+                self.engine().push(adapter.id, adapter.hash, adapter.blob)
+            return self.engine()
+
+        return self.remembered(key, rows, generator)
+
+    def key(
+        self,
+        adapter_hash: str,
+        rows: Sequence[Row],
+        one_shot: bool = False,
+        schema_shown: bool = False,
+    ) -> EvaluationKey:
+        """What the answers of an adapter on `rows` are kept under."""
+        return EvaluationKey.of(
+            adapter_hash, self.base_hash, rows_hash(rows), self.serving, one_shot, schema_shown
+        )
+
+    def remembered(
+        self,
+        key: EvaluationKey,
+        rows: Sequence[Row],
+        generator: Callable[[], Generator],
+        example: Callable[[Row], Example | None] = lambda row: None,
+    ) -> Evaluation:
+        """The evaluation kept under `key`, or that of `generator` on `rows`.
+
+        Raises:
+            EngineError: generating failed.
+        """
+        known = self.evaluations.get(key)
+        if known is not None:
+            self._work.spared(len(rows))
+            return known
+        found = evaluate(
+            generator(),
+            rows,
+            key,
+            example=example,
+            progress=lambda done, total: self._work.done(),
+            in_flight=self._in_flight,
+        )
+        self.evaluations.put(found)
+        logger.info(
+            "asked %s for %d listings in %.0f s", found.adapter_id, len(rows), found.seconds
+        )
+        return found
+
+    def losses(
+        self, adapter: AdapterFile | None, rows: Sequence[Row], settings: TrainerSettings
+    ) -> list[float]:
+        """The loss of each of `rows` under `adapter` (None: the base), nats a label token.
+
+        Raises:
+            ModelRefused: the base cannot be used.
+        """
+        name = fingerprint(
+            adapter.hash if adapter else BASE_ADAPTER,
+            self.base_hash,
+            rows_hash(rows),
+            [settings.seed, settings.max_length, self.serving.dtype, self.serving.batches],
+        )
+        path = self._folder / "losses" / f"{name}.json"
+        if path.exists():
+            self._work.spared(len(rows))
+        else:
+            self._make_way()
+            found = in_passing(
+                lambda: listing_losses(
+                    rows, adapter, settings, self.serving, lambda done, total: self._work.done()
+                )
+            )
+            write_file(path, json.dumps(found).encode())
+        return [float(loss) for loss in json.loads(path.read_bytes())]
+
+    def train(self, plan: Plan, settings: TrainerSettings) -> Made:
+        """The adapter that `plan` gives under `settings`, trained now or found.
+
+        Raises:
+            TrainingError: it cannot be trained.
+        """
+        settings = settings.model_copy(update={"steps": plan.steps})
+        listings = plan.steps * settings.batch_size
+        name = fingerprint(
+            "adapter",
+            self.base_hash,
+            settings.model_dump(mode="json", exclude=NOT_TRAINED),
+            self.serving.model_dump(mode="json", include={"batches", "max_trunk_tokens"}),
+            plan.start.hash if plan.start else BASE_ADAPTER,
+            plan.parent_share,
+            [[row.listing.listing_id, row.values] for row in plan.rows],
+        )
+        folder = self._folder / "adapters" / name
+        if (folder / ADAPTER).exists():
+            self._work.spared(listings)
+        else:
+            self._make_way()
+            self._train(plan, settings, folder, name)
+        training = Training.model_validate_json((folder / TRAINED).read_bytes())
+        return Made(folder / ADAPTER, training)
+
+    def steps_for(self, label_tokens: int, rows: Sequence[Row], batch_size: int) -> int:
+        """How many steps on `rows` train about `label_tokens`; at least one."""
+        tokenizer = AutoTokenizer.from_pretrained(self.serving.base_model)
+        builder = PromptBuilder(Vocabulary(tokenizer), self.serving)
+        answers = [row.answer(attribute) for row in rows for attribute in row.filled()]
+        a_listing = sum(len(builder.answer(answer)) for answer in answers) / len(rows)
+        return max(round(label_tokens / (a_listing * batch_size)), 1)
+
+    def engine(self) -> Engine:
+        """The engine, loaded if it is not there."""
+        if self._engine is None:
+            self._engine = Engine(self.serving, self.serving.base_model)
+        return self._engine
+
+    def _train(self, plan: Plan, settings: TrainerSettings, folder: Path, name: str) -> None:
+        started = time.perf_counter()
+        made = self._finetune(plan, settings, folder)
+        tensors, error = dict(made.tensors), None
+        if plan.parent_share and plan.start is not None:
+            scale = settings.alpha / settings.rank
+            tensors, error = average(plan.start, tensors, plan.parent_share, scale)
+        training = Training(
+            steps=len(made.losses),
+            listings=len(plan.rows),
+            label_tokens=sum(step.tokens for step in made.losses),
+            seconds=sum(step.seconds for step in made.losses),
+            dtype=made.dtype,
+            losses=[step.loss for step in made.losses],
+            averaging_error=error,
+        )
+        header = {
+            "adapter_id": name,
+            "parent_id": plan.start.id if plan.start else BASE_ADAPTER,
+            "parent_hash": plan.start.hash if plan.start else BASE_ADAPTER,
+            "base_hash": made.base_hash,
+            "rank": settings.rank,
+            "alpha": settings.alpha,
+            "peft_config": made.peft_config,
+        }
+        write_file(folder / TRAINED, training.model_dump_json().encode())
+        # Last: where it is, all is.
+        write_file(folder / ADAPTER, write_adapter(tensors, header))
+        for left in (CHECKPOINT, LOSSES):
+            (folder / left).unlink(missing_ok=True)
+        logger.info(
+            "trained %s: %d steps on %d listings in %.0f s, loss %.3f to %.3f",
+            name,
+            training.steps,
+            training.listings,
+            time.perf_counter() - started,
+            training.losses[0],
+            training.losses[-1],
+        )
+
+    def _finetune(self, plan: Plan, settings: TrainerSettings, folder: Path) -> Finetuned:
+        """In a thread that ends with it, and ends early when this one is interrupted."""
+        interrupted = threading.Event()
+
+        def on_step(report: StepReport) -> None:
+            if interrupted.is_set():
+                raise TrainingError("interrupted; the same command goes on from here")
+            self._work.done(settings.batch_size)
+
+        with ThreadPoolExecutor(1, "train") as thread:
+            job = thread.submit(
+                finetune, plan.rows, plan.start, settings, self.serving, folder, on_step
+            )
+            try:
+                return job.result()
+            except BaseException:
+                interrupted.set()
+                raise
+
+    def _make_way(self) -> None:
+        """Close the engine where it would be in the way of another that computes."""
+        if not self._on_gpu:
+            self._close()
+
+    def _close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+        self._engine = None
+
+
+def measured_dtype(base: Path, serving: ServingSettings, rows: int) -> str:
+    """The faster number type here for products of `rows` tokens, if `serving.dtype` is auto."""
+    on_gpu = serving.device != "cpu" and torch.cuda.is_available()
+    config = AutoConfig.from_pretrained(base).get_text_config()
+    shape = (config.hidden_size, getattr(config, "intermediate_size", 4 * config.hidden_size))
+    device = torch.device("cuda" if on_gpu else "cpu")
+    chosen = in_passing(lambda: choose_dtype(serving.dtype, device, shape, rows))
+    return str(chosen).removeprefix("torch.")
+
+
+def fingerprint(*parts: Any) -> str:
+    """24 hexadecimal digits that stand for `parts`, which are plain data."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def rows_hash(rows: Sequence[Row]) -> str:
+    """What tells one list of listings from another."""
+    return fingerprint(
+        [
+            [
+                [row.listing.listing_id, row.listing.title, row.listing.description],
+                [attribute.model_dump(mode="json") for attribute in row.attributes],
+                row.values,
+            ]
+            for row in rows
+        ]
+    )

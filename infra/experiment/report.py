@@ -1,0 +1,95 @@
+"""The results folder, written from the figures alone and written anew as often as one likes.
+
+README.md          tables and pictures, opening with findings.md where that is
+findings.md        what held and what did not, written by a person; never touched here
+figures.json       everything that was measured
+<data set>-*.png   losses, shares by round, sweep
+"""
+
+from pathlib import Path
+
+from infra.experiment import tables
+from infra.experiment.figures import DataSetFigures, ExperimentFigures
+from infra.experiment.plots import plot_losses, plot_shares, plot_sweep
+from infra.experiment.profiles import REFERENCE
+from infra.experiment.statistics import DRAWS
+
+FINDINGS = "findings.md"
+NO_FINDINGS = f"*Nobody has written `{FINDINGS}` yet: what held, what did not.*"
+
+
+def folder_name(figures: ExperimentFigures) -> str:
+    """The name of the results folder: profile, and date and commit of the beginning."""
+    commit = figures.begun.commit.replace("+", "-changed")
+    return f"experiment-{figures.profile}-{figures.begun.date}-{commit}"
+
+
+def write_report(figures: ExperimentFigures, results: Path) -> Path:
+    """Write the results folder below `results`; its path."""
+    folder = results / folder_name(figures)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "figures.json").write_text(figures.model_dump_json() + "\n", encoding="utf-8")
+    for data in figures.data_sets:
+        plot_losses(data, folder / f"{data.name}-loss.png")
+        plot_shares(data, folder / f"{data.name}-shares.png")
+        plot_sweep(data, folder / f"{data.name}-sweep.png")
+    findings = folder / FINDINGS
+    said = findings.read_text(encoding="utf-8").strip() if findings.exists() else NO_FINDINGS
+    page = "\n\n".join([_head(figures), said, *(_section(data) for data in figures.data_sets)])
+    (folder / "README.md").write_text(page.rstrip() + "\n", encoding="utf-8")
+    return folder
+
+
+def _head(figures: ExperimentFigures) -> str:
+    settings = figures.settings
+    seeds, sizes = settings["seeds"], settings["sizes"]
+    begun = figures.begun
+    return f"""\
+# Experiment `{figures.profile}`, {begun.date}
+
+`listune experiment --profile {figures.profile}` at commit {begun.commit} with {begun.base_model} \
+on {begun.machine}. Tables and pictures are written by the command; the findings by hand.
+
+Each arm starts from the base and goes through {settings["rounds"]} rounds. Before each round \
+{sizes["wave"]} listings come in; the arm's own model is asked for the newest {sizes["measured"]} \
+unused ones, its curation selects {sizes["k"]}, its strategy trains on them: {settings["steps"]} \
+steps of {settings["batch_size"]} listings in every arm but those that say otherwise. Seeds: \
+{", ".join(map(str, seeds))} (order of arrivals, training). All arms share split, arrivals, \
+learning rate, and the first round where their selections agree. The test listings share no \
+product, no near-duplicate title and no brand with any other part, and were first asked for when \
+all arms had been trained. Shares are means over the seeds with 95 % intervals from {DRAWS:,} \
+bootstrap draws of listings."""
+
+
+def _section(data: DataSetFigures) -> str:
+    warnings = "".join(f"\n- {warning}" for warning in data.warnings)
+    return "\n\n".join(
+        part.strip()
+        for part in (
+            f"## {data.name}",
+            tables.parts(data) + warnings,
+            "### By round and arm, sealed test",
+            tables.by_round(data),
+            f"![shares by round]({data.name}-shares.png)",
+            f"### What {REFERENCE} gained over the base",
+            tables.gains(data),
+            f"### Differences to {REFERENCE} after the last round",
+            "Paired by listing; an interval without 0 is a difference.",
+            tables.against_reference(data),
+            "### Each seed after the last round",
+            tables.seeds(data),
+            "### What was trained",
+            tables.training(data),
+            f"![training loss]({data.name}-loss.png)",
+            "### Learning rates",
+            "One round from the base on the first seed's selection, judged on the calibration "
+            "listings; the rate with the best F1 (2 right / (values of the catalog + those of "
+            "them suggested)) is taken for all arms.",
+            tables.sweep(data),
+            f"![sweep]({data.name}-sweep.png)",
+            "### What can be known from the text",
+            tables.knowable(data),
+            "### What changed",
+            tables.samples(data),
+        )
+    )

@@ -1,0 +1,183 @@
+"""The tables of the results page, as Markdown, from the figures alone."""
+
+from collections.abc import Callable, Sequence
+
+from infra.experiment.figures import ArmFigures, DataSetFigures, RoundFigures
+from infra.experiment.profiles import REFERENCE
+from infra.experiment.statistics import (
+    SHOWN,
+    arm_names,
+    differences,
+    last_round,
+    measured,
+    of_round,
+    seeds_of,
+)
+from schemas.events import Interval
+
+
+def grid(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    rows = [headings, ["---"] * len(headings), *lines]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in r) + " |\n" for r in rows)
+
+
+def by_round(data: DataSetFigures) -> str:
+    """Like the paper's Table 1: baselines, then every arm after each round, on the sealed test."""
+    lines = [
+        [name, "", *_cells(measured(data.test, [scores]))]
+        for name, scores in data.baselines.items()
+    ]
+    for arm in arm_names(data):
+        for number in range(1, last_round(data) + 1):
+            scores = of_round(data, arm, number)
+            lines.append([arm, str(number), *_cells(measured(data.test, scores))])
+    return grid(["arm", "round", *SHOWN], lines)
+
+
+def gains(data: DataSetFigures) -> str:
+    """What the reference arm gained over the base, round by round: the paper's headline."""
+    base = of_round(data, REFERENCE, 0)
+    lines = []
+    for number in range(1, last_round(data) + 1):
+        scores = of_round(data, REFERENCE, number)
+        found = differences(data.test, scores, base)
+        lines.append([str(number), *_cells(found, signed=True)])
+    return grid(["round", *(f"Δ {name}" for name in SHOWN)], lines)
+
+
+def against_reference(data: DataSetFigures) -> str:
+    """Every arm and baseline minus the reference arm, all after their last round, paired.
+
+    An arm is compared with the reference under its own seeds, a baseline under all of them.
+    """
+    last = last_round(data)
+    everyone = seeds_of(data, REFERENCE)
+    others = {name: (everyone, [one] * len(everyone)) for name, one in data.baselines.items()}
+    others |= {
+        arm: (seeds_of(data, arm), of_round(data, arm, last))
+        for arm in arm_names(data)
+        if arm != REFERENCE
+    }
+    lines = []
+    for name, (own, scores) in others.items():
+        reference = of_round(data, REFERENCE, last, own)
+        cells = _cells(differences(data.test, scores, reference), signed=True)
+        lines.append([name, str(len(own)), *cells])
+    return grid([f"minus {REFERENCE}", "seeds", *(f"Δ {name}" for name in SHOWN)], lines)
+
+
+def seeds(data: DataSetFigures) -> str:
+    """Each seed's own shares after the last round: how much of a difference is luck."""
+    last = last_round(data)
+    lines = []
+    for arm in data.arms:
+        scores = next(r.test for r in arm.rounds if r.number == last)
+        shares = measured(data.test, [scores])
+        lines.append([arm.arm, str(arm.seed), *(f"{shares[name].value:.3f}" for name in SHOWN)])
+    return grid(["arm", "seed", *SHOWN], lines)
+
+
+def training(data: DataSetFigures) -> str:
+    """What each arm was trained on: equal listings, and the label tokens that came of them."""
+
+    def total(of: Callable[[RoundFigures], float], arm: str) -> float:
+        chains = [a for a in data.arms if a.arm == arm]
+        return sum(of(r) for a in chains for r in a.rounds) / len(chains)
+
+    lines = []
+    for arm in arm_names(data):
+        errors = [
+            r.averaging_error
+            for a in data.arms
+            if a.arm == arm
+            for r in a.rounds
+            if r.averaging_error is not None
+        ]
+        lines.append(
+            [
+                arm,
+                " ".join(str(r.listings) for r in _first(data, arm).rounds),
+                " ".join(str(r.steps) for r in _first(data, arm).rounds),
+                " ".join(f"{r.label_tokens:,}" for r in _first(data, arm).rounds),
+                f"{total(lambda r: r.label_tokens, arm):,.0f}",
+                f"{total(lambda r: r.train_seconds, arm):,.0f}",
+                f"{max(errors):.3f}" if errors else "",
+                " ".join(r.gate for r in _first(data, arm).rounds),
+            ]
+        )
+    first = f"seed {data.arms[0].seed}"
+    return grid(
+        [
+            "arm",
+            f"distinct listings by round ({first})",
+            f"steps ({first})",
+            f"label tokens ({first})",
+            "label tokens, all rounds (mean)",
+            "seconds (mean)",
+            "averaging error, largest",
+            f"gate's verdicts ({first})",
+        ],
+        lines,
+    )
+
+
+def sweep(data: DataSetFigures) -> str:
+    """The learning rates, and which was taken."""
+    lines = [
+        [
+            f"{point.learning_rate:g}" + (" (taken)" if _taken(data, point.learning_rate) else ""),
+            *(f"{v:.3f}" for v in (point.completeness, point.recall, point.precision, point.f1)),
+            f"{point.last_loss:.3f}",
+        ]
+        for point in data.sweep
+    ]
+    return grid(
+        ["learning rate", "completeness", "recall", "precision", "F1", "loss of the last step"],
+        lines,
+    )
+
+
+def knowable(data: DataSetFigures) -> str:
+    """What share of the catalog's values stands in the text."""
+    lines = [
+        [part, entry.type, f"{entry.values:,}", f"{entry.in_text / max(entry.values, 1):.3f}"]
+        for part, entries in data.knowable.items()
+        for entry in entries
+    ]
+    return grid(["part", "type of attribute", "values", "share that stands in the text"], lines)
+
+
+def samples(data: DataSetFigures) -> str:
+    """A few test listings, and how the answers changed."""
+    lines = [
+        [c.listing, c.attribute, c.base, c.first, c.last, c.catalog, "yes" if c.right else ""]
+        for c in data.samples
+    ]
+    headings = ["listing", "attribute", "base", "round 1", "last round", "catalog", "right"]
+    return grid(headings, lines)
+
+
+def parts(data: DataSetFigures) -> str:
+    """The sizes of the data set and of its split."""
+    sizes = ", ".join(f"{count} {name}" for name, count in data.parts.items())
+    return (
+        f"{data.products} products ({sizes}); {data.attributes_asked:.1f} attributes asked a "
+        f"listing, {data.values:.1f} values in its catalog."
+    )
+
+
+def _cells(shares: dict[str, Interval], signed: bool = False) -> list[str]:
+    sign = "+" if signed else ""
+    return [
+        f"{i.value:{sign}.3f} [{i.low:{sign}.3f}, {i.high:{sign}.3f}]"
+        for i in (shares[name] for name in SHOWN)
+    ]
+
+
+def _first(data: DataSetFigures, arm: str) -> ArmFigures:
+    return next(a for a in data.arms if a.arm == arm)
+
+
+def _taken(data: DataSetFigures, rate: float) -> bool:
+    return rate == data.learning_rate

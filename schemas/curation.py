@@ -1,0 +1,96 @@
+"""Which listings are trained on: equation (3) and what it is compared with, as pure scores.
+
+- `gap`: the paper's; `deficit`, `edits`: ours. What each means is in `schemas.completeness`.
+- `random`, `loss`, `fullest` are baselines, for the experiment only: without them a gain could come
+  from any listings, from the hardest ones, or simply from those that carry the most labels.
+
+The pool makes the same choice in SQL, where its listings are (`streams.pool.selection`); a test
+holds the two together.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.category import Attribute
+from schemas.completeness import deficit, edits, gap, valid_names
+from schemas.values import Values
+
+Selection = Literal["gap", "deficit", "edits"]
+"""The curations that a live pool can rank by."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A listing that could be trained on."""
+
+    listing_id: str
+    category: str
+    attributes: Sequence[Attribute]
+    catalog: Values  # what the seller submitted
+    model: Values  # what the current model predicted
+    loss: float | None = None  # nats a label token under the current model; for `loss` only
+
+
+Score = Callable[[Candidate, int], float]
+"""Of a candidate, under a seed; the larger, the sooner it is chosen."""
+
+
+def _gap(candidate: Candidate, seed: int) -> float:
+    return gap(candidate.attributes, candidate.catalog, candidate.model)
+
+
+def _deficit(candidate: Candidate, seed: int) -> float:
+    return deficit(candidate.attributes, candidate.catalog, candidate.model)
+
+
+def _edits(candidate: Candidate, seed: int) -> float:
+    return edits(candidate.attributes, candidate.catalog, candidate.model)
+
+
+def _random(candidate: Candidate, seed: int) -> float:
+    # Of id and seed alone, so that a choice does not depend on who else is there.
+    digest = hashlib.sha256(f"{seed} {candidate.listing_id}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def _loss(candidate: Candidate, seed: int) -> float:
+    if candidate.loss is None:
+        raise ValueError(
+            f"candidate {candidate.listing_id} has no loss; measure it with "
+            "trainer.losses.listing_losses first"
+        )
+    return candidate.loss
+
+
+def _fullest(candidate: Candidate, seed: int) -> float:
+    return len(valid_names(candidate.attributes, candidate.catalog))
+
+
+CURATIONS: Mapping[str, Score] = {
+    "gap": _gap,
+    "deficit": _deficit,
+    "edits": _edits,
+    "random": _random,
+    "loss": _loss,
+    "fullest": _fullest,
+}
+
+COUNTS_BY: Mapping[str, str] = {"gap": "deficit", "deficit": "deficit", "edits": "edits"}
+"""The score that a candidate needs some of to be chosen at all. Ranked by gap too it is the
+deficit: a model that fills more than sellers do leaves no positive gap while deficits remain."""
+
+
+def select(
+    candidates: Iterable[Candidate], k: int, curation: str, seed: int = 0
+) -> list[Candidate]:
+    """The `k` best by `curation`, best first, ties by `listing_id`; fewer where fewer count.
+
+    Raises:
+        KeyError: `curation` is none of `CURATIONS`.
+        ValueError: it is `loss`, and a candidate has none.
+    """
+    score, counted = CURATIONS[curation], COUNTS_BY.get(curation)
+    counting = [c for c in candidates if counted is None or CURATIONS[counted](c, seed) > 0]
+    return sorted(counting, key=lambda c: (-score(c, seed), c.listing_id))[:k]

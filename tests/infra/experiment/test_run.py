@@ -1,0 +1,133 @@
+"""The experiment at toy size: it comes to its end, a second run computes nothing, and the results
+folder holds what it says."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from infra.experiment import run as experiment
+from infra.experiment.data import DATA_SETS
+from infra.experiment.lab import Lab
+from infra.experiment.profiles import PROFILES, REFERENCE
+from infra.experiment.report import FINDINGS
+from infra.local.tiny_model import make_tiny_model
+from infra.settings import Settings, load_settings
+from tests.infra.experiment.catalog import write_catalog
+
+TOY = PROFILES["toy"]
+OTHER_STEPS = ("cumulative-scaled+deficit", "progressive+random (same tokens)")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, and with a catalog by the name of a real one."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("experiment")
+    make_tiny_model(folder / "tiny")
+    write_catalog(folder / "data" / "flipkart")
+    return folder
+
+
+def run_toy(world: Path) -> Path:
+    return experiment.run(
+        TOY,
+        world / "data",
+        DATA_SETS[:1],
+        settings(world),
+        world / "runs",
+        world / "results",
+        Console(quiet=True),
+    )
+
+
+def settings(world: Path) -> Settings:
+    loaded = load_settings()
+    loaded.local.base_model = str(world / "tiny")
+    loaded.serving.dtype, loaded.serving.device, loaded.serving.threads = "float32", "cpu", 1
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def results(world: Path) -> Path:
+    return run_toy(world)
+
+
+def test_every_arm_has_all_its_rounds_and_every_round_its_scores(results: Path) -> None:
+    (data,) = json.loads((results / "figures.json").read_text())["data_sets"]
+    assert [arm["arm"] for arm in data["arms"]] == [arm.name for arm in TOY.arms]
+    for arm in data["arms"]:
+        assert [made["number"] for made in arm["rounds"]] == list(range(1, TOY.rounds + 1))
+        for made in arm["rounds"]:
+            assert len(made["losses"]) == made["steps"]
+            assert made["steps"] == TOY.steps or arm["arm"] in OTHER_STEPS
+            assert len(made["test"]["right"]) == data["parts"]["test"]
+
+
+def test_arms_that_select_alike_share_their_first_round(results: Path) -> None:
+    (data,) = json.loads((results / "figures.json").read_text())["data_sets"]
+    first = {arm["arm"]: arm["rounds"][0]["adapter"] for arm in data["arms"]}
+    assert first[REFERENCE] == first["cumulative+deficit"] == first["replay+deficit"]
+    assert first[REFERENCE] != first["progressive+random"]
+
+
+def test_no_listing_is_trained_on_twice_as_new(results: Path) -> None:
+    (data,) = json.loads((results / "figures.json").read_text())["data_sets"]
+    for arm in data["arms"]:
+        selected = [listing for made in arm["rounds"] for listing in made["selected"]]
+        assert len(selected) == len(set(selected))
+        assert not set(selected) & set(data["test"]["listing_ids"])
+
+
+def test_a_second_run_computes_nothing_and_writes_the_same(
+    world: Path, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (results / "figures.json").read_bytes()
+    monkeypatch.setattr(Lab, "engine", nothing)
+    monkeypatch.setattr(Lab, "_train", nothing)
+    assert run_toy(world) == results
+    assert (results / "figures.json").read_bytes() == before
+
+
+def nothing(*_: object) -> None:
+    pytest.fail("something was computed again")
+
+
+def test_a_run_that_was_killed_goes_on_with_what_it_has(
+    world: Path, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if it had been killed before the last adapter was whole: only this one is trained again.
+    data = json.loads((results / "figures.json").read_text())["data_sets"][0]
+    last = data["arms"][-1]["rounds"][-1]["adapter"]
+    adapters = sorted((world / "runs" / "adapters").glob("*/adapter.safetensors"))
+    (lost,) = [path for path in adapters if experiment_hash(path) == last]
+    lost.unlink()
+    trained: list[str] = []
+    train = Lab._train
+    monkeypatch.setattr(Lab, "_train", lambda self, *a: (trained.append(a[-1]), train(self, *a)))
+    assert run_toy(world) == results
+    assert trained == [lost.parent.name]
+    # The same seed gives the same adapter, so its answers are known already.
+    assert experiment_hash(lost) == last
+
+
+def experiment_hash(path: Path) -> str:
+    from serving.adapters import blob_hash
+
+    return blob_hash(path.read_bytes())
+
+
+def test_the_page_has_its_tables_and_what_a_person_found(world: Path, results: Path) -> None:
+    (results / FINDINGS).write_text("## Findings\n\nNothing held.\n")
+    assert experiment.report(TOY, world / "runs", world / "results") == results
+    page = (results / "README.md").read_text()
+    assert "Nothing held." in page
+    assert (results / FINDINGS).read_text() == "## Findings\n\nNothing held.\n"
+    for heading in ("By round and arm", "Learning rates", "What can be known from the text"):
+        assert f"### {heading}" in page
+    for picture in ("loss", "shares", "sweep"):
+        assert f"flipkart-{picture}.png" in page
+        assert (results / f"flipkart-{picture}.png").stat().st_size > 1000
+    assert sum(path.stat().st_size for path in results.iterdir()) < 1_000_000

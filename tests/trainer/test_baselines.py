@@ -1,0 +1,95 @@
+"""Answers without a model, and what they take from the training listings."""
+
+from dataclasses import replace
+
+import pytest
+
+from schemas.events import ValueLists
+from serving.generation import GenerationRequest
+from serving.listing import Listing
+from serving.prompt import example_text
+from serving.settings import ServingSettings
+from trainer.baselines import MajorityValue, NearestListing, schema_example
+from trainer.dataset import Row
+from trainer.evaluate import EvaluationKey, evaluate
+
+from .samples import ATTRIBUTES, make_rows
+
+
+def listing(title: str, category: str = "Mugs") -> Listing:
+    return Listing(f"{category} {title}", category, title)
+
+
+def row(title: str, category: str = "Mugs", **values: list[str]) -> Row:
+    return Row(listing(title, category), ATTRIBUTES, values)
+
+
+TRAINING = [
+    row("tall red mug", colour=["red"], weight=["300 g"]),
+    row("tall blue mug", colour=["blue"], material=["glass"], uses=["tea", "soup"]),
+    row("small blue mug", colour=["blue"], material=["steel"]),
+    row("blue mug with a green handle", colour=["mauve"]),  # a value that the schema refuses
+    row("tall red lamp", "Lamps", colour=["green"]),
+]
+
+
+def ask(baseline: MajorityValue | NearestListing, asked: Listing) -> ValueLists:
+    return baseline.generate(GenerationRequest(asked, ATTRIBUTES)).values
+
+
+def test_the_majority_value_is_that_of_the_category() -> None:
+    majority = MajorityValue(TRAINING)
+    # Of two materials, each seen once, the one seen first.
+    expected = {"colour": ["blue"], "material": ["glass"], "weight": ["300 g"]}
+    assert ask(majority, listing("red mug")) == {**expected, "uses": ["tea", "soup"]}
+    assert ask(majority, listing("red mug", "Lamps")) == {"colour": ["green"]}
+    assert ask(majority, listing("red mug", "Chairs")) == {}
+    result = majority.generate(GenerationRequest(listing("mug"), ATTRIBUTES))
+    assert result.confidence["colour"] == pytest.approx(2 / 3)
+
+
+def test_the_nearest_listing_is_of_the_category_and_its_blanks_stay_blank() -> None:
+    nearest = NearestListing(TRAINING)
+    assert ask(nearest, listing("tall red mug")) == {"colour": ["red"], "weight": ["300 g"]}
+    assert ask(nearest, listing("a small mug")) == {"colour": ["blue"], "material": ["steel"]}
+    assert ask(nearest, listing("tall red mug", "Chairs")) == {}
+
+
+def test_filled_up_each_blank_comes_from_the_next_listing_that_has_a_value() -> None:
+    filled = NearestListing(TRAINING, fill_from_next=True)
+    assert ask(filled, listing("tall red mug")) == {
+        "colour": ["red"],
+        "weight": ["300 g"],
+        "material": ["glass"],
+        "uses": ["tea", "soup"],
+    }
+    result = filled.generate(GenerationRequest(listing("tall red mug"), ATTRIBUTES))
+    assert result.confidence["colour"] == pytest.approx(1.0)
+    assert 0 < result.confidence["material"] < 1
+
+
+def test_a_baseline_is_evaluated_as_an_adapter_is() -> None:
+    rows = make_rows(40)
+    heldout = [replace(r, listing=replace(r.listing, listing_id=f"h{i}")) for i, r in
+               enumerate(make_rows(10, seed=1))]  # fmt: skip
+    for baseline in (MajorityValue(rows), NearestListing(rows)):
+        key = EvaluationKey.of_baseline(baseline.name, "c" * 64)
+        made = evaluate(baseline, heldout, key, in_flight=4)
+        assert made.adapter_id == baseline.name
+        assert made.mode is None
+        assert all(score.suggestions for score in made.listings)
+        recall = made.metrics().recall.value
+        # Colour and material stand in the text, which only one of them reads.
+        assert recall > 0.4 if isinstance(baseline, NearestListing) else recall < 0.4
+
+
+def test_the_schema_is_shown_before_the_product() -> None:
+    shown = schema_example(make_rows(1)[0])
+
+    class Builder:
+        settings = ServingSettings()
+
+    text = example_text(shown, Builder())  # type: ignore[arg-type]
+    assert "Category: Mugs" in text
+    assert "colour (red, blue, green); material (steel, glass, wood, plastic)" in text
+    assert "uses (text, several with |)" in text

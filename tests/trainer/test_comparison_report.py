@@ -1,0 +1,125 @@
+"""What a comparison leaves in its folder."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from serving.settings import ServingSettings
+from trainer.arms import adapter_arm, base_arms, endpoint_arm, fitted_arms
+from trainer.baselines import MajorityValue, NearestListing
+from trainer.comparison_report import compare, page, write_comparison
+from trainer.dataset import Row
+from trainer.errors import DataError
+from trainer.evaluate import Evaluation, EvaluationKey, evaluate
+from trainer.judge import Judge
+from trainer.progress import RoundProgress
+from trainer.settings import EndpointSettings, TrainerSettings
+
+from .samples import make_rows, write_heldout
+
+
+def named(rows: list[Row], letter: str) -> list[Row]:
+    """`rows` with ids of their own, of two categories, some with a picture."""
+    return [
+        replace(
+            row,
+            listing=replace(
+                row.listing,
+                listing_id=f"{letter}{number}",
+                category="Mugs > Tea" if number % 2 else "Lamps",
+                images=("a.jpg",) if number % 3 else (),
+            ),
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+TRAINING = named(make_rows(30), "t")
+HELDOUT = named(make_rows(12, seed=1), "h")
+
+
+@pytest.fixture(scope="module")
+def evaluations() -> dict[str, Evaluation]:
+    generators = (MajorityValue(TRAINING), NearestListing(TRAINING))
+    return {
+        g.name: evaluate(g, HELDOUT, EvaluationKey.of_baseline(g.name, "c")) for g in generators
+    }
+
+
+def test_it_leaves_tables_their_data_and_a_picture(
+    evaluations: dict[str, Evaluation], tmp_path: Path
+) -> None:
+    comparison = compare(evaluations, "majority value")
+    write_comparison(comparison, tmp_path / "made")
+    assert (tmp_path / "made" / "reliability.png").read_bytes().startswith(b"\x89PNG")
+    data = json.loads((tmp_path / "made" / "comparison.json").read_text())
+    assert [row["arm"] for row in data["rows"]] == list(evaluations)
+    assert {
+        name: rows[0]["listings"] for name, rows in data["groups"]["category group"].items()
+    } == {
+        "Lamps": 6,
+        "Mugs": 6,
+    }
+    assert sum(b["count"] for b in data["reliability"]["nearest listing"]) == sum(
+        score.suggested for score in evaluations["nearest listing"].listings
+    )
+    text = (tmp_path / "made" / "comparison.md").read_text()
+    assert "Δ is the arm minus majority value" in text
+    assert "### text+image" in text
+
+
+def test_one_group_alone_is_not_shown_twice(evaluations: dict[str, Evaluation]) -> None:
+    lamps = {
+        arm: evaluation.groups(lambda score: score.category_group)["Lamps"]
+        for arm, evaluation in evaluations.items()
+    }
+    assert "By category group" not in page(compare(lamps, "majority value"))
+
+
+def test_all_arms_answer_the_same_listings_and_are_remembered(
+    tmp_path: Path, tiny_base: Path
+) -> None:
+    serving = ServingSettings(base_model=str(tiny_base), dtype="float32", device="cpu", threads=1)
+    trainer = TrainerSettings(registry_dir=tmp_path / "registry")
+    train = write_heldout(TRAINING, tmp_path / "train.jsonl")
+
+    def judged() -> tuple[dict[str, Evaluation], float]:
+        with (
+            RoundProgress(tmp_path / "progress.json", show=False) as progress,
+            Judge(trainer, serving, HELDOUT[:4], "h", tmp_path / "engine", progress) as judge,
+        ):
+            arms = {
+                **base_arms(judge),
+                **adapter_arm(judge, None),
+                **fitted_arms(judge, train),
+                **endpoint_arm(judge, EndpointSettings(), serving),
+            }
+            return arms, judge.seconds
+
+    arms, seconds = judged()
+    assert list(arms) == [
+        "base",
+        "base, one example",
+        "base, schema shown",
+        "majority value",
+        "nearest listing",
+        "nearest listing, filled up",
+    ]
+    assert len({evaluation.key for evaluation in arms.values()}) == len(arms)
+    assert seconds > 0
+    assert judged() == (arms, 0.0)
+    comparison = compare(arms, "base")
+    assert all(len(row.differences) == 3 for row in comparison.rows[1:])
+
+
+def test_a_baseline_must_not_know_what_is_held_out(tmp_path: Path, tiny_base: Path) -> None:
+    serving = ServingSettings(base_model=str(tiny_base), dtype="float32", device="cpu")
+    train = write_heldout([*TRAINING, HELDOUT[0]], tmp_path / "train.jsonl")
+    with (
+        RoundProgress(tmp_path / "progress.json", show=False) as progress,
+        Judge(TrainerSettings(), serving, HELDOUT, "h", tmp_path / "engine", progress) as judge,
+        pytest.raises(DataError, match="1 listings are held out too, such as h0"),
+    ):
+        fitted_arms(judge, train)

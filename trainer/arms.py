@@ -1,0 +1,81 @@
+"""An adapter, and what it is compared with: every arm answers the same held-out listings.
+
+base, base with one example, base with the schema,
+majority value, nearest listing (as it is, and filled up)   fitted on training listings
+an endpoint                                                 where the settings name one
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from serving.adapters import AdapterFile
+from serving.generation import Generator
+from serving.settings import ServingSettings
+from trainer.baselines import MajorityValue, NearestListing
+from trainer.comparison import ENDPOINT
+from trainer.dataset import file_hash, read_heldout
+from trainer.endpoint import Endpoint
+from trainer.errors import DataError
+from trainer.evaluate import Evaluation
+from trainer.judge import Judge
+from trainer.settings import EndpointSettings
+
+BASE = "base"
+
+
+def adapter_arm(judge: Judge, adapter: AdapterFile | None) -> dict[str, Evaluation]:
+    """The one arm of `adapter`, or of the base for None, by its name."""
+    name = adapter.id if adapter else BASE
+    return {name: judge.evaluate(adapter, f"judge {name}")}
+
+
+def base_arms(judge: Judge) -> dict[str, Evaluation]:
+    """The base as it is, with one worked example, and with the category's schema."""
+    return {
+        **adapter_arm(judge, None),
+        "base, one example": judge.evaluate(None, "judge base, one example", one_shot=True),
+        "base, schema shown": judge.evaluate(None, "judge base, schema shown", schema_shown=True),
+    }
+
+
+def fitted_arms(judge: Judge, train: Path) -> dict[str, Evaluation]:
+    """The baselines that are fitted on the listings of the JSONL file `train`.
+
+    Raises:
+        DataError: the file cannot be used, or shares listings with the held-out ones.
+    """
+    rows = read_heldout(train)
+    heldout = {row.listing.listing_id for row in judge.rows}
+    shared = [row.listing.listing_id for row in rows if row.listing.listing_id in heldout]
+    if shared:
+        raise DataError(
+            f"{train}: {len(shared)} listings are held out too, such as {shared[0]}; a baseline "
+            "must not know them, take them out"
+        )
+    trained_on = file_hash(train)
+    makers: dict[str, Callable[[], Generator]] = {
+        "majority value": lambda: MajorityValue(rows),
+        "nearest listing": lambda: NearestListing(rows),
+        "nearest listing, filled up": lambda: NearestListing(rows, fill_from_next=True),
+    }
+    return {
+        name: judge.baseline(name, make, f"judge {name}", trained_on)
+        for name, make in makers.items()
+    }
+
+
+def endpoint_arm(
+    judge: Judge, endpoint: EndpointSettings, serving: ServingSettings
+) -> dict[str, Evaluation]:
+    """The arm of the endpoint that the settings name; none where they name none."""
+    if not endpoint.url:
+        return {}
+    name = f"endpoint {endpoint.model}"
+    asked = Endpoint(endpoint, serving.max_trunk_tokens)
+    evaluation = judge.baseline(
+        f"{ENDPOINT}{endpoint.model}@{endpoint.url}",
+        lambda: asked,
+        f"judge {name}",
+        f"max_tokens {endpoint.max_tokens}, max_trunk_tokens {serving.max_trunk_tokens}",
+    )
+    return {name: evaluation}

@@ -1,0 +1,162 @@
+"""What an adapter has to beat: answers that need no model, fitted on the training listings only.
+
+Each answers the same `GenerationRequest` as the engine, so that `trainer.evaluate` scores it in the
+same way.
+
+- `MajorityValue`: each attribute's most frequent value in the category.
+- `NearestListing`: the values of the listing of the category whose title and description are most
+  similar (cosine of TF-IDF vectors over words and pairs of words). What that listing leaves blank
+  stays blank, or with `fill_from_next` comes from the next most similar one that has a value.
+
+A category without training listings, and an attribute without a value in it, get a blank. Ties go
+by the order of the training listings.
+
+`schema_example` is for the base model: it shows the category's attributes before the product.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from schemas.category import Attribute
+from schemas.events import ValueLists
+from serving.generation import GenerationRequest, GenerationResult
+from serving.listing import Listing
+from serving.prompt import Example, hint
+from trainer.dataset import Row
+from trainer.errors import DataError
+
+Answer = tuple[list[str], float]
+"""Values, and how sure they are, 0 to 1."""
+
+
+class MajorityValue:
+    """Answers with the category's most frequent value; its share there is the confidence."""
+
+    name = "majority value"
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        counts: defaultdict[tuple[str, str], Counter[tuple[str, ...]]] = defaultdict(Counter)
+        for row in rows:
+            for attribute in row.filled():
+                answer = tuple(row.answer(attribute))
+                counts[row.listing.category, attribute.name][answer] += 1
+        self._answers = {place: _most_frequent(values) for place, values in counts.items()}
+
+    def generate(self, request: GenerationRequest) -> GenerationResult:
+        """The answer to `request`."""
+        category = request.listing.category
+        return timed(self.name, request, lambda a: self._answers.get((category, a.name)))
+
+
+class NearestListing:
+    """Answers with the values of the most similar listing; the similarity is the confidence."""
+
+    def __init__(self, rows: Sequence[Row], fill_from_next: bool = False) -> None:
+        """Fit on `rows`.
+
+        Raises:
+            DataError: they have no words to compare.
+        """
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self.name = "nearest listing, filled up" if fill_from_next else "nearest listing"
+        self._depth = None if fill_from_next else 1
+        # Sizes and model numbers are words too: the default pattern drops single characters.
+        self._vectorizer = TfidfVectorizer(
+            token_pattern=r"(?u)\b\w+\b", ngram_range=(1, 2), sublinear_tf=True
+        )
+        try:
+            vectors = self._vectorizer.fit_transform(_text(row.listing) for row in rows)
+        except ValueError as error:
+            raise DataError(
+                f"no neighbours among the training listings ({error}); give listings with text"
+            ) from None
+        members: defaultdict[str, list[int]] = defaultdict(list)
+        for place, row in enumerate(rows):
+            members[row.listing.category].append(place)
+        self._of: dict[str, tuple[list[Row], Any]] = {
+            category: ([rows[place] for place in places], vectors[places])
+            for category, places in members.items()
+        }
+
+    def generate(self, request: GenerationRequest) -> GenerationResult:
+        """The answer to `request`."""
+        nearest: list[tuple[Row, float]] | None = None
+
+        def answer(attribute: Attribute) -> Answer | None:
+            nonlocal nearest
+            # Within the clock: looking for neighbours is the work.
+            nearest = self._nearest(request.listing) if nearest is None else nearest
+            found = ((row.answer(attribute), similarity) for row, similarity in nearest)
+            return next((entry for entry in found if entry[0]), None)
+
+        return timed(self.name, request, answer)
+
+    def _nearest(self, listing: Listing) -> list[tuple[Row, float]]:
+        if listing.category not in self._of:
+            return []
+        rows, vectors = self._of[listing.category]
+        # The vectors have length 1, so that the product is the cosine.
+        query = self._vectorizer.transform([_text(listing)])
+        similarities = (vectors @ query.T).toarray().ravel()
+        order = np.argsort(-similarities, kind="stable")[: self._depth]
+        return [(rows[i], float(similarities[i])) for i in order]
+
+
+def timed(
+    name: str, request: GenerationRequest, answer: Callable[[Attribute], Answer | None]
+) -> GenerationResult:
+    """The result of answering each attribute of `request` with `answer`; None is a blank."""
+    started = time.perf_counter()
+    values: ValueLists = {}
+    confidence = {}
+    for attribute in request.attributes:
+        found = answer(attribute)
+        if found is not None:
+            values[attribute.name], sure = list(found[0]), found[1]
+            confidence[attribute.name] = min(max(sure, 0.0), 1.0)
+    return GenerationResult(
+        values=values,
+        invalid={},
+        confidence=confidence,
+        adapter_id=name,
+        adapter_hash=request.adapter_hash,
+        batches=1,
+        forward_passes=0,
+        tokens_computed=0,
+        logits_computed=0,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def schema_example(row: Row) -> Example:
+    """What to show before `row` so that a base model knows all that is asked for: the attributes
+    of its category with their allowed values."""
+    return Example(
+        Listing(
+            listing_id=row.listing.listing_id,
+            category=row.listing.category,
+            title="the attributes that are asked for",
+            description="; ".join(attribute_lines(row.attributes)),
+        ),
+        attributes=(),
+        values={},
+    )
+
+
+def attribute_lines(attributes: Iterable[Attribute]) -> list[str]:
+    """Each attribute with all of its allowed values, as far as a prompt has room for them."""
+    return [f"{a.name} ({hint(a, len(a.values))})" for a in attributes]
+
+
+def _most_frequent(counts: Counter[tuple[str, ...]]) -> Answer:
+    values, count = counts.most_common(1)[0]
+    return list(values), count / counts.total()
+
+
+def _text(listing: Listing) -> str:
+    return f"{listing.title}\n{listing.description}"

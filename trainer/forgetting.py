@@ -1,0 +1,70 @@
+"""Does a round lose what earlier ones taught? Parent and candidate on listings of earlier rounds.
+
+Their validation listings, not those that were trained on: on the latter the parent is flattered by
+what it learnt by heart, whose fading harms no seller, and a strategy that replays them would be
+asked what it was just told. The validation listings were drawn from the same selection by hash, and
+no round trains on them. Nothing is decided here: the gate looks at the held-out set alone.
+"""
+
+from collections.abc import Sequence
+
+from serving.adapters import AdapterFile
+from serving.settings import ServingSettings
+from trainer.dataset import Row, read_rows
+from trainer.evaluate import METRICS, Evaluation, EvaluationKey, score
+from trainer.history import with_role
+from trainer.judge import Judge
+from trainer.registry import Entry
+from trainer.results import Forgetting
+
+
+def forgetting(
+    chain: Sequence[Entry],
+    parent: AdapterFile | None,
+    candidate: AdapterFile,
+    judge: Judge,
+    serving: ServingSettings,
+    size: int,
+) -> list[Forgetting]:
+    """What `parent` and `candidate` are worth on `size` listings of each round of `chain`.
+
+    A round without validation listings is left out; `size` 0 looks at none.
+
+    Raises:
+        DataError: a file of an earlier round is missing or another.
+    """
+    if parent is None or size == 0:
+        return []  # before the base there is nothing
+    read = [read_rows(with_role(entry.data(), "validation"))[:size] for entry in chain]
+    slices = [(e.lineage.round, rows) for e, rows in zip(chain, read, strict=True) if rows]
+    if not slices:
+        return []
+    parts = [rows for _, rows in slices]
+    before = _shares(parent, parts, judge, serving, "judge parent on earlier rounds")
+    after = _shares(candidate, parts, judge, serving, "judge candidate on earlier rounds")
+    return [
+        Forgetting(round=number, listings=len(rows), parent=old, candidate=new)
+        for (number, rows), old, new in zip(slices, before, after, strict=True)
+    ]
+
+
+def _shares(
+    adapter: AdapterFile,
+    parts: Sequence[Sequence[Row]],
+    judge: Judge,
+    serving: ServingSettings,
+    stage: str,
+) -> list[dict[str, float]]:
+    """`METRICS` of each part."""
+    answers = iter(judge.ask(adapter, [row for part in parts for row in part], serving.mode, stage))
+    shares = []
+    for number, part in enumerate(parts):
+        scores = [score(row, next(answers)) for row in part]
+        evaluation = Evaluation(
+            key=EvaluationKey.of(adapter.hash, adapter.base_hash, f"part {number}", serving),
+            adapter_id=adapter.id,
+            listings=scores,
+            seconds=sum(listing.seconds for listing in scores),
+        )
+        shares.append({metric: evaluation.ratio(metric).value for metric in METRICS})
+    return shares

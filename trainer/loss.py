@@ -1,0 +1,38 @@
+"""The loss of packed trees, on the answers' tokens alone.
+
+The body gives hidden states for all tokens; the head, whose vocabulary is the widest matrix of a
+small model, sees only those that predict a label.
+"""
+
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import nn
+from torch.nn import functional
+
+from trainer import tree_attention
+from trainer.packing import Batch
+
+
+class SummedLoss(nn.Module):
+    """A causal language model with its loss, the cross entropy summed over a batch's labels.
+
+    From then on the model attends in trees, and can do nothing else.
+    """
+
+    def __init__(self, model: Any) -> None:
+        """`model` is a causal language model of transformers, with or without LoRA of peft."""
+        super().__init__()
+        plain: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+        plain.set_attn_implementation(tree_attention.NAME)
+        self.body = plain.get_decoder()
+        self.head = plain.get_output_embeddings()
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """The loss in nats, shape ()."""
+        hidden = self.body(
+            input_ids=batch.ids, position_ids=batch.positions, tree=batch.tree, use_cache=False
+        ).last_hidden_state
+        logits = self.head(hidden[0, batch.predicting])
+        return functional.cross_entropy(logits.float(), batch.labels, reduction="sum")

@@ -1,0 +1,130 @@
+"""Listings into tensors: one packed tree a listing, the same tree that serving decodes.
+
+A tree is the trunk once, then its branches of questions and answers. Only answer tokens, closing
+newline included, carry a label. Order and split of the attributes are drawn anew each time a
+listing is packed (paper: "random assignment").
+
+A blank is unlabelled, not a taught "unknown" (design.md, "Training"): with `blank = mask` it is
+left out of its branch. With `abstain`, for comparison, its answer is the newline alone, which
+serving reads as an abstention.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from serving.prompt import PromptBuilder, split_batches
+from trainer.dataset import Row
+from trainer.settings import Blank
+from trainer.tree_attention import TRUNK, TreeLayout, lay_out
+
+IGNORED = -100
+"""The label of a token that is not taught."""
+
+
+@dataclass(frozen=True)
+class PackedTree:
+    """One listing; the four lists are equally long.
+
+    `labels` stand at the answer tokens' own places: the token before predicts them.
+    """
+
+    ids: list[int]
+    positions: list[int]
+    branches: list[int]
+    labels: list[int]
+
+    @property
+    def label_tokens(self) -> int:
+        """How many tokens are taught."""
+        return sum(label != IGNORED for label in self.labels)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Trees one after the other as tensors: nothing is padded."""
+
+    ids: torch.Tensor  # (1, tokens)
+    positions: torch.Tensor  # (1, tokens)
+    tree: TreeLayout
+    predicting: torch.Tensor  # (labels,) places of the tokens whose next one is taught
+    labels: torch.Tensor  # (labels,) those next ones
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        return Batch(
+            self.ids.to(device),
+            self.positions.to(device),
+            self.tree.to(device),
+            self.predicting.to(device),
+            self.labels.to(device),
+        )
+
+
+def pack(
+    row: Row,
+    builder: PromptBuilder,
+    rng: random.Random,
+    max_length: int,
+    blank: Blank = "mask",
+) -> PackedTree:
+    """The tree of `row` in at most `max_length` tokens; `rng` draws the order and the split.
+
+    Questions that do not fit are left out; since the order is drawn anew each time, each gets its
+    turn in another epoch.
+    """
+    asked = row.filled() if blank == "mask" else list(row.attributes)
+    batches = split_batches(asked, builder.settings.batches, str(rng.getrandbits(64)))
+    trunk = builder.trunk(row.listing)[:max_length]
+    tree = PackedTree(
+        ids=list(trunk),
+        positions=list(range(len(trunk))),
+        branches=[TRUNK] * len(trunk),
+        labels=[IGNORED] * len(trunk),
+    )
+    for branch, attributes in enumerate(batches, start=TRUNK + 1):
+        position = len(trunk)
+        for attribute in attributes:
+            question = builder.segment(attribute).ids
+            values = row.answer(attribute)
+            answer = builder.answer(values) if values else (builder.vocabulary.newline,)
+            count = len(question) + len(answer)
+            if len(tree.ids) + count > max_length:
+                continue
+            tree.ids.extend((*question, *answer))
+            tree.positions.extend(range(position, position + count))
+            tree.branches.extend([branch] * count)
+            tree.labels.extend((*[IGNORED] * len(question), *answer))
+            position += count
+    return tree
+
+
+def join(trees: Sequence[PackedTree], max_length: int) -> list[list[PackedTree]]:
+    """Rows of trees, each of at most `max_length` tokens: every tree goes to the first it fits."""
+    rows: list[list[PackedTree]] = []
+    room: list[int] = []
+    for tree in trees:
+        size = len(tree.ids)
+        number = next((n for n, left in enumerate(room) if left >= size), len(rows))
+        if number == len(rows):
+            rows.append([])
+            room.append(max_length)
+        rows[number].append(tree)
+        room[number] -= size
+    return rows
+
+
+def collate(trees: Sequence[PackedTree]) -> Batch:
+    """`trees` as one batch."""
+    labels = [label for tree in trees for label in tree.labels]
+    taught = [place for place, label in enumerate(labels) if label != IGNORED]
+    return Batch(
+        ids=torch.tensor([[token for tree in trees for token in tree.ids]]),
+        positions=torch.tensor([[position for tree in trees for position in tree.positions]]),
+        tree=lay_out([tree.branches for tree in trees]),
+        # A label never stands first: a trunk or a question comes before.
+        predicting=torch.tensor([place - 1 for place in taught], dtype=torch.long),
+        labels=torch.tensor([labels[place] for place in taught], dtype=torch.long),
+    )

@@ -1,0 +1,30 @@
+"""What a step learns from, and how fast: functions of the step alone, so nothing to be resumed."""
+
+import random
+
+from trainer.settings import TrainerSettings
+
+
+def learning_rate(step: int, settings: TrainerSettings) -> float:
+    """The rate of `step` (from 0): linear warm-up, then linear decay to its final share."""
+    if step < settings.warmup_steps:
+        return settings.learning_rate * (step + 1) / (settings.warmup_steps + 1)
+    way = max(settings.steps - 1 - settings.warmup_steps, 1)
+    left = 1 - min((step - settings.warmup_steps) / way, 1)
+    share = settings.final_learning_rate + (1 - settings.final_learning_rate) * left
+    return settings.learning_rate * share
+
+
+def draws(rows: int, step: int, settings: TrainerSettings) -> list[tuple[int, int]]:
+    """The (epoch, row) pairs of `step`: each epoch takes every row once, in an order of its own."""
+    places = range(step * settings.batch_size, (step + 1) * settings.batch_size)
+    return [
+        (place // rows, _epoch_order(rows, place // rows, settings.seed)[place % rows])
+        for place in places
+    ]
+
+
+def _epoch_order(rows: int, epoch: int, seed: int) -> list[int]:
+    order = list(range(rows))
+    random.Random(f"order {seed} {epoch}").shuffle(order)
+    return order
