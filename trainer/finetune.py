@@ -208,9 +208,11 @@ class _Finetuning:
     @torch.no_grad()
     def _first_loss(self, model: torch.nn.Module) -> float:
         """Nats a token over the first listing; a whole step would be slow on a CPU."""
-        [tree, *_] = self._trees(0)
+        trees = self._trees(0)
+        self._label_tokens(trees)  # refuses what has none
+        tree = trees[0]
         loss = SummedLoss(model)(collate([tree]).to(self.device))
-        return float(loss.item()) / max(tree.label_tokens, 1)
+        return float(loss.item()) / tree.label_tokens
 
     def _step(
         self,

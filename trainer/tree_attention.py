@@ -58,6 +58,9 @@ def lay_out(trees: Sequence[Sequence[int]]) -> TreeLayout:
             of_tree[number].append(token)
             token += 1
         places.append(of_tree)
+    if all(len(tree) == 2 for tree in places):
+        # An only branch goes on from its trunk: one causal sequence, which has faster kernels.
+        places = [[[*trunk, *branch]] for trunk, branch in places]
     longest_trunk = max(len(tree[TRUNK]) for tree in places)
     most = max(len(tree) - 1 for tree in places)
     longest = max((len(branch) for tree in places for branch in tree[1:]), default=0)
@@ -105,9 +108,10 @@ def tree_attention(
     """
     # Under autocast rotary embeddings leave queries and keys in fp32.
     query, key, value = (x[0].transpose(0, 1).to(value.dtype) for x in (query, key, value))
-    trunk = _trunks(query, key, value, tree, scaling)
-    branches = _branches(query, key, value, tree, scaling)
-    return torch.cat([trunk, branches])[tree.back][None], None
+    out = _trunks(query, key, value, tree, scaling)
+    if tree.branches.numel():
+        out = torch.cat([out, _branches(query, key, value, tree, scaling)])
+    return out[tree.back][None], None
 
 
 def _trunks(

@@ -1,6 +1,8 @@
 """A round starts where its parent stands, ends somewhere else, and survives a kill in between."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,10 @@ import torch
 from serving.adapters import AdapterFile, read_adapter, write_adapter
 from serving.settings import ServingSettings
 from trainer import finetune as module
-from trainer import lora
+from trainer import gradient, lora
 from trainer.errors import TrainingError
 from trainer.finetune import Finetuned, StepReport, finetune
+from trainer.packing import Batch, PackedTree, collate
 from trainer.settings import TrainerSettings
 
 from .samples import make_rows
@@ -163,3 +166,68 @@ def test_listings_without_any_value_teach_nothing(tiny_base: Path, tmp_path: Pat
     blank = [type(row)(row.listing, row.attributes, {}) for row in make_rows(2)]
     with pytest.raises(TrainingError, match="no listing of the round has a value"):
         finetune(blank, None, TRAINER, serving(tiny_base), tmp_path)
+
+
+def test_another_seed_gives_another_adapter(tiny_base: Path, tmp_path: Path) -> None:
+    one, same = (train(tiny_base, tmp_path / name, steps=2) for name in ("1", "2"))
+    other = train(tiny_base, tmp_path / "3", steps=2, seed=1)
+    assert equal(one.tensors, same.tensors)
+    assert not equal(one.tensors, other.tensors)
+
+
+def test_a_parent_of_another_base_is_refused(tiny_base: Path, tmp_path: Path) -> None:
+    made = train(tiny_base, tmp_path / "1", steps=1)
+    parent = as_adapter(replace(made, base_hash="f" * 64))
+    with pytest.raises(TrainingError, match="belongs to the base ffff"):
+        train(tiny_base, tmp_path / "2", parent=parent)
+
+
+@pytest.mark.parametrize(
+    "change", [{"join": "always"}, {"gradient_checkpointing": True, "dropout": 0.1}]
+)
+def test_what_saves_time_or_memory_changes_the_loss_only_to_rounding(
+    tiny_base: Path, tmp_path: Path, change: dict[str, object]
+) -> None:
+    dropout = change.get("dropout", 0.0)
+    one = train(tiny_base, tmp_path / "1", steps=3, dropout=dropout)
+    other = train(tiny_base, tmp_path / "2", steps=3, **change)
+    assert [r.loss for r in other.losses] == pytest.approx([r.loss for r in one.losses], rel=1e-3)
+
+
+class MemoryFor:
+    """Stands for `collate` on a device whose memory suffices for a few listings a pass."""
+
+    def __init__(self, trees: int) -> None:
+        self.trees = trees
+        self.passes: list[int] = []
+
+    def __call__(self, trees: Sequence[PackedTree]) -> Batch:
+        self.passes.append(len(trees))
+        if len(trees) > self.trees:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return collate(trees)
+
+
+def test_out_of_memory_halves_the_pass_and_goes_on_with_the_same_gradient(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(tiny_base, tmp_path / "1", steps=2, batch_size=4, micro_batch_size=4)
+    memory = MemoryFor(1)
+    monkeypatch.setattr(gradient, "collate", memory)
+    halved = train(tiny_base, tmp_path / "2", steps=2, batch_size=4, micro_batch_size=4)
+    assert memory.passes == [4, 2, 1, 1, 1, 1, 1, 1, 1, 1]
+    assert [r.tokens for r in halved.losses] == [r.tokens for r in whole.losses]
+    assert halved.losses[1].loss == pytest.approx(whole.losses[1].loss, rel=1e-4)
+
+
+def test_no_memory_for_one_listing_ends_the_round(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gradient, "collate", MemoryFor(0))
+    with pytest.raises(TrainingError, match="switch on gradient_checkpointing"):
+        train(tiny_base, tmp_path, micro_batch_size=2)
+
+
+def test_no_room_for_a_question_ends_the_round(tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no room for a question"):
+        train(tiny_base, tmp_path, max_length=12)

@@ -1,7 +1,6 @@
 """Two processes of `accelerate launch`: killed and resumed, and against one process."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +42,7 @@ def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     without dropout."""
     folder = tmp_path_factory.mktemp("processes") / "trained"
     folder.mkdir()
-    assert launch(tiny_base, folder, 5) == -signal.SIGKILL
+    assert launch(tiny_base, folder, 5) != 0
     assert (folder / "cut" / CHECKPOINT).exists()
     assert not (folder / "cut" / ADAPTER).exists()
     assert launch(tiny_base, folder, 0) == 0, (folder.parent / "log").read_text()[-3000:]
