@@ -32,7 +32,7 @@ from trainer.calibrate import calibrate, suggestions
 from trainer.dataset import read_rows
 from trainer.errors import TrainingError
 from trainer.evaluate import ANSWER_SETTINGS
-from trainer.finetune import CHECKPOINT, LOSSES, finetune
+from trainer.finetune import CHECKPOINT, LOSSES, StepReport, finetune
 from trainer.gate import decide
 from trainer.judge import Judge, read_judging_rows, validation_files
 from trainer.launch import end_with_parent
@@ -54,6 +54,7 @@ from trainer.results import (
     adapter_id,
 )
 from trainer.strategies import STRATEGIES, Plan, parent_adapter
+from trainer.training_log import TrainingLog
 
 logger = logging.getLogger(__name__)
 
@@ -146,14 +147,14 @@ def _train(
     if facts.exists():
         return Trained.model_validate_json(facts.read_bytes())
     rows = read_rows(plan.files)
-    made = finetune(
-        rows,
-        plan.start,
-        job.trainer,
-        job.serving,
-        job.folder,
-        lambda step: progress.update("train", step.step, job.trainer.steps, step.loss),
-    )
+
+    with TrainingLog(adapter_id(request), job.trainer, job.folder) as log:
+
+        def on_step(step: StepReport) -> None:
+            progress.update("train", step.step, job.trainer.steps, step.loss)
+            log.step(step)
+
+        made = finetune(rows, plan.start, job.trainer, job.serving, job.folder, on_step)
     if not main:
         return None
     trained = Trained(
