@@ -6,6 +6,7 @@ A test compares the file with `reference_markdown()`. Default, type and meaning 
 fields in the rooms' `settings.py`; what a profile changes stands in `infra/profiles/`.
 """
 
+import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -123,6 +124,8 @@ def _type_name(kind: Any) -> str:
     origin = get_origin(kind)
     if origin is Literal:
         return " or ".join(f"`{choice}`" for choice in get_args(kind))
+    if origin is tuple:
+        return f"list of {_type_name(get_args(kind)[0])}"
     if origin in (Union, UnionType):
         return " or ".join(_type_name(part) for part in get_args(kind))
     if kind is NoneType:
@@ -142,6 +145,8 @@ def _value(value: Any) -> str:
         return "empty"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`{json.dumps(value)}`"
     return f"`{value}`"
 
 

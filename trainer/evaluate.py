@@ -7,17 +7,14 @@
   blank is unlabelled, so a value suggested there counts neither for nor against.
 - abstention: the share of requested attributes for which nothing was written, legal or not.
 
-Each has a bootstrap interval clustered by listing. Evaluations are kept, so that a parent is judged
-once however many rounds start from it.
+Each has a bootstrap interval clustered by listing.
 """
 
-import hashlib
 import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -26,7 +23,6 @@ from pydantic import BaseModel, ConfigDict
 from schemas.completeness import valid_names
 from schemas.events import Interval, Mode, RoundMetrics, ValueLists
 from schemas.values import matches
-from serving.adapters import write_file
 from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.listing import Listing
 from serving.prompt import Example
@@ -190,27 +186,6 @@ class Evaluation(BaseModel):
         return RoundMetrics(
             **intervals, listings=len(self.listings), p50_ms=float(p50), p90_ms=float(p90)
         )
-
-
-class EvaluationStore:
-    """Evaluations by their key, one JSON file each."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def get(self, key: EvaluationKey) -> Evaluation | None:
-        """The evaluation kept under `key`, if there is one."""
-        path = self.path(key)
-        return Evaluation.model_validate_json(path.read_bytes()) if path.exists() else None
-
-    def put(self, evaluation: Evaluation) -> None:
-        """Keep `evaluation` in the place of an earlier one with the same key."""
-        write_file(self.path(evaluation.key), evaluation.model_dump_json().encode())
-
-    def path(self, key: EvaluationKey) -> Path:
-        """Where the evaluation of `key` is kept."""
-        digest = hashlib.sha256(json.dumps(key.model_dump(), sort_keys=True).encode())
-        return self._folder / f"{digest.hexdigest()[:32]}.json"
 
 
 def answers(

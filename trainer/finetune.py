@@ -276,7 +276,7 @@ class _Finetuning:
 
     def _fingerprint(self) -> str:
         """What a checkpoint must agree in to be gone on from."""
-        not_taught = {"registry_dir", "work_dir", "heldout", "progress", "heartbeat_s"}
+        not_taught = {"registry_dir", "work_dir", "heldout", "progress", "heartbeat_s", "log_to"}
         parts = [
             self.settings.model_dump_json(exclude=not_taught),
             self.builder.settings.model_dump_json(include={"batches", "max_trunk_tokens"}),

@@ -22,11 +22,11 @@ from trainer.errors import DataError
 from trainer.evaluate import (
     Evaluation,
     EvaluationKey,
-    EvaluationStore,
     answers,
     evaluate,
     one_shot_example,
 )
+from trainer.evaluation_store import EvaluationStore
 from trainer.progress import RoundProgress
 from trainer.settings import TrainerSettings
 

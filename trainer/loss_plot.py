@@ -1,6 +1,7 @@
 """Training loss by optimizer step, one line a round (the paper's figure 3)."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from trainer.figures import COLORS, new_figure, save
 Curve = Sequence[tuple[int, float]]
 """(step from 1, loss in nats a label token) of each step of one round."""
 
+LOSSES = "losses.jsonl"
 DASHES = ("-", "--", ":", "-.")
 MOST_MARKED = 30
 
@@ -29,6 +31,18 @@ def read_losses(path: Path) -> Curve:
         raise DataError(f"the losses {path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is no loss log ({error}); give a round's losses.jsonl") from error
+
+
+def read_rounds(work_dir: Path) -> dict[str, Curve]:
+    """The curves of all rounds below `work_dir`, by the adapter's name, in the rounds' order.
+
+    Raises:
+        DataError: there is none, or a file is no loss log.
+    """
+    files = sorted(work_dir.glob(f"*/{LOSSES}"), key=lambda path: _counted(path.parent.name))
+    if not files:
+        raise DataError(f"no round has been trained in {work_dir}; set trainer.work_dir")
+    return {path.parent.name: read_losses(path) for path in files}
 
 
 def plot_losses(rounds: Mapping[str, Curve], path: Path) -> Path:
@@ -53,3 +67,8 @@ def plot_losses(rounds: Mapping[str, Curve], path: Path) -> Path:
     if rounds:
         axes.legend(frameon=False)
     return save(figure, path)
+
+
+def _counted(name: str) -> list[str | int]:
+    """`name` as a sort key that has r2 before r10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]

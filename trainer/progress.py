@@ -16,6 +16,8 @@ from rich.progress import (
 
 from serving.adapters import write_file
 
+ONE_DAY_S = 86_400.0
+
 
 class Place(BaseModel):
     """Where a round stands."""
@@ -40,6 +42,9 @@ class RoundProgress:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             disable=not show,
+            # Of the whole stage: a step may take longer than rich's usual half a minute, and then
+            # there would never be a time left.
+            speed_estimate_period=ONE_DAY_S,
         )
         self._tasks: dict[str, TaskID] = {}
 

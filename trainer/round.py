@@ -33,7 +33,7 @@ from trainer.calibrate import calibrate, suggestions
 from trainer.dataset import read_rows
 from trainer.errors import TrainingError
 from trainer.evaluate import ANSWER_SETTINGS
-from trainer.finetune import CHECKPOINT, LOSSES, finetune
+from trainer.finetune import CHECKPOINT, LOSSES, StepReport, finetune
 from trainer.forgetting import forgetting
 from trainer.gate import decide
 from trainer.history import ancestry, parent_adapter, situation, trained_on
@@ -57,6 +57,7 @@ from trainer.results import (
     adapter_id,
 )
 from trainer.strategies import STRATEGIES, Plan, Situation
+from trainer.training_log import TrainingLog
 
 logger = logging.getLogger(__name__)
 
@@ -159,14 +160,14 @@ def _train(
     facts = job.folder / "trained.json"
     if facts.exists():
         return Trained.model_validate_json(facts.read_bytes())
-    made = finetune(
-        plan.rows,
-        plan.start,
-        job.trainer.model_copy(update={"steps": plan.steps}),
-        job.serving,
-        job.folder,
-        lambda step: progress.update("train", step.step, plan.steps, step.loss),
-    )
+    settings = job.trainer.model_copy(update={"steps": plan.steps})
+    with TrainingLog(adapter_id(request), settings, job.folder) as log:
+
+        def on_step(step: StepReport) -> None:
+            progress.update("train", step.step, plan.steps, step.loss)
+            log.step(step)
+
+        made = finetune(plan.rows, plan.start, settings, job.serving, job.folder, on_step)
     if not main:
         return None
     tensors, error = made.tensors, None

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Blank = Literal["mask", "abstain"]
 """Whether an attribute that the catalog leaves blank is left out, or taught as an abstention."""
 
+LogKind = Literal["tensorboard", "wandb", "mlflow"]
+
 
 class TrainerSettings(BaseModel):
     """From a retrain event to a judged adapter."""
@@ -87,6 +89,10 @@ class TrainerSettings(BaseModel):
     evaluate_one_shot: bool = Field(True, description="judge the base with an example too")
     heartbeat_s: float = Field(5.0, gt=0, description="seconds between signs of life of a round")
     progress: bool = Field(True, description="show progress bars")
+    log_to: tuple[LogKind, ...] = Field(
+        ("tensorboard",),
+        description="where each step's loss, learning rate, label tokens and seconds are logged",
+    )
 
 
 class Prices(BaseModel):

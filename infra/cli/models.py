@@ -4,6 +4,8 @@ Steering never writes state: it sends a request event, and the conductor, the on
 champion alias, acts on it.
 """
 
+from pathlib import Path
+
 import typer
 from rich.table import Table
 
@@ -19,7 +21,7 @@ from streams.topics import MODEL_EVENTS
 def register(app: typer.Typer) -> None:
     """Add this module's commands to the application."""
     app.command(epilog='Example: `listune sql "FROM pool LIMIT 5"`')(sql)
-    app.command(epilog="Example: `listune models`")(models)
+    app.command(epilog="Examples: `listune models` · `listune models --losses losses.png`")(models)
     app.command(epilog="Example: `listune retrain`")(retrain)
     app.command(epilog="Example: `listune promote default-r2-a1`")(promote)
     app.command(epilog="Example: `listune rollback default-r1-a1`")(rollback)
@@ -34,9 +36,20 @@ def sql(statement: str = typer.Argument(help="one SELECT over the documented vie
     console.print(table)
 
 
-def models() -> None:
+def models(
+    losses: Path | None = typer.Option(
+        None, help="draw the training losses of all rounds here into this PNG file, and no list"
+    ),
+) -> None:
     """List the adapters, their parents, their figures and the champion."""
-    sql("FROM models")
+    if losses is None:
+        sql("FROM models")
+        return
+    # Imported here: it brings matplotlib, which the other commands do without.
+    from trainer.loss_plot import plot_losses, read_rounds
+
+    drawn = read_rounds(active_settings().trainer.work_dir)
+    console.print(f"{len(drawn)} rounds are drawn in {plot_losses(drawn, losses)}")
 
 
 def retrain() -> None:

@@ -39,7 +39,8 @@ from serving.settings import ServingSettings
 from trainer.averaging import average
 from trainer.dataset import Row
 from trainer.errors import TrainingError
-from trainer.evaluate import Evaluation, EvaluationKey, EvaluationStore, evaluate
+from trainer.evaluate import Evaluation, EvaluationKey, evaluate
+from trainer.evaluation_store import EvaluationStore
 from trainer.finetune import CHECKPOINT, LOSSES, Finetuned, StepReport, finetune
 from trainer.losses import listing_losses
 from trainer.settings import TrainerSettings

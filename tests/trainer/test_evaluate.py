@@ -18,11 +18,11 @@ from trainer.dataset import Row
 from trainer.evaluate import (
     Evaluation,
     EvaluationKey,
-    EvaluationStore,
     evaluate,
     one_shot_example,
     score,
 )
+from trainer.evaluation_store import EvaluationStore
 
 from .samples import make_rows
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from peft import PeftModel
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForCausalLM
 
 from schemas.category import AttributeType
@@ -118,6 +119,14 @@ def test_a_round_ends_with_a_judged_adapter_in_the_registry(finished: Job) -> No
     assert result.metrics.listings == 4
     assert result.trained.last_loss < result.trained.first_loss
     assert len(Path(result.losses).read_text().splitlines()) == 8
+
+
+def test_its_steps_can_be_followed_in_tensorboard(finished: Job) -> None:
+    shown = EventAccumulator(str(finished.folder / "tensorboard"))
+    shown.Reload()
+    lines = Path(result_of(finished).losses).read_text().splitlines()
+    losses = [json.loads(line)["loss"] for line in lines]
+    assert [event.value for event in shown.Scalars("loss")] == pytest.approx(losses)
 
 
 def test_its_adapter_is_calibrated_on_its_validation_listings(finished: Job) -> None:
