@@ -110,6 +110,14 @@ def draws(rows: int, step: int, settings: TrainerSettings) -> list[tuple[int, in
     ]
 
 
+def draw_tree(
+    row: Row, epoch: int, builder: PromptBuilder, settings: TrainerSettings
+) -> PackedTree:
+    """The tree of `row` in `epoch`: order and split of its questions are drawn by the seed."""
+    rng = random.Random(f"pack {settings.seed} {epoch} {row.listing.listing_id}")
+    return pack(row, builder, rng, settings.max_length)
+
+
 def _epoch_order(rows: int, epoch: int, seed: int) -> list[int]:
     order = list(range(rows))
     random.Random(f"order {seed} {epoch}").shuffle(order)
@@ -272,17 +280,13 @@ class _Finetuning:
         """This process's share of the step's listings, packed."""
         dealt = draws(len(self.rows), step, self.settings)
         mine = dealt[self.accelerator.process_index :: self.accelerator.num_processes]
-        trees = [self._pack(epoch, self.rows[index]) for epoch, index in mine]
+        trees = [draw_tree(self.rows[i], epoch, self.builder, self.settings) for epoch, i in mine]
         if not all(tree.label_tokens for tree in trees):
             raise TrainingError(
                 "a listing leaves no room for a question; raise max_length or lower "
                 "max_trunk_tokens"
             )
         return trees
-
-    def _pack(self, epoch: int, row: Row) -> PackedTree:
-        rng = random.Random(f"pack {self.settings.seed} {epoch} {row.listing.listing_id}")
-        return pack(row, self.builder, rng, self.settings.max_length)
 
     def _micro_batches(self, trees: Sequence[PackedTree]) -> Iterator[Sequence[PackedTree]]:
         size = self.settings.micro_batch_size
