@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env fetch demo test experiment bench-serving lint types clean
+.PHONY: help env fetch demo test experiment bench-serving bench-training lint types clean
 
 CATALOG ?=
 SCHEMA ?=
@@ -29,7 +29,7 @@ fi
 endef
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: ## Make .venv with everything pinned in it (needs only Python 3.11 or 3.12)
 	@$(FIND_PYTHON); exec "$$found" infra/bootstrap.py
@@ -47,6 +47,10 @@ test: lint types fetch ## Check style, types and imports, and run all tests
 bench-serving: env ## Compare serving with other ways on this machine (ARGS=--quick to try)
 	@$(BIN)/python infra/bootstrap.py bench
 	@$(BIN)/python -m infra.cli bench serving $(ARGS)
+
+bench-training: env ## Compare training with TRL on this machine (ARGS=--quick to try)
+	@$(BIN)/python infra/bootstrap.py trl
+	@$(BIN)/python -m infra.cli bench training $(ARGS)
 
 experiment: env ## Compare strategies on real catalogs, 85 minutes (ARGS="--data DIR --profile full")
 	@$(BIN)/python -m infra.cli experiment $(ARGS)

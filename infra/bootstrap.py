@@ -2,8 +2,9 @@
 
 Standard library only. uv comes by pip into the environment itself. A stamp inside the environment
 holds the hash of what was installed and is written last, so a second run has nothing to do and a
-half-finished installation is done again. `bootstrap.py bench` adds what the benchmarks compare
-with, which nothing else needs.
+half-finished installation is done again. `bootstrap.py bench` adds what the serving benchmark
+compares with, `bootstrap.py trl` makes a second environment, `.venv-trl`, for what the training
+benchmark does; nothing else needs either.
 """
 
 import hashlib
@@ -18,9 +19,12 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 REQUIREMENTS = REPOSITORY / "requirements.txt"
 PROJECT = REPOSITORY / "pyproject.toml"
 BENCH_REQUIREMENTS = REPOSITORY / "requirements-bench.txt"
+TRL_REQUIREMENTS = REPOSITORY / "requirements-trl.txt"
 ENVIRONMENT = REPOSITORY / ".venv"
+TRL_ENVIRONMENT = REPOSITORY / ".venv-trl"
 STAMP = ENVIRONMENT / "listune-installed"
 BENCH_STAMP = ENVIRONMENT / "listune-bench-installed"
+TRL_STAMP = TRL_ENVIRONMENT / "listune-installed"
 SUPPORTED = ((3, 11), (3, 12))
 ROOM_MB = 9_000
 """What an installation writes, torch's own CUDA libraries being most of it."""
@@ -57,15 +61,35 @@ def add_bench() -> None:
     BENCH_STAMP.write_text(wanted)
 
 
-def _uv_install() -> tuple[str, ...]:
-    """The beginning of a command that installs into the environment."""
+def make_trl() -> None:
+    """Make TRL's own environment, if it is not there as pinned.
+
+    TRL needs pyarrow, which needs NumPy 2, where our Triton needs NumPy 1. The large packages are
+    of our own versions: uv links them from its cache, which is quick and takes no room.
+    """
+    wanted = hashlib.sha256(TRL_REQUIREMENTS.read_bytes()).hexdigest() + "\n"
+    if TRL_STAMP.exists() and TRL_STAMP.read_text() == wanted:
+        return
+    print("Making .venv-trl, with TRL to compare with: seconds to minutes.", flush=True)
+    python = str(TRL_ENVIRONMENT / "bin" / "python")
+    uv, *install = _uv_install(python)
+    _run(
+        "uv could not make .venv-trl", uv, "venv", "--clear", "--python", _python(),
+        str(TRL_ENVIRONMENT),
+    )  # fmt: skip
+    _run("uv could not install TRL", uv, *install, "-r", str(TRL_REQUIREMENTS))
+    TRL_STAMP.write_text(wanted)
+
+
+def _uv_install(into: str = "") -> tuple[str, ...]:
+    """The beginning of a command that installs into the environment, or that of Python `into`."""
     # uv trusts its own list of authorities; pip, and whoever set this machine up, the system's.
     os.environ.setdefault("UV_SYSTEM_CERTS", "true")
     # Some packages take longer on a slow line than uv waits by itself.
     os.environ.setdefault("UV_HTTP_TIMEOUT", "300")
     if index := _pip_index(_python()):
         os.environ.setdefault("UV_DEFAULT_INDEX", index)
-    return (str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--python", _python())
+    return (str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--python", into or _python())
 
 
 def _python() -> str:
@@ -134,3 +158,5 @@ if __name__ == "__main__":
     main()
     if sys.argv[1:] == ["bench"]:
         add_bench()
+    elif sys.argv[1:] == ["trl"]:
+        make_trl()

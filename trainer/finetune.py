@@ -12,7 +12,6 @@ not depend on how many processes share it. The first process says where all of t
 import hashlib
 import json
 import math
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -35,8 +34,8 @@ from trainer.dataset import Row
 from trainer.errors import TrainingError
 from trainer.gradient import Gradient
 from trainer.loss import SummedLoss
-from trainer.packing import PackedTree, collate, join, pack
-from trainer.schedule import draws, learning_rate
+from trainer.packing import PackedTree, collate, join
+from trainer.schedule import draw_tree, draws, learning_rate
 from trainer.settings import TrainerSettings
 
 GUARD_TOLERANCE = 1e-4
@@ -244,7 +243,7 @@ class _Finetuning:
         """This process's share of the step's listings, packed."""
         dealt = draws(len(self.rows), step, self.settings)
         mine = dealt[self.accelerator.process_index :: self.accelerator.num_processes]
-        return [self._pack(epoch, self.rows[index]) for epoch, index in mine]
+        return [draw_tree(self.rows[i], epoch, self.builder, self.settings) for epoch, i in mine]
 
     def _label_tokens(self, trees: Sequence[PackedTree]) -> int:
         """The label tokens of the step, over all processes; so that all refuse it alike."""
@@ -257,11 +256,6 @@ class _Finetuning:
                 "max_trunk_tokens"
             )
         return int(tokens)
-
-    def _pack(self, epoch: int, row: Row) -> PackedTree:
-        settings = self.settings
-        rng = random.Random(f"pack {settings.seed} {epoch} {row.listing.listing_id}")
-        return pack(row, self.builder, rng, settings.max_length, settings.blank)
 
     def _micro_batches(self, trees: Sequence[PackedTree]) -> list[list[PackedTree]]:
         """The trees in rows of one or, joined, of several; `micro_batch_size` rows at a time."""

@@ -2,6 +2,9 @@
 
 import random
 
+from serving.prompt import PromptBuilder
+from trainer.dataset import Row
+from trainer.packing import PackedTree, pack
 from trainer.settings import TrainerSettings
 
 
@@ -22,6 +25,14 @@ def draws(rows: int, step: int, settings: TrainerSettings) -> list[tuple[int, in
         (place // rows, _epoch_order(rows, place // rows, settings.seed)[place % rows])
         for place in places
     ]
+
+
+def draw_tree(
+    row: Row, epoch: int, builder: PromptBuilder, settings: TrainerSettings
+) -> PackedTree:
+    """The tree of `row` in `epoch`: order and split of its questions are drawn by the seed."""
+    rng = random.Random(f"pack {settings.seed} {epoch} {row.listing.listing_id}")
+    return pack(row, builder, rng, settings.max_length, settings.blank)
 
 
 def _epoch_order(rows: int, epoch: int, seed: int) -> list[int]:

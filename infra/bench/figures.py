@@ -84,21 +84,21 @@ def goals(rows: Sequence[Row]) -> list[Goal]:
     ours = _only(rows, arm="free", batches=0, asked_dtype="auto")
     careful = _only(rows, arm="constrained", batches=0, asked_dtype="auto")
     four = _only(rows, arm="free", batches=4, asked_dtype="auto")
-    naive = _best(_of(rows, arm="naive"), "p50_s", min)
-    peer = _best(_of(rows, arm="openvino"), "p50_s", min)
-    peer_crowd = _best(_of(rows, arm="openvino"), "listings_per_s", max)
+    naive = best(rows_with(rows, arm="naive"), "p50_s", min)
+    peer = best(rows_with(rows, arm="openvino"), "p50_s", min)
+    peer_crowd = best(rows_with(rows, arm="openvino"), "listings_per_s", max)
     share = ours.figure("limit_share") if ours else None
     crowded = [r for r in (ours, peer_crowd) if r and r.settings.get("in_flight") == CROWD]
     return [
-        _ratio("one listing, times faster than naive JSON: free B=|A|", 30, naive, ours, "p50_s"),
-        _ratio(
+        ratio("one listing, times faster than naive JSON: free B=|A|", 30, naive, ours, "p50_s"),
+        ratio(
             "one listing, times faster than naive JSON: constrained B=|A|",
             30, naive, careful, "p50_s",
         ),
-        _ratio(
+        ratio(
             "one listing, times faster than OpenVINO's best: free B=|A|", 5, peer, ours, "p50_s"
         ),
-        _ratio(
+        ratio(
             f"listings a second with {CROWD} in flight, times OpenVINO's best: free B=|A|",
             2, ours, peer_crowd, "listings_per_s",
         )
@@ -113,11 +113,11 @@ def goals(rows: Sequence[Row]) -> list[Goal]:
             share,
             reason="" if share else "the engine does not count its logits, or did not run",
         ),
-        _ratio("cost of B=|A| in costs of B=4: free", 1.3, ours, four, "p50_s", at_least=False),
+        ratio("cost of B=|A| in costs of B=4: free", 1.3, ours, four, "p50_s", at_least=False),
     ]  # fmt: skip
 
 
-def _ratio(
+def ratio(
     name: str,
     wanted: float,
     upper: Row | None,
@@ -125,6 +125,7 @@ def _ratio(
     figure: str,
     at_least: bool = True,
 ) -> Goal:
+    """The goal on `figure` of one row over that of another, either of which may be missing."""
     above = upper.figure(figure) if upper else None
     below = lower.figure(figure) if lower else None
     if not above or not below:
@@ -132,7 +133,7 @@ def _ratio(
     return Goal(name, wanted, above / below, at_least)
 
 
-def _of(rows: Sequence[Row], **settings: Scalar) -> list[Row]:
+def rows_with(rows: Sequence[Row], **settings: Scalar) -> list[Row]:
     """The rows on generated listings that ran and have these settings."""
     wanted = settings | {"set": "generated"}
     return [
@@ -143,9 +144,10 @@ def _of(rows: Sequence[Row], **settings: Scalar) -> list[Row]:
 
 
 def _only(rows: Sequence[Row], **settings: Scalar) -> Row | None:
-    return next(iter(_of(rows, **settings)), None)
+    return next(iter(rows_with(rows, **settings)), None)
 
 
-def _best(rows: list[Row], figure: str, which: Callable[..., Row]) -> Row | None:
+def best(rows: list[Row], figure: str, which: Callable[..., Row]) -> Row | None:
+    """The row with the highest or lowest `figure` (`which` is max or min), if any has it."""
     known = [row for row in rows if row.figure(figure) is not None]
     return which(known, key=lambda row: row.figures[figure]) if known else None

@@ -61,6 +61,15 @@ class Shape:
         """The number of weights in all layers' matrices, without embedding and head."""
         return self.layers * sum(out * inner for out, inner in self.matrices)
 
+    def lora_weights(self, rank: int) -> int:
+        """The weights of LoRA on all linear layers: A and B for each of the seven matrices."""
+        queries, keys = self.heads * self.head_size, self.key_heads * self.head_size
+        sides = [
+            self.hidden + queries, self.hidden + keys, self.hidden + keys, queries + self.hidden,
+            *[self.hidden + self.intermediate] * 3,
+        ]  # fmt: skip
+        return self.layers * rank * sum(sides)
+
 
 def listing_flops(shape: Shape, tokens: float, logits: float, keys: float) -> float:
     """The FLOPs of `tokens` computed, `logits` rows of logits and `keys` visible keys."""
@@ -68,6 +77,19 @@ def listing_flops(shape: Shape, tokens: float, logits: float, keys: float) -> fl
         tokens * 2 * shape.linear_weights
         + logits * 2 * shape.hidden * shape.vocabulary
         + keys * 4 * shape.heads * shape.head_size * shape.layers
+    )
+
+
+def training_flops(shape: Shape, rank: int, tokens: float, logits: float, keys: float) -> float:
+    """The FLOPs of one training step, forward and backward, with LoRA of `rank`.
+
+    Frozen matrices cost their forward product once more in the backward pass, for the gradient of
+    their input; LoRA's own twice more, and so does attention. Nothing is computed again.
+    """
+    return (
+        tokens * (4 * shape.linear_weights + 6 * shape.lora_weights(rank))
+        + logits * 4 * shape.hidden * shape.vocabulary
+        + keys * 12 * shape.heads * shape.head_size * shape.layers
     )
 
 

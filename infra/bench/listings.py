@@ -122,6 +122,6 @@ def _plain_value(attribute: Attribute) -> str:
         case AttributeType.DATE:
             return "2026-01-31"
         case AttributeType.PATTERN:
-            return "ABC-1234"
+            return "ABC1234"
         case AttributeType.TEXT:
             return "standard"

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from infra.bench.training_arm import TrainingJob
 from infra.bench.work import Job
 
 REPOSITORY = Path(__file__).parents[2]
@@ -19,8 +20,10 @@ Progress = Callable[[int, int, str], None]
 REASON_LENGTH = 240
 
 
-def run_job(job: Job, progress: Progress, python: str = sys.executable) -> dict[str, Any]:
-    """What `infra.bench.arm` found out about `job`, or `{"not_run": reason}` where it failed.
+def run_job(
+    job: Job | TrainingJob, progress: Progress, python: str = sys.executable
+) -> dict[str, Any]:
+    """What an arm's process found out about `job`, or `{"not_run": reason}` where it failed.
 
     python: the interpreter of the environment that the arm lives in.
     """
@@ -28,7 +31,8 @@ def run_job(job: Job, progress: Progress, python: str = sys.executable) -> dict[
         folder = Path(name)
         (folder / "job.json").write_text(json.dumps(asdict(job)))
         files = [str(folder / "job.json"), str(folder / "result.json")]
-        return _run("infra.bench.arm", files, folder, progress, python)
+        module = "infra.bench.training_arm" if isinstance(job, TrainingJob) else "infra.bench.arm"
+        return _run(module, files, folder, progress, python)
 
 
 def run_module(module: str, base: Path) -> Any:

@@ -7,6 +7,7 @@ import typer
 from infra.cli.output import console
 from infra.settings import load_settings
 
+TRAINING_ARMS = "listune,trl"
 ARMS = "naive,openvino,vllm,free,constrained"
 
 
@@ -22,6 +23,9 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: `listune bench serving` · `listune bench serving --quick` · "
         "`listune bench serving --arms free,naive`"
     )(serving)
+    bench.command(epilog="Examples: `listune bench training` · `listune bench training --quick`")(
+        training
+    )
     app.add_typer(bench, name="bench")
 
 
@@ -38,9 +42,28 @@ def serving(
 ) -> None:
     """Answer the same listings by our engine, naive JSON, OpenVINO and vLLM, and compare."""
     # Imported here: it brings matplotlib, which the other commands do without.
+    from infra.bench import listings
     from infra.bench import serving as benchmark
 
-    chosen = benchmark.Chosen(tuple(filter(None, arms.replace(" ", "").split(","))), quick=quick)
-    if flipkart is not None:
-        chosen = benchmark.Chosen(chosen.arms, flipkart, quick)
-    benchmark.run(load_settings(), chosen, console)
+    folder = flipkart or listings.FLIPKART
+    benchmark.run(load_settings(), benchmark.Chosen(_names(arms), folder, quick), console)
+
+
+def training(
+    quick: bool = typer.Option(False, help="one listing, one step, to try; kept under runs/bench"),
+    arms: str = typer.Option(TRAINING_ARMS, help="which arms to run, with commas between"),
+    flipkart: Path | None = typer.Option(
+        None, help="folder of the real catalog (listings.jsonl, schema.json)"
+    ),
+) -> None:
+    """Fine-tune on the same listings by our trainer and by TRL's SFTTrainer, and compare."""
+    # Imported here: it brings torch, which the other commands do without.
+    from infra.bench import listings
+    from infra.bench import training as benchmark
+
+    folder = flipkart or listings.FLIPKART
+    benchmark.run(load_settings(), benchmark.Chosen(_names(arms), folder, quick), console)
+
+
+def _names(arms: str) -> tuple[str, ...]:
+    return tuple(filter(None, arms.replace(" ", "").split(",")))

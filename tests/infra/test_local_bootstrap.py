@@ -36,6 +36,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(bootstrap, "STAMP", machine.stamp)
     monkeypatch.setattr(bootstrap, "BENCH_STAMP", tmp_path / "bench-stamp")
     monkeypatch.setattr(bootstrap, "BENCH_REQUIREMENTS", bench)
+    monkeypatch.setattr(bootstrap, "TRL_STAMP", tmp_path / "trl-stamp")
     monkeypatch.setattr(bootstrap, "REQUIREMENTS", requirements)
     monkeypatch.setattr(bootstrap, "ROOM_MB", 1)
     monkeypatch.setattr(bootstrap, "_run", machine.run)
@@ -66,6 +67,16 @@ def test_the_benchmarks_peers_are_added_once(machine: Machine) -> None:
     assert [command[-1] for command in machine.commands] == [str(bootstrap.BENCH_REQUIREMENTS)]
     bootstrap.add_bench()
     assert len(machine.commands) == 1
+
+
+def test_trl_gets_an_environment_of_its_own_once(machine: Machine) -> None:
+    bootstrap.make_trl()
+    made, installed = machine.commands
+    assert made[-1] == str(bootstrap.TRL_ENVIRONMENT)
+    assert str(bootstrap.TRL_ENVIRONMENT / "bin" / "python") in installed
+    assert installed[-1] == str(bootstrap.TRL_REQUIREMENTS)
+    bootstrap.make_trl()
+    assert len(machine.commands) == 2
 
 
 def test_a_half_finished_installation_is_done_again(machine: Machine) -> None:

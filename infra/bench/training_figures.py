@@ -1,0 +1,94 @@
+"""From what a training arm's process measured to its row, and the goals."""
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from infra.bench.figures import best, ratio, rows_with
+from infra.bench.flops import Shape, training_flops
+from infra.bench.lessons import Amount
+from infra.bench.results import Goal, Row, Scalar
+from infra.bench.training_arm import TrainingJob
+
+SAME_LOSS = 1e-3
+"""Nats a token between the first losses of two arms that train on the same tokens in fp32."""
+
+
+def row_of(
+    name: str,
+    settings: dict[str, Scalar],
+    job: TrainingJob,
+    amount: Amount | None,
+    shape: Shape,
+    rates: dict[str, float],
+    outcome: dict[str, Any],
+) -> Row:
+    """The row of an arm whose process measured `outcome` of `job`.
+
+    amount: what one step computes; None for a trial, which has its seconds only.
+    rates: GFLOP/s by number type; `limit_share` is the share of the step in which nothing but the
+        needed products would be computed, at that rate.
+    """
+    if reason := outcome.get("not_run"):
+        return Row(name, settings, not_run=reason)
+    step_s = median(outcome["seconds"])
+    figures: dict[str, float | int | None] = {
+        "steps": len(outcome["seconds"]),
+        "step_p50_s": step_s,
+    }
+    if amount is not None:
+        flops = training_flops(shape, job.rank, amount.tokens, amount.label_tokens, amount.keys)
+        figures |= {
+            "products_per_s": job.listings / step_s,
+            "tokens_per_product": amount.tokens / job.listings,
+            "tokens_per_s": amount.tokens / step_s,
+            "label_tokens_per_s": amount.label_tokens / step_s,
+            "limit_share": flops / (rates[job.dtype] * 1e9) / step_s,
+        }
+    figures |= {
+        "first_loss_nats": outcome["losses"][0],
+        "peak_memory_mb": outcome["peak_memory_mb"],
+        "peak_gpu_memory_mb": outcome["peak_gpu_memory_mb"],
+        "warm_up_s": outcome["warm_up_s"],
+    }
+    raw = {"step_s": outcome["seconds"], "loss_nats": outcome["losses"]}
+    return Row(name, {**settings, **outcome["settings"]}, figures, raw)
+
+
+def goals(rows: Sequence[Row]) -> list[Goal]:
+    """The goals of the training benchmark, judged on the generated listings.
+
+    Each arm counts in its best number type.
+    """
+    four, each = (quickest(rows, "listune", batches) for batches in (4, 0))
+    return [
+        ratio(
+            "products a second, times TRL's best: B=4",
+            3, four, quickest(rows, "trl", 4), "products_per_s",
+        ),
+        ratio("cost of B=|A| in costs of B=4", 1.2, four, each, "products_per_s", at_least=False),
+        _same_loss(rows),
+    ]  # fmt: skip
+
+
+def quickest(rows: Sequence[Row], arm: str, batches: int) -> Row | None:
+    """The row of `arm` on generated listings in its best number type; None where none ran."""
+    return best(rows_with(rows, arm=arm, batches=batches), "products_per_s", max)
+
+
+def _same_loss(rows: Sequence[Row]) -> Goal:
+    """That both train on the same: the widest difference between two first losses of equal B."""
+    name = "first loss from TRL's, nats a label token: fp32"
+    exact = [row for row in rows if not row.not_run and row.settings["dtype"] == "float32"]
+    differences = []
+    for row in exact:
+        told = (row.settings["set"], row.settings["batches"])
+        same = [r for r in exact if (r.settings["set"], r.settings["batches"]) == told]
+        differences += [
+            abs(row.figures["first_loss_nats"] - other.figures["first_loss_nats"])  # type: ignore[operator]
+            for other in same
+            if other.settings["arm"] != row.settings["arm"]
+        ]
+    if not differences:
+        return Goal(name, SAME_LOSS, None, False, "one of the two arms was not measured")
+    return Goal(name, SAME_LOSS, max(differences), at_least=False)

@@ -1,0 +1,219 @@
+"""The training benchmark on the tiny model: both ways learn the same thing, and are measured."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from typer.testing import CliRunner
+
+from infra import progress
+from infra.bench import lessons, listings, training
+from infra.bench.flops import Shape, training_flops
+from infra.bench.lessons import Lesson
+from infra.bench.measuring import GENERATED, Options
+from infra.bench.results import Row, begin
+from infra.bench.runner import run_job
+from infra.bench.training_arm import TrainingJob, run
+from infra.bench.training_figures import goals, row_of
+from infra.cli import bench
+from infra.cli.app import app
+from infra.local.tiny_model import make_tiny_model
+from schemas.errors import ListuneError
+
+RATES = {"float32": 1.0, "bfloat16": 2.0}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    return make_tiny_model(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def lesson(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Lesson:
+    """Two listings with eight attributes each, so that a test takes seconds."""
+    asked = [
+        listings.Question(q.listing, q.attributes[-8:], q.truth) for q in listings.generated(2)
+    ]
+    return lessons.prepare(asked, True, tiny, tmp_path_factory.mktemp("lessons") / "generated")
+
+
+def job(tiny: Path, lesson: Lesson, way: str, batches: int, **options: str | int) -> TrainingJob:
+    file = lesson.rows if way == "listune" else lesson.examples[batches]
+    return TrainingJob(
+        way, str(tiny), str(file), batches, lesson.listings, "float32", 4, 4, 1e-4,
+        dict(options), steps=1,
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------- the lessons
+
+
+def test_each_branch_is_an_example_that_teaches_the_same_tokens(lesson: Lesson) -> None:
+    for batches, count in ((4, 4), (0, 8)):
+        tree, examples = lesson.amounts["tree", batches], lesson.amounts["examples", batches]
+        written = json.loads(lesson.examples[batches].read_text())
+        assert len(written) == 2 * count
+        assert sum(len(example["input_ids"]) for example in written) == examples.tokens
+        assert tree.label_tokens == examples.label_tokens
+        assert tree.tokens < examples.tokens
+
+
+def test_all_50_attributes_of_a_generated_listing_are_taught(tiny: Path, tmp_path: Path) -> None:
+    whole = lessons.prepare(listings.generated(1), True, tiny, tmp_path / "whole")
+    assert len(json.loads(whole.examples[0].read_text())) == 50
+
+
+def test_what_a_real_catalog_leaves_blank_stays_blank(tiny: Path, tmp_path: Path) -> None:
+    question = listings.generated(1)[0]
+    one = question.attributes[0].name
+    known = listings.Question(question.listing, question.attributes, {one: question.truth[one]})
+    blank = lessons.prepare([known], False, tiny, tmp_path / "blank")
+    assert len(json.loads(blank.examples[0].read_text())) == 1
+
+
+def test_a_training_steps_flops_are_those_counted_by_hand() -> None:
+    shape = Shape(
+        hidden=4, intermediate=6, layers=2, heads=2, key_heads=1, head_size=3, vocabulary=10
+    )
+    # Of rank 1: q 4+6, k and v 4+3, o 6+4, gate, up and down 4+6 each, in 2 layers.
+    assert shape.lora_weights(1) == 2 * (10 + 7 + 7 + 10 + 3 * 10)
+    linear = 13 * (4 * 288 + 6 * 3 * 128)
+    head = 4 * 4 * 4 * 10
+    attention = 67 * 12 * 2 * 3 * 2
+    assert training_flops(shape, 3, tokens=13, logits=4, keys=67) == linear + head + attention
+
+
+# ---------------------------------------------------------------------------------------- the arms
+
+
+@pytest.mark.parametrize("batches", [4, 0])
+def test_ours_starts_at_the_base_models_loss_on_the_examples(
+    tiny: Path, lesson: Lesson, batches: int
+) -> None:
+    outcome = run(job(tiny, lesson, "listune", batches))
+    assert len(outcome["losses"]) == 2
+    assert len(outcome["seconds"]) == 1
+    assert outcome["peak_memory_mb"] > 10
+    assert outcome["losses"][0] == pytest.approx(_loss(tiny, lesson.examples[batches]), abs=1e-4)
+
+
+@pytest.mark.skipif(not training.TRL_PYTHON.is_file(), reason="`make bench-training` makes TRL's")
+def test_trls_first_loss_is_ours_to_rounding(tiny: Path, lesson: Lesson) -> None:
+    asked = job(tiny, lesson, "trl", 4, layout="packed", size=1024)
+    outcome = run_job(asked, lambda *_: None, str(training.TRL_PYTHON))
+    assert outcome.get("not_run") is None
+    ours = run(job(tiny, lesson, "listune", 4))
+    assert outcome["losses"][0] == pytest.approx(ours["losses"][0], abs=1e-4)
+    assert outcome["settings"]["version"].startswith("1.16.")
+
+
+def test_training_ends_once_its_seconds_are_spent(tiny: Path, lesson: Lesson) -> None:
+    asked = TrainingJob(**vars(job(tiny, lesson, "listune", 4)) | {"steps": 50, "budget_s": 0.0})
+    assert len(run(asked)["seconds"]) == 1
+
+
+# ---------------------------------------------------------------------------------------- the rows
+
+
+def outcome(step_s: float, loss: float = 2.0) -> dict[str, object]:
+    return {
+        "seconds": [step_s], "losses": [loss, loss], "settings": {}, "warm_up_s": 1.0,
+        "peak_memory_mb": 10.0, "peak_gpu_memory_mb": None,
+    }  # fmt: skip
+
+
+def rows(lesson: Lesson, tiny: Path, trl_loss: float = 2.0) -> list[Row]:
+    shape = Shape.read(tiny)
+    made = []
+    for arm, batches, dtype, step_s in [
+        ("listune", 4, "float32", 2.0), ("listune", 4, "bfloat16", 1.0),
+        ("listune", 0, "bfloat16", 1.1), ("trl", 4, "float32", 3.0), ("trl", 4, "bfloat16", 3.5),
+    ]:  # fmt: skip
+        asked = TrainingJob(arm, "", "", batches, 2, dtype, 4, 4, 1e-4)
+        told: Options = {"arm": arm, "set": "generated", "batches": batches, "dtype": dtype}
+        measured = outcome(step_s, trl_loss if arm == "trl" else 2.0)
+        amount = lesson.amounts["tree", batches]
+        made.append(row_of(arm, told, asked, amount, shape, RATES, measured))
+    return made
+
+
+def test_each_arm_counts_in_its_best_number_type(lesson: Lesson, tiny: Path) -> None:
+    speed, cost, loss = goals(rows(lesson, tiny))
+    assert (speed.measured, speed.met) == (3.0, True)
+    assert (cost.measured, cost.met) == (pytest.approx(1.1), True)
+    assert (loss.measured, loss.met) == (0.0, True)
+
+
+def test_arms_that_learn_different_things_miss_a_goal(lesson: Lesson, tiny: Path) -> None:
+    assert goals(rows(lesson, tiny, trl_loss=2.1))[2].met is False
+
+
+def test_goals_without_their_arms_say_so() -> None:
+    for goal in goals([]):
+        assert goal.met is None
+        assert goal.reason
+
+
+def test_a_row_tells_products_tokens_and_the_share_of_the_limit(lesson: Lesson, tiny: Path) -> None:
+    figures = rows(lesson, tiny)[0].figures
+    amount = lesson.amounts["tree", 4]
+    assert figures["products_per_s"] == 1.0
+    assert figures["tokens_per_s"] == amount.tokens / 2.0
+    assert figures["label_tokens_per_s"] == amount.label_tokens / 2.0
+    flops = training_flops(Shape.read(tiny), 4, amount.tokens, amount.label_tokens, amount.keys)
+    assert figures["limit_share"] == pytest.approx(flops / 1e9 / 2.0)
+
+
+# ----------------------------------------------------------------------------------- the benchmark
+
+
+def test_the_best_set_up_is_found_and_used_in_both_number_types(
+    lesson: Lesson, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[TrainingJob] = []
+
+    def measured(job: TrainingJob, *_: object) -> dict[str, object]:
+        asked.append(job)
+        return outcome(1.0 if job.options.get("layout") == "packed" else 2.0)
+
+    monkeypatch.setattr(training, "run_job", measured)
+    shown = progress.bar(Console(quiet=True))
+    bench = training.Bench(tiny, shown, training.CPU, RATES, sets={GENERATED: lesson})
+    *_, result = training.measure(bench, training.Chosen(("trl",)), begin("training"))
+    assert [row.settings["dtype"] for row in result.rows] == ["bfloat16", "float32"] * 2
+    assert all(row.settings["layout"] == "packed" for row in result.rows)
+    assert len(result.trials) == 2 * len(training.CPU.trl)
+    assert {job.dtype for job in asked[: len(training.CPU.trl)]} == {"bfloat16"}
+
+
+def test_the_command_runs_all_arms_where_none_is_named() -> None:
+    assert tuple(bench.TRAINING_ARMS.split(",")) == training.ARMS
+
+
+def test_an_unknown_arm_is_refused_before_anything_is_measured() -> None:
+    refused = CliRunner().invoke(app, ["bench", "training", "--arms", "trl,warp"])
+    assert isinstance(refused.exception, ListuneError)
+    assert "--arms warp: the arms are listune, trl" in str(refused.exception)
+
+
+def _loss(tiny: Path, examples: Path) -> float:
+    """Nats a taught token of the base model, an example at a time."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(tiny)
+    summed, taught = 0.0, 0
+    for example in json.loads(examples.read_text()):
+        summed += _summed_loss(model, example["input_ids"], example["completion_mask"])
+        taught += sum(example["completion_mask"])
+    return summed / taught
+
+
+@torch.no_grad()
+def _summed_loss(model: torch.nn.Module, ids: Sequence[int], mask: Sequence[int]) -> float:
+    logits = model(input_ids=torch.tensor([ids])).logits[0, :-1]
+    losses = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none")
+    return float((losses * torch.tensor(mask[1:])).sum())
