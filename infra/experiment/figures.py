@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from infra.experiment.knowable import Knowable
+from infra.experiment.mistakes import Mistake, Mistakes
 from trainer.bootstrap import Ratio
 from trainer.evaluate import Evaluation
 
@@ -134,6 +135,8 @@ class DataSetFigures(BaseModel):
     baselines: dict[str, Scores]
     arms: list[ArmFigures]
     samples: list[Change]
+    mistakes: list[Mistakes]  # of the reference arm after its last round, on the test
+    wrong_answers: list[Mistake]
 
 
 class Begun(BaseModel):

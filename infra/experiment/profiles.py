@@ -115,6 +115,19 @@ PROFILES = {
             serving=SHORT_ANSWERS,
             in_flight=64,
         ),
+        # How far the method comes with all that arrives, instead of which arm is ahead on little.
+        Profile(
+            "reach",
+            arms=MAIN[:1],
+            seeds=(0,),
+            rounds=4,
+            sizes=Sizes(calibration=24, gate=24, test=64, wave=130, measured=130, k=130),
+            rates=(1e-3,),
+            steps=65,
+            batch_size=4,
+            trainer=SMALL_MODEL,
+            serving=SHORT_ANSWERS,
+        ),
         Profile(
             "toy",
             arms=MAIN + OTHERS + CONTROLS,

@@ -91,5 +91,10 @@ def _section(data: DataSetFigures) -> str:
             tables.knowable(data),
             "### What changed",
             tables.samples(data),
+            f"### Where {REFERENCE} still errs after its last round",
+            "Values of the catalog by type of attribute and by whether they stand in the text, as "
+            "shares. A wrong answer was copied if it stands in the text: the wrong place was read.",
+            tables.mistakes(data),
+            tables.wrong_answers(data),
         )
     )

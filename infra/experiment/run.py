@@ -26,6 +26,7 @@ from infra.experiment.figures import (
 )
 from infra.experiment.knowable import knowable
 from infra.experiment.lab import Lab, measured_dtype
+from infra.experiment.mistakes import mistakes, wrong_answers
 from infra.experiment.profiles import REFERENCE, Arm, Profile
 from infra.experiment.progress import Work
 from infra.experiment.report import write_report
@@ -140,6 +141,7 @@ class _DataSetRun:
         self._at("sealed test, baselines")
         baselines = judge_baselines(self.lab, self.parts.arrivals, self.parts.test)
         arms = [self._sealed(arm, seed, rounds) for arm, seed, rounds in chains]
+        last = self.lab.judge(reference[-1].made.adapter(), self.parts.test)
         everything = [row for part in vars(self.parts).values() for row in part]
         return DataSetFigures(
             name=self.loaded.name,
@@ -155,6 +157,8 @@ class _DataSetRun:
             baselines={name: Scores.of(found) for name, found in baselines.items()},
             arms=arms,
             samples=self._samples(baselines["base"], reference),
+            mistakes=mistakes(self.parts.test, last),
+            wrong_answers=wrong_answers(self.parts.test, last),
         )
 
     def _sweep(self) -> tuple[list[SweepPoint], TrainerSettings]:
@@ -294,7 +298,7 @@ def _listings(profile: Profile, parts: data.Parts) -> int:
     sizes, trained = profile.sizes, profile.steps * profile.batch_size
     first = min(sizes.measured, sizes.wave)
     total = len(profile.rates) * (first + trained + len(parts.calibration))
-    total += (BASELINES + 2) * len(parts.test)  # the samples ask for two adapters' answers again
+    total += (BASELINES + 3) * len(parts.test)  # samples and mistakes ask for answers again
     for arm in profile.arms:
         chain = len(parts.gate)
         for number in range(1, profile.rounds + 1):

@@ -158,6 +158,33 @@ def samples(data: DataSetFigures) -> str:
     return grid(headings, lines)
 
 
+def mistakes(data: DataSetFigures) -> str:
+    """What became of each kind of value, by whether it stands in the text."""
+    lines = [
+        [
+            m.type,
+            "yes" if m.in_text else "",
+            str(m.values),
+            *(f"{count / m.values:.2f}" for count in (m.right, m.wrong, m.illegal, m.blank)),
+            f"{m.copied / m.wrong:.2f}" if m.wrong else "",
+        ]
+        for m in data.mistakes
+    ]
+    return grid(
+        ["type", "in the text", "values", "right", "wrong", "illegal", "blank", "of wrong: copied"],
+        lines,
+    )
+
+
+def wrong_answers(data: DataSetFigures) -> str:
+    """Some wrong answers as they are."""
+    lines = [
+        [m.listing, m.attribute, m.answer, m.catalog, "yes" if m.in_text else ""]
+        for m in data.wrong_answers
+    ]
+    return grid(["listing", "attribute", "answer", "catalog", "in the text"], lines)
+
+
 def parts(data: DataSetFigures) -> str:
     """The sizes of the data set and of its split."""
     sizes = ", ".join(f"{count} {name}" for name, count in data.parts.items())
