@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from peft import PeftModel
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForCausalLM
@@ -15,12 +16,17 @@ from transformers import AutoModelForCausalLM
 from schemas.category import AttributeType
 from schemas.events import ManifestFile, Mode, RetrainRequest
 from serving.adapters import CALIBRATION, AdapterFile, read_adapter, write_adapter
+from serving.branch import Answer
 from serving.calibration import POOLED
 from serving.engine import Engine
 from serving.generation import GenerationRequest, GenerationResult
+from serving.model import load_base
+from serving.preparing import judge
+from serving.prompt import PromptBuilder, answer_cap
 from serving.settings import ServingSettings
 from trainer.calibrate import calibrate, suggestions
-from trainer.evaluate import METRICS
+from trainer.dataset import Row
+from trainer.evaluate import METRICS, Evaluation
 from trainer.progress import read_place
 from trainer.registry import Registry
 from trainer.results import BASELINE_LIST, EXIT_REFUSED, FAILURE, JOB, RESULT, Job, RoundResult
@@ -143,12 +149,46 @@ def test_its_adapter_is_calibrated_on_its_validation_listings(finished: Job) -> 
         assert not (finished.folder / left).exists()
 
 
-def test_plain_peft_loads_what_the_registry_exports(
+def test_plain_peft_gives_the_same_values_with_what_the_registry_exports(
     finished: Job, tiny_base: Path, tmp_path: Path
 ) -> None:
+    """Every question of every held-out listing, by peft's own model and its own `generate`."""
     Registry(finished.trainer.registry_dir).export("default-r1-a1", tmp_path)
-    model = AutoModelForCausalLM.from_pretrained(tiny_base)
-    assert PeftModel.from_pretrained(model, tmp_path).peft_config["default"].r == 4
+    model = AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32)
+    peft = PeftModel.from_pretrained(model, tmp_path)
+    builder = PromptBuilder(load_base(finished.serving, tiny_base).vocabulary, finished.serving)
+    judged = Evaluation.model_validate_json(Path(result_of(finished).evaluation).read_bytes())
+    assert sum(len(score.values) for score in judged.listings) > 2, "there is something to compare"
+    for row, score in zip(make_rows(4, seed=9), judged.listings, strict=True):
+        answers = answers_by(peft, builder, row)
+        assert judge(row.attributes, answers, Mode.FREE) == (score.values, score.invalid)
+
+
+def answers_by(model: PeftModel, builder: PromptBuilder, row: Row) -> dict[str, Answer]:
+    """Branch by branch: a question, its answer up to a stop token, a newline, the next question."""
+    vocabulary, limit = builder.vocabulary, builder.settings.max_answer_tokens
+    tree = builder.tree(row.listing, row.attributes)
+    answers = {}
+    for branch in tree.branches:
+        ids = list(tree.trunk)
+        for segment in branch:
+            ids += segment.ids
+            prompt = torch.tensor([ids])
+            generated = model.generate(
+                input_ids=prompt,
+                attention_mask=torch.ones_like(prompt),
+                do_sample=False,
+                max_new_tokens=answer_cap(segment.attribute, vocabulary, limit),
+                eos_token_id=vocabulary.stops,
+                pad_token_id=0,
+            )
+            new = generated[0, len(ids) :].tolist()
+            complete = new[-1] in vocabulary.stop_ids
+            kept = new[:-1] if complete else new
+            text = vocabulary.decode(kept)
+            answers[segment.attribute.name] = Answer(tuple(kept), text, 1.0, complete)
+            ids += [*kept, vocabulary.newline]
+    return answers
 
 
 def test_a_finished_round_is_not_run_again(finished: Job) -> None:
