@@ -117,8 +117,9 @@ class Lab:
             "adapter_store": folder / "engine",
             "max_queue": max(serving.max_queue, profile.in_flight),
             "max_running": profile.in_flight,
-            # Merging happens at a moment of its own, and then rounds a little otherwise.
-            "max_merged": 0,
+            # One adapter is asked for many listings: merged it answers faster, and its answers are
+            # kept, so that merging at another moment, which rounds otherwise, changes none.
+            "max_merged": 1,
         }
         self.serving = serving.model_copy(update=own)
         self._on_gpu = serving.device != "cpu" and torch.cuda.is_available()
