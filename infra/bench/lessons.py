@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.tree import TRUNK
-
 from infra.bench.flops import visible_keys
 from infra.bench.listings import Question, full_answer
 from infra.bench.workload import read_vocabulary
@@ -21,6 +19,7 @@ from trainer.dataset import Row
 from trainer.packing import IGNORED, PackedTree
 from trainer.schedule import draw_tree
 from trainer.settings import TrainerSettings
+from trainer.tree_attention import TRUNK
 
 BATCHES = (4, 0)
 """The numbers of branches B that are measured; 0 stands for one an attribute, |A|."""
