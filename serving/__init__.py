@@ -5,7 +5,6 @@ This room knows no Kafka and no DuckDB, and the engine knows no Triton. Other ro
 - `serving.settings`: `ServingSettings`.
 - `serving.listing`: `Listing`, what the model sees of a product.
 - `serving.prompt`: `Vocabulary`, `PromptBuilder`, `PromptTree` (the trainer packs the same tree).
-- `serving.tree`: positions and attention mask of a tree in one row.
 - `serving.generation`: what is asked and answered; `serving.errors`: what can go wrong.
 - `serving.engine`: `Engine`, generation in this process; `serving.model`: the base model.
 - `serving.adapters`: the adapter file; `serving.calibration`: how far its confidence can be
