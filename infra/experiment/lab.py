@@ -13,42 +13,35 @@ import hashlib
 import json
 import logging
 import shutil
-import threading
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import torch
-from pydantic import BaseModel
 from transformers import AutoConfig, AutoTokenizer
 
 from infra.experiment.profiles import Profile
 from infra.experiment.progress import Work
+from infra.experiment.training import ADAPTER, TRAINED, Made, Training, train
 from schemas.events import BASE_ADAPTER
-from serving.adapters import AdapterFile, base_hash, read_adapter, write_adapter, write_file
+from serving.adapters import AdapterFile, base_hash, write_file
 from serving.engine import Engine
 from serving.generation import Generator
 from serving.passing_thread import in_passing
 from serving.precision import choose_dtype
 from serving.prompt import Example, PromptBuilder, Vocabulary
 from serving.settings import ServingSettings
-from trainer.averaging import average
 from trainer.dataset import Row
-from trainer.errors import TrainingError
 from trainer.evaluate import Evaluation, EvaluationKey, evaluate
 from trainer.evaluation_store import EvaluationStore
-from trainer.finetune import CHECKPOINT, LOSSES, Finetuned, StepReport, finetune
 from trainer.losses import listing_losses
 from trainer.settings import TrainerSettings
 from trainer.strategies import Plan
 
 logger = logging.getLogger(__name__)
 
-ADAPTER, TRAINED = "adapter.safetensors", "trained.json"
 # What an adapter does not depend on, its plan given: where things lie, how they are shown and
 # judged. A setting that is not named here makes other adapters: safe, at worst slow.
 NOT_TRAINED = {
@@ -71,30 +64,6 @@ NOT_TRAINED = {
     "replay_share",
     "average_with_parent",
 }
-
-
-class Training(BaseModel):
-    """How an adapter came about."""
-
-    steps: int
-    listings: int
-    label_tokens: int
-    seconds: float
-    dtype: str
-    losses: list[float]  # of each step, nats a label token
-    averaging_error: float | None = None  # relative, of the truncated average with the parent
-
-
-@dataclass(frozen=True)
-class Made:
-    """An adapter, read when needed (hundreds would not fit into memory), and how it came about."""
-
-    path: Path
-    training: Training
-
-    def adapter(self) -> AdapterFile:
-        """The adapter itself."""
-        return read_adapter(self.path.read_bytes())
 
 
 class Lab:
@@ -243,7 +212,8 @@ class Lab:
             self._work.spared(listings)
         else:
             self._make_way()
-            self._train(plan, settings, folder, name)
+            done = partial(self._work.done, settings.batch_size)
+            train(plan, settings, self.serving, folder, name, done)
         training = Training.model_validate_json((folder / TRAINED).read_bytes())
         return Made(folder / ADAPTER, training)
 
@@ -260,65 +230,6 @@ class Lab:
         if self._engine is None:
             self._engine = Engine(self.serving, self.serving.base_model)
         return self._engine
-
-    def _train(self, plan: Plan, settings: TrainerSettings, folder: Path, name: str) -> None:
-        started = time.perf_counter()
-        made = self._finetune(plan, settings, folder)
-        tensors, error = dict(made.tensors), None
-        if plan.parent_share and plan.start is not None:
-            scale = settings.alpha / settings.rank
-            tensors, error = average(plan.start, tensors, plan.parent_share, scale)
-        training = Training(
-            steps=len(made.losses),
-            listings=len(plan.rows),
-            label_tokens=sum(step.tokens for step in made.losses),
-            seconds=sum(step.seconds for step in made.losses),
-            dtype=made.dtype,
-            losses=[step.loss for step in made.losses],
-            averaging_error=error,
-        )
-        header = {
-            "adapter_id": name,
-            "parent_id": plan.start.id if plan.start else BASE_ADAPTER,
-            "parent_hash": plan.start.hash if plan.start else BASE_ADAPTER,
-            "base_hash": made.base_hash,
-            "rank": settings.rank,
-            "alpha": settings.alpha,
-            "peft_config": made.peft_config,
-        }
-        write_file(folder / TRAINED, training.model_dump_json().encode())
-        # Last: where it is, all is.
-        write_file(folder / ADAPTER, write_adapter(tensors, header))
-        for left in (CHECKPOINT, LOSSES):
-            (folder / left).unlink(missing_ok=True)
-        logger.info(
-            "trained %s: %d steps on %d listings in %.0f s, loss %.3f to %.3f",
-            name,
-            training.steps,
-            training.listings,
-            time.perf_counter() - started,
-            training.losses[0],
-            training.losses[-1],
-        )
-
-    def _finetune(self, plan: Plan, settings: TrainerSettings, folder: Path) -> Finetuned:
-        """In a thread that ends with it, and ends early when this one is interrupted."""
-        interrupted = threading.Event()
-
-        def on_step(report: StepReport) -> None:
-            if interrupted.is_set():
-                raise TrainingError("interrupted; the same command goes on from here")
-            self._work.done(settings.batch_size)
-
-        with ThreadPoolExecutor(1, "train") as thread:
-            job = thread.submit(
-                finetune, plan.rows, plan.start, settings, self.serving, folder, on_step
-            )
-            try:
-                return job.result()
-            except BaseException:
-                interrupted.set()
-                raise
 
     def _make_way(self) -> None:
         """Close the engine where it would be in the way of another that computes."""

@@ -8,9 +8,9 @@ import pytest
 import torch
 from rich.console import Console
 
+from infra.experiment import lab
 from infra.experiment import run as experiment
 from infra.experiment.data import DATA_SETS
-from infra.experiment.lab import Lab
 from infra.experiment.profiles import PROFILES, REFERENCE
 from infra.experiment.report import FINDINGS
 from infra.local.tiny_model import make_tiny_model
@@ -85,8 +85,8 @@ def test_a_second_run_computes_nothing_and_writes_the_same(
     world: Path, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (results / "figures.json").read_bytes()
-    monkeypatch.setattr(Lab, "engine", nothing)
-    monkeypatch.setattr(Lab, "_train", nothing)
+    monkeypatch.setattr(lab.Lab, "engine", nothing)
+    monkeypatch.setattr(lab, "train", nothing)
     assert run_toy(world) == results
     assert (results / "figures.json").read_bytes() == before
 
@@ -105,8 +105,8 @@ def test_a_run_that_was_killed_goes_on_with_what_it_has(
     (lost,) = [path for path in adapters if experiment_hash(path) == last]
     lost.unlink()
     trained: list[str] = []
-    train = Lab._train
-    monkeypatch.setattr(Lab, "_train", lambda self, *a: (trained.append(a[-1]), train(self, *a)))
+    train = lab.train
+    monkeypatch.setattr(lab, "train", lambda *a: (trained.append(a[-2]), train(*a)))
     assert run_toy(world) == results
     assert trained == [lost.parent.name]
     # The same seed gives the same adapter, so its answers are known already.
