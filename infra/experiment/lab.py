@@ -25,6 +25,7 @@ from transformers import AutoConfig, AutoTokenizer
 from infra.experiment.profiles import Profile
 from infra.experiment.progress import Work
 from infra.experiment.training import ADAPTER, TRAINED, Made, Training, train
+from infra.memory import give_back
 from schemas.events import BASE_ADAPTER
 from serving.adapters import AdapterFile, base_hash, write_file
 from serving.engine import Engine
@@ -239,7 +240,8 @@ class Lab:
     def _close(self) -> None:
         if self._engine is not None:
             self._engine.close()
-        self._engine = None
+            self._engine = None
+            give_back()
 
 
 def measured_dtype(base: Path, serving: ServingSettings, rows: int) -> str:

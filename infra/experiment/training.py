@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from infra.memory import give_back
 from schemas.events import BASE_ADAPTER
 from serving.adapters import AdapterFile, read_adapter, write_adapter, write_file
 from serving.settings import ServingSettings
@@ -121,7 +122,9 @@ def _finetuned(
     with ThreadPoolExecutor(1, "train") as thread:
         job = thread.submit(finetune, plan.rows, plan.start, settings, serving, folder, told)
         try:
-            return job.result()
+            made = job.result()
         except BaseException:
             interrupted.set()
             raise
+    give_back()
+    return made
