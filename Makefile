@@ -52,7 +52,7 @@ bench-training: env ## Compare training with TRL on this machine (ARGS=--quick t
 	@$(BIN)/python infra/bootstrap.py trl
 	@$(BIN)/python -m infra.cli bench training $(ARGS)
 
-experiment: env ## Compare strategies on real catalogs, 85 minutes (ARGS="--data DIR --profile full")
+experiment: env ## Compare strategies on real catalogs, resumable (ARGS="--data DIR --profile full")
 	@$(BIN)/python -m infra.cli experiment $(ARGS)
 
 lint: env ## Check style (ruff) and the import direction between the rooms

@@ -107,10 +107,8 @@ class TreePass:
     def _add(self, ids: Sequence[int], position: int, pages: list[int], slot: int) -> None:
         self.ids += ids
         self._positions += range(position, position + len(ids))
-        self._written += [divmod(place, PAGE) for place in range(slot, slot + len(ids))]
-        for row in range(len(self._written) - len(ids), len(self._written)):
-            page, offset = self._written[row]
-            self._written[row] = (pages[page], offset)
+        places = range(slot, slot + len(ids))
+        self._written += [(pages[place // PAGE], place % PAGE) for place in places]
 
     def run(self, decoder: Decoder, wanted: Sequence[int]) -> torch.Tensor:
         """Compute the pass. Returns (wanted, vocabulary) logits after the rows `wanted`."""

@@ -5,7 +5,7 @@ What the arms are and how the arithmetic limit is found is told in docs/benchmar
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,10 +61,7 @@ def run(settings: Settings, chosen: Chosen, console: Console) -> Path:
         ListuneError: no arm, or an unknown one.
         PartError: the base model cannot be fetched.
     """
-    if unknown := sorted(set(chosen.arms) - set(ARMS)):
-        raise ListuneError(f"--arms {','.join(unknown)}: the arms are {', '.join(ARMS)}")
-    if not chosen.arms:
-        raise ListuneError(f"--arms names none: the arms are {', '.join(ARMS)}")
+    check_arms(chosen.arms, ARMS)
     folder = RUNS / "bench" if chosen.quick else RESULTS
     begun = begin("serving")
     base = ensure_base_model(settings.local.cache_dir, settings.local.base_model, console)
@@ -80,6 +77,18 @@ def run(settings: Settings, chosen: Chosen, console: Console) -> Path:
         console.print(table)
     console.print(f"Written to {path}", soft_wrap=True)
     return path
+
+
+def check_arms(chosen: Sequence[str], known: Sequence[str]) -> None:
+    """Make sure that `chosen` are some of the `known` arms.
+
+    Raises:
+        ListuneError: no arm, or an unknown one.
+    """
+    if unknown := sorted(set(chosen) - set(known)):
+        raise ListuneError(f"--arms {','.join(unknown)}: the arms are {', '.join(known)}")
+    if not chosen:
+        raise ListuneError(f"--arms names none: the arms are {', '.join(known)}")
 
 
 def take_listings(measuring: Measuring, chosen: Chosen) -> list[str]:

@@ -21,7 +21,7 @@ from infra.bench.lessons import BATCHES, Lesson
 from infra.bench.measuring import FLIPKART, GENERATED, Options
 from infra.bench.results import RESULTS, BenchResult, Row, Scalar, begin, tables, write
 from infra.bench.runner import REPOSITORY, run_job, run_module
-from infra.bench.serving import DTYPES, has_gpu
+from infra.bench.serving import DTYPES, check_arms, has_gpu
 from infra.bench.training_arm import TrainingJob
 from infra.bench.training_figures import goals, quickest, row_of
 from infra.local.fetch import ensure_base_model
@@ -163,10 +163,7 @@ def run(settings: Settings, chosen: Chosen, console: Console) -> Path:
         ListuneError: no arm, or an unknown one.
         PartError: the base model cannot be fetched.
     """
-    if unknown := sorted(set(chosen.arms) - set(ARMS)):
-        raise ListuneError(f"--arms {','.join(unknown)}: the arms are {', '.join(ARMS)}")
-    if not chosen.arms:
-        raise ListuneError(f"--arms names none: the arms are {', '.join(ARMS)}")
+    check_arms(chosen.arms, ARMS)
     folder = RUNS / "bench" if chosen.quick else RESULTS
     begun = begin("training")
     base = ensure_base_model(settings.local.cache_dir, settings.local.base_model, console)

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 def experiment(
     profile: str = typer.Option(
-        "laptop", help="laptop (2 cores, 85 minutes), full (a GPU, 25 minutes) or toy"
+        "laptop", help="laptop (sized for 2 cores), full (for a GPU) or toy (for tests)"
     ),
     data: Path = typer.Option(
         Path("../shared/data"), help="folder with a folder for each catalog: flipkart, wdc_pave"
