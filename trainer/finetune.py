@@ -149,7 +149,7 @@ class _Finetuning:
             lora.freeze_in_bfloat16(model)
         reports = [StepReport(**entry) for entry in log.keep(place.step)] if main else []
         loss = SummedLoss(model).train()
-        gradient = Gradient(loss, parameters, place.dtype, self.accelerator)
+        gradient = Gradient(loss, parameters, place.dtype, self.accelerator, self._at_once())
         for step in range(place.step, self.settings.steps):
             report = self._step(gradient, optimizer, parameters, step)
             reports.append(report)
@@ -175,6 +175,12 @@ class _Finetuning:
         config = self.base.model.config.get_text_config()
         shape = (config.hidden_size, getattr(config, "intermediate_size", 4 * config.hidden_size))
         return choose_dtype(self.settings.dtype, self.device, shape, TYPICAL_ROWS)
+
+    def _at_once(self) -> int:
+        """How many passes are made side by side: on a CPU as many as there are cores."""
+        if self.device.type != "cpu" or self.settings.dropout:
+            return 1  # a GPU is busy with one; dropout in several threads cannot be repeated
+        return torch.get_num_threads()
 
     def _start_model(self) -> PeftModel:
         """The base with the parent's A and B, made sure to answer as the parent does (fp32)."""

@@ -1,7 +1,7 @@
 """A round starts where its parent stands, ends somewhere else, and survives a kill in between."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +50,14 @@ def as_adapter(made: Finetuned, adapter_id: str = "default-r1-a1") -> AdapterFil
 
 def equal(one: lora.LoraTensors, other: lora.LoraTensors) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+@pytest.fixture
+def two_cores() -> Iterator[None]:
+    cores = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(cores)
 
 
 def test_training_lowers_the_loss(tiny_base: Path, tmp_path: Path) -> None:
@@ -218,6 +226,31 @@ def test_out_of_memory_halves_the_pass_and_goes_on_with_the_same_gradient(
     assert memory.passes == [4, 2, 1, 1, 1, 1, 1, 1, 1, 1]
     assert [r.tokens for r in halved.losses] == [r.tokens for r in whole.losses]
     assert halved.losses[1].loss == pytest.approx(whole.losses[1].loss, rel=1e-4)
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_passes_side_by_side_give_what_they_give_one_after_the_other(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side_by_side = train(tiny_base, tmp_path / "1", steps=3, batch_size=4)
+    again = train(tiny_base, tmp_path / "2", steps=3, batch_size=4)
+    assert torch.get_num_threads() == 2
+    assert equal(side_by_side.tensors, again.tensors)
+    monkeypatch.setattr(gradient.Gradient, "_add_side_by_side", lambda _, passes, summed: passes)
+    alone = train(tiny_base, tmp_path / "3", steps=3, batch_size=4)
+    assert [r.loss for r in side_by_side.losses] == pytest.approx([r.loss for r in alone.losses])
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_passes_that_memory_does_not_suffice_for_side_by_side_are_made_alone(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(tiny_base, tmp_path / "1", steps=2, batch_size=4, micro_batch_size=2)
+    memory = MemoryFor(1)
+    monkeypatch.setattr(gradient, "collate", memory)
+    alone = train(tiny_base, tmp_path / "2", steps=2, batch_size=4, micro_batch_size=2)
+    assert memory.passes == [2, 2, 2, *[1] * 8]
+    assert alone.losses[1].loss == pytest.approx(whole.losses[1].loss, rel=1e-4)
 
 
 def test_no_memory_for_one_listing_ends_the_round(
