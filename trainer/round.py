@@ -28,8 +28,8 @@ from transformers.utils import logging as transformers_logging
 from schemas.errors import ListuneError
 from schemas.events import Mode, RetrainRequest, now_ms
 from serving.adapters import CALIBRATION, AdapterFile, read_adapter, write_adapter, write_file
-from trainer.averaging import average
 from trainer.calibrate import calibrate, suggestions
+from trainer.candidate import make_candidate
 from trainer.dataset import read_rows
 from trainer.errors import TrainingError
 from trainer.evaluate import ANSWER_SETTINGS
@@ -170,10 +170,9 @@ def _train(
         made = finetune(plan.rows, plan.start, settings, job.serving, job.folder, on_step)
     if not main:
         return None
-    tensors, error = made.tensors, None
-    if known.parent is not None and plan.parent_share:
-        scale = job.trainer.alpha / job.trainer.rank
-        tensors, error = average(known.parent, tensors, plan.parent_share, scale)
+    blob, error = make_candidate(
+        made, plan, settings, adapter_id(request), request.parent_id, request.parent_hash
+    )
     trained = Trained(
         dtype=made.dtype,
         trainable_parameters=made.trainable_parameters,
@@ -187,16 +186,7 @@ def _train(
         parent_share=plan.parent_share,
         average_error=error,
     )
-    header = {
-        "adapter_id": adapter_id(request),
-        "parent_id": request.parent_id,
-        "parent_hash": request.parent_hash,
-        "base_hash": made.base_hash,
-        "rank": job.trainer.rank,
-        "alpha": job.trainer.alpha,
-        "peft_config": made.peft_config,
-    }
-    write_file(job.folder / TRAINED, write_adapter(tensors, header))
+    write_file(job.folder / TRAINED, blob)
     write_file(facts, trained.model_dump_json().encode())
     return trained
 
@@ -290,7 +280,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first = int(os.environ.get("RANK", "0")) == 0
     transformers_logging.disable_progress_bar()
     failure = job.folder / FAILURE
-    failure.unlink(missing_ok=True)
+    if first:
+        failure.unlink(missing_ok=True)
     try:
         with RoundProgress(job.folder / PROGRESS, job.trainer.progress and first) as progress:
             if given.baselines:
@@ -299,8 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 run_round(job, progress, first)
     except ListuneError as error:
         print(error, file=sys.stderr)
-        if first:
-            write_file(failure, Failure(reason=str(error)).model_dump_json().encode())
+        write_file(failure, Failure(reason=str(error)).model_dump_json().encode())
         return EXIT_REFUSED
     return 0
 

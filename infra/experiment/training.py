@@ -12,9 +12,9 @@ from pydantic import BaseModel
 
 from infra.memory import give_back
 from schemas.events import BASE_ADAPTER
-from serving.adapters import AdapterFile, read_adapter, write_adapter, write_file
+from serving.adapters import AdapterFile, read_adapter, write_file
 from serving.settings import ServingSettings
-from trainer.averaging import average
+from trainer.candidate import make_candidate
 from trainer.errors import TrainingError
 from trainer.finetune import CHECKPOINT, LOSSES, Finetuned, StepReport, finetune
 from trainer.settings import TrainerSettings
@@ -66,10 +66,9 @@ def train(
     """
     started = time.perf_counter()
     made = _finetuned(plan, settings, serving, folder, on_step)
-    tensors, error = dict(made.tensors), None
-    if plan.parent_share and plan.start is not None:
-        scale = settings.alpha / settings.rank
-        tensors, error = average(plan.start, tensors, plan.parent_share, scale)
+    start = plan.start
+    lineage = (start.id, start.hash) if start else (BASE_ADAPTER, BASE_ADAPTER)
+    blob, error = make_candidate(made, plan, settings, name, *lineage)
     training = Training(
         steps=len(made.losses),
         listings=len(plan.rows),
@@ -79,18 +78,9 @@ def train(
         losses=[step.loss for step in made.losses],
         averaging_error=error,
     )
-    header = {
-        "adapter_id": name,
-        "parent_id": plan.start.id if plan.start else BASE_ADAPTER,
-        "parent_hash": plan.start.hash if plan.start else BASE_ADAPTER,
-        "base_hash": made.base_hash,
-        "rank": settings.rank,
-        "alpha": settings.alpha,
-        "peft_config": made.peft_config,
-    }
     write_file(folder / TRAINED, training.model_dump_json().encode())
     # Last: where it is, all is.
-    write_file(folder / ADAPTER, write_adapter(tensors, header))
+    write_file(folder / ADAPTER, blob)
     for left in (CHECKPOINT, LOSSES):
         (folder / left).unlink(missing_ok=True)
     logger.info(

@@ -387,7 +387,11 @@ def test_in_free_mode_the_engine_never_abstains(calibrated: Calibrated) -> None:
     assert any(answer.values for answer in with_it)
 
 
-def test_a_round_that_cannot_be_completed_says_why(tmp_path: Path, tiny_base: Path) -> None:
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_round_that_cannot_be_completed_says_why_whichever_process_finds_it(
+    tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch, rank: str
+) -> None:
+    monkeypatch.setenv("RANK", rank)
     job = make_job(tmp_path, tiny_base, {"parent_id": "default-r7-a1", "parent_hash": "0" * 64})
     assert run(job) == EXIT_REFUSED
     assert "default-r7-a1" in json.loads((job.folder / FAILURE).read_text())["reason"]
