@@ -19,7 +19,7 @@ from infra.experiment.figures import (
 from infra.experiment.knowable import knowable
 from infra.experiment.lab import Lab
 from infra.experiment.mistakes import mistakes, wrong_answers
-from infra.experiment.profiles import REFERENCE, Arm, Profile
+from infra.experiment.profiles import Arm, Profile
 from infra.experiment.progress import Work
 from schemas.values import format_answer, matches
 from trainer.evaluate import Evaluation
@@ -27,7 +27,6 @@ from trainer.settings import TrainerSettings
 
 logger = logging.getLogger(__name__)
 
-SWEEP_ARM = Arm("progressive", "deficit")
 SAMPLE_LISTINGS, SAMPLE_ROWS = 4, 24
 
 
@@ -62,7 +61,7 @@ class DataSetRun:
             for seed in self.profile.seeds
             for arm, rounds in self._chains(seed, settings)
         ]
-        reference = next(rounds for arm, _, rounds in chains if arm.name == REFERENCE)
+        reference = chains[0][2]
         # From here on the test is open; nothing is trained or chosen any more.
         self._at("sealed test, baselines")
         baselines = judge_baselines(self.lab, self.parts.arrivals, self.parts.test)
@@ -89,13 +88,13 @@ class DataSetRun:
 
     def _sweep(self) -> tuple[list[SweepPoint], TrainerSettings]:
         """Each learning rate's first round, and the trainer's settings with the best of them."""
-        points = []
+        arm, points = self.profile.arms[0], []
         for rate in self.profile.rates:
             self._at(f"learning rate {rate:g}")
             course = self._course(self.profile.seeds[0], self._with_rate(rate))
-            new = course.select(SWEEP_ARM, 1, None, set())
-            plan = course.plan(SWEEP_ARM, None, [], new)
-            made = self.lab.train(plan, course.settings_of(SWEEP_ARM))
+            new = course.select(arm, 1, None, set())
+            plan = course.plan(arm, None, [], new)
+            made = self.lab.train(plan, course.settings_of(arm))
             judged = self.lab.judge(made.adapter(), self.parts.calibration)
             points.append(_sweep_point(rate, judged, made.training.losses[-1]))
         best = max(points, key=lambda point: point.f1)

@@ -138,6 +138,11 @@ class DataSetFigures(BaseModel):
     mistakes: list[Mistakes]  # of the reference arm after its last round, on the test
     wrong_answers: list[Mistake]
 
+    @property
+    def reference(self) -> str:
+        """The arm that all others are compared with: the profile's first."""
+        return self.arms[0].arm
+
 
 class Begun(BaseModel):
     """Where, when and from which commit an experiment was started; resuming changes nothing."""

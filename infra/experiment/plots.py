@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from infra.experiment.figures import DataSetFigures
-from infra.experiment.profiles import REFERENCE
 from infra.experiment.statistics import SHOWN, last_round, measured, of_round
 from trainer.evaluate import METRICS
 from trainer.figures import COLORS, GRID, INK
@@ -99,11 +98,10 @@ _TITLE: dict[str, Any] = {"loc": "left", "fontsize": 11, "fontweight": "bold", "
 
 def _panels(data: DataSetFigures) -> list[tuple[str, list[Look]]]:
     """Strategies, all with the reference's curation, and curations, all with its strategy."""
-    strategy, curation = REFERENCE.split("+")
-    first = {arm.arm: arm for arm in data.arms}
+    reference, first = data.arms[0], {arm.arm: arm for arm in data.arms}
     return [
-        ("strategies", _looks(n for n, arm in first.items() if arm.curation == curation)),
-        ("curations", _looks(n for n, arm in first.items() if arm.strategy == strategy)),
+        ("strategies", _looks(n for n, arm in first.items() if arm.curation == reference.curation)),
+        ("curations", _looks(n for n, arm in first.items() if arm.strategy == reference.strategy)),
     ]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 REFERENCE = "progressive+deficit"
-"""The arm that all others are compared with: the method with the curation that we propose."""
+"""The method with the curation that we propose."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Profile:
     """A whole experiment."""
 
     name: str
-    arms: tuple[Arm, ...]
+    arms: tuple[Arm, ...]  # the first is the one that all others are compared with
     seeds: tuple[int, ...]
     rounds: int
     sizes: Sizes
@@ -92,7 +92,7 @@ PROFILES = {
     for profile in (
         Profile(
             "laptop",
-            arms=MAIN,
+            arms=(*MAIN, Arm("progressive", "edits"), Arm("replay", "edits")),
             seeds=(0,),
             rounds=3,
             sizes=Sizes(calibration=20, gate=16, test=48, wave=48, measured=48, k=24),

@@ -11,7 +11,6 @@ from pathlib import Path
 from infra.experiment import tables
 from infra.experiment.figures import DataSetFigures, ExperimentFigures
 from infra.experiment.plots import plot_losses, plot_shares, plot_sweep
-from infra.experiment.profiles import REFERENCE
 from infra.experiment.statistics import DRAWS
 
 FINDINGS = "findings.md"
@@ -71,9 +70,9 @@ def _section(data: DataSetFigures) -> str:
             "### By round and arm, sealed test",
             tables.by_round(data),
             f"![shares by round]({data.name}-shares.png)",
-            f"### What {REFERENCE} gained over the base",
+            f"### What {data.reference} gained over the base",
             tables.gains(data),
-            f"### Differences to {REFERENCE} after the last round",
+            f"### Differences to {data.reference} after the last round",
             "Paired by listing; an interval without 0 is a difference.",
             tables.against_reference(data),
             "### Each seed after the last round",
@@ -91,7 +90,7 @@ def _section(data: DataSetFigures) -> str:
             tables.knowable(data),
             "### What changed",
             tables.samples(data),
-            f"### Where {REFERENCE} still errs after its last round",
+            f"### Where {data.reference} still errs after its last round",
             "Values of the catalog by type of attribute and by whether they stand in the text, as "
             "shares. A wrong answer was copied if it stands in the text: the wrong place was read.",
             tables.mistakes(data),

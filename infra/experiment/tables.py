@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 from infra.experiment.figures import ArmFigures, DataSetFigures, RoundFigures
-from infra.experiment.profiles import REFERENCE
 from infra.experiment.statistics import (
     SHOWN,
     arm_names,
@@ -37,10 +36,10 @@ def by_round(data: DataSetFigures) -> str:
 
 def gains(data: DataSetFigures) -> str:
     """What the reference arm gained over the base, round by round: the paper's headline."""
-    base = of_round(data, REFERENCE, 0)
+    base = of_round(data, data.reference, 0)
     lines = []
     for number in range(1, last_round(data) + 1):
-        scores = of_round(data, REFERENCE, number)
+        scores = of_round(data, data.reference, number)
         found = differences(data.test, scores, base)
         lines.append([str(number), *_cells(found, signed=True)])
     return grid(["round", *(f"Δ {name}" for name in SHOWN)], lines)
@@ -52,19 +51,19 @@ def against_reference(data: DataSetFigures) -> str:
     An arm is compared with the reference under its own seeds, a baseline under all of them.
     """
     last = last_round(data)
-    everyone = seeds_of(data, REFERENCE)
+    everyone = seeds_of(data, data.reference)
     others = {name: (everyone, [one] * len(everyone)) for name, one in data.baselines.items()}
     others |= {
         arm: (seeds_of(data, arm), of_round(data, arm, last))
         for arm in arm_names(data)
-        if arm != REFERENCE
+        if arm != data.reference
     }
     lines = []
     for name, (own, scores) in others.items():
-        reference = of_round(data, REFERENCE, last, own)
+        reference = of_round(data, data.reference, last, own)
         cells = _cells(differences(data.test, scores, reference), signed=True)
         lines.append([name, str(len(own)), *cells])
-    return grid([f"minus {REFERENCE}", "seeds", *(f"Δ {name}" for name in SHOWN)], lines)
+    return grid([f"minus {data.reference}", "seeds", *(f"Δ {name}" for name in SHOWN)], lines)
 
 
 def seeds(data: DataSetFigures) -> str:
