@@ -20,7 +20,8 @@ def register(app: typer.Typer) -> None:
 
 def experiment(
     profile: str = typer.Option(
-        "laptop", help="laptop (sized for 2 cores), full (for a GPU) or toy (for tests)"
+        "laptop",
+        help="laptop (sized for 2 cores), reach (one arm, all arrivals), full (for a GPU) or toy",
     ),
     data: Path = typer.Option(
         Path("../shared/data"), help="folder with a folder for each catalog: flipkart, wdc_pave"

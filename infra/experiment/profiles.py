@@ -117,12 +117,13 @@ PROFILES = {
             in_flight=64,
         ),
         # How far the method comes with all that arrives, instead of which arm is ahead on little.
+        # By edits: a model that fills everything has no deficits left to learn from.
         Profile(
             "reach",
-            arms=MAIN[:1],
+            arms=(Arm("replay", "edits"),),
             seeds=(0,),
             rounds=4,
-            sizes=Sizes(calibration=20, gate=16, test=48, wave=130, measured=130, k=130),
+            sizes=Sizes(calibration=20, gate=16, test=80, wave=130, measured=130, k=130),
             rates=(1e-3,),
             steps=65,
             batch_size=4,
