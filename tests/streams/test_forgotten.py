@@ -1,5 +1,6 @@
 """A listing forgotten on a real broker: live, after a restart, and when the pool is rebuilt."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,10 +13,17 @@ from typer.testing import CliRunner
 from infra.cli.app import app
 from infra.local.ports import free_port
 from schemas.category import CategorySchemas
-from schemas.events import ListingForgotten, RetrainRequest, listing_sha256
+from schemas.events import (
+    ListingForgotten,
+    ModelEvent,
+    ModelEventKind,
+    RetrainRequest,
+    listing_sha256,
+)
 from streams.forgotten import ask_to_forget
+from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import FORGOTTEN, RETRAIN
+from streams.topics import FORGOTTEN, MODEL_EVENTS, RETRAIN
 from tests.streams.support import Worker, read_all, wait_for
 from tests.streams.test_curate import applied, listing, send
 from tests.streams.test_sql_server import SIDECAR
@@ -121,11 +129,34 @@ def test_the_command_forgets_and_says_what_learnt_it(
     curate = worker("curate", settings).start()
     sell(settings, schemas, "a0", "a1", "a2", "a3", "a4")
     wait_for(lambda: applied(curate, 15) and bool(files(settings)))
-    taken = CliRunner().invoke(app, ["forget", "a1"], catch_exceptions=False).output
+
+    def said(listing_id: str) -> str:
+        return CliRunner().invoke(app, ["forget", listing_id], catch_exceptions=False).output
+
+    taken = said("a1")
     assert "It is out of the pool and of the rounds' files" in taken
     assert "Round 1 is under way" in taken
     assert "No adapter was trained on it." in taken
     assert "a1" not in in_files(settings)
-    late = CliRunner().invoke(app, ["forget", "never seen"], catch_exceptions=False).output
-    assert "Round 1" not in late
-    assert listing_sha256("never seen") in late
+    promote_round_one(settings)
+    taken = said("a2")
+    assert "Round 1" not in taken
+    assert re.search(r"default-r1-a1 *│ 1 *│ itself *│ yes", taken)
+    assert "listune rollback base" in taken
+    untouched = said("never seen")
+    assert "No adapter" in untouched
+    assert listing_sha256("never seen") in untouched
+
+
+def promote_round_one(settings: StreamsSettings) -> None:
+    """A trainer's answer to round 1, and the conductor's to that."""
+    adapter = {
+        "pool": "default", "round": 1, "adapter_id": "default-r1-a1", "adapter_hash": "1" * 64,
+        "adapter_uri": "/registry/default-r1-a1", "parent_id": "base", "parent_hash": "base",
+    }  # fmt: skip
+    publisher = Publisher(settings)
+    for kind in (ModelEventKind.STARTED, ModelEventKind.PUBLISHED, ModelEventKind.PROPOSED):
+        event = ModelEvent(kind=kind, **adapter)
+        publisher.send(MODEL_EVENTS, event.key(), event.to_bytes()).result(10)
+    publisher.close()
+    wait_for(lambda: any(b'"promoted"' in value for *_, value in read_all(settings, MODEL_EVENTS)))
