@@ -42,23 +42,27 @@ def forgotten_hashes(con: duckdb.DuckDBPyConnection) -> set[str]:
 def forget(con: duckdb.DuckDBPyConnection, pool: str, events: Sequence[ListingForgotten]) -> None:
     """Applies what `listune.forgotten` says; call it inside the transaction of the offsets.
 
-    Other pools' answers are passed over. One that is asked for twice was forgotten the first time.
+    One that is asked for twice was forgotten the first time. Another pool's answer says no more
+    than that the listing is forgotten.
     """
+    # Of those known nothing has come in since; looking for them reads every row of the pool.
+    new = {event.listing_sha256 for event in events} - forgotten_hashes(con)
     for event in events:
-        if event.pool not in (None, pool):
-            continue
+        rounds = event.rounds if event.pool == pool else None
         con.execute(
-            "INSERT INTO store.forgotten VALUES ($hash, $ms, $rounds, false) ON CONFLICT DO UPDATE "
-            "SET rounds = coalesce(excluded.rounds, rounds)",
-            {
-                "hash": event.listing_sha256,
-                "ms": event.created_ms,
-                "rounds": None if event.rounds is None else json.dumps(event.rounds),
-            },
+            "INSERT INTO store.forgotten VALUES (?, ?, ?, false) "
+            "ON CONFLICT DO UPDATE SET rounds = coalesce(excluded.rounds, rounds)",
+            [
+                event.listing_sha256,
+                event.created_ms,
+                None if rounds is None else json.dumps(rounds),
+            ],
         )
-    hashes = {"hashes": json.dumps([event.listing_sha256 for event in events])}
-    for table, column in _ROWS.items() if events else ():
-        con.execute(f"DELETE FROM store.{table} WHERE sha256({column}) {_AMONG}", hashes)
+    for table, column in _ROWS.items() if new else ():
+        con.execute(
+            f"DELETE FROM store.{table} WHERE sha256({column}) {_AMONG}",
+            {"hashes": json.dumps(sorted(new))},
+        )
 
 
 def settle(con: duckdb.DuckDBPyConnection, pool: str) -> None:

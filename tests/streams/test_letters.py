@@ -1,6 +1,7 @@
 """Dead letters are read back and sent again, each once, on a real broker."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from infra.cli.app import app
+from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import listing_sha256
 from streams.dead_letters import KEPT_BYTES, bury, dead_letter_key, to_dead_letter
@@ -16,17 +18,18 @@ from streams.letters import Letter, read_letters, resend, why_not
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
 from streams.topics import DEAD_LETTERS, REVIEWS
-from tests.streams.support import read_all
+from tests.streams.support import Worker, read_all, wait_for
+from tests.streams.test_curate import applied, listing, of_each, rows, send
 
 FAULT = EventError("invalid", "submitted: a value is missing")
 
 
 def write(settings: StreamsSettings, *payloads: bytes, key: bytes | None = b"4711") -> list[str]:
-    """Dead letters from `listing.reviews`, partition 2; their keys."""
+    """Dead letters from `listing.reviews`, partition 2, offset 100 on; their keys."""
     publisher = Publisher(settings)
     letters = [
         to_dead_letter(REVIEWS, 2, offset, key, payload, FAULT)
-        for offset, payload in enumerate(payloads)
+        for offset, payload in enumerate(payloads, start=100)
     ]
     for letter in letters:
         bury(publisher, letter).result(10)
@@ -88,6 +91,22 @@ def test_of_a_forgotten_listing_nothing_is_sent_again(settings: StreamsSettings)
     assert forgotten == {listing_sha256("4711")}
     [letter] = read_letters(settings)
     assert why_not(letter, forgotten) == "its listing is forgotten"
+
+
+def test_what_has_become_right_lands_in_the_pool_and_what_is_still_wrong_is_a_new_letter(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: Callable[..., Worker]
+) -> None:
+    curate = worker("curate").start()
+    *before, review = listing(schemas, "4711")
+    send(settings, *before)
+    write(settings, review.to_bytes(), b"{oops")
+    for letter in read_letters(settings):
+        send_again(settings, letter)
+    wait_for(lambda: applied(curate, 4))
+    *old, new = read_letters(settings)
+    assert (len(old), new.payload, new.resent_ms) == (2, b"{oops", None)
+    assert (new.key, new.found.reason) == (f"{REVIEWS}:2:1", "not_json")
+    assert rows(settings, curate) == of_each(1)
 
 
 def test_the_command_lists_shows_and_sends_once(

@@ -170,6 +170,15 @@ def test_asked_for_twice_it_was_forgotten_the_first_time(world: World) -> None:
     assert world.rows("FROM main.forgotten") == before
 
 
+def test_another_pools_answer_is_not_this_ones(world: World) -> None:
+    begin(world)
+    said = {"listing_sha256": listing_sha256("l1"), "created_ms": world.now_ms, "pool": "other"}
+    world.hear(ListingForgotten.model_validate(said | {"rounds": [7]}))
+    answer = settle(world)
+    assert answer is not None
+    assert answer.rounds == [1]
+
+
 @pytest.mark.parametrize("settled", [False, True])
 def test_a_pool_rebuilt_from_the_topics_forgets_it_too(
     world: World, tmp_path: Path, settled: bool
