@@ -6,6 +6,7 @@
     training.retrain                      RetrainRequest      key pool
     model.events                          ModelEvent          key: see `ModelEvent.key`
     listune.dead-letters                  DeadLetter          key `<topic>:<partition>:<offset>`
+    listune.forgotten                     ListingForgotten    key: see `ListingForgotten.key`
 
 Strict: the string "5" is not the number 5. Unknown fields are tolerated, so that a producer may be
 newer than a consumer. Times are milliseconds since 1970 in UTC. Identities are made by the sender
@@ -35,6 +36,11 @@ ValueLists = dict[str, list[str]]
 def new_id() -> str:
     """A fresh identity: 32 hexadecimal digits."""
     return uuid.uuid4().hex
+
+
+def listing_sha256(listing_id: str) -> str:
+    """What stands for a listing where its own id must not be kept: 64 hexadecimal digits."""
+    return hashlib.sha256(listing_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def now_ms() -> int:
@@ -138,8 +144,17 @@ class ListingReview(Event):
     submitted: ValueLists = {}  # the final listing; a missing attribute was left blank
 
 
+ERASED_FROM = "listune.erased_from"
+"""Key in a Parquet file's metadata: the SHA-256 that the file had before forgotten listings were
+taken out of it, by which its manifest knows it."""
+
+
 class ManifestFile(BaseModel):
-    """One Parquet file of a round's data set."""
+    """One Parquet file of a round's data set; `sha256` and `rows` are as it was written.
+
+    A file that a forgotten listing was taken out of has fewer rows, and names `sha256` in its
+    metadata under `ERASED_FROM`.
+    """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
@@ -261,7 +276,23 @@ class DeadLetter(Event):
     error: str  # one sentence
     sha256: str  # of the whole payload
     size: int
-    payload_base64: str  # its first 64 kB
+    payload_base64: str  # its first 64 kB; empty in a record that only marks a letter as resent
+    resent_ms: int | None = None  # when a person sent the payload again
+
+
+class ListingForgotten(Event):
+    """A person asks for a listing to be forgotten, or a pool's conductor says that it did.
+
+    Kept for ever, and so without the listing's id. `created_ms` is when the person asked.
+    """
+
+    listing_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    pool: str | None = None  # whose conductor says it; None: a person asks
+    rounds: list[int] | None = None  # of that pool, those that took the listing
+
+    def key(self) -> str:
+        """The record key: what was asked, and each pool's answer, survive compaction."""
+        return self.listing_sha256 if self.pool is None else f"{self.listing_sha256}:{self.pool}"
 
 
 E = TypeVar("E", bound="Event")

@@ -23,18 +23,21 @@ from faust.types import TP
 
 from schemas.errors import EventError
 from schemas.events import (
-    Event,
     ListingPrediction,
     ListingRequest,
     ListingReview,
-    ModelEvent,
-    RetrainRequest,
     decode,
     now_ms,
 )
 from schemas.sources.json_schema import read_schemas
 from streams import faust_app
-from streams.control import ControlLog, ControlRecord, PublishedEvents
+from streams.control import (
+    CONTROL_KINDS,
+    ControlEvent,
+    ControlLog,
+    ControlRecord,
+    PublishedEvents,
+)
 from streams.dead_letters import bury, to_dead_letter
 from streams.errors import TopicsError
 from streams.places import Place, Places
@@ -45,11 +48,9 @@ from streams.publisher import Publisher
 from streams.settings import StreamsSettings
 from streams.sql_server import serve_pool
 from streams.topics import (
-    MODEL_EVENTS,
     POOL_CONTROL,
     PREDICTIONS,
     REQUESTS,
-    RETRAIN,
     REVIEWS,
     admin_client,
     cluster_identity,
@@ -67,7 +68,6 @@ KINDS: dict[str, type[ListingRequest] | type[ListingPrediction] | type[ListingRe
     PREDICTIONS: ListingPrediction,
     REVIEWS: ListingReview,
 }
-CONTROL_KINDS: dict[str, type[Event]] = {MODEL_EVENTS: ModelEvent, RETRAIN: RetrainRequest}
 TICK_S = 1.0
 OUTBOX_ROWS = 500
 
@@ -271,7 +271,7 @@ class CurateApp:
     async def _apply_control(self) -> None:
         """What the control topics said since the last time, into the pool."""
         self._control.check()
-        events: list[ModelEvent | RetrainRequest] = []
+        events: list[ControlEvent] = []
         positions: dict[str, int] = {}
         while self._control_records:
             record = self._control_records.popleft()

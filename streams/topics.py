@@ -31,16 +31,20 @@ REVIEWS = "listing.reviews"
 RETRAIN = "training.retrain"
 MODEL_EVENTS = "model.events"
 DEAD_LETTERS = "listune.dead-letters"
+FORGOTTEN = "listune.forgotten"
 POOL_CONTROL = "pool.control"
 
 PAYLOAD_TOPICS = (REQUESTS, BACKFILL, PREDICTIONS, REVIEWS)
-CONTROL_TOPICS = (RETRAIN, MODEL_EVENTS)
+CONTROL_TOPICS = (RETRAIN, MODEL_EVENTS, FORGOTTEN)
 
 PARTITIONER = "murmur2_random"
 
 COMPRESSION = "gzip"
 """The one codec that aiokafka reads without further libraries. It is a setting of the topics, so
 that the broker rewrites what a foreign producer compressed otherwise: it would end our workers."""
+
+SEGMENTS = 24
+"""Segments that a topic's retention is kept in: a record outlives it by one of them at most."""
 
 _HOUR_MS = 3_600_000
 
@@ -72,6 +76,9 @@ def topic_specs(settings: StreamsSettings) -> tuple[TopicSpec, ...]:
     kept = sized | {
         "cleanup.policy": "delete",
         "retention.ms": str(settings.retention_hours * _HOUR_MS),
+        # Kafka deletes whole segments, each after its youngest record: with its own default of a
+        # week to a segment a record would be kept a week longer than asked for.
+        "segment.ms": str(settings.retention_hours * _HOUR_MS // SEGMENTS),
     }
     forever = sized | {"cleanup.policy": "delete", "retention.ms": "-1"}
     # A reader that follows live must never miss an event because a newer one took its key.
@@ -83,6 +90,7 @@ def topic_specs(settings: StreamsSettings) -> tuple[TopicSpec, ...]:
         *(TopicSpec(name, settings.partitions, kept) for name in PAYLOAD_TOPICS),
         TopicSpec(RETRAIN, 1, forever),
         TopicSpec(MODEL_EVENTS, 1, compacted),
+        TopicSpec(FORGOTTEN, 1, compacted),
         TopicSpec(DEAD_LETTERS, 1, kept),
         TopicSpec(POOL_CONTROL, 1, kept),
     )

@@ -147,6 +147,7 @@ class KafkaSettings(BaseModel):
     bootstrap_servers: str = "127.0.0.1:9092"
     retrain_topic: str = "training.retrain"
     events_topic: str = "model.events"
+    forgotten_topic: str = "listune.forgotten"
     group: str = Field("listune.trainer", description="one trainer of it works, others stand by")
     max_event_bytes: int = Field(2 * 1024 * 1024, ge=1024)
     pool: str = Field("", description="take rounds of this pool only; empty = of any")

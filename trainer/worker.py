@@ -31,9 +31,12 @@ from serving.client import TritonClient
 from serving.errors import Busy, ServingError, TimedOut, Unavailable
 from serving.push import Canary, CanaryRequest, PushReport, push_and_try
 from serving.settings import ServingSettings
+from trainer.errors import TrainingError
+from trainer.evaluation_store import EVALUATIONS, EvaluationStore
 from trainer.event_log import EventLog, RoundQueue
 from trainer.launch import RoundProcess
 from trainer.progress import Place
+from trainer.registry import Registry
 from trainer.results import Failure, Job, RoundResult, Verdict, adapter_id
 from trainer.settings import KafkaSettings, TrainerSettings
 
@@ -95,6 +98,7 @@ class Worker:
         self._queue = queue
         self._stopping = stopping
         self._name = f"trainer@{socket.gethostname()}:{os.getpid()}"
+        self._erased: frozenset[str] = frozenset()
 
     def run(self) -> None:
         """Take and answer rounds until told to stop."""
@@ -107,14 +111,35 @@ class Worker:
         logger.info("waiting for rounds on %s", self._kafka.retrain_topic)
         while not self._stopping.is_set():
             message = self._queue.take()
+            self._log.follow()
+            self._erase()
             if message is None:
                 continue
+            # The round copies its files, and the pool may not have changed them yet.
+            self._erased = frozenset()
             try:
                 self._deal_with(message)
             except _Interrupted:
                 self._queue.release()
             else:
                 self._queue.done()
+
+    def _erase(self) -> None:
+        """Takes what was forgotten since the last time out of what is kept here."""
+        new = self._log.forgotten - self._erased
+        if not new:
+            return
+        self._erased |= new
+        folder = self._trainer.registry_dir
+        try:
+            files = Registry(folder).erase(new)
+        except TrainingError as error:
+            # A round leaves it out all the same, so the trainer goes on.
+            logger.error("%s", error)
+            return
+        removed = EvaluationStore(folder / EVALUATIONS).erase(new)
+        if files or removed:
+            logger.info("forgotten: %d files changed, %d evaluations removed", files, removed)
 
     def _deal_with(self, message: Message) -> None:
         try:
@@ -152,6 +177,7 @@ class Worker:
                 trainer=self._trainer,
                 serving=self._serving,
                 folder=self._trainer.work_dir / adapter_id(request),
+                forgotten=self._log.forgotten,
             )
         )
         try:

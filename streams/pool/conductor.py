@@ -10,6 +10,7 @@ import logging
 
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, new_id
 from streams.pool import backfill, outbox
+from streams.pool.forgetting import settle
 from streams.pool.rounds import record_round, round_id
 from streams.pool.selection import fresh_count, mark_used, prune, select, write_manifest
 from streams.pool.state import (
@@ -55,6 +56,7 @@ class Conductor:
         if not caught_up:
             return
         with self.pool.transaction():
+            settle(self.con, self.settings.pool)
             if not self._count("store.pending"):
                 self._decide(now_ms, lag)
             if now_ms - self._pruned_ms >= PRUNE_EVERY_MS:

@@ -19,13 +19,16 @@ import duckdb
 
 from schemas.category import CategorySchemas
 from schemas.events import (
+    ListingForgotten,
     ListingPrediction,
     ListingRequest,
     ListingReview,
     ModelEvent,
     RetrainRequest,
+    listing_sha256,
 )
 from streams.pool.errors import OffsetGap, PoolError
+from streams.pool.forgetting import FORGOTTEN_TOPIC, forget, forgotten_hashes
 from streams.pool.rounds import observe
 from streams.pool.rows import insert, prediction_row, request_row, review_row
 from streams.pool.samples import recompute
@@ -33,7 +36,11 @@ from streams.settings import StreamsSettings
 
 __all__ = ["OffsetGap", "Pool", "PoolError", "Record"]
 
-CONTROL_TOPICS = {RetrainRequest: "training.retrain", ModelEvent: "model.events"}
+CONTROL_TOPICS = {
+    RetrainRequest: "training.retrain",
+    ModelEvent: "model.events",
+    ListingForgotten: FORGOTTEN_TOPIC,
+}
 # Recomputing every listing after a change of schema goes in pieces, so that memory stays bounded.
 RECOMPUTE_CHUNK = 5_000
 # Unbounded, DuckDB takes up to 80 % of a machine that it shares with the broker and the model.
@@ -90,6 +97,7 @@ class Pool:
                 self._remember_settings()
                 self._refresh_categories()
                 self._measure_edits()
+            self._forgotten = forgotten_hashes(self.con)
         except BaseException:
             self.con.close()
             raise
@@ -124,7 +132,9 @@ class Pool:
             self._advance(watermarks)
 
     def apply_control(
-        self, events: Sequence[ModelEvent | RetrainRequest], positions: Mapping[str, int]
+        self,
+        events: Sequence[ModelEvent | RetrainRequest | ListingForgotten],
+        positions: Mapping[str, int],
     ) -> None:
         """Writes what the control topics say, in log order, and the next offset of each topic.
 
@@ -138,11 +148,15 @@ class Pool:
         }
         if not ahead:
             return
+        new = [event for event in events if CONTROL_TOPICS[type(event)] in ahead]
+        forgotten = [event for event in new if isinstance(event, ListingForgotten)]
         with self.transaction():
-            for event in events:
-                if CONTROL_TOPICS[type(event)] in ahead:
+            for event in new:
+                if not isinstance(event, ListingForgotten):
                     observe(self.con, self.settings, event)
+            forget(self.con, self.settings.pool, forgotten)
             self._advance({(topic, 0): position for topic, position in ahead.items()})
+        self._forgotten |= {event.listing_sha256 for event in forgotten}
 
     def close(self) -> None:
         """Closes the file; another process may open it then."""
@@ -184,6 +198,8 @@ class Pool:
         touched: set[str] = set()
         for record in records:
             place = (record.partition, record.offset, record.timestamp_ms)
+            if record.event is None or self._is_forgotten(record.event.listing_id):
+                continue
             match record.event:
                 case ListingRequest() as event:
                     requests.append(request_row(event, *place))
@@ -191,14 +207,16 @@ class Pool:
                     predictions.append(prediction_row(event, *place))
                 case ListingReview() as event:
                     reviews.append(review_row(event, self.schemas, *place))
-                case None:
-                    continue
             touched.add(event.listing_id)
         insert(self.con, "requests", requests)
         insert(self.con, "predictions", predictions)
         insert(self.con, "reviews", reviews)
         self._settle_orders([row["request_id"] for row in predictions])
         return touched
+
+    def _is_forgotten(self, listing_id: str) -> bool:
+        # Most pools have forgotten nothing: then no hash is made.
+        return bool(self._forgotten) and listing_sha256(listing_id) in self._forgotten
 
     def _settle_orders(self, request_ids: Sequence[object]) -> None:
         if request_ids:
