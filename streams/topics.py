@@ -21,6 +21,14 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from schemas.events import (
+    Event,
+    ListingPrediction,
+    ListingRequest,
+    ListingReview,
+    ModelEvent,
+    RetrainRequest,
+)
 from streams.errors import TopicsError
 from streams.settings import StreamsSettings
 
@@ -35,6 +43,14 @@ POOL_CONTROL = "pool.control"
 
 PAYLOAD_TOPICS = (REQUESTS, BACKFILL, PREDICTIONS, REVIEWS)
 CONTROL_TOPICS = (RETRAIN, MODEL_EVENTS)
+
+# What the pool is made of: the events on each topic that it reads.
+KINDS: dict[str, type[ListingRequest] | type[ListingPrediction] | type[ListingReview]] = {
+    REQUESTS: ListingRequest,
+    PREDICTIONS: ListingPrediction,
+    REVIEWS: ListingReview,
+}
+CONTROL_KINDS: dict[str, type[Event]] = {MODEL_EVENTS: ModelEvent, RETRAIN: RetrainRequest}
 
 PARTITIONER = "murmur2_random"
 

@@ -82,7 +82,12 @@ def _observe_request(con: duckdb.DuckDBPyConnection, event: RetrainRequest) -> N
         [event.round],
     ).fetchone()
     attempt, state, requested = known or (0, "unknown", 0)
-    if event.attempt > attempt or state in ("unknown", "decided"):
+    if event.attempt > attempt:
+        _begin_attempt(con, event.round, event.attempt)
+        record_round(con, event, "requested")
+    elif event.attempt < attempt:
+        pass  # the events of a later attempt came first: this one is over
+    elif state in ("unknown", "decided"):
         record_round(con, event, "requested")
     elif event.attempt > requested:  # the round's own events came first: they know its state
         record_round(con, event, state)
@@ -93,6 +98,18 @@ def _observe_request(con: duckdb.DuckDBPyConnection, event: RetrainRequest) -> N
         "UPDATE store.rounds SET state = 'closed', closed_ms = ? "
         "WHERE round < ? AND closed_ms IS NULL",
         [event.created_ms, event.round],
+    )
+
+
+def _begin_attempt(con: duckdb.DuckDBPyConnection, round_: int, attempt: int) -> None:
+    """A further attempt begins with nothing of the one before, which a rebuild may never see."""
+    con.execute(
+        "INSERT INTO store.rounds (round, attempt, state) VALUES (?, ?, 'unknown') "
+        "ON CONFLICT DO UPDATE SET attempt = excluded.attempt, state = excluded.state, "
+        "lease_until_ms = NULL, started_ms = NULL, proposal = NULL, reason = NULL, "
+        "adapter_id = NULL, adapter_hash = NULL, metrics = NULL, parent_metrics = NULL, "
+        "train_seconds = NULL, eval_seconds = NULL",
+        [round_, attempt],
     )
 
 
@@ -193,12 +210,7 @@ def _observe_round(
         return
     if event.attempt > attempt:
         # The two control topics are read side by side: an attempt may speak before its request.
-        con.execute(
-            "INSERT INTO store.rounds (round, attempt, state) VALUES (?, ?, 'unknown') "
-            "ON CONFLICT DO UPDATE SET attempt = excluded.attempt, state = excluded.state, "
-            "lease_until_ms = NULL, proposal = NULL",
-            [event.round, event.attempt],
-        )
+        _begin_attempt(con, event.round, event.attempt)
     elif state == "failed":
         return
     match event.kind:
