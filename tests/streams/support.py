@@ -17,7 +17,7 @@ from schemas.events import ListingPrediction, ListingRequest, ListingReview, Sta
 from streams.faust_app import READY_FILE
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import KINDS, admin_client, ensure_topics, topic_specs
+from streams.topics import KINDS, admin_client, ensure_topics, log_bounds, topic_specs
 
 WORKER = Path(__file__).with_name("worker.py")
 ROOT = Path(__file__).parents[2]
@@ -34,6 +34,15 @@ def recreate_topics(settings: StreamsSettings) -> None:
             future.result(10)
     wait_for(lambda: not set(ours) & admin.list_topics(timeout=10).topics.keys())
     ensure_topics(settings)
+
+
+def delete_all_records(settings: StreamsSettings) -> None:
+    """What retention does to payload topics, at once."""
+    ends = {place: end for place, (_, end) in log_bounds(settings, KINDS).items() if end}
+    gone = [TopicPartition(*place, end) for place, end in ends.items()]
+    admin = admin_client(settings)
+    for future in admin.delete_records(gone).values():
+        future.result(10)
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:

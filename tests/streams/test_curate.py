@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import duckdb
 import pytest
-from confluent_kafka import TopicPartition
 
 from infra.local.supervisor import GIVE_UP_CODE
 from schemas.category import CategorySchemas
@@ -24,16 +23,14 @@ from streams.settings import StreamsSettings
 from streams.topics import (
     BACKFILL,
     DEAD_LETTERS,
-    KINDS,
     MODEL_EVENTS,
     RETRAIN,
     REVIEWS,
-    admin_client,
-    log_bounds,
 )
 from tests.streams.support import (
     Worker,
     applied,
+    delete_all_records,
     listing,
     read_all,
     recreate_topics,
@@ -198,15 +195,6 @@ def test_text_that_databases_dislike_is_kept(
     wait_for(lambda: applied(curate, 3))
     assert read_all(settings, DEAD_LETTERS) == []
     assert rows(settings, curate) == of_each(1)
-
-
-def delete_all_records(settings: StreamsSettings) -> None:
-    """What retention does to payload topics, at once."""
-    ends = {place: end for place, (_, end) in log_bounds(settings, KINDS).items() if end}
-    gone = [TopicPartition(*place, end) for place, end in ends.items()]
-    admin = admin_client(settings)
-    for future in admin.delete_records(gone).values():
-        future.result(10)
 
 
 def test_a_new_pool_begins_where_the_log_does(
