@@ -12,7 +12,8 @@ from streams.settings import StreamsSettings
 Span = Mapping[Place, tuple[int, int]]
 """Of each partition the first offset to read, and the one to stop before."""
 
-BATCH = 500
+BATCH = 1_000
+"""A transaction costs something besides its rows, so few are too slow; large events must fit."""
 QUIET_S = 60.0
 """A broker that gives nothing for so long, though records are left, is not going to."""
 

@@ -19,7 +19,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,12 +56,16 @@ Tell = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Replayed:
-    """A pool that was rebuilt; `live` is None where there was nothing to compare it with."""
+    """A pool that was rebuilt; `live` is None where there was nothing to compare it with.
+
+    outside: how many listings of the live pool have events before what the topics keep.
+    """
 
     path: Path
     rebuilt: Mapping[str, Fingerprint]
     live: Mapping[str, Fingerprint] | None
     why_not_compared: str = ""
+    outside: int = 0
 
     @property
     def equal(self) -> bool:
@@ -108,7 +112,7 @@ def replay_and_swap(settings: StreamsSettings, schemas: CategorySchemas, tell: T
                 f"the former pool is {aside}"
             ) from None
         done.path.unlink()
-    return Replayed(live, done.rebuilt, done.live, done.why_not_compared)
+    return replace(done, path=live)
 
 
 def accept_deleted(settings: StreamsSettings, schemas: CategorySchemas) -> list[str]:
@@ -203,6 +207,7 @@ def _replay(
         rebuilt=reached.tables(compacted),
         live=live.tables(compacted) if live is not None else None,
         why_not_compared=why,
+        outside=len(live.outside) if live is not None else 0,
     )
 
 

@@ -191,6 +191,7 @@ def test_what_retention_deleted_is_left_out_of_the_comparison(
     wait_for(lambda: applied(curate, 25))
     done = replay(settings, schemas, quiet)
     assert done.equal, done
+    assert done.outside == 5
     assert rows(done)["samples"] == rows(done)["reviews"] == 3
 
 
