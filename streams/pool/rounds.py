@@ -23,7 +23,11 @@ _WISHES = {
     ModelEventKind.PROMOTION_REQUESTED,
     ModelEventKind.RETRAIN_REQUESTED,
 }
-_ROUND_KINDS = TERMINAL_KINDS | {ModelEventKind.STARTED, ModelEventKind.PROPOSED}
+_ROUND_KINDS = TERMINAL_KINDS | {
+    ModelEventKind.STARTED,
+    ModelEventKind.HEARTBEAT,
+    ModelEventKind.PROPOSED,
+}
 _ALIAS_MOVES = {ModelEventKind.PROMOTED, ModelEventKind.ROLLED_BACK}
 
 
@@ -43,10 +47,7 @@ def observe(
         if event.pool == settings.pool:
             _observe_request(con, event)
         return
-    if event.kind is ModelEventKind.HEARTBEAT:
-        _renew_lease(con, settings, event)
-        return
-    if _seen(con, event.event_id):
+    if event.kind is not ModelEventKind.HEARTBEAT and _seen(con, event.event_id):
         return
     if event.adapter_id and event.adapter_hash:
         _remember_adapter(con, event)
@@ -139,14 +140,13 @@ def _renew_lease(
     con: duckdb.DuckDBPyConnection, settings: StreamsSettings, event: ModelEvent
 ) -> None:
     """Counted from the event's own time, so that a replay gives the same; clocks are in step."""
-    if event.pool == settings.pool:
-        con.execute(
-            "UPDATE store.rounds SET state = 'training', lease_until_ms = "
-            "greatest(coalesce(lease_until_ms, 0), ?) "
-            "WHERE round = ? AND attempt = ? "
-            "AND state IN ('decided', 'requested', 'training', 'unknown')",
-            [event.created_ms + int(settings.lease_s * 1000), event.round, event.attempt],
-        )
+    con.execute(
+        "UPDATE store.rounds SET state = 'training', lease_until_ms = "
+        "greatest(coalesce(lease_until_ms, 0), ?) "
+        "WHERE round = ? AND attempt = ? "
+        "AND state IN ('decided', 'requested', 'training', 'unknown')",
+        [event.created_ms + int(settings.lease_s * 1000), event.round, event.attempt],
+    )
 
 
 def _remember_adapter(con: duckdb.DuckDBPyConnection, event: ModelEvent) -> None:
@@ -219,6 +219,8 @@ def _observe_round(
                 "UPDATE store.rounds SET started_ms = ? WHERE round = ?",
                 [event.created_ms, event.round],
             )
+            _renew_lease(con, settings, event)
+        case ModelEventKind.HEARTBEAT:
             _renew_lease(con, settings, event)
         case ModelEventKind.PROPOSED:
             _keep_results(con, event, "closed" if state == "closed" else "proposed")

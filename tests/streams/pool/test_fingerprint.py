@@ -94,6 +94,7 @@ def test_rounds_are_equal_in_whatever_mixture_the_control_topics_are_read(
     for name, events in {
         "requests first": sorted(world.control, key=lambda e: isinstance(e, ModelEvent)),
         "events first": sorted(world.control, key=lambda e: not isinstance(e, ModelEvent)),
+        "everything twice": [event for event in world.control for _ in range(2)],
     }.items():
         other = World(tmp_path / name)
         other.hear(*events)
