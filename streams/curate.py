@@ -208,20 +208,23 @@ class CurateApp:
     # ------------------------------------------------------------------------- place in the log
 
     async def _look_at_ends(self) -> None:
-        """Where the log ends now, for the lag, and where it began to exist."""
+        """Where the log ends now, for the lag, where it begins, and whether it was cut back."""
         assignment = self.app.consumer.assignment()
         assigned = [(tp.topic, tp.partition) for tp in assignment if tp.topic in KINDS]
         # Not by Faust's consumer: there the question waits behind a fetch of up to 1.5 s.
         if not assigned:
             return
         try:
-            bounds = await asyncio.to_thread(log_bounds, self._settings, KINDS, 10, self._admin)
+            topics = (*KINDS, *CONTROL_KINDS)
+            bounds = await asyncio.to_thread(log_bounds, self._settings, topics, 10, self._admin)
         except (TopicsError, TimeoutError) as error:
             log.warning("%s", error)
             return
         self._places.see_ends({place: bounds[place][1] for place in assigned})
         expected = {place: await self._next(place) for place in assigned}
-        check_not_ahead(expected, bounds, self._pool.path)
+        known = await self._in_pool(self._pool.watermarks)
+        control = {place: known[place] for place in known if place[0] in CONTROL_KINDS}
+        check_not_ahead(expected | control, bounds, self._pool.path)
         for place, (first, start) in deleted(expected, bounds).items():
             await self._skip_deleted(place, first, start)
 
