@@ -101,15 +101,14 @@ def replay_and_swap(settings: StreamsSettings, schemas: CategorySchemas, tell: T
         done = _replay(settings, schemas, tell, ask)
         if held and done.live is not None:
             _forget_answered_wishes(done.path, held)
-        aside = live.with_name(f"{live.stem}.before-replay.duckdb")
         if held:
-            live.replace(aside)
+            live.replace(live.with_name(f"{live.stem}.before-replay.duckdb"))
         try:
-            os.link(done.path, live)
+            os.link(done.path, live)  # unlike a rename it never replaces what a worker has made
         except FileExistsError:
             raise PoolError(
-                f"a curate worker made {live} anew meanwhile and rebuilds it itself; "
-                f"the former pool is {aside}"
+                f"a curate worker has made {live} anew meanwhile and fills it from the topics; "
+                "let it, or stop it and try again"
             ) from None
         done.path.unlink()
     return replace(done, path=live)

@@ -152,12 +152,10 @@ def test_the_rebuilt_pool_equals_the_live_one_and_takes_its_place(
 
 
 def test_a_replay_killed_halfway_harms_nothing_and_the_next_one_is_whole(
-    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+    settings: StreamsSettings, schemas: CategorySchemas
 ) -> None:
-    curate = worker("curate").start()
     send(settings, *(event for n in range(700) for event in listing(schemas, f"a{n}")))
-    wait_for(lambda: applied(curate, 2100))
-    assert curate.stop() == 0
+    replay_and_swap(settings, schemas, quiet)
     killed = subprocess.run(
         [sys.executable, "-c", KILLED_HALFWAY, settings.model_dump_json()], cwd=ROOT, check=False
     )
@@ -166,6 +164,21 @@ def test_a_replay_killed_halfway_harms_nothing_and_the_next_one_is_whole(
     done = replay(settings, schemas, quiet)
     assert done.equal
     assert rows(done)["samples"] == 700
+
+
+def test_two_replays_at_once_and_a_worker_that_came_meanwhile_are_told_apart(
+    settings: StreamsSettings, schemas: CategorySchemas
+) -> None:
+    live = settings.pool_dir / "default.duckdb"
+
+    def meanwhile(done: int, total: int) -> None:
+        with pytest.raises(PoolError, match="another replay of the pool"):
+            replay(settings, schemas, quiet)
+        live.write_text("a worker's")
+
+    with pytest.raises(PoolError, match="a curate worker has made"):
+        replay_and_swap(settings, schemas, meanwhile)
+    assert live.read_text() == "a worker's"
 
 
 def test_without_a_live_pool_everything_is_rebuilt_and_put_in_place(
