@@ -18,13 +18,14 @@ from pathlib import Path
 from rich.console import Console
 
 from infra.demo.generate import generate
+from infra.local.fetch import ensure_part, kafka_part
 from infra.local.kafka import Kafka
 from infra.local.ports import choose_port
 from infra.local.process import ProcessSpec
 from infra.local.state import ProcessState
 from infra.local.supervisor import Supervisor
 from infra.local.triton import Triton
-from infra.settings import ACTIVE, Settings
+from infra.settings import ACTIVE, Settings, read_settings
 from schemas.errors import ListuneError
 from schemas.sources.json_schema import write_schemas
 from streams.sql_server import query
@@ -68,14 +69,6 @@ def resolve(
 def specs(settings: Settings, run_dir: Path, parts: Mapping[str, Path]) -> list[ProcessSpec]:
     """The processes of the stack, in the order in which they start."""
     local = settings.local
-    kafka = Kafka(
-        parts["kafka"],
-        run_dir / "kafka",
-        port=local.kafka_port,
-        controller_port=local.kafka_controller_port,
-        heap=local.kafka_heap,
-        max_message_bytes=record_limit(settings.streams),
-    )
     triton = Triton(
         parts["triton"],
         MODEL_REPOSITORY,
@@ -86,14 +79,8 @@ def specs(settings: Settings, run_dir: Path, parts: Mapping[str, Path]) -> list[
         env={"LISTUNE_SERVING": settings.serving.model_dump_json()},
     )
 
-    def kafka_and_topics() -> bool:
-        if not kafka.ready():
-            return False
-        ensure_topics(settings.streams)
-        return True
-
     return [
-        kafka.spec(ready=kafka_and_topics),
+        _kafka(settings, run_dir, parts["kafka"]),
         triton.spec(),
         _worker("curate", run_dir, ("kafka",)),
         _worker("predict", run_dir, ("kafka", "triton")),
@@ -130,6 +117,28 @@ def running(
         yield supervisor
 
 
+@contextmanager
+def broker_alone(run_dir: Path, console: Console) -> Iterator[Settings]:
+    """The broker of a stack that is down, without the workers; its settings, with ports of now.
+
+    Raises:
+        ListuneError: no stack has been up in `run_dir`, or the broker does not come up.
+    """
+    run_dir = run_dir.absolute()
+    written = run_dir / "settings.json"
+    if not written.is_file():
+        raise ListuneError(f"there is no {written}; a stack is made by `listune up`")
+    settings = read_settings(written)
+    _choose_ports(settings, console)
+    settings.streams.bootstrap_servers = f"127.0.0.1:{settings.local.kafka_port}"
+    jars = ensure_part(kafka_part(), settings.local.cache_dir, console)
+    with ExitStack() as ending:
+        with console.status("starting the broker"):
+            broker = Supervisor([_kafka(settings, run_dir, jars)], run_dir)
+            ending.enter_context(broker)
+        yield settings
+
+
 def loop_status(settings: Settings) -> dict[str, object]:
     """The one row of the view `status`: what the loop waits for, and how full the pool is.
 
@@ -138,6 +147,26 @@ def loop_status(settings: Settings) -> dict[str, object]:
     """
     columns, rows = query(settings.streams, "FROM status")
     return dict(zip(columns, rows[0], strict=True))
+
+
+def _kafka(settings: Settings, run_dir: Path, jars: Path) -> ProcessSpec:
+    """The broker; it is ready when it has our topics."""
+    kafka = Kafka(
+        jars,
+        run_dir / "kafka",
+        port=settings.local.kafka_port,
+        controller_port=settings.local.kafka_controller_port,
+        heap=settings.local.kafka_heap,
+        max_message_bytes=record_limit(settings.streams),
+    )
+
+    def kafka_and_topics() -> bool:
+        if not kafka.ready():
+            return False
+        ensure_topics(settings.streams)
+        return True
+
+    return kafka.spec(ready=kafka_and_topics)
 
 
 def _choose_ports(settings: Settings, console: Console) -> None:

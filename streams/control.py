@@ -28,16 +28,11 @@ from schemas.events import (
 )
 from streams.errors import ControlLogError
 from streams.settings import StreamsSettings
-from streams.topics import CONTROL_TOPICS, FORGOTTEN, MODEL_EVENTS, RETRAIN, log_bounds
+from streams.topics import CONTROL_KINDS, CONTROL_TOPICS, log_bounds
 
 log = logging.getLogger(__name__)
 
 ControlEvent = ModelEvent | RetrainRequest | ListingForgotten
-CONTROL_KINDS: dict[str, type[ModelEvent] | type[RetrainRequest] | type[ListingForgotten]] = {
-    MODEL_EVENTS: ModelEvent,
-    RETRAIN: RetrainRequest,
-    FORGOTTEN: ListingForgotten,
-}
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
-import duckdb
 from faust.types import TP
 
 from schemas.errors import EventError
@@ -32,7 +31,6 @@ from schemas.events import (
 from schemas.sources.json_schema import read_schemas
 from streams import faust_app
 from streams.control import (
-    CONTROL_KINDS,
     ControlEvent,
     ControlLog,
     ControlRecord,
@@ -43,15 +41,15 @@ from streams.errors import TopicsError
 from streams.places import Place, Places
 from streams.pool import outbox
 from streams.pool.conductor import Conductor
+from streams.pool.origin import check_not_ahead, deleted
 from streams.pool.store import OffsetGap, Pool, Record
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
 from streams.sql_server import serve_pool
 from streams.topics import (
+    CONTROL_KINDS,
+    KINDS,
     POOL_CONTROL,
-    PREDICTIONS,
-    REQUESTS,
-    REVIEWS,
     admin_client,
     cluster_identity,
     log_bounds,
@@ -63,11 +61,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 GROUP = "listune.curate"
-KINDS: dict[str, type[ListingRequest] | type[ListingPrediction] | type[ListingReview]] = {
-    REQUESTS: ListingRequest,
-    PREDICTIONS: ListingPrediction,
-    REVIEWS: ListingReview,
-}
 TICK_S = 1.0
 OUTBOX_ROWS = 500
 
@@ -190,7 +183,7 @@ class CurateApp:
     async def _apply(self, records: Sequence[Record]) -> None:
         """One transaction, then Kafka is told. After a gap everything is read again."""
         try:
-            await self._write(records)
+            await self._in_pool(self._pool.apply_storable, records, self._refuse)
         except OffsetGap as gap:
             log.warning("%s", gap)
             self._places.forget()
@@ -198,24 +191,12 @@ class CurateApp:
         nexts = {(r.topic, r.partition): r.offset + 1 for r in records}
         await faust_app.commit(self.app, nexts)
 
-    async def _write(self, records: Sequence[Record]) -> None:
-        """Applies the batch; one record that DuckDB refuses is found by halving, and buried."""
-        try:
-            await self._in_pool(self._pool.apply, records)
-        except (duckdb.DataError, duckdb.InvalidInputException, ValueError) as error:
-            if len(records) > 1:
-                middle = len(records) // 2
-                await self._write(records[:middle])
-                await self._write(records[middle:])
-                return
-            record = records[0]
-            if record.event is None:
-                raise
-            fault = EventError("not_storable", f"the pool cannot store it: {error}")
-            place = (record.topic, record.partition, record.offset)
-            key = record.event.listing_id.encode()
-            await self._bury(place, key, record.event.to_bytes(), fault)
-            await self._in_pool(self._pool.apply, [Record(*place, record.timestamp_ms, None)])
+    def _refuse(self, record: Record, fault: EventError) -> None:
+        """Buries what DuckDB cannot store; on the pool's thread, before its offset is passed."""
+        assert record.event is not None
+        place = (record.topic, record.partition, record.offset)
+        key, payload = record.event.listing_id.encode(), record.event.to_bytes()
+        bury(self._publisher, to_dead_letter(*place, key, payload, fault)).result()
 
     async def _bury(
         self,
@@ -230,31 +211,33 @@ class CurateApp:
     # ------------------------------------------------------------------------- place in the log
 
     async def _look_at_ends(self) -> None:
-        """Where the log ends now, for the lag, and where it began to exist."""
+        """Where the log ends now, for the lag, where it begins, and whether it was cut back."""
         assignment = self.app.consumer.assignment()
         assigned = [(tp.topic, tp.partition) for tp in assignment if tp.topic in KINDS]
         # Not by Faust's consumer: there the question waits behind a fetch of up to 1.5 s.
         if not assigned:
             return
         try:
-            bounds = await asyncio.to_thread(log_bounds, self._settings, KINDS, 10, self._admin)
+            topics = (*KINDS, *CONTROL_KINDS)
+            bounds = await asyncio.to_thread(log_bounds, self._settings, topics, 10, self._admin)
         except (TopicsError, TimeoutError) as error:
             log.warning("%s", error)
             return
         self._places.see_ends({place: bounds[place][1] for place in assigned})
-        for place in assigned:
-            start, expected = bounds[place][0], await self._next(place)
-            if expected < start:
-                await self._skip_deleted(place, expected, start)
+        expected = {place: await self._next(place) for place in assigned}
+        known = await self._in_pool(self._pool.watermarks)
+        control = {place: known[place] for place in known if place[0] in CONTROL_KINDS}
+        check_not_ahead(expected | control, bounds, self._pool.path)
+        for place, (first, start) in deleted(expected, bounds).items():
+            await self._skip_deleted(place, first, start)
 
-    async def _skip_deleted(self, place: Place, expected: int, start: int) -> None:
-        """Retention has deleted what the pool expects: nothing can bring it back, so go on."""
-        if expected:
-            log.error(
-                "%s[%d]: records %d to %d were deleted before the pool read them; "
-                "raise streams.retention_hours",
-                *place, expected, start - 1,
-            )  # fmt: skip
+    async def _skip_deleted(self, place: Place, first: int, start: int) -> None:
+        """Retention has overtaken a worker that runs: go on, for to stop would only lose more."""
+        log.error(
+            "%s[%d]: records %d to %d were deleted before the pool read them; "
+            "raise streams.retention_hours",
+            *place, first, start - 1,
+        )  # fmt: skip
         await self._in_pool(lambda: self._pool.start_at(*place, start))
         self._places.expect(place, start)
 
@@ -321,7 +304,8 @@ class CurateApp:
 def main(settings: StreamsSettings, worker: str = "1") -> None:
     """Runs the curate worker until SIGTERM; `worker` is its name, unlike any other curate's.
 
-    The process ends with this call: code 0 after a signal, 1 after a failure.
+    The process ends with this call: code 0 after a signal, 1 after a failure, `REFUSED_CODE` where
+    pool and topics disagree.
     """
     faust_app.clear_ready()
     try:
@@ -330,6 +314,7 @@ def main(settings: StreamsSettings, worker: str = "1") -> None:
 
         def open_pool() -> tuple[Pool, Conductor]:
             pool = Pool(settings, schemas, cluster_id, topic_ids)
+            pool.join_log(log_bounds(settings, [*KINDS, *CONTROL_KINDS]))
             serve_pool(pool.con, settings)
             return pool, Conductor(pool)
 

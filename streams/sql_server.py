@@ -32,7 +32,9 @@ from schemas.errors import ListuneError
 from streams.settings import StreamsSettings
 from streams.sql_guard import VIEWS, RefusedError, SqlGuard
 
-__all__ = ["RefusedError", "SqlError", "main", "query", "serve_pool", "stop_serving"]
+__all__ = [
+    "RefusedError", "SqlError", "ask_writer", "main", "query", "serve_pool", "stop_serving"
+]  # fmt: skip
 
 EXIT_TOO_LONG = 75
 EXIT_TOO_LARGE = 71
@@ -133,6 +135,30 @@ def query(settings: StreamsSettings, sql: str) -> tuple[list[str], list[tuple[An
             return [column[0] for column in answer.description], answer.fetchall()
         except duckdb.Error as error:
             raise _explained(error, settings, time.monotonic() - began) from None
+
+
+def ask_writer(settings: StreamsSettings, sql: str) -> list[tuple[Any, ...]]:
+    """The rows of `sql` on the live pool itself, all its tables, through the worker that has it.
+
+    For our own processes on the worker's machine and under its user: nothing is checked here.
+
+    Raises:
+        SqlError: no worker serves the pool, or an error in the statement.
+    """
+    try:
+        endpoint = json.loads(_endpoint_path(settings).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise SqlError("no worker serves the pool; see whether the curate worker is up") from None
+    with duckdb.connect() as con:
+        load_extensions(con)
+        try:
+            return con.execute(
+                "FROM quack_query($1, $2, token := $3)", [endpoint["uri"], sql, endpoint["token"]]
+            ).fetchall()
+        except duckdb.Error as error:
+            raise SqlError(
+                f"the curate worker does not answer: {str(error).splitlines()[0]}"
+            ) from None
 
 
 def load_extensions(con: duckdb.DuckDBPyConnection) -> None:

@@ -21,6 +21,14 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from schemas.events import (
+    ListingForgotten,
+    ListingPrediction,
+    ListingRequest,
+    ListingReview,
+    ModelEvent,
+    RetrainRequest,
+)
 from streams.errors import TopicsError
 from streams.settings import StreamsSettings
 
@@ -36,6 +44,18 @@ POOL_CONTROL = "pool.control"
 
 PAYLOAD_TOPICS = (REQUESTS, BACKFILL, PREDICTIONS, REVIEWS)
 CONTROL_TOPICS = (RETRAIN, MODEL_EVENTS, FORGOTTEN)
+
+# What the pool is made of: the events on each topic that it reads.
+KINDS: dict[str, type[ListingRequest] | type[ListingPrediction] | type[ListingReview]] = {
+    REQUESTS: ListingRequest,
+    PREDICTIONS: ListingPrediction,
+    REVIEWS: ListingReview,
+}
+CONTROL_KINDS: dict[str, type[ModelEvent] | type[RetrainRequest] | type[ListingForgotten]] = {
+    MODEL_EVENTS: ModelEvent,
+    RETRAIN: RetrainRequest,
+    FORGOTTEN: ListingForgotten,
+}
 
 PARTITIONER = "murmur2_random"
 

@@ -16,6 +16,7 @@ from infra.cli import (
     listings,
     local,
     models,
+    pool,
     worker,
 )
 from infra.local.errors import LocalError
@@ -34,6 +35,7 @@ listings.register(app)
 models.register(app)
 letters.register(app)
 forget.register(app)
+pool.register(app)
 evaluate.register(app)
 bench.register(app)
 experiment.register(app)
