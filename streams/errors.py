@@ -6,7 +6,8 @@
         ├── RequestRefused      the SDK does not send it: unknown category or attribute, too large
         ├── DeliveryError       the broker did not confirm a record
         ├── PredictionTimeout   no answer came in time
-        └── ControlLogError     the control topics cannot be followed
+        ├── ControlLogError     the control topics cannot be followed
+        └── WorkerHangs         a worker says that it is well and does nothing
 
 Every message says what to do next.
 """
@@ -36,3 +37,7 @@ class PredictionTimeout(StreamsError):
 
 class ControlLogError(StreamsError):
     """`model.events` or `training.retrain` cannot be read."""
+
+
+class WorkerHangs(StreamsError):
+    """Records wait, nobody else is to blame, and the worker does nothing."""
