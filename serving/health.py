@@ -1,6 +1,6 @@
 """Liveness, readiness and metrics of one process, over HTTP on the loopback.
 
-    GET /live     200 while the main loop turns, else 503: the process will not recover by itself
+    GET /live     200 while the process starts and its main loop turns, else 503: end it
     GET /ready    200 once the process does its work, else 503
     GET /metrics  all that is registered with prometheus_client, in Prometheus' text format
 
@@ -49,16 +49,13 @@ class Health:
         self.ready = True
         READY.set(1)
 
-    def still_s(self) -> float:
-        """Seconds since the main loop turned."""
-        return self._clock() - self._turned_at
-
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """HTTP status, content type and body for a GET of `path`."""
         match path:
             case "/live":
-                still_s = self.still_s()
-                if still_s > self._limit_s:
+                still_s = self._clock() - self._turned_at
+                # To start may take minutes, such as to compute a whole pool anew.
+                if self.turns and still_s > self._limit_s:
                     return _text(503, f"the main loop has not turned for {still_s:.0f} s")
                 return _text(200, "live")
             case "/ready":

@@ -133,12 +133,12 @@ class CurateApp:
             faust_app.crash(error)
 
     async def _step(self, messages: Sequence[Any]) -> None:
-        with metrics.stage("validate"):
-            records = await self._accept(messages)
+        records: list[Record] = []
+        if messages:
+            with metrics.stage("validate"):
+                records = await self._accept(messages)
         if records:
             await self._apply(records)
-            for topic, count in Counter(record.topic for record in records).items():
-                metrics.EVENTS.labels(topic).inc(count)
         await self._apply_control()
         due = time.monotonic() - self._ticked_at >= TICK_S
         if due and self._assigned:
@@ -213,6 +213,8 @@ class CurateApp:
             return
         nexts = {(r.topic, r.partition): r.offset + 1 for r in records}
         self._places.applied(nexts)
+        for topic, count in Counter(record.topic for record in records).items():
+            metrics.EVENTS.labels(topic).inc(count)
         with metrics.stage("commit"):
             await faust_app.commit(self.app, nexts)
 

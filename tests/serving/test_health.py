@@ -32,6 +32,9 @@ def status(port: int, path: str) -> int:
 def test_it_is_live_while_the_main_loop_turns() -> None:
     clock = Clock()
     health = Health(limit_s=15, clock=clock)
+    clock.now += 100  # it starts
+    assert health.answer("/live")[0] == 200
+    health.turned()
     clock.now += 15
     assert health.answer("/live")[0] == 200
     clock.now += 1
