@@ -69,7 +69,7 @@ class StreamsSettings(BaseModel):
         120.0,
         ge=0,
         description="a worker ends itself when records have waited so long and nothing moved, "
-        "though neither Kafka nor Triton is to blame; 0 = off",
+        "though neither Kafka nor Triton is to blame; well above a rebalance's 15 s; 0 = off",
     )
     curate_health_port: int = Field(
         0, ge=0, le=65535, description="curate's health and metrics, on 127.0.0.1; 0 = off"

@@ -53,7 +53,7 @@ def test_a_curate_worker_whose_offsets_stand_still_ends_itself(
     assert hanging.process.returncode == 1
     assert "this worker hangs and ends, to be started anew; listing." in hanging.log.read_text()
     # The next one does what was left undone.
-    anew = worker("curate", changed).start()
+    anew = worker("curate").start()
     wait_for(lambda: applied(anew, 3))
 
 
@@ -74,11 +74,11 @@ def test_a_predict_worker_that_waits_for_triton_is_left_alone_and_shows_its_lag(
     settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:
     port = free_port()
-    changed = settings.model_copy(update={"watchdog_s": 1.0, "predict_health_port": port})
+    changed = settings.model_copy(update={"watchdog_s": 2.0, "predict_health_port": port})
     waiting = worker("predict-without-triton", changed).start()
     asked = [request(schemas) for _ in range(10)]
     send(settings, *((REQUESTS, one.listing_id, one.to_bytes()) for one in asked))
-    time.sleep(4)
+    time.sleep(5)
     assert not waiting.dead()
     seen = look(port)
     assert seen is not None
@@ -92,20 +92,8 @@ def test_a_worker_counts_and_measures_what_it_does(
     port, curate_port = free_port(), free_port()
     ports = {"predict_health_port": port, "curate_health_port": curate_port}
     changed = settings.model_copy(update=ports)
-    worker("predict", changed).start()
     worker("curate", changed).start()
-    answers(settings, request(schemas), request(schemas, category="Boats"))
-    send(settings, (REQUESTS, "bad", b"{not json"))
     send_events(settings, *listing(schemas, "4711"))
-
-    predict = {
-        'listune_events_total{topic="listing.requests"} 4.0',
-        'listune_answers_total{purpose="live",status="ok"} 2.0',
-        'listune_answers_total{purpose="live",status="failed"} 1.0',
-        'listune_dead_letters_total{reason="not_json",topic="listing.requests"} 1.0',
-        'listune_stage_seconds_count{stage="answer"} 3.0',
-        'listune_champion_info{adapter_hash="base",adapter_id="base"} 1.0',
-    }
     curate = {
         'listune_events_total{topic="listing.reviews"} 1.0',
         "listune_pool_samples 1.0",
@@ -114,8 +102,20 @@ def test_a_worker_counts_and_measures_what_it_does(
         'listune_gap_bucket{le="0.9"} 0.0',
         'listune_gap_bucket{le="1.0"} 1.0',
     }
-    wait_for(lambda: predict <= scraped(port))
     wait_for(lambda: curate <= scraped(curate_port))
+
+    worker("predict", changed).start()
+    answers(settings, request(schemas), request(schemas, category="Boats"))
+    send(settings, (REQUESTS, "bad", b"{not json"))
+    predict = {
+        'listune_events_total{topic="listing.requests"} 4.0',
+        'listune_answers_total{purpose="live",status="ok"} 2.0',
+        'listune_answers_total{purpose="live",status="failed"} 1.0',
+        'listune_dead_letters_total{reason="not_json",topic="listing.requests"} 1.0',
+        'listune_stage_seconds_count{stage="answer"} 3.0',
+        'listune_champion_info{adapter_hash="base",adapter_id="base"} 1.0',
+    }
+    wait_for(lambda: predict <= scraped(port))
 
 
 def scraped(port: int) -> set[str]:

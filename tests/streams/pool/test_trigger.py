@@ -197,6 +197,15 @@ def test_a_proposal_of_a_quarantined_round_changes_nothing(world: World) -> None
     assert world.conductor.champion().hash == "base"
 
 
+def test_too_few_candidates_show_as_starved_once_nothing_comes_any_more(world: World) -> None:
+    world.sell_many(3)
+    world.step()
+    assert world.conductor.status() == "collecting 3/4"
+    world.now_ms += 301_000
+    world.step()
+    assert world.conductor.status() == "starved 3/4"
+
+
 def test_the_status_says_that_records_are_to_be_read_first(world: World) -> None:
     world.sell_many(4)
     assert world.tick(lag=1001) == []
