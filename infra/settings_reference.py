@@ -41,9 +41,9 @@ each one sentence, and nothing starts.
 where their processes read it, and all commands that are given in the same working folder. They
 choose the addresses and folders of their own parts whatever is set here:
 `streams.bootstrap_servers` and `streams.sql_port` (set `local.kafka_port` and `local.sql_port`),
-`streams.pool_dir`, `serving.triton_url`, `serving.adapter_store`, `trainer.registry_dir`,
-`trainer.work_dir`; the demo also `streams.schema_path`, `streams.max_rounds`, `trainer.heldout` and
-`trainer.seed`.
+the health ports (set those of `local`), `streams.pool_dir`, `serving.triton_url`,
+`serving.adapter_store`, `trainer.registry_dir`, `trainer.work_dir`; the demo also
+`streams.schema_path`, `streams.max_rounds`, `trainer.heldout` and `trainer.seed`.
 
 The columns `laptop` and `paper` are empty where the profile leaves the default.
 """

@@ -54,6 +54,9 @@ def resolve(
     )
     streams.bootstrap_servers = f"127.0.0.1:{local.kafka_port}"
     streams.sql_port = local.sql_port
+    streams.curate_health_port = local.curate_health_port
+    streams.predict_health_port = local.predict_health_port
+    trainer.health_port = local.trainer_health_port
     streams.pool_dir = run_dir / "pool"
     serving.triton_url = f"127.0.0.1:{local.triton_grpc_port}"
     serving.base_model = serving.base_model or str(parts["base"])
@@ -82,9 +85,9 @@ def specs(settings: Settings, run_dir: Path, parts: Mapping[str, Path]) -> list[
     return [
         _kafka(settings, run_dir, parts["kafka"]),
         triton.spec(),
-        _worker("curate", run_dir, ("kafka",)),
-        _worker("predict", run_dir, ("kafka", "triton")),
-        _worker("trainer", run_dir, ("kafka", "triton")),
+        _worker("curate", run_dir, ("kafka",), local.curate_health_port),
+        _worker("predict", run_dir, ("kafka", "triton"), local.predict_health_port),
+        _worker("trainer", run_dir, ("kafka", "triton"), local.trainer_health_port),
         _worker("sql", run_dir, ("curate",)),
     ]
 
@@ -178,6 +181,9 @@ def _choose_ports(settings: Settings, console: Console) -> None:
         "triton_grpc_port",
         "triton_metrics_port",
         "sql_port",
+        "curate_health_port",
+        "predict_health_port",
+        "trainer_health_port",
     ):
         port = choose_port(
             getattr(local, name), strict=local.strict_ports, avoid=chosen, say=console.print
@@ -200,7 +206,9 @@ def _schema_file(path: Path, run_dir: Path, settings: Settings, console: Console
     return own
 
 
-def _worker(name: str, run_dir: Path, needs: tuple[str, ...]) -> ProcessSpec:
+def _worker(
+    name: str, run_dir: Path, needs: tuple[str, ...], health_port: int | None = None
+) -> ProcessSpec:
     ready_file = run_dir / f"{name}.ready"
     return ProcessSpec(
         name=name,
@@ -218,6 +226,7 @@ def _worker(name: str, run_dir: Path, needs: tuple[str, ...]) -> ProcessSpec:
         ready=ready_file.exists,
         prepare=lambda: ready_file.unlink(missing_ok=True),
         ready_timeout_s=180.0,
+        ports={"health": health_port} if health_port else {},
     )
 
 

@@ -32,6 +32,9 @@ BASE_ADAPTER = "base"
 
 ValueLists = dict[str, list[str]]
 
+Trigger = Literal["count", "schedule", "acceptance", "person"]
+"""Why a round began: enough listings, the time, a drop of live acceptance, or a person's wish."""
+
 
 def new_id() -> str:
     """A fresh identity: 32 hexadecimal digits."""
@@ -173,6 +176,7 @@ class RetrainRequest(Event):
     parent_id: str
     parent_hash: str
     parent_uri: str | None = None  # the parent's adapter file; None for the base
+    trigger: Trigger = "count"  # what older events, without it, were about
     selection: Selection
     k: int = Field(ge=1)
     v: int = Field(ge=0)

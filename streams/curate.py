@@ -13,7 +13,7 @@ produce, await delivery, then mark done.
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
@@ -29,7 +29,8 @@ from schemas.events import (
     now_ms,
 )
 from schemas.sources.json_schema import read_schemas
-from streams import faust_app
+from serving.health import Health
+from streams import faust_app, metrics
 from streams.control import (
     ControlEvent,
     ControlLog,
@@ -39,7 +40,7 @@ from streams.control import (
 from streams.dead_letters import bury, to_dead_letter
 from streams.errors import TopicsError
 from streams.places import Place, Places
-from streams.pool import outbox
+from streams.pool import figures, outbox
 from streams.pool.conductor import Conductor
 from streams.pool.origin import check_not_ahead, deleted
 from streams.pool.store import OffsetGap, Pool, Record
@@ -54,6 +55,7 @@ from streams.topics import (
     cluster_identity,
     log_bounds,
 )
+from streams.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ T = TypeVar("T")
 GROUP = "listune.curate"
 TICK_S = 1.0
 OUTBOX_ROWS = 500
+FIGURES_S = 5.0
 
 
 class CurateApp:
@@ -73,8 +76,10 @@ class CurateApp:
         settings: StreamsSettings,
         open_pool: Callable[[], tuple[Pool, Conductor]],
         worker: str,
+        health: Health,
     ) -> None:
         self._settings = settings
+        self._health = health
         self._publisher = Publisher(settings, client_id=f"{GROUP}.{worker}")
         self._admin = admin_client(settings)
         # A DuckDB connection belongs to one thread, and a long statement must not stop Faust.
@@ -86,7 +91,8 @@ class CurateApp:
         self._control.start()
         self._queue: asyncio.Queue[Any] = asyncio.Queue(2 * settings.micro_batch_events)
         self._places = Places()
-        self._ticked_at = 0.0
+        self._watchdog = Watchdog(settings, health, KINDS, self._positions)
+        self._ticked_at = self._shown_at = 0.0
         self._assigned = False
         self._ready = False
         self.app = faust_app.make_app(settings, GROUP, worker, buffer=settings.micro_batch_events)
@@ -109,6 +115,8 @@ class CurateApp:
         self.app.agent(faust_app.raw_topic(self.app, POOL_CONTROL), name="conductor")(hold)
         self.app.on_partitions_assigned.connect(assigned, weak=False)
         self.app.task(self._run)
+        self.app.task(self._watchdog.pulse)
+        metrics.IN_FLIGHT.set_function(self._queue.qsize)
 
     async def _run(self) -> None:
         try:
@@ -118,7 +126,10 @@ class CurateApp:
             faust_app.crash(error)
 
     async def _step(self, messages: Sequence[Any]) -> None:
-        records = await self._accept(messages)
+        records: list[Record] = []
+        if messages:
+            with metrics.stage("validate"):
+                records = await self._accept(messages)
         if records:
             await self._apply(records)
         await self._apply_control()
@@ -132,6 +143,10 @@ class CurateApp:
         if not self._ready and self._assigned and self._control.ready:
             self._ready = True
             faust_app.tell_ready()
+            self._health.tell_ready()
+        if time.monotonic() - self._shown_at >= FIGURES_S:
+            self._shown_at = time.monotonic()
+            await self._in_pool(figures.show, self._pool.con, self._settings)
 
     # ------------------------------------------------------------------------- records to the pool
 
@@ -183,13 +198,18 @@ class CurateApp:
     async def _apply(self, records: Sequence[Record]) -> None:
         """One transaction, then Kafka is told. After a gap everything is read again."""
         try:
-            await self._in_pool(self._pool.apply_storable, records, self._refuse)
+            with metrics.stage("apply"):
+                await self._in_pool(self._pool.apply_storable, records, self._refuse)
         except OffsetGap as gap:
             log.warning("%s", gap)
             self._places.forget()
             return
         nexts = {(r.topic, r.partition): r.offset + 1 for r in records}
-        await faust_app.commit(self.app, nexts)
+        self._places.applied(nexts)
+        for topic, count in Counter(record.topic for record in records).items():
+            metrics.EVENTS.labels(topic).inc(count)
+        with metrics.stage("commit"):
+            await faust_app.commit(self.app, nexts)
 
     def _refuse(self, record: Record, fault: EventError) -> None:
         """Buries what DuckDB cannot store; on the pool's thread, before its offset is passed."""
@@ -230,6 +250,11 @@ class CurateApp:
         check_not_ahead(expected | control, bounds, self._pool.path)
         for place, (first, start) in deleted(expected, bounds).items():
             await self._skip_deleted(place, first, start)
+
+    def _positions(self) -> dict[Place, int]:
+        """Where the pool is in the partitions that this worker has now."""
+        mine = {(tp.topic, tp.partition) for tp in self.app.consumer.assignment()}
+        return {place: at for place, at in self._places.positions().items() if place in mine}
 
     async def _skip_deleted(self, place: Place, first: int, start: int) -> None:
         """Retention has overtaken a worker that runs: go on, for to stop would only lose more."""
@@ -309,6 +334,8 @@ def main(settings: StreamsSettings, worker: str = "1") -> None:
     """
     faust_app.clear_ready()
     try:
+        health = Health()
+        health.serve(settings.curate_health_port)
         schemas = read_schemas(settings.schema_path)
         cluster_id, topic_ids = cluster_identity(settings)
 
@@ -318,7 +345,7 @@ def main(settings: StreamsSettings, worker: str = "1") -> None:
             serve_pool(pool.con, settings)
             return pool, Conductor(pool)
 
-        app = CurateApp(settings, open_pool, worker).app
+        app = CurateApp(settings, open_pool, worker, health).app
     except Exception as error:
         faust_app.crash(error)
     faust_app.run(app)

@@ -146,6 +146,8 @@ COMMENT ON VIEW main.pool IS
 
 CREATE OR REPLACE VIEW main.rounds AS
 SELECT r.round, r.attempt, r.state, r.parent_id, r.adapter_id,
+       CASE WHEN r.request IS NOT NULL THEN coalesce(r.request ->> '$.trigger', 'count') END
+           AS "trigger",
        (r.request ->> '$.selection') AS selection, u.listings,
        (r.request ->> '$.mean_deficit')::DOUBLE AS mean_deficit,
        (r.parent_metrics ->> '$.completeness.value')::DOUBLE AS completeness_before,

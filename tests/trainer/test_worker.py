@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -32,6 +33,7 @@ from schemas.events import (
 )
 from serving.client import TritonClient
 from serving.settings import ServingSettings
+from tests.infra.local_parts import eventually
 from trainer.dataset import read_rows
 from trainer.registry import Registry
 from trainer.settings import KafkaSettings, TrainerSettings
@@ -199,7 +201,13 @@ def round_processes(worker: "subprocess.Popen[bytes]") -> list[psutil.Process]:
     return psutil.Process(worker.pid).children(recursive=True)
 
 
+def said(port: int, path: str) -> str:
+    with urlopen(f"http://127.0.0.1:{port}/{path}") as answer:
+        return str(answer.read().decode())
+
+
 def test_a_round_that_passes_is_pushed_published_and_proposed(scene: Scene) -> None:
+    port = scene.trainer.health_port = free_port()
     scene.order()
     worker = scene.worker()
     events = scene.events(lambda found: any(e.kind in ANSWERS for e in found))
@@ -218,6 +226,9 @@ def test_a_round_that_passes_is_pushed_published_and_proposed(scene: Scene) -> N
         given = client.generate(row.listing, row.attributes, adapter_hash=proposed.adapter_hash)
     assert given.adapter_hash == proposed.adapter_hash
     assert scene.ready.exists()
+    assert said(port, "ready") == "ready\n"
+    assert eventually(lambda: 'rounds_total{outcome="proposed"} 1.0' in said(port, "metrics"))
+    assert 'listune_stage_seconds_count{stage="push"} 1.0' in said(port, "metrics")
     started = time.monotonic()
     worker.terminate()
     assert worker.wait(10) == 0
