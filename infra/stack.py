@@ -53,6 +53,7 @@ def resolve(
     )
     streams.bootstrap_servers = f"127.0.0.1:{local.kafka_port}"
     streams.sql_port = local.sql_port
+    streams.sql_http_port = local.sql_http_port
     streams.pool_dir = run_dir / "pool"
     serving.triton_url = f"127.0.0.1:{local.triton_grpc_port}"
     serving.base_model = serving.base_model or str(parts["base"])
@@ -149,6 +150,7 @@ def _choose_ports(settings: Settings, console: Console) -> None:
         "triton_grpc_port",
         "triton_metrics_port",
         "sql_port",
+        "sql_http_port",
     ):
         port = choose_port(
             getattr(local, name), strict=local.strict_ports, avoid=chosen, say=console.print

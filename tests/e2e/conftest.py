@@ -33,7 +33,7 @@ def tiny_settings(folder: Path) -> Settings:
             **dict.fromkeys(
                 ("kafka_port", "kafka_controller_port", "sql_port", "triton_grpc_port"), 0
             ),
-            **dict.fromkeys(("triton_metrics_port",), 0),
+            **dict.fromkeys(("triton_metrics_port", "sql_http_port"), 0),
         }
     )
     serving = settings.serving
