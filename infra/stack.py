@@ -54,6 +54,7 @@ def resolve(
     )
     streams.bootstrap_servers = f"127.0.0.1:{local.kafka_port}"
     streams.sql_port = local.sql_port
+    streams.sql_http_port = local.sql_http_port
     streams.curate_health_port = local.curate_health_port
     streams.predict_health_port = local.predict_health_port
     trainer.health_port = local.trainer_health_port
@@ -181,6 +182,7 @@ def _choose_ports(settings: Settings, console: Console) -> None:
         "triton_grpc_port",
         "triton_metrics_port",
         "sql_port",
+        "sql_http_port",
         "curate_health_port",
         "predict_health_port",
         "trainer_health_port",

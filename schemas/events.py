@@ -27,6 +27,8 @@ from schemas.errors import EventError
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_DEPTH = 32
+LATEST_MS = 253_402_300_799_999
+"""The end of the year 9999: a JSON number may have any length, and floats and clocks may not."""
 BASE_ADAPTER = "base"
 """Adapter id and adapter hash of the base model without any adapter."""
 
@@ -58,7 +60,7 @@ class Event(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    created_ms: int = Field(default_factory=now_ms, ge=0)
+    created_ms: int = Field(default_factory=now_ms, ge=0, le=LATEST_MS)
 
     def to_bytes(self) -> bytes:
         """The event as it stands on a topic."""
@@ -100,7 +102,8 @@ class ListingRequest(Event):
     images: list[str] = []
     requested: list[str] | None = None  # attribute names; None asks for all of the category
     mode: Mode | None = None  # None takes the worker's setting
-    deadline_ms: int | None = None  # after this time the answer is `expired`
+    # After this time the answer is `expired`.
+    deadline_ms: int | None = Field(default=None, le=LATEST_MS)
     purpose: Purpose = Purpose.LIVE
     adapter_hash: str | None = None  # backfill only: the champion that is to be measured
 

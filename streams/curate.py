@@ -168,14 +168,15 @@ class CurateApp:
 
     async def _accept(self, messages: Sequence[Any]) -> list[Record]:
         """The records among `messages` that come next in their partitions, decoded."""
-        records = []
+        accepted = []
         for message in messages:
             place = (message.topic, message.partition)
             await self._next(place)
             # What is not next was applied before, or waits behind a gap for `_seek_back`.
             if self._places.accept(place, message.offset):
-                records.append(await self._to_record(message))
-        return records
+                accepted.append(message)
+        # Side by side: a flood of dead letters waits for the broker once, not once for each.
+        return await asyncio.gather(*map(self._to_record, accepted))
 
     async def _next(self, place: Place) -> int:
         """The offset of `place` that the pool expects next."""

@@ -86,5 +86,7 @@ class StreamsSettings(BaseModel):
     sql_host: str = Field("127.0.0.1", description="address of the public SQL endpoint")
     sql_port: int = Field(9494, ge=0, le=65535, description="port of the public SQL endpoint")
     sql_token: str = Field("listune", description="token of the public, read-only SQL endpoint")
+    sql_http_port: int = Field(9495, ge=0, le=65535, description="port of the same over HTTP")
+    sql_http_rows: int = Field(10_000, ge=1, description="rows of one answer over HTTP")
     sql_memory: str = Field("512MB", description="memory of the public SQL endpoint")
     sql_timeout_s: float = Field(30.0, gt=0, description="longest run of one statement")

@@ -6,7 +6,8 @@ of `streams.sql_guard.VIEWS` under the settings' port and token, and runs only w
 allows, within its own memory limit and time limit. So a person's heavy query never takes memory or
 a connection from the writer; what it reads is copied out of the writer view by view.
 
-`query` is the client. Any DuckDB 1.5 with the extensions `quack` and `httpfs` is one as well:
+`query` is the client, `streams.sql_http` the same for whoever has no more than HTTP. Any DuckDB 1.5
+with the extensions `quack` and `httpfs` is a client as well:
 `FROM quack_query('quack:127.0.0.1:9494', 'FROM status', token := 'listune')`.
 """
 
@@ -33,8 +34,19 @@ from streams.settings import StreamsSettings
 from streams.sql_guard import VIEWS, RefusedError, SqlGuard
 
 __all__ = [
-    "RefusedError", "SqlError", "ask_writer", "main", "query", "serve_pool", "stop_serving"
-]  # fmt: skip
+    "RefusedError",
+    "SqlAway",
+    "SqlError",
+    "SqlTimeout",
+    "ask",
+    "ask_writer",
+    "main",
+    "query",
+    "serve_pool",
+    "stop_serving",
+]
+
+Answer = tuple[list[str], list[tuple[Any, ...]]]
 
 EXIT_TOO_LONG = 75
 EXIT_TOO_LARGE = 71
@@ -50,6 +62,14 @@ logger = logging.getLogger("listune.sql")
 
 class SqlError(ListuneError):
     """A query that was not answered; one sentence that says what to do."""
+
+
+class SqlTimeout(SqlError):
+    """It ran for longer than `sql_timeout_s`."""
+
+
+class SqlAway(SqlError):
+    """No server answers; it is starting again, or the pool's writer is away."""
 
 
 def serve_pool(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
@@ -116,7 +136,7 @@ def main(settings: StreamsSettings) -> None:
             stopping.wait(RETRY_S)
 
 
-def query(settings: StreamsSettings, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+def query(settings: StreamsSettings, sql: str) -> Answer:
     """Column names and rows of one SELECT over the views, from the public endpoint.
 
     Raises:
@@ -124,17 +144,31 @@ def query(settings: StreamsSettings, sql: str) -> tuple[list[str], list[tuple[An
         SqlError: no server, a wrong token, too long a run, or an error in the statement.
     """
     SqlGuard().check(sql)
-    began = time.monotonic()
     with duckdb.connect() as con:
         load_extensions(con)
-        uri = f"quack:{settings.sql_host}:{settings.sql_port}"
-        try:
-            answer = con.execute(
-                "FROM quack_query($1, $2, token := $3)", [uri, sql, settings.sql_token]
-            )
-            return [column[0] for column in answer.description], answer.fetchall()
-        except duckdb.Error as error:
-            raise _explained(error, settings, time.monotonic() - began) from None
+        return ask(con, settings, sql)
+
+
+def ask(
+    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, sql: str, most: int | None = None
+) -> Answer:
+    """As `query`, over a connection that has the extensions, and of `most` rows at most.
+
+    Rows beyond are neither computed nor sent where the statement lets DuckDB stop early.
+
+    Raises:
+        SqlError: as `query`.
+    """
+    began = time.monotonic()
+    uri = f"quack:{settings.sql_host}:{settings.sql_port}"
+    try:
+        answer = con.execute(
+            "FROM quack_query($1, $2, token := $3)", [uri, sql, settings.sql_token]
+        )
+        columns = [column[0] for column in answer.description]
+        return columns, answer.fetchall() if most is None else answer.fetchmany(most)
+    except duckdb.Error as error:
+        raise _explained(error, settings, time.monotonic() - began) from None
 
 
 def ask_writer(settings: StreamsSettings, sql: str) -> list[tuple[Any, ...]]:
@@ -269,11 +303,11 @@ def _explained(error: duckdb.Error, settings: StreamsSettings, seconds: float) -
     where = f"{settings.sql_host}:{settings.sql_port}"
     first = str(error).splitlines()[0]
     if seconds >= settings.sql_timeout_s:
-        return SqlError(
+        return SqlTimeout(
             f"the statement was stopped after {seconds:.0f} s; ask for less, or raise sql_timeout_s"
         )
     if "Could not connect" in first or "Failed to send" in first:
-        return SqlError(
+        return SqlAway(
             f"no SQL server answers at {where}; start the stack with `listune up`, "
             "or ask for less if this statement brought it down"
         )

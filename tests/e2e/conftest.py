@@ -36,6 +36,7 @@ def tiny_settings(folder: Path) -> Settings:
             **dict.fromkeys(
                 (
                     "triton_metrics_port",
+                    "sql_http_port",
                     "curate_health_port",
                     "predict_health_port",
                     "trainer_health_port",

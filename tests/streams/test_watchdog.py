@@ -67,7 +67,8 @@ def test_a_predict_worker_whose_event_loop_hangs_ends_itself(
     wait_for(hanging.dead)
     assert hanging.process is not None
     assert hanging.process.returncode == 1
-    assert "the event loop has not turned for" in hanging.log.read_text()
+    # Which is noticed first, the loop or the request that nobody takes, is a matter of moments.
+    assert "this worker hangs and ends, to be started anew" in hanging.log.read_text()
 
 
 def test_a_predict_worker_that_waits_for_triton_is_left_alone_and_shows_its_lag(

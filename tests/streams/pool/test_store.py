@@ -160,6 +160,17 @@ def test_one_record_that_cannot_be_stored_is_refused_and_the_rest_of_its_batch_i
     assert world.pool.watermark("listing.requests", 0) == 5
 
 
+def test_of_one_identity_in_two_partitions_the_first_in_the_log_stays(tmp_path: Path) -> None:
+    """Whichever is read first, in one micro-batch or in two."""
+    for number, batches in enumerate(([[3, 2]], [[2, 3]], [[3], [2]], [[2], [3]])):
+        world = World(tmp_path / str(number))
+        for batch in batches:
+            events = [Record("listing.requests", p, 0, START_MS, request("a")) for p in batch]
+            world.pool.apply(events)
+        assert world.rows("SELECT partition FROM store.requests") == [(2,)]
+        world.pool.close()
+
+
 def test_the_first_prediction_in_the_log_is_the_canonical_one(world: World) -> None:
     asked = request("a")
     world.feed(asked, prediction(asked, 0, status=Status.EXPIRED))
