@@ -13,7 +13,7 @@ from streams.places import Place
 from streams.pool.errors import PoolError
 from streams.pool.fingerprint import Ask, Rows, Snapshot, take
 from streams.settings import StreamsSettings
-from streams.sql_server import SqlError, ask_writer
+from streams.sql_client import SqlError, ask_writer
 
 
 def path_of(settings: StreamsSettings) -> Path:

@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from streams.sql_client import SqlError, ask, load_extensions
 from streams.sql_http import serving
-from streams.sql_server import SqlError, ask, load_extensions
 from tests.streams.test_sql_http import Http
 from tests.streams.test_sql_server import Served, wait_until_served
 
