@@ -40,7 +40,8 @@ each one sentence, and nothing starts.
 `listune up` and `listune demo` write what really holds to `settings.json` in the run folder, from
 where their processes read it, and all commands that are given in the same working folder. They
 choose the addresses and folders of their own parts whatever is set here:
-`streams.bootstrap_servers` and `streams.sql_port` (set `local.kafka_port` and `local.sql_port`),
+`streams.bootstrap_servers`, `streams.sql_port` and `streams.sql_http_port` (set `local.kafka_port`,
+`local.sql_port` and `local.sql_http_port`), the health ports (set those of `local`),
 `streams.pool_dir`, `serving.triton_url`, `serving.adapter_store`, `trainer.registry_dir`,
 `trainer.work_dir`; the demo also `streams.schema_path`, `streams.max_rounds`, `trainer.heldout` and
 `trainer.seed`.

@@ -18,16 +18,17 @@ from pathlib import Path
 from rich.console import Console
 
 from infra.demo.generate import generate
+from infra.local.fetch import ensure_part, kafka_part
 from infra.local.kafka import Kafka
 from infra.local.ports import choose_port
 from infra.local.process import ProcessSpec
 from infra.local.state import ProcessState
 from infra.local.supervisor import Supervisor
 from infra.local.triton import Triton
-from infra.settings import ACTIVE, Settings
+from infra.settings import ACTIVE, Settings, read_settings
 from schemas.errors import ListuneError
 from schemas.sources.json_schema import write_schemas
-from streams.sql_server import query
+from streams.sql_client import query
 from streams.topics import ensure_topics, record_limit
 
 REPOSITORY = Path(__file__).parents[1]
@@ -53,6 +54,10 @@ def resolve(
     )
     streams.bootstrap_servers = f"127.0.0.1:{local.kafka_port}"
     streams.sql_port = local.sql_port
+    streams.sql_http_port = local.sql_http_port
+    streams.curate_health_port = local.curate_health_port
+    streams.predict_health_port = local.predict_health_port
+    trainer.health_port = local.trainer_health_port
     streams.pool_dir = run_dir / "pool"
     serving.triton_url = f"127.0.0.1:{local.triton_grpc_port}"
     serving.base_model = serving.base_model or str(parts["base"])
@@ -68,14 +73,6 @@ def resolve(
 def specs(settings: Settings, run_dir: Path, parts: Mapping[str, Path]) -> list[ProcessSpec]:
     """The processes of the stack, in the order in which they start."""
     local = settings.local
-    kafka = Kafka(
-        parts["kafka"],
-        run_dir / "kafka",
-        port=local.kafka_port,
-        controller_port=local.kafka_controller_port,
-        heap=local.kafka_heap,
-        max_message_bytes=record_limit(settings.streams),
-    )
     triton = Triton(
         parts["triton"],
         MODEL_REPOSITORY,
@@ -86,18 +83,12 @@ def specs(settings: Settings, run_dir: Path, parts: Mapping[str, Path]) -> list[
         env={"LISTUNE_SERVING": settings.serving.model_dump_json()},
     )
 
-    def kafka_and_topics() -> bool:
-        if not kafka.ready():
-            return False
-        ensure_topics(settings.streams)
-        return True
-
     return [
-        kafka.spec(ready=kafka_and_topics),
+        _kafka(settings, run_dir, parts["kafka"]),
         triton.spec(),
-        _worker("curate", run_dir, ("kafka",)),
-        _worker("predict", run_dir, ("kafka", "triton")),
-        _worker("trainer", run_dir, ("kafka", "triton")),
+        _worker("curate", run_dir, ("kafka",), local.curate_health_port),
+        _worker("predict", run_dir, ("kafka", "triton"), local.predict_health_port),
+        _worker("trainer", run_dir, ("kafka", "triton"), local.trainer_health_port),
         _worker("sql", run_dir, ("curate",)),
     ]
 
@@ -130,6 +121,28 @@ def running(
         yield supervisor
 
 
+@contextmanager
+def broker_alone(run_dir: Path, console: Console) -> Iterator[Settings]:
+    """The broker of a stack that is down, without the workers; its settings, with ports of now.
+
+    Raises:
+        ListuneError: no stack has been up in `run_dir`, or the broker does not come up.
+    """
+    run_dir = run_dir.absolute()
+    written = run_dir / "settings.json"
+    if not written.is_file():
+        raise ListuneError(f"there is no {written}; a stack is made by `listune up`")
+    settings = read_settings(written)
+    _choose_ports(settings, console)
+    settings.streams.bootstrap_servers = f"127.0.0.1:{settings.local.kafka_port}"
+    jars = ensure_part(kafka_part(), settings.local.cache_dir, console)
+    with ExitStack() as ending:
+        with console.status("starting the broker"):
+            broker = Supervisor([_kafka(settings, run_dir, jars)], run_dir)
+            ending.enter_context(broker)
+        yield settings
+
+
 def loop_status(settings: Settings) -> dict[str, object]:
     """The one row of the view `status`: what the loop waits for, and how full the pool is.
 
@@ -138,6 +151,26 @@ def loop_status(settings: Settings) -> dict[str, object]:
     """
     columns, rows = query(settings.streams, "FROM status")
     return dict(zip(columns, rows[0], strict=True))
+
+
+def _kafka(settings: Settings, run_dir: Path, jars: Path) -> ProcessSpec:
+    """The broker; it is ready when it has our topics."""
+    kafka = Kafka(
+        jars,
+        run_dir / "kafka",
+        port=settings.local.kafka_port,
+        controller_port=settings.local.kafka_controller_port,
+        heap=settings.local.kafka_heap,
+        max_message_bytes=record_limit(settings.streams),
+    )
+
+    def kafka_and_topics() -> bool:
+        if not kafka.ready():
+            return False
+        ensure_topics(settings.streams)
+        return True
+
+    return kafka.spec(ready=kafka_and_topics)
 
 
 def _choose_ports(settings: Settings, console: Console) -> None:
@@ -149,6 +182,10 @@ def _choose_ports(settings: Settings, console: Console) -> None:
         "triton_grpc_port",
         "triton_metrics_port",
         "sql_port",
+        "sql_http_port",
+        "curate_health_port",
+        "predict_health_port",
+        "trainer_health_port",
     ):
         port = choose_port(
             getattr(local, name), strict=local.strict_ports, avoid=chosen, say=console.print
@@ -171,7 +208,9 @@ def _schema_file(path: Path, run_dir: Path, settings: Settings, console: Console
     return own
 
 
-def _worker(name: str, run_dir: Path, needs: tuple[str, ...]) -> ProcessSpec:
+def _worker(
+    name: str, run_dir: Path, needs: tuple[str, ...], health_port: int | None = None
+) -> ProcessSpec:
     ready_file = run_dir / f"{name}.ready"
     return ProcessSpec(
         name=name,
@@ -189,6 +228,7 @@ def _worker(name: str, run_dir: Path, needs: tuple[str, ...]) -> ProcessSpec:
         ready=ready_file.exists,
         prepare=lambda: ready_file.unlink(missing_ok=True),
         ready_timeout_s=180.0,
+        ports={"health": health_port} if health_port else {},
     )
 
 

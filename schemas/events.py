@@ -6,6 +6,7 @@
     training.retrain                      RetrainRequest      key pool
     model.events                          ModelEvent          key: see `ModelEvent.key`
     listune.dead-letters                  DeadLetter          key `<topic>:<partition>:<offset>`
+    listune.forgotten                     ListingForgotten    key: see `ListingForgotten.key`
 
 Strict: the string "5" is not the number 5. Unknown fields are tolerated, so that a producer may be
 newer than a consumer. Times are milliseconds since 1970 in UTC. Identities are made by the sender
@@ -26,15 +27,25 @@ from schemas.errors import EventError
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_DEPTH = 32
+LATEST_MS = 253_402_300_799_999
+"""The end of the year 9999: a JSON number may have any length, and floats and clocks may not."""
 BASE_ADAPTER = "base"
 """Adapter id and adapter hash of the base model without any adapter."""
 
 ValueLists = dict[str, list[str]]
 
+Trigger = Literal["count", "schedule", "acceptance", "person"]
+"""Why a round began: enough listings, the time, a drop of live acceptance, or a person's wish."""
+
 
 def new_id() -> str:
     """A fresh identity: 32 hexadecimal digits."""
     return uuid.uuid4().hex
+
+
+def listing_sha256(listing_id: str) -> str:
+    """What stands for a listing where its own id must not be kept: 64 hexadecimal digits."""
+    return hashlib.sha256(listing_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def now_ms() -> int:
@@ -49,7 +60,7 @@ class Event(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    created_ms: int = Field(default_factory=now_ms, ge=0)
+    created_ms: int = Field(default_factory=now_ms, ge=0, le=LATEST_MS)
 
     def to_bytes(self) -> bytes:
         """The event as it stands on a topic."""
@@ -91,7 +102,8 @@ class ListingRequest(Event):
     images: list[str] = []
     requested: list[str] | None = None  # attribute names; None asks for all of the category
     mode: Mode | None = None  # None takes the worker's setting
-    deadline_ms: int | None = None  # after this time the answer is `expired`
+    # After this time the answer is `expired`.
+    deadline_ms: int | None = Field(default=None, le=LATEST_MS)
     purpose: Purpose = Purpose.LIVE
     adapter_hash: str | None = None  # backfill only: the champion that is to be measured
 
@@ -138,8 +150,17 @@ class ListingReview(Event):
     submitted: ValueLists = {}  # the final listing; a missing attribute was left blank
 
 
+ERASED_FROM = "listune.erased_from"
+"""Key in a Parquet file's metadata: the SHA-256 that the file had before forgotten listings were
+taken out of it, by which its manifest knows it."""
+
+
 class ManifestFile(BaseModel):
-    """One Parquet file of a round's data set."""
+    """One Parquet file of a round's data set; `sha256` and `rows` are as it was written.
+
+    A file that a forgotten listing was taken out of has fewer rows, and names `sha256` in its
+    metadata under `ERASED_FROM`.
+    """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
@@ -158,6 +179,7 @@ class RetrainRequest(Event):
     parent_id: str
     parent_hash: str
     parent_uri: str | None = None  # the parent's adapter file; None for the base
+    trigger: Trigger = "count"  # what older events, without it, were about
     selection: Selection
     k: int = Field(ge=1)
     v: int = Field(ge=0)
@@ -261,7 +283,23 @@ class DeadLetter(Event):
     error: str  # one sentence
     sha256: str  # of the whole payload
     size: int
-    payload_base64: str  # its first 64 kB
+    payload_base64: str  # its first 64 kB; empty in a record that only marks a letter as resent
+    resent_ms: int | None = None  # when a person sent the payload again
+
+
+class ListingForgotten(Event):
+    """A person asks for a listing to be forgotten, or a pool's conductor says that it did.
+
+    Kept for ever, and so without the listing's id. `created_ms` is when the person asked.
+    """
+
+    listing_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    pool: str | None = None  # whose conductor says it; None: a person asks
+    rounds: list[int] | None = None  # of that pool, those that took the listing
+
+    def key(self) -> str:
+        """The record key: what was asked, and each pool's answer, survive compaction."""
+        return self.listing_sha256 if self.pool is None else f"{self.listing_sha256}:{self.pool}"
 
 
 E = TypeVar("E", bound="Event")

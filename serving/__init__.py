@@ -9,5 +9,6 @@ This room knows no Kafka and no DuckDB, and the engine knows no Triton. Other ro
 - `serving.engine`: `Engine`, generation in this process; `serving.model`: the base model.
 - `serving.adapters`: the adapter file; `serving.calibration`: how far its confidence can be
   trusted; `serving.precision`: the number type of this machine.
+- `serving.health`: `Health`, the endpoint for liveness, readiness and metrics of any process.
 - `serving.client`: `TritonClient`; `serving.push`: push an adapter and try it (no torch).
 """

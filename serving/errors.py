@@ -12,7 +12,8 @@
         │   └── EngineFailed      internal         a fault of ours; this request only
         ├── Unavailable       no server answers
         ├── TimedOut          the server did not answer in time
-        └── CanaryFailed      a pushed adapter does not answer as it should
+        ├── CanaryFailed      a pushed adapter does not answer as it should
+        └── HealthPortTaken   a process's port for health and metrics cannot be opened
 
 Messages are one sentence that says what to do next.
 """
@@ -89,3 +90,7 @@ ENGINE_ERRORS: dict[str, type[EngineError]] = {
     for kind in (UnknownAdapter, Busy, Refused, AdapterError, Cancelled, EngineFailed)
 }
 """The class of each word on the wire."""
+
+
+class HealthPortTaken(ServingError):
+    """The port for health and metrics cannot be opened."""

@@ -93,6 +93,8 @@ class Answerer:
         self._mode = mode
         self._executor = executor
         self._healing = asyncio.Lock()
+        self.waiting = 0
+        """Requests that wait for the engine now."""
 
     async def answer(self, request: ListingRequest) -> ListingPrediction:
         """The prediction for `request`; returns only with an answer."""
@@ -104,7 +106,11 @@ class Answerer:
             attributes = self._attributes(request)
         except SchemaError as error:
             return self._without_values(request, Status.FAILED, str(error))
-        return await self._ask(request, attributes, started)
+        self.waiting += 1
+        try:
+            return await self._ask(request, attributes, started)
+        finally:
+            self.waiting -= 1
 
     def _moot(self, request: ListingRequest) -> ListingPrediction | None:
         """The answer to a request that nobody needs any more."""

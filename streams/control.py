@@ -1,9 +1,9 @@
 """The control topics followed from their beginning, without a consumer group.
 
-`model.events` and `training.retrain` are read whole by everyone who needs to know the champion or
-the rounds (in a group only one member would see an event). `ControlLog` does it in a thread of its
-own: every record goes to the callbacks in log order; it is ready when it has reached the ends that
-stood when it started.
+`model.events`, `training.retrain` and `listune.forgotten` are read whole by everyone who needs to
+know the champion, the rounds or what is forgotten (in a group only one member would see an event).
+`ControlLog` does it in a thread of its own: every record goes to the callbacks in log order; it is
+ready when it has reached the ends that stood when it started.
 
 `ChampionAlias` and `PublishedEvents` are two such callbacks: who is champion, and what is already
 in the log.
@@ -18,14 +18,21 @@ from dataclasses import dataclass
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import EventError
-from schemas.events import BASE_ADAPTER, ModelEvent, ModelEventKind, RetrainRequest, decode
+from schemas.events import (
+    BASE_ADAPTER,
+    ListingForgotten,
+    ModelEvent,
+    ModelEventKind,
+    RetrainRequest,
+    decode,
+)
 from streams.errors import ControlLogError
 from streams.settings import StreamsSettings
-from streams.topics import CONTROL_TOPICS, MODEL_EVENTS, log_bounds
+from streams.topics import CONTROL_KINDS, CONTROL_TOPICS, log_bounds
 
 log = logging.getLogger(__name__)
 
-ControlEvent = ModelEvent | RetrainRequest
+ControlEvent = ModelEvent | RetrainRequest | ListingForgotten
 
 
 @dataclass(frozen=True)
@@ -148,11 +155,7 @@ class ControlLog:
         event: ControlEvent | None = None
         fault: EventError | None = None
         try:
-            limit = self._settings.max_event_bytes
-            if topic == MODEL_EVENTS:
-                event = decode(ModelEvent, payload, limit)
-            else:
-                event = decode(RetrainRequest, payload, limit)
+            event = decode(CONTROL_KINDS[topic], payload, self._settings.max_event_bytes)
         except EventError as error:
             fault = error
             log.warning("%s offset %d is skipped: %s", topic, offset, error)
@@ -211,10 +214,12 @@ class PublishedEvents:
             self._seen.add(_identity(record.event))
 
     def __contains__(self, event: object) -> bool:
-        return isinstance(event, ModelEvent | RetrainRequest) and _identity(event) in self._seen
+        return isinstance(event, ControlEvent) and _identity(event) in self._seen
 
 
 def _identity(event: ControlEvent) -> tuple[object, ...]:
     if isinstance(event, RetrainRequest):
         return ("round", event.pool, event.round, event.attempt)
+    if isinstance(event, ListingForgotten):
+        return ("forgotten", event.key())
     return ("event", event.event_id)

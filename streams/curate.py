@@ -13,48 +13,49 @@ produce, await delivery, then mark done.
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
-import duckdb
 from faust.types import TP
 
 from schemas.errors import EventError
 from schemas.events import (
-    Event,
     ListingPrediction,
     ListingRequest,
     ListingReview,
-    ModelEvent,
-    RetrainRequest,
     decode,
     now_ms,
 )
 from schemas.sources.json_schema import read_schemas
-from streams import faust_app
-from streams.control import ControlLog, ControlRecord, PublishedEvents
+from serving.health import Health
+from streams import faust_app, metrics
+from streams.control import (
+    ControlEvent,
+    ControlLog,
+    ControlRecord,
+    PublishedEvents,
+)
 from streams.dead_letters import bury, to_dead_letter
 from streams.errors import TopicsError
 from streams.places import Place, Places
-from streams.pool import outbox
+from streams.pool import figures, outbox
 from streams.pool.conductor import Conductor
+from streams.pool.origin import check_not_ahead, deleted
 from streams.pool.store import OffsetGap, Pool, Record
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
 from streams.sql_server import serve_pool
 from streams.topics import (
-    MODEL_EVENTS,
+    CONTROL_KINDS,
+    KINDS,
     POOL_CONTROL,
-    PREDICTIONS,
-    REQUESTS,
-    RETRAIN,
-    REVIEWS,
     admin_client,
     cluster_identity,
     log_bounds,
 )
+from streams.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +63,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 GROUP = "listune.curate"
-KINDS: dict[str, type[ListingRequest] | type[ListingPrediction] | type[ListingReview]] = {
-    REQUESTS: ListingRequest,
-    PREDICTIONS: ListingPrediction,
-    REVIEWS: ListingReview,
-}
-CONTROL_KINDS: dict[str, type[Event]] = {MODEL_EVENTS: ModelEvent, RETRAIN: RetrainRequest}
 TICK_S = 1.0
 OUTBOX_ROWS = 500
+FIGURES_S = 5.0
 
 
 class CurateApp:
@@ -80,8 +76,10 @@ class CurateApp:
         settings: StreamsSettings,
         open_pool: Callable[[], tuple[Pool, Conductor]],
         worker: str,
+        health: Health,
     ) -> None:
         self._settings = settings
+        self._health = health
         self._publisher = Publisher(settings, client_id=f"{GROUP}.{worker}")
         self._admin = admin_client(settings)
         # A DuckDB connection belongs to one thread, and a long statement must not stop Faust.
@@ -93,7 +91,8 @@ class CurateApp:
         self._control.start()
         self._queue: asyncio.Queue[Any] = asyncio.Queue(2 * settings.micro_batch_events)
         self._places = Places()
-        self._ticked_at = 0.0
+        self._watchdog = Watchdog(settings, health, KINDS, self._positions)
+        self._ticked_at = self._shown_at = 0.0
         self._assigned = False
         self._ready = False
         self.app = faust_app.make_app(settings, GROUP, worker, buffer=settings.micro_batch_events)
@@ -116,6 +115,8 @@ class CurateApp:
         self.app.agent(faust_app.raw_topic(self.app, POOL_CONTROL), name="conductor")(hold)
         self.app.on_partitions_assigned.connect(assigned, weak=False)
         self.app.task(self._run)
+        self.app.task(self._watchdog.pulse)
+        metrics.IN_FLIGHT.set_function(self._queue.qsize)
 
     async def _run(self) -> None:
         try:
@@ -125,7 +126,10 @@ class CurateApp:
             faust_app.crash(error)
 
     async def _step(self, messages: Sequence[Any]) -> None:
-        records = await self._accept(messages)
+        records: list[Record] = []
+        if messages:
+            with metrics.stage("validate"):
+                records = await self._accept(messages)
         if records:
             await self._apply(records)
         await self._apply_control()
@@ -139,6 +143,10 @@ class CurateApp:
         if not self._ready and self._assigned and self._control.ready:
             self._ready = True
             faust_app.tell_ready()
+            self._health.tell_ready()
+        if time.monotonic() - self._shown_at >= FIGURES_S:
+            self._shown_at = time.monotonic()
+            await self._in_pool(figures.show, self._pool.con, self._settings)
 
     # ------------------------------------------------------------------------- records to the pool
 
@@ -160,14 +168,15 @@ class CurateApp:
 
     async def _accept(self, messages: Sequence[Any]) -> list[Record]:
         """The records among `messages` that come next in their partitions, decoded."""
-        records = []
+        accepted = []
         for message in messages:
             place = (message.topic, message.partition)
             await self._next(place)
             # What is not next was applied before, or waits behind a gap for `_seek_back`.
             if self._places.accept(place, message.offset):
-                records.append(await self._to_record(message))
-        return records
+                accepted.append(message)
+        # Side by side: a flood of dead letters waits for the broker once, not once for each.
+        return await asyncio.gather(*map(self._to_record, accepted))
 
     async def _next(self, place: Place) -> int:
         """The offset of `place` that the pool expects next."""
@@ -190,32 +199,25 @@ class CurateApp:
     async def _apply(self, records: Sequence[Record]) -> None:
         """One transaction, then Kafka is told. After a gap everything is read again."""
         try:
-            await self._write(records)
+            with metrics.stage("apply"):
+                await self._in_pool(self._pool.apply_storable, records, self._refuse)
         except OffsetGap as gap:
             log.warning("%s", gap)
             self._places.forget()
             return
         nexts = {(r.topic, r.partition): r.offset + 1 for r in records}
-        await faust_app.commit(self.app, nexts)
+        self._places.applied(nexts)
+        for topic, count in Counter(record.topic for record in records).items():
+            metrics.EVENTS.labels(topic).inc(count)
+        with metrics.stage("commit"):
+            await faust_app.commit(self.app, nexts)
 
-    async def _write(self, records: Sequence[Record]) -> None:
-        """Applies the batch; one record that DuckDB refuses is found by halving, and buried."""
-        try:
-            await self._in_pool(self._pool.apply, records)
-        except (duckdb.DataError, duckdb.InvalidInputException, ValueError) as error:
-            if len(records) > 1:
-                middle = len(records) // 2
-                await self._write(records[:middle])
-                await self._write(records[middle:])
-                return
-            record = records[0]
-            if record.event is None:
-                raise
-            fault = EventError("not_storable", f"the pool cannot store it: {error}")
-            place = (record.topic, record.partition, record.offset)
-            key = record.event.listing_id.encode()
-            await self._bury(place, key, record.event.to_bytes(), fault)
-            await self._in_pool(self._pool.apply, [Record(*place, record.timestamp_ms, None)])
+    def _refuse(self, record: Record, fault: EventError) -> None:
+        """Buries what DuckDB cannot store; on the pool's thread, before its offset is passed."""
+        assert record.event is not None
+        place = (record.topic, record.partition, record.offset)
+        key, payload = record.event.listing_id.encode(), record.event.to_bytes()
+        bury(self._publisher, to_dead_letter(*place, key, payload, fault)).result()
 
     async def _bury(
         self,
@@ -230,31 +232,38 @@ class CurateApp:
     # ------------------------------------------------------------------------- place in the log
 
     async def _look_at_ends(self) -> None:
-        """Where the log ends now, for the lag, and where it began to exist."""
+        """Where the log ends now, for the lag, where it begins, and whether it was cut back."""
         assignment = self.app.consumer.assignment()
         assigned = [(tp.topic, tp.partition) for tp in assignment if tp.topic in KINDS]
         # Not by Faust's consumer: there the question waits behind a fetch of up to 1.5 s.
         if not assigned:
             return
         try:
-            bounds = await asyncio.to_thread(log_bounds, self._settings, KINDS, 10, self._admin)
+            topics = (*KINDS, *CONTROL_KINDS)
+            bounds = await asyncio.to_thread(log_bounds, self._settings, topics, 10, self._admin)
         except (TopicsError, TimeoutError) as error:
             log.warning("%s", error)
             return
         self._places.see_ends({place: bounds[place][1] for place in assigned})
-        for place in assigned:
-            start, expected = bounds[place][0], await self._next(place)
-            if expected < start:
-                await self._skip_deleted(place, expected, start)
+        expected = {place: await self._next(place) for place in assigned}
+        known = await self._in_pool(self._pool.watermarks)
+        control = {place: known[place] for place in known if place[0] in CONTROL_KINDS}
+        check_not_ahead(expected | control, bounds, self._pool.path)
+        for place, (first, start) in deleted(expected, bounds).items():
+            await self._skip_deleted(place, first, start)
 
-    async def _skip_deleted(self, place: Place, expected: int, start: int) -> None:
-        """Retention has deleted what the pool expects: nothing can bring it back, so go on."""
-        if expected:
-            log.error(
-                "%s[%d]: records %d to %d were deleted before the pool read them; "
-                "raise streams.retention_hours",
-                *place, expected, start - 1,
-            )  # fmt: skip
+    def _positions(self) -> dict[Place, int]:
+        """Where the pool is in the partitions that this worker has now."""
+        mine = {(tp.topic, tp.partition) for tp in self.app.consumer.assignment()}
+        return {place: at for place, at in self._places.positions().items() if place in mine}
+
+    async def _skip_deleted(self, place: Place, first: int, start: int) -> None:
+        """Retention has overtaken a worker that runs: go on, for to stop would only lose more."""
+        log.error(
+            "%s[%d]: records %d to %d were deleted before the pool read them; "
+            "raise streams.retention_hours",
+            *place, first, start - 1,
+        )  # fmt: skip
         await self._in_pool(lambda: self._pool.start_at(*place, start))
         self._places.expect(place, start)
 
@@ -271,7 +280,7 @@ class CurateApp:
     async def _apply_control(self) -> None:
         """What the control topics said since the last time, into the pool."""
         self._control.check()
-        events: list[ModelEvent | RetrainRequest] = []
+        events: list[ControlEvent] = []
         positions: dict[str, int] = {}
         while self._control_records:
             record = self._control_records.popleft()
@@ -321,19 +330,23 @@ class CurateApp:
 def main(settings: StreamsSettings, worker: str = "1") -> None:
     """Runs the curate worker until SIGTERM; `worker` is its name, unlike any other curate's.
 
-    The process ends with this call: code 0 after a signal, 1 after a failure.
+    The process ends with this call: code 0 after a signal, 1 after a failure, `REFUSED_CODE` where
+    pool and topics disagree.
     """
     faust_app.clear_ready()
     try:
+        health = Health()
+        health.serve(settings.curate_health_port)
         schemas = read_schemas(settings.schema_path)
         cluster_id, topic_ids = cluster_identity(settings)
 
         def open_pool() -> tuple[Pool, Conductor]:
             pool = Pool(settings, schemas, cluster_id, topic_ids)
+            pool.join_log(log_bounds(settings, [*KINDS, *CONTROL_KINDS]))
             serve_pool(pool.con, settings)
             return pool, Conductor(pool)
 
-        app = CurateApp(settings, open_pool, worker).app
+        app = CurateApp(settings, open_pool, worker, health).app
     except Exception as error:
         faust_app.crash(error)
     faust_app.run(app)

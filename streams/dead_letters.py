@@ -11,6 +11,7 @@ from concurrent.futures import Future
 
 from schemas.errors import EventError
 from schemas.events import DeadLetter
+from streams import metrics
 from streams.publisher import Position, Publisher
 from streams.topics import DEAD_LETTERS
 
@@ -52,4 +53,5 @@ def bury(publisher: Publisher, letter: DeadLetter) -> Future[Position]:
     """Sends a dead letter; acknowledge its source only when the future is done."""
     key = dead_letter_key(letter)
     log.warning("%s is a dead letter: %s", key, letter.error)
+    metrics.DEAD_LETTERS.labels(letter.topic, letter.reason).inc()
     return publisher.send(DEAD_LETTERS, key, letter.to_bytes())

@@ -6,7 +6,9 @@
         ├── RequestRefused      the SDK does not send it: unknown category or attribute, too large
         ├── DeliveryError       the broker did not confirm a record
         ├── PredictionTimeout   no answer came in time
-        └── ControlLogError     the control topics cannot be followed
+        ├── ControlLogError     the control topics cannot be followed
+        ├── LettersError        dead letters cannot be read, or there is none of that name
+        └── WorkerHangs         a worker says that it is well and does nothing
 
 Every message says what to do next.
 """
@@ -36,3 +38,11 @@ class PredictionTimeout(StreamsError):
 
 class ControlLogError(StreamsError):
     """`model.events` or `training.retrain` cannot be read."""
+
+
+class LettersError(StreamsError):
+    """The dead letters cannot be read, or none has the key that was asked for."""
+
+
+class WorkerHangs(StreamsError):
+    """Records wait, nobody else is to blame, and the worker does nothing."""

@@ -5,7 +5,8 @@ handler raised, records in flight behind a finished one. So its acknowledgement 
 (`raw_topic`), and a worker commits offsets itself, after the effect, through `commit`.
 
 An unexpected exception ends the process with code 1 (`crash`); the supervisor starts it again. A
-worker that is asked to stop has `STOP_S` seconds for it: Faust itself would wait without a limit.
+pool that was refused ends it with `REFUSED_CODE`, after which the supervisor gives up. A worker
+that is asked to stop has `STOP_S` seconds for it: Faust itself would wait without a limit.
 """
 
 import asyncio
@@ -21,12 +22,15 @@ import faust
 from faust.types import TP
 
 from schemas.errors import ListuneError
+from streams.pool.errors import PoolRefused
 from streams.settings import StreamsSettings
 from streams.topics import record_limit
 
 log = logging.getLogger(__name__)
 
 STOP_S = 5.0
+REFUSED_CODE = os.EX_CONFIG
+"""What a supervisor takes to mean that starting again cannot help."""
 READY_FILE = "LISTUNE_READY_FILE"
 SESSION_S = 15.0
 """A worker silent for this long loses its partitions; the broker allows no less than 6."""
@@ -92,12 +96,15 @@ def _finished(task: asyncio.Task[None]) -> None:
 
 
 def crash(error: BaseException) -> NoReturn:
-    """Ends the process with code 1: what is not acknowledged is done again by the next one."""
+    """Ends the process: what is not acknowledged is done again by the next one.
+
+    With code 1, or with `REFUSED_CODE` where the next one would be refused as well.
+    """
     if isinstance(error, ListuneError):
         log.critical("%s", error)
     else:
         log.critical("unexpected failure, the worker ends", exc_info=error)
-    _end(1)
+    _end(REFUSED_CODE if isinstance(error, PoolRefused) else 1)
 
 
 def run(app: faust.App) -> NoReturn:

@@ -55,6 +55,10 @@ class Ledger:
             self._next.clear()
             self._room.notify_all()
 
+    def under_way(self, place: Place) -> bool:
+        """Whether something of this partition is not done, or there is no room to begin it."""
+        return bool(self._open.get(place)) or len(self) >= self._window
+
     def take_commits(self) -> dict[Place, int]:
         """The next offset of each partition that moved since the last call."""
         moved, self._next = self._next, {}
@@ -96,6 +100,10 @@ class Gate:
             if turn.done() and not turn.cancelled():
                 self.release(lane)
             raise
+
+    def crowded(self) -> bool:
+        """Whether somebody waits for a slot."""
+        return any(self._waiting.values())
 
     def release(self, lane: Lane) -> None:
         """Gives a slot back."""

@@ -21,6 +21,7 @@ class Places:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._expected: dict[Place, int] = {}
+        self._applied: dict[Place, int] = {}
         self._moved_at: dict[Place, float] = {}
         self._ends: dict[Place, int] = {}
         self._first_ends: dict[Place, int] = {}
@@ -30,16 +31,21 @@ class Places:
         return self._expected.get(place)
 
     def expect(self, place: Place, offset: int) -> None:
-        """Sets the next offset of a partition."""
-        self._expected[place] = offset
+        """Sets the next offset of a partition, up to which all is in the pool."""
+        self._expected[place] = self._applied[place] = offset
         self._moved_at[place] = self._clock()
 
     def accept(self, place: Place, offset: int) -> bool:
         """Whether `offset` comes next; then the one after it does."""
         if self._expected.get(place) != offset:
             return False
-        self.expect(place, offset + 1)
+        self._expected[place] = offset + 1
+        self._moved_at[place] = self._clock()
         return True
+
+    def applied(self, nexts: Mapping[Place, int]) -> None:
+        """What was accepted is in the pool, up to the offsets in `nexts`."""
+        self._applied |= nexts
 
     def forget(self) -> None:
         """What was accepted was not applied: the pool's watermarks must be asked for again."""
@@ -49,6 +55,10 @@ class Places:
         """Takes in where the assigned partitions end now."""
         self._ends = dict(ends)
         self._first_ends = self._ends | self._first_ends
+
+    def positions(self) -> dict[Place, int]:
+        """Up to where each partition is in the pool; any thread may ask."""
+        return dict(self._applied)
 
     def lag(self) -> int:
         """Records that wait in the log."""

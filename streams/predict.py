@@ -19,16 +19,19 @@ from schemas.events import ListingRequest, decode
 from schemas.sources.json_schema import read_schemas
 from serving.client import TritonClient
 from serving.errors import AdapterError
+from serving.health import Health
 from serving.push import ensure_adapter
 from serving.settings import ServingSettings
-from streams import faust_app
+from streams import faust_app, metrics
 from streams.answering import Answerer
 from streams.control import Champion, ChampionAlias, ControlLog
 from streams.dead_letters import bury, to_dead_letter
 from streams.flow import Gate, Lane, Ledger
+from streams.places import Place
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import BACKFILL, PREDICTIONS, REQUESTS
+from streams.topics import BACKFILL, PREDICTIONS, REQUESTS, admin_client, committed_offsets
+from streams.watchdog import KAFKA_S, Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +50,11 @@ class PredictApp:
         answerer: Answerer,
         control: ControlLog,
         worker: str,
+        health: Health,
     ) -> None:
         self._settings = settings
+        self._health = health
+        self._admin = admin_client(settings)
         self._answerer = answerer
         self._control = control
         self._publisher = Publisher(settings, client_id=f"{GROUP}.{worker}")
@@ -56,6 +62,9 @@ class PredictApp:
         self._ledger = Ledger(WINDOW_PER_SLOT * settings.in_flight)
         self._assigned = asyncio.Event()
         self.app = faust_app.make_app(settings, GROUP, worker, buffer=2 * settings.in_flight)
+        self._watchdog = Watchdog(
+            settings, health, (REQUESTS, BACKFILL), self._positions, self._waits_for_engine
+        )
         self._wire()
 
     def _wire(self) -> None:
@@ -78,11 +87,14 @@ class PredictApp:
         self.app.on_partitions_revoked.connect(revoked, weak=False)
         self.app.on_partitions_assigned.connect(assigned, weak=False)
         self.app.task(self._look_after)
+        self.app.task(self._watchdog.pulse)
+        metrics.IN_FLIGHT.set_function(lambda: len(self._ledger))
 
     async def _begin(self, lane: Lane, message: Any) -> None:
         """Waits for a slot, then lets the request run beside the reading."""
         if await self._ledger.start((message.topic, message.partition), message.offset):
             await self._gate.acquire(lane)
+            metrics.EVENTS.labels(message.topic).inc()
             faust_app.spawn(self._handle(lane, message))
 
     async def _handle(self, lane: Lane, message: Any) -> None:
@@ -93,12 +105,15 @@ class PredictApp:
             letter = to_dead_letter(*place, message.key, message.value, error)
             await asyncio.wrap_future(bury(self._publisher, letter))
         else:
-            prediction = await self._answerer.answer(request)
-            await asyncio.wrap_future(
-                self._publisher.send(
-                    PREDICTIONS, request.listing_id, prediction.to_bytes(), message.partition
+            with metrics.stage("answer"):
+                prediction = await self._answerer.answer(request)
+            with metrics.stage("publish"):
+                await asyncio.wrap_future(
+                    self._publisher.send(
+                        PREDICTIONS, request.listing_id, prediction.to_bytes(), message.partition
+                    )
                 )
-            )
+            metrics.ANSWERS.labels(prediction.status, prediction.purpose).inc()
         self._gate.release(lane)
         await self._ledger.done((message.topic, message.partition), message.offset)
 
@@ -109,12 +124,26 @@ class PredictApp:
             await asyncio.sleep(COMMIT_S)
             try:
                 self._control.check()
-                await faust_app.commit(self.app, self._ledger.take_commits())
+                if commits := self._ledger.take_commits():
+                    with metrics.stage("commit"):
+                        await faust_app.commit(self.app, commits)
             except Exception as error:
                 faust_app.crash(error)
             if not ready and self._assigned.is_set():
                 ready = True
                 faust_app.tell_ready()
+                self._health.tell_ready()
+
+    def _positions(self) -> dict[Place, int]:
+        """What this worker's group has committed, of the partitions that it has."""
+        mine = [(tp.topic, tp.partition) for tp in self.app.consumer.assignment()]
+        places = [place for place in mine if place[0] in (REQUESTS, BACKFILL)]
+        return committed_offsets(self._admin, GROUP, places, KAFKA_S)
+
+    def _waits_for_engine(self, place: Place) -> bool:
+        """Whether Triton, slow or away, is why nothing of `place` is done."""
+        held_up = self._gate.crowded() or self._ledger.under_way(place)
+        return self._answerer.waiting > 0 and held_up
 
 
 def main(settings: StreamsSettings, serving: ServingSettings, worker: str = "1") -> None:
@@ -124,9 +153,16 @@ def main(settings: StreamsSettings, serving: ServingSettings, worker: str = "1")
     """
     faust_app.clear_ready()
     try:
+        health = Health()
+        health.serve(settings.predict_health_port)
         alias = ChampionAlias()
         schemas = read_schemas(settings.schema_path)
-        control = ControlLog(settings, [alias])
+
+        def show_champion(_: object = None) -> None:
+            metrics.show_champion(alias.champion.id, alias.champion.hash)
+
+        show_champion()
+        control = ControlLog(settings, [alias, show_champion])
         control.start()
         # Before it knows the champion it must not answer: the base would speak for it.
         control.wait_ready()
@@ -147,7 +183,7 @@ def main(settings: StreamsSettings, serving: ServingSettings, worker: str = "1")
             serving.mode,
             ThreadPoolExecutor(settings.in_flight, thread_name_prefix="triton"),
         )
-        app: faust.App = PredictApp(settings, answerer, control, worker).app
+        app: faust.App = PredictApp(settings, answerer, control, worker, health).app
     except Exception as error:
         faust_app.crash(error)
     faust_app.run(app)

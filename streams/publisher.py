@@ -54,7 +54,7 @@ class Publisher:
         self._poller.start()
 
     def send(
-        self, topic: str, key: str, value: bytes, partition: int = PARTITION_BY_KEY
+        self, topic: str, key: str | None, value: bytes, partition: int = PARTITION_BY_KEY
     ) -> Future[Position]:
         """Queues a record; waits for room while the queue is full.
 
@@ -78,7 +78,8 @@ class Publisher:
             if self._closed.is_set():
                 raise DeliveryError("this producer is closed; make a new one")
             try:
-                self._producer.produce(topic, value, key.encode(), partition, on_delivery)
+                raw_key = None if key is None else key.encode()
+                self._producer.produce(topic, value, raw_key, partition, on_delivery)
                 return delivered
             except BufferError:
                 # Backpressure: the delivery thread makes room as the broker confirms records.

@@ -43,8 +43,40 @@ class StreamsSettings(BaseModel):
         60.0, gt=0, description="a round fails this long after its last heartbeat"
     )
     max_attempts: int = Field(2, ge=1, description="tries at one manifest before its quarantine")
+    cool_down_s: float = Field(
+        0.0, ge=0, description="no round begins sooner after the end of the last; a person's does"
+    )
+    retrain_every_hours: float = Field(
+        0.0,
+        ge=0,
+        description="a round with what is there, a tenth of k + v at least, so long after the last "
+        "one began; 0 = off",
+    )
+    acceptance_drop: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="such a round also when live acceptance of the champion fell by so much; "
+        "0 = off",
+    )
+    acceptance_window: int = Field(
+        200, ge=1, description="reviewed live predictions, the first and the newest, compared"
+    )
     pause_after: int = Field(3, ge=1, description="rounds without promotion that pause the trigger")
     backfill_factor: int = Field(2, ge=0, description="orders at once: factor x (k + v); 0 = none")
+
+    watchdog_s: float = Field(
+        120.0,
+        ge=0,
+        description="a worker ends itself when records have waited so long and nothing moved, "
+        "though neither Kafka nor Triton is to blame; well above a rebalance's 15 s; 0 = off",
+    )
+    curate_health_port: int = Field(
+        0, ge=0, le=65535, description="curate's health and metrics, on 127.0.0.1; 0 = off"
+    )
+    predict_health_port: int = Field(
+        0, ge=0, le=65535, description="predict's health and metrics, on 127.0.0.1; 0 = off"
+    )
 
     micro_batch_events: int = Field(500, ge=1, description="events in one pool transaction")
     micro_batch_s: float = Field(0.2, gt=0, description="seconds to wait for so many")
@@ -54,5 +86,7 @@ class StreamsSettings(BaseModel):
     sql_host: str = Field("127.0.0.1", description="address of the public SQL endpoint")
     sql_port: int = Field(9494, ge=0, le=65535, description="port of the public SQL endpoint")
     sql_token: str = Field("listune", description="token of the public, read-only SQL endpoint")
+    sql_http_port: int = Field(9495, ge=0, le=65535, description="port of the same over HTTP")
+    sql_http_rows: int = Field(10_000, ge=1, description="rows of one answer over HTTP")
     sql_memory: str = Field("512MB", description="memory of the public SQL endpoint")
     sql_timeout_s: float = Field(30.0, gt=0, description="longest run of one statement")

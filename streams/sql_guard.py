@@ -14,7 +14,7 @@ import duckdb
 
 from schemas.errors import ListuneError
 
-VIEWS = ("samples", "pool", "rounds", "models", "acceptance_by_day", "status")
+VIEWS = ("samples", "pool", "rounds", "models", "acceptance_by_day", "forgotten", "status")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -122,9 +122,15 @@ class SqlGuard:
             _check_table(node, ctes)
 
     def _parse(self, sql: str) -> Any:
+        if "\0" in sql:
+            # DuckDB's parser ends there: what follows would be run unseen, or not at all.
+            raise RefusedError("the statement has a NUL character; leave it out")
         row = self._con.cursor().execute("SELECT json_serialize_sql($1::VARCHAR)", [sql]).fetchone()
         assert row is not None
-        parsed: dict[str, Any] = json.loads(row[0])
+        try:
+            parsed: dict[str, Any] = json.loads(row[0])
+        except RecursionError:
+            raise RefusedError("the statement is nested too deeply; flatten it") from None
         if parsed.get("error"):
             raise RefusedError(
                 f"this is no SELECT: {parsed.get('error_message', 'it cannot be parsed')}; "

@@ -6,8 +6,7 @@ of `streams.sql_guard.VIEWS` under the settings' port and token, and runs only w
 allows, within its own memory limit and time limit. So a person's heavy query never takes memory or
 a connection from the writer; what it reads is copied out of the writer view by view.
 
-`query` is the client. Any DuckDB 1.5 with the extensions `quack` and `httpfs` is one as well:
-`FROM quack_query('quack:127.0.0.1:9494', 'FROM status', token := 'listune')`.
+`streams.sql_client` has the client, `streams.sql_http` the same for whoever has no more than HTTP.
 """
 
 import json
@@ -23,16 +22,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import duckdb
 import psutil
 
-from schemas.errors import ListuneError
 from streams.settings import StreamsSettings
+from streams.sql_client import endpoint_path, load_extensions
 from streams.sql_guard import VIEWS, RefusedError, SqlGuard
-
-__all__ = ["RefusedError", "SqlError", "main", "query", "serve_pool", "stop_serving"]
 
 EXIT_TOO_LONG = 75
 EXIT_TOO_LARGE = 71
@@ -46,10 +42,6 @@ PROCESS_BYTES = 512 * 1024**2
 logger = logging.getLogger("listune.sql")
 
 
-class SqlError(ListuneError):
-    """A query that was not answered; one sentence that says what to do."""
-
-
 def serve_pool(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
     """Lets the sidecar read the database of `con` while this process writes it.
 
@@ -59,7 +51,7 @@ def serve_pool(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> Non
     load_extensions(con)
     endpoint = {"uri": f"quack:127.0.0.1:{_free_port()}", "token": secrets.token_hex(16)}
     _start(con, endpoint["uri"], endpoint["token"])
-    path = _endpoint_path(settings)
+    path = endpoint_path(settings)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(endpoint, file)
@@ -67,7 +59,7 @@ def serve_pool(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> Non
 
 def stop_serving(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
     """Ends `serve_pool`; without it the file stays open after `con` was closed."""
-    path = _endpoint_path(settings)
+    path = endpoint_path(settings)
     uri = json.loads(path.read_text(encoding="utf-8"))["uri"]
     path.unlink()
     con.execute("CALL quack_stop($1)", [uri])
@@ -91,7 +83,7 @@ def main(settings: StreamsSettings) -> None:
     signal.signal(signal.SIGINT, stop)
     _tell_ready(False)
     while not stopping.is_set():
-        if not _endpoint_path(settings).exists():
+        if not endpoint_path(settings).exists():
             stopping.wait(RETRY_S)
             continue
         process = subprocess.Popen(
@@ -114,38 +106,6 @@ def main(settings: StreamsSettings) -> None:
             stopping.wait(RETRY_S)
 
 
-def query(settings: StreamsSettings, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows of one SELECT over the views, from the public endpoint.
-
-    Raises:
-        RefusedError: the statement is not allowed; names what is not.
-        SqlError: no server, a wrong token, too long a run, or an error in the statement.
-    """
-    SqlGuard().check(sql)
-    began = time.monotonic()
-    with duckdb.connect() as con:
-        load_extensions(con)
-        uri = f"quack:{settings.sql_host}:{settings.sql_port}"
-        try:
-            answer = con.execute(
-                "FROM quack_query($1, $2, token := $3)", [uri, sql, settings.sql_token]
-            )
-            return [column[0] for column in answer.description], answer.fetchall()
-        except duckdb.Error as error:
-            raise _explained(error, settings, time.monotonic() - began) from None
-
-
-def load_extensions(con: duckdb.DuckDBPyConnection) -> None:
-    """Loads Quack and what it needs from their Python packages; nothing is downloaded."""
-    import duckdb_extension_httpfs
-    import duckdb_extension_quack
-
-    for name, package in (("httpfs", duckdb_extension_httpfs), ("quack", duckdb_extension_quack)):
-        folder = Path(str(package.__file__)).parent / "extensions" / f"v{duckdb.__version__}"
-        path = str(folder / f"{name}.duckdb_extension").replace("'", "''")
-        con.execute(f"LOAD '{path}'")
-
-
 def _serve(settings: StreamsSettings, gone: Callable[[], bool]) -> int:
     """Serves until something is wrong; returns the exit code. The order of the steps matters.
 
@@ -163,7 +123,7 @@ def _serve(settings: StreamsSettings, gone: Callable[[], bool]) -> int:
     )
     load_extensions(con)
     try:
-        endpoint = json.loads(_endpoint_path(settings).read_text(encoding="utf-8"))
+        endpoint = json.loads(endpoint_path(settings).read_text(encoding="utf-8"))
         con.execute(
             f"ATTACH '{endpoint['uri']}' AS writer (TYPE quack, TOKEN '{endpoint['token']}')"
         )
@@ -239,25 +199,6 @@ def _start(con: duckdb.DuckDBPyConnection, uri: str, token: str) -> None:
     con.execute("CALL quack_serve($1, token := $2, allow_other_hostname := true)", [uri, token])
 
 
-def _explained(error: duckdb.Error, settings: StreamsSettings, seconds: float) -> SqlError:
-    where = f"{settings.sql_host}:{settings.sql_port}"
-    first = str(error).splitlines()[0]
-    if seconds >= settings.sql_timeout_s:
-        return SqlError(
-            f"the statement was stopped after {seconds:.0f} s; ask for less, or raise sql_timeout_s"
-        )
-    if "Could not connect" in first or "Failed to send" in first:
-        return SqlError(
-            f"no SQL server answers at {where}; start the stack with `listune up`, "
-            "or ask for less if this statement brought it down"
-        )
-    if "Authentication failed" in first:
-        return SqlError(f"the SQL server at {where} refuses the token; set sql_token to its own")
-    if "Authorization failed" in first:
-        return SqlError(f"the SQL server at {where} refuses this statement; send one SELECT")
-    return SqlError(first)
-
-
 def _meaning(code: int, settings: StreamsSettings) -> str:
     reasons = {
         EXIT_TOO_LONG: f"a statement ran for more than {settings.sql_timeout_s:g} s",
@@ -265,10 +206,6 @@ def _meaning(code: int, settings: StreamsSettings) -> str:
         EXIT_WRITER_GONE: "the pool's writer is not there",
     }
     return reasons.get(code, f"exit code {code}")
-
-
-def _endpoint_path(settings: StreamsSettings) -> Path:
-    return settings.pool_dir / f"{settings.pool}.sql.json"
 
 
 def _free_port() -> int:

@@ -10,7 +10,12 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -21,6 +26,14 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from schemas.events import (
+    ListingForgotten,
+    ListingPrediction,
+    ListingRequest,
+    ListingReview,
+    ModelEvent,
+    RetrainRequest,
+)
 from streams.errors import TopicsError
 from streams.settings import StreamsSettings
 
@@ -31,16 +44,32 @@ REVIEWS = "listing.reviews"
 RETRAIN = "training.retrain"
 MODEL_EVENTS = "model.events"
 DEAD_LETTERS = "listune.dead-letters"
+FORGOTTEN = "listune.forgotten"
 POOL_CONTROL = "pool.control"
 
 PAYLOAD_TOPICS = (REQUESTS, BACKFILL, PREDICTIONS, REVIEWS)
-CONTROL_TOPICS = (RETRAIN, MODEL_EVENTS)
+CONTROL_TOPICS = (RETRAIN, MODEL_EVENTS, FORGOTTEN)
+
+# What the pool is made of: the events on each topic that it reads.
+KINDS: dict[str, type[ListingRequest] | type[ListingPrediction] | type[ListingReview]] = {
+    REQUESTS: ListingRequest,
+    PREDICTIONS: ListingPrediction,
+    REVIEWS: ListingReview,
+}
+CONTROL_KINDS: dict[str, type[ModelEvent] | type[RetrainRequest] | type[ListingForgotten]] = {
+    MODEL_EVENTS: ModelEvent,
+    RETRAIN: RetrainRequest,
+    FORGOTTEN: ListingForgotten,
+}
 
 PARTITIONER = "murmur2_random"
 
 COMPRESSION = "gzip"
 """The one codec that aiokafka reads without further libraries. It is a setting of the topics, so
 that the broker rewrites what a foreign producer compressed otherwise: it would end our workers."""
+
+SEGMENTS = 24
+"""Segments that a topic's retention is kept in: a record outlives it by one of them at most."""
 
 _HOUR_MS = 3_600_000
 
@@ -72,6 +101,9 @@ def topic_specs(settings: StreamsSettings) -> tuple[TopicSpec, ...]:
     kept = sized | {
         "cleanup.policy": "delete",
         "retention.ms": str(settings.retention_hours * _HOUR_MS),
+        # Kafka deletes whole segments, each after its youngest record: with its own default of a
+        # week to a segment a record would be kept a week longer than asked for.
+        "segment.ms": str(settings.retention_hours * _HOUR_MS // SEGMENTS),
     }
     forever = sized | {"cleanup.policy": "delete", "retention.ms": "-1"}
     # A reader that follows live must never miss an event because a newer one took its key.
@@ -83,6 +115,7 @@ def topic_specs(settings: StreamsSettings) -> tuple[TopicSpec, ...]:
         *(TopicSpec(name, settings.partitions, kept) for name in PAYLOAD_TOPICS),
         TopicSpec(RETRAIN, 1, forever),
         TopicSpec(MODEL_EVENTS, 1, compacted),
+        TopicSpec(FORGOTTEN, 1, compacted),
         TopicSpec(DEAD_LETTERS, 1, kept),
         TopicSpec(POOL_CONTROL, 1, kept),
     )
@@ -177,6 +210,23 @@ def log_bounds(
             if time.monotonic() > end:
                 raise _unreachable(settings, error) from None
             time.sleep(0.1)
+
+
+def committed_offsets(
+    admin: AdminClient, group: str, places: Iterable[tuple[str, int]], timeout_s: float
+) -> dict[tuple[str, int], int]:
+    """The next offset that the group will read of each of `places`; 0 where it committed none.
+
+    Raises:
+        KafkaException, TimeoutError: no broker answers.
+    """
+    wanted = [TopicPartition(*place) for place in places]
+    if not wanted:
+        return {}
+    asked = ConsumerGroupTopicPartitions(group, wanted)
+    future = admin.list_consumer_group_offsets([asked], request_timeout=timeout_s)[group]
+    found = future.result(timeout_s).topic_partitions
+    return {(p.topic, p.partition): max(0, p.offset) for p in found}
 
 
 def _bounds(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.category import Attribute
-from schemas.events import ManifestFile, ValueLists
+from schemas.events import ManifestFile, ValueLists, listing_sha256
 from schemas.values import is_valid
 from serving.listing import Listing
 from trainer.errors import DataError
+from trainer.parquet import erased_from, records
 
 _VALUES = TypeAdapter(ValueLists)
 
@@ -41,13 +42,22 @@ class Row:
         return next(([value] for value in values if is_valid(attribute, [value])), [])
 
 
-def read_rows(files: Sequence[ManifestFile]) -> list[Row]:
+def read_rows(files: Sequence[ManifestFile], forgotten: Collection[str] = ()) -> list[Row]:
     """The rows of a manifest's Parquet files, in the files' order.
+
+    Args:
+        files: the manifest.
+        forgotten: SHA-256 of the listings that are left out.
 
     Raises:
         DataError: a file is missing, is not what the manifest says, or holds no listing of ours.
     """
-    return [row for file in files for row in _read_parquet(file)]
+    return [
+        row
+        for file in files
+        for row in _read_parquet(file)
+        if not forgotten or listing_sha256(row.listing.listing_id) not in forgotten
+    ]
 
 
 def read_heldout(path: Path) -> list[Row]:
@@ -85,28 +95,21 @@ def file_hash(path: Path) -> str:
 
 def _read_parquet(file: ManifestFile) -> list[Row]:
     path = Path(file.path)
-    if file_hash(path) != file.sha256:
+    whole = file_hash(path) == file.sha256
+    if not whole and _was(path) != file.sha256:
         raise DataError(f"{path} is not the file that the round names; let the pool select again")
-    rows = [_parse_row(record, f"{path}, row {i}") for i, record in enumerate(_records(path))]
-    if len(rows) != file.rows:
+    rows = [_parse_row(record, f"{path}, row {i}") for i, record in enumerate(records(path))]
+    if whole and len(rows) != file.rows:
         raise DataError(f"{path} has {len(rows)} rows where the manifest says {file.rows}")
     return rows
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    # Both are heavy and only one is needed: a GPU image may have one and not the other.
+def _was(path: Path) -> str | None:
+    """What the file's hash was before forgotten listings were taken out of it, if some were."""
     try:
-        import duckdb
-    except ImportError:
-        import pyarrow.parquet
-
-        yield from pyarrow.parquet.read_table(path).to_pylist()
-        return
-    with duckdb.connect() as connection:
-        table = connection.execute("SELECT * FROM read_parquet($1)", [str(path)])
-        names = [column[0] for column in table.description]
-        for values in table.fetchall():
-            yield dict(zip(names, values, strict=True))
+        return erased_from(path)
+    except Exception:  # of either library: what cannot be read is not the file, whatever it is
+        return None
 
 
 def _parse_line(line: str, where: str) -> Row:

@@ -14,7 +14,14 @@ from confluent_kafka import (
 )
 
 from schemas.errors import EventError
-from schemas.events import TERMINAL_KINDS, ModelEvent, ModelEventKind, RetrainRequest, decode
+from schemas.events import (
+    TERMINAL_KINDS,
+    ListingForgotten,
+    ModelEvent,
+    ModelEventKind,
+    RetrainRequest,
+    decode,
+)
 from trainer.errors import TrainingError
 from trainer.settings import KafkaSettings
 
@@ -30,14 +37,15 @@ SESSION_MS = 10_000
 
 
 class EventLog:
-    """`model.events`, written and followed; use as a context manager.
+    """`model.events`, written and followed, and `listune.forgotten`; use as a context manager.
 
-    Read without a group from the beginning, because compaction and restarts must not hide that a
-    round was answered already.
+    Both are read without a group from the beginning, because compaction and restarts must not hide
+    that a round was answered already, or that a listing is forgotten.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._topic = settings.events_topic
+        self._read_to = dict.fromkeys((self._topic, settings.forgotten_topic), 0)
         servers = {"bootstrap.servers": settings.bootstrap_servers}
         self._producer = Producer(
             servers
@@ -56,10 +64,15 @@ class EventLog:
                 "enable.partition.eof": True,
             }
         )
-        self._consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
-        self._read_to = 0
+        self._consumer.assign([TopicPartition(t, 0, OFFSET_BEGINNING) for t in self._read_to])
         self._answered: set[tuple[str, int, int]] = set()
         self._latest: dict[str, tuple[int, int]] = {}
+        self._forgotten: set[str] = set()
+
+    @property
+    def forgotten(self) -> frozenset[str]:
+        """SHA-256 of the listings that are forgotten, as far as the log is read."""
+        return frozenset(self._forgotten)
 
     def __enter__(self) -> "EventLog":
         return self
@@ -74,22 +87,29 @@ class EventLog:
         self._consumer.close()
 
     def catch_up(self) -> bool:
-        """Read on towards the present end; whether it is reached. Returns within a second or so.
+        """Read on towards the present ends; whether they are reached. Returns within seconds.
 
         Raises:
-            KafkaException: the topic cannot be read.
+            KafkaException: a topic cannot be read.
         """
         try:
-            _, end = self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, 0), timeout=POLL_S
-            )
+            ends = {
+                topic: self._consumer.get_watermark_offsets(
+                    TopicPartition(topic, 0), timeout=POLL_S
+                )[1]
+                for topic in self._read_to
+            }
         except KafkaException as error:
             if error.args[0].code() in _PASSING:
                 return False
             raise
-        while self._read_to < end and self._read(POLL_S):
+
+        def behind() -> bool:
+            return any(self._read_to[topic] < end for topic, end in ends.items())
+
+        while behind() and self._read(POLL_S):
             pass
-        return self._read_to >= end
+        return not behind()
 
     def follow(self) -> None:
         """Take note of what is there already, without waiting."""
@@ -135,17 +155,21 @@ class EventLog:
         if message is None:
             return False
         error = message.error()
+        topic, offset = str(message.topic()), int(message.offset() or 0)
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
-                self._read_to = max(self._read_to, message.offset() or 0)
-                return False
+                self._read_to[topic] = max(self._read_to[topic], offset)
+                return True
             _raise_unless_passing(error)
             return False
-        self._read_to = (message.offset() or 0) + 1
+        self._read_to[topic] = offset + 1
         try:
-            self._note(decode(ModelEvent, message.value()))
+            if topic == self._topic:
+                self._note(decode(ModelEvent, message.value()))
+            else:
+                self._forgotten.add(decode(ListingForgotten, message.value()).listing_sha256)
         except EventError as wrong:
-            logger.warning("%s, offset %s: %s", self._topic, message.offset(), wrong)
+            logger.warning("%s, offset %s: %s", topic, offset, wrong)
         return True
 
     def _note(self, event: ModelEvent) -> None:

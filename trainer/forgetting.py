@@ -6,7 +6,7 @@ asked what it was just told. The validation listings were drawn from the same se
 no round trains on them. Nothing is decided here: the gate looks at the held-out set alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from serving.adapters import AdapterFile
 from serving.settings import ServingSettings
@@ -25,17 +25,20 @@ def forgetting(
     judge: Judge,
     serving: ServingSettings,
     size: int,
+    forgotten: Collection[str] = (),
 ) -> list[Forgetting]:
     """What `parent` and `candidate` are worth on `size` listings of each round of `chain`.
 
-    A round without validation listings is left out; `size` 0 looks at none.
+    A round without validation listings is left out; `size` 0 looks at none. `forgotten` are the
+    SHA-256 of listings that nobody is asked about any more.
 
     Raises:
         DataError: a file of an earlier round is missing or another.
     """
     if parent is None or size == 0:
         return []  # before the base there is nothing
-    read = [read_rows(with_role(entry.data(), "validation"))[:size] for entry in chain]
+    files = [with_role(entry.data(), "validation") for entry in chain]
+    read = [read_rows(of_round, forgotten)[:size] for of_round in files]
     slices = [(e.lineage.round, rows) for e, rows in zip(chain, read, strict=True) if rows]
     if not slices:
         return []

@@ -81,9 +81,12 @@ class Gradient:
         """Add all passes to `summed`; returns those for which memory did not suffice."""
         threads = min(self._at_once, len(passes))
         left = []
+        # The longest first, so that the last one leaves the other cores idle for the least time.
+        longest_first = sorted(passes, key=_tokens, reverse=True)
         with _cores_shared(threads) as share, ThreadPoolExecutor(threads, "pass", share) as pool:
-            # In the passes' order: rounding does not depend on which is done first.
-            for trees, made in zip(passes, pool.map(self._pass, passes), strict=True):
+            # In this order, too: rounding does not depend on which is done first.
+            made_in_turn = pool.map(self._pass, longest_first)
+            for trees, made in zip(longest_first, made_in_turn, strict=True):
                 if made is None:
                     left.append(trees)
                 else:
@@ -125,6 +128,10 @@ class Gradient:
                 return None
             raise
         return torch.cat([loss.detach().view(1), *(part.flatten() for part in gradient)])
+
+
+def _tokens(trees: Pass) -> int:
+    return sum(len(tree.ids) for tree in trees)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What a round comes from: its parent's file, and the rounds on the way to it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -42,17 +42,24 @@ def situation(
     parent: AdapterFile | None,
     chain: Sequence[Entry],
     trainer: TrainerSettings,
+    forgotten: Collection[str] = (),
 ) -> Situation:
     """What a strategy is told of the round; the files of earlier rounds are read if it asks.
+
+    `forgotten` are the SHA-256 of listings that nothing is trained on any more.
 
     Raises:
         DataError: a file of the round is missing or another.
     """
     earlier = [
-        Earlier(entry.lineage.round, cache(partial(read_rows, with_role(entry.data(), "train"))))
+        Earlier(
+            entry.lineage.round,
+            cache(partial(read_rows, with_role(entry.data(), "train"), forgotten)),
+        )
         for entry in chain
     ]
-    return Situation(parent, earlier, read_rows(with_role(request.files, "train")), trainer)
+    new = read_rows(with_role(request.files, "train"), forgotten)
+    return Situation(parent, earlier, new, trainer)
 
 
 def trained_on(

@@ -5,7 +5,7 @@ The same engine answers what an adapter is calibrated on, so that the base is lo
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -26,7 +26,7 @@ from trainer.evaluate import (
     evaluate,
     one_shot_example,
 )
-from trainer.evaluation_store import EvaluationStore
+from trainer.evaluation_store import EVALUATIONS, EvaluationStore
 from trainer.progress import RoundProgress
 from trainer.settings import TrainerSettings
 
@@ -46,7 +46,7 @@ class Judge:
         """`scratch` is a folder for the engine's own copies of adapters."""
         self.rows = rows
         self.heldout_hash = heldout_hash
-        self.store = EvaluationStore(trainer.registry_dir / ".evaluations")
+        self.store = EvaluationStore(trainer.registry_dir / EVALUATIONS)
         self.seconds = 0.0  # spent on answers made here
         self._trainer = trainer
         queue = max(serving.max_queue, trainer.eval_in_flight)
@@ -179,10 +179,10 @@ class Judge:
 
 
 def read_judging_rows(
-    trainer: TrainerSettings, request: RetrainRequest | None
+    trainer: TrainerSettings, request: RetrainRequest | None, forgotten: Collection[str] = ()
 ) -> tuple[list[Row], str]:
     """The listings to judge on, and their hash: the held-out benchmark, or for want of one the
-    validation listings of the round.
+    validation listings of the round but for those that are `forgotten` (by SHA-256).
 
     Raises:
         DataError: there are neither, or the file is wrong.
@@ -190,9 +190,14 @@ def read_judging_rows(
     if trainer.heldout is not None:
         return read_heldout(trainer.heldout), file_hash(trainer.heldout)
     files = validation_files(request) if request else []
-    if not files:
+    rows = read_rows(files, forgotten)
+    if not rows:
         raise DataError("nothing to judge on: set trainer.heldout to a JSONL file of listings")
-    return read_rows(files), "+".join(file.sha256 for file in files)
+    hashes = [file.sha256 for file in files]
+    if len(rows) != sum(file.rows for file in files):
+        # An evaluation that was made before some were forgotten is another one.
+        hashes.append(f"{len(rows)} left")
+    return rows, "+".join(hashes)
 
 
 def validation_files(request: RetrainRequest) -> list[ManifestFile]:

@@ -4,14 +4,14 @@
                             lineage.json          parent, round, data, settings, metrics, decision
                             data/*.parquet        the listings it was trained on
 
-Rejected adapters are kept too. A folder appears whole or not at all and is never written again; an
-adapter id is never reused.
+Rejected adapters are kept too. A folder appears whole or not at all and is never written again, but
+for listings that are forgotten: they go out of its data. An adapter id is never reused.
 """
 
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from pydantic import BaseModel, ConfigDict
 from schemas.events import ManifestFile, RoundMetrics
 from serving.adapters import AdapterFile, read_adapter, to_peft_folder, write_file
 from serving.errors import AdapterError
+from trainer.dataset import file_hash
 from trainer.errors import RegistryError
+from trainer.parquet import erase, erased_from
 from trainer.results import Decision, Forgetting
 
 ADAPTER = "adapter.safetensors"
@@ -171,6 +173,28 @@ class Registry:
             entries.insert(0, entry)
             adapter_id = entry.lineage.parent_id
         return entries
+
+    def erase(self, forgotten: Collection[str]) -> int:
+        """Takes forgotten listings out of the data of all adapters; how many files changed.
+
+        Args:
+            forgotten: SHA-256 of listing ids.
+
+        Raises:
+            RegistryError: a file cannot be read or written.
+        """
+        changed = 0
+        for path in self.folder.glob("[!.]*/data/*.parquet"):
+            try:
+                if erase(path, erased_from(path) or file_hash(path), forgotten):
+                    path.chmod(0o444)
+                    changed += 1
+            except Exception as error:  # of either Parquet library, or of the disk
+                raise RegistryError(
+                    f"forgotten listings cannot be taken out of {path} ({error}); mend it and "
+                    "start the trainer again"
+                ) from error
+        return changed
 
     def _write(
         self, aside: Path, blob: bytes, lineage: Lineage, data: Sequence[ManifestFile]

@@ -66,6 +66,7 @@ class Job(BaseModel):
     trainer: TrainerSettings
     serving: ServingSettings  # `base_model` names the base
     folder: Path  # the round's own
+    forgotten: frozenset[str] = frozenset()  # SHA-256 of listings that the round leaves out
 
 
 class Trained(BaseModel):

@@ -89,17 +89,19 @@ def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResu
     registry = Registry(trainer.registry_dir)
     parent = parent_adapter(request, registry)
     chain = ancestry(request, registry, trainer)
-    known = situation(request, parent, chain, trainer)
+    known = situation(request, parent, chain, trainer, job.forgotten)
     plan = STRATEGIES[trainer.strategy](known)
     trained = _train(job, request, known, plan, progress, main)
     if not main or trained is None:
         return None
-    rows, heldout_hash = read_judging_rows(trainer, request)
+    rows, heldout_hash = read_judging_rows(trainer, request, job.forgotten)
     with Judge(trainer, job.serving, rows, heldout_hash, job.folder / "engine", progress) as judge:
         candidate = _calibrate(job, request, judge)
         before = judge.evaluate(parent, "judge parent")
         after = judge.evaluate(candidate, "judge candidate")
-        remembered = forgetting(chain, parent, candidate, judge, job.serving, trainer.forgetting)
+        remembered = forgetting(
+            chain, parent, candidate, judge, job.serving, trainer.forgetting, job.forgotten
+        )
     decision = decide(
         before, after, trainer.margin, trainer.bootstrap_draws, trainer.bootstrap_seed
     )
@@ -197,7 +199,7 @@ def _calibrate(job: Job, request: RetrainRequest, judge: Judge) -> AdapterFile:
     if final.exists():
         return read_adapter(final.read_bytes())
     trained = read_adapter((job.folder / TRAINED).read_bytes())
-    rows = read_rows(validation_files(request))
+    rows = read_rows(validation_files(request), job.forgotten)
     if not rows:
         logger.warning("%s: no validation listings, so it has no calibration", trained.id)
         write_file(final, trained.blob)

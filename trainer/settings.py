@@ -87,6 +87,9 @@ class TrainerSettings(BaseModel):
         8, ge=0, description="listings of each earlier round that are judged again; 0 = off"
     )
     evaluate_one_shot: bool = Field(True, description="judge the base with an example too")
+    health_port: int = Field(
+        0, ge=0, le=65535, description="the trainer's health and metrics, on 127.0.0.1; 0 = off"
+    )
     heartbeat_s: float = Field(5.0, gt=0, description="seconds between signs of life of a round")
     progress: bool = Field(True, description="show progress bars")
     log_to: tuple[LogKind, ...] = Field(
@@ -147,6 +150,7 @@ class KafkaSettings(BaseModel):
     bootstrap_servers: str = "127.0.0.1:9092"
     retrain_topic: str = "training.retrain"
     events_topic: str = "model.events"
+    forgotten_topic: str = "listune.forgotten"
     group: str = Field("listune.trainer", description="one trainer of it works, others stand by")
     max_event_bytes: int = Field(2 * 1024 * 1024, ge=1024)
     pool: str = Field("", description="take rounds of this pool only; empty = of any")

@@ -29,11 +29,16 @@ from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, decode
 from serving.adapters import write_file
 from serving.client import TritonClient
 from serving.errors import Busy, ServingError, TimedOut, Unavailable
+from serving.health import Health
 from serving.push import Canary, CanaryRequest, PushReport, push_and_try
 from serving.settings import ServingSettings
-from trainer.event_log import EventLog, RoundQueue
+from trainer import metrics
+from trainer.errors import TrainingError
+from trainer.evaluation_store import EVALUATIONS, EvaluationStore
+from trainer.event_log import DELIVERY_S, EventLog, RoundQueue
 from trainer.launch import RoundProcess
 from trainer.progress import Place
+from trainer.registry import Registry
 from trainer.results import Failure, Job, RoundResult, Verdict, adapter_id
 from trainer.settings import KafkaSettings, TrainerSettings
 
@@ -67,12 +72,16 @@ def main(trainer: TrainerSettings, serving: ServingSettings, kafka: KafkaSetting
 
     Raises:
         TrainingError, KafkaException: Kafka cannot be used; the supervisor starts the worker anew.
+        HealthPortTaken: something else listens on `trainer.health_port`.
     """
     stopping = threading.Event()
     for kind in (signal.SIGTERM, signal.SIGINT):
         signal.signal(kind, lambda *_: stopping.set())
+    # The one thing that the main loop waits for is the delivery of an event.
+    health = Health(limit_s=DELIVERY_S + 30)
+    health.serve(trainer.health_port)
     with EventLog(kafka) as log, RoundQueue(kafka) as queue:
-        Worker(trainer, serving, kafka, log, queue, stopping).run()
+        Worker(trainer, serving, kafka, log, queue, stopping, health).run()
 
 
 class Worker:
@@ -86,6 +95,7 @@ class Worker:
         log: EventLog,
         queue: RoundQueue,
         stopping: threading.Event,
+        health: Health,
     ) -> None:
         """`stopping` ends `run`."""
         self._trainer = trainer
@@ -94,27 +104,53 @@ class Worker:
         self._log = log
         self._queue = queue
         self._stopping = stopping
+        self._health = health
         self._name = f"trainer@{socket.gethostname()}:{os.getpid()}"
+        self._erased: frozenset[str] = frozenset()
 
     def run(self) -> None:
         """Take and answer rounds until told to stop."""
         while not self._log.catch_up():
+            self._health.turned()
             if self._stopping.is_set():
                 return
         ready = os.environ.get(READY_FILE)
         if ready:
             write_file(Path(ready), b"ready\n")
+        self._health.tell_ready()
         logger.info("waiting for rounds on %s", self._kafka.retrain_topic)
         while not self._stopping.is_set():
+            self._health.turned()
             message = self._queue.take()
+            self._log.follow()
+            self._erase()
             if message is None:
                 continue
+            # The round copies its files, and the pool may not have changed them yet.
+            self._erased = frozenset()
             try:
                 self._deal_with(message)
             except _Interrupted:
                 self._queue.release()
             else:
                 self._queue.done()
+
+    def _erase(self) -> None:
+        """Takes what was forgotten since the last time out of what is kept here."""
+        new = self._log.forgotten - self._erased
+        if not new:
+            return
+        self._erased |= new
+        folder = self._trainer.registry_dir
+        try:
+            files = Registry(folder).erase(new)
+        except TrainingError as error:
+            # A round leaves it out all the same, so the trainer goes on.
+            logger.error("%s", error)
+            return
+        removed = EvaluationStore(folder / EVALUATIONS).erase(new)
+        if files or removed:
+            logger.info("forgotten: %d files changed, %d evaluations removed", files, removed)
 
     def _deal_with(self, message: Message) -> None:
         try:
@@ -129,10 +165,13 @@ class Worker:
         if self._log.answered(request):
             logger.info("%s is answered already", adapter_id(request))
             return
+        metrics.ROUND.set(request.round)
         try:
             self._answer(request)
         except _Closed:
             logger.warning("%s was closed by another; it is given up", adapter_id(request))
+        finally:
+            metrics.ROUND.set(0)
 
     def _answer(self, request: RetrainRequest) -> None:
         logger.info("round %s: taken", adapter_id(request))
@@ -143,6 +182,7 @@ class Worker:
         else:
             answer = self._judged(request, outcome)
         self._log.publish(answer)
+        metrics.answered(answer)
         logger.info("round %s: %s, %s", adapter_id(request), answer.kind, answer.reason)
 
     def _run_process(self, request: RetrainRequest) -> RoundResult | Failure:
@@ -152,6 +192,7 @@ class Worker:
                 trainer=self._trainer,
                 serving=self._serving,
                 folder=self._trainer.work_dir / adapter_id(request),
+                forgotten=self._log.forgotten,
             )
         )
         try:
@@ -212,6 +253,7 @@ class Worker:
         """
         due = 0.0
         while not finished():
+            self._health.turned()
             if self._stopping.is_set() or not self._queue.keep(TEND_S):
                 raise _Interrupted
             if request is None:

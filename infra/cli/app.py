@@ -6,7 +6,19 @@ import sys
 import typer
 from rich.console import Console
 
-from infra.cli import bench, demo, evaluate, experiment, listings, local, models, worker
+from infra.cli import (
+    bench,
+    demo,
+    evaluate,
+    experiment,
+    forget,
+    letters,
+    listings,
+    local,
+    models,
+    pool,
+    worker,
+)
 from infra.local.errors import LocalError
 from schemas.errors import ListuneError
 
@@ -21,6 +33,9 @@ local.register(app)
 demo.register(app)
 listings.register(app)
 models.register(app)
+letters.register(app)
+forget.register(app)
+pool.register(app)
 evaluate.register(app)
 bench.register(app)
 experiment.register(app)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from infra import stack
 from infra.cli.output import console
+from infra.health import look
 from infra.local.fetch import ensure_all
 from infra.local.state import read_state
 from infra.settings import ACTIVE, RUNS, active_settings, load_settings
@@ -63,16 +64,18 @@ def down() -> None:
 
 
 def status() -> None:
-    """Show the processes, and in one line what the loop waits for."""
+    """Show the processes and their health, and in one line what the loop waits for."""
     state = read_state(ACTIVE)
     if state is None or not state["alive"]:
         console.print("Nothing is up; start it with `listune up`.")
         raise typer.Exit(1)
-    table = Table("process", "state", "pid", "restarts", "ports", "log")
+    table = Table("process", "state", "health", "pid", "restarts", "ports", "log")
     for name, process in state["processes"].items():
         ports = " ".join(f"{use}:{port}" for use, port in process["ports"].items())
-        row = [name, process["state"], process["pid"], process["restarts"], ports, process["log"]]
-        table.add_row(*map(str, row))
+        port = process["ports"].get("health")
+        health = (look(port) or "no answer") if port else ""
+        about = [process[key] for key in ("pid", "restarts")]
+        table.add_row(*map(str, [name, process["state"], health, *about, ports, process["log"]]))
     console.print(table)
     loop = stack.loop_status(active_settings())
     console.print(f"[bold]{loop.pop('status')}[/]", highlight=False)

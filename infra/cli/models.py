@@ -14,7 +14,7 @@ from infra.settings import active_settings
 from schemas.errors import ListuneError
 from schemas.events import ModelEvent, ModelEventKind
 from streams.publisher import Publisher
-from streams.sql_server import query
+from streams.sql_client import query
 from streams.topics import MODEL_EVENTS
 
 

@@ -36,9 +36,10 @@ def worker(
 
             curate.main(chosen.streams)
         case "sql":
-            from streams import sql_server
+            from streams import sql_http, sql_server
 
-            sql_server.main(chosen.streams)
+            with sql_http.serving(chosen.streams):
+                sql_server.main(chosen.streams)
         case "trainer":
             from trainer import worker as trainer_worker
 

@@ -40,7 +40,7 @@ from schemas.events import ListingPrediction, Status
 from schemas.sources.json_schema import read_schemas, write_schemas
 from schemas.values import matches
 from streams.producer import ListuneClient
-from streams.sql_server import query
+from streams.sql_client import query
 
 # A wave that does not fill the pool is topped up by so many listings at a time.
 TOP_UP = 8

@@ -26,6 +26,10 @@ class LocalSettings(BaseModel):
     triton_grpc_port: Port = Field(default=8001, description="Requests and pushes.")
     triton_metrics_port: Port = Field(default=8002, description="Triton's own metrics.")
     sql_port: Port = Field(default=9494, description="The public ad-hoc SQL server.")
+    sql_http_port: Port = Field(default=9495, description="The same over HTTP.")
+    curate_health_port: Port = Field(default=9471, description="Curate's health and metrics.")
+    predict_health_port: Port = Field(default=9472, description="Predict's health and metrics.")
+    trainer_health_port: Port = Field(default=9473, description="The trainer's.")
     strict_ports: bool = Field(
         default=False,
         description="False: a port that is taken is replaced by a free one; true: it is an error.",

@@ -8,10 +8,11 @@ else from being decided. A crash at any point therefore neither loses nor double
 
 import logging
 
-from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, new_id
+from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
 from streams.pool import backfill, outbox
+from streams.pool.forgetting import settle
 from streams.pool.rounds import record_round, round_id
-from streams.pool.selection import fresh_count, mark_used, prune, select, write_manifest
+from streams.pool.selection import mark_used, prune, select, write_manifest
 from streams.pool.state import (
     Champion,
     OpenRound,
@@ -23,6 +24,7 @@ from streams.pool.state import (
 )
 from streams.pool.status import status_line
 from streams.pool.store import Pool
+from streams.pool.trigger import AcceptanceDrop, last_began_ms, outlook
 
 RETRAIN_TOPIC = "training.retrain"
 EVENTS_TOPIC = "model.events"
@@ -41,6 +43,7 @@ class Conductor:
         self.pool = pool
         self.con = pool.con
         self.settings = pool.settings
+        self._acceptance_fell = AcceptanceDrop(self.con, self.settings)
         self._pruned_ms = 0
 
     def tick(self, now_ms: int, lag: int, caught_up: bool) -> None:
@@ -55,6 +58,7 @@ class Conductor:
         if not caught_up:
             return
         with self.pool.transaction():
+            settle(self.con, self.settings.pool)
             if not self._count("store.pending"):
                 self._decide(now_ms, lag)
             if now_ms - self._pruned_ms >= PRUNE_EVERY_MS:
@@ -62,7 +66,8 @@ class Conductor:
                 kept = self.settings.pool_max_rows
                 prune(self.con, self.settings.selection, kept, age_ms)
                 self._pruned_ms = now_ms
-            self._remember_status(status_line(self.con, self.settings, now_ms))
+            fell = self._acceptance_fell(now_ms)
+            self._remember_status(status_line(self.con, self.settings, now_ms, lag, fell))
 
     def champion(self) -> Champion:
         """The champion as of the control log."""
@@ -94,27 +99,29 @@ class Conductor:
         return 0 < self.settings.max_rounds <= last
 
     def _trigger(self, now_ms: int) -> bool:
-        """Begins a round once k + v fresh deficits are there, or a person asks for one now."""
+        """Begins a round that is due (`streams.pool.trigger`), or that a person asks for."""
         settings = self.settings
         wished = self._wished_for_a_round(now_ms)
-        last = self._count("store.rounds", "coalesce(max(round), 0)")
         if not wished and (
             self._rounds_are_spent() or fruitless_rounds(self.con) >= settings.pause_after
         ):
             return False
-        have = fresh_count(self.con, self.champion().hash, settings.selection, settings.min_gap)
-        need = settings.k + settings.v
-        if have < need and not (wished and have):
-            if wished:
-                logger.warning("a round was asked for, but no fresh listing counts for one")
+        seen = outlook(self.con, settings, now_ms, self._acceptance_fell(now_ms))
+        if wished and not seen.have:
+            logger.warning("a round was asked for, but no fresh listing counts for one")
             return False
-        # A round that was asked for takes what is there, with the same share for validation.
+        why = "person" if wished else seen.due
+        if why is None:
+            return False
+        # A round that begins early takes what is there, with the same share for validation.
+        have, need = seen.have, seen.need
         v = settings.v if have >= need else min(settings.v * have // need, have - 1)
-        self._begin(last + 1, min(settings.k, have - v), v, now_ms)
+        self._begin(why, min(settings.k, have - v), v, now_ms)
         return True
 
-    def _begin(self, round_: int, k: int, v: int, now_ms: int) -> None:
+    def _begin(self, why: Trigger, k: int, v: int, now_ms: int) -> None:
         settings, parent = self.settings, self.champion()
+        round_ = 1 + self._count("store.rounds", "coalesce(max(round), 0)")
         chosen = select(self.con, parent.hash, k, v, settings.selection, settings.min_gap)
         directory = settings.pool_dir / "manifests"
         files = write_manifest(
@@ -127,6 +134,7 @@ class Conductor:
             parent_id=parent.id,
             parent_hash=parent.hash,
             parent_uri=parent.uri,
+            trigger=why,
             selection=settings.selection,
             k=k,
             v=v,
@@ -211,7 +219,7 @@ class Conductor:
         wishes = self.con.execute(
             "DELETE FROM store.wishes WHERE kind = 'retrain_requested' RETURNING created_ms"
         ).fetchall()
-        began = self._count("store.rounds", "coalesce(max(requested_ms), 0)")
+        began = last_began_ms(self.con)
         return any(ms > began and ms > now_ms - WISH_LAPSES_MS for (ms,) in wishes)
 
     # ------------------------------------------------------------------------------------ effects

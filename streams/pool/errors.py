@@ -1,8 +1,9 @@
 """What can be wrong with the pool.
 
 ListuneError
-└── PoolError      the pool cannot be used as it is; the message says what to do
-    └── OffsetGap  records are missing between the watermark and what was handed in
+└── PoolError        the pool cannot be used as it is; the message says what to do
+    ├── PoolRefused  the pool and the topics disagree: starting the worker again cannot help
+    └── OffsetGap    records are missing between the watermark and what was handed in
 """
 
 from schemas.errors import ListuneError
@@ -10,6 +11,10 @@ from schemas.errors import ListuneError
 
 class PoolError(ListuneError):
     """The pool cannot be used as it is; one sentence that says what to do."""
+
+
+class PoolRefused(PoolError):
+    """The pool and the topics disagree; a person decides, starting again changes nothing."""
 
 
 class OffsetGap(PoolError):

@@ -23,7 +23,11 @@ _WISHES = {
     ModelEventKind.PROMOTION_REQUESTED,
     ModelEventKind.RETRAIN_REQUESTED,
 }
-_ROUND_KINDS = TERMINAL_KINDS | {ModelEventKind.STARTED, ModelEventKind.PROPOSED}
+_ROUND_KINDS = TERMINAL_KINDS | {
+    ModelEventKind.STARTED,
+    ModelEventKind.HEARTBEAT,
+    ModelEventKind.PROPOSED,
+}
 _ALIAS_MOVES = {ModelEventKind.PROMOTED, ModelEventKind.ROLLED_BACK}
 
 
@@ -43,10 +47,7 @@ def observe(
         if event.pool == settings.pool:
             _observe_request(con, event)
         return
-    if event.kind is ModelEventKind.HEARTBEAT:
-        _renew_lease(con, settings, event)
-        return
-    if _seen(con, event.event_id):
+    if event.kind is not ModelEventKind.HEARTBEAT and _seen(con, event.event_id):
         return
     if event.adapter_id and event.adapter_hash:
         _remember_adapter(con, event)
@@ -82,7 +83,12 @@ def _observe_request(con: duckdb.DuckDBPyConnection, event: RetrainRequest) -> N
         [event.round],
     ).fetchone()
     attempt, state, requested = known or (0, "unknown", 0)
-    if event.attempt > attempt or state in ("unknown", "decided"):
+    if event.attempt > attempt:
+        _begin_attempt(con, event.round, event.attempt)
+        record_round(con, event, "requested")
+    elif event.attempt < attempt:
+        pass  # the events of a later attempt came first: this one is over
+    elif state in ("unknown", "decided"):
         record_round(con, event, "requested")
     elif event.attempt > requested:  # the round's own events came first: they know its state
         record_round(con, event, state)
@@ -93,6 +99,18 @@ def _observe_request(con: duckdb.DuckDBPyConnection, event: RetrainRequest) -> N
         "UPDATE store.rounds SET state = 'closed', closed_ms = ? "
         "WHERE round < ? AND closed_ms IS NULL",
         [event.created_ms, event.round],
+    )
+
+
+def _begin_attempt(con: duckdb.DuckDBPyConnection, round_: int, attempt: int) -> None:
+    """A further attempt begins with nothing of the one before, which a rebuild may never see."""
+    con.execute(
+        "INSERT INTO store.rounds (round, attempt, state) VALUES (?, ?, 'unknown') "
+        "ON CONFLICT DO UPDATE SET attempt = excluded.attempt, state = excluded.state, "
+        "lease_until_ms = NULL, started_ms = NULL, proposal = NULL, reason = NULL, "
+        "adapter_id = NULL, adapter_hash = NULL, metrics = NULL, parent_metrics = NULL, "
+        "train_seconds = NULL, eval_seconds = NULL",
+        [round_, attempt],
     )
 
 
@@ -122,14 +140,13 @@ def _renew_lease(
     con: duckdb.DuckDBPyConnection, settings: StreamsSettings, event: ModelEvent
 ) -> None:
     """Counted from the event's own time, so that a replay gives the same; clocks are in step."""
-    if event.pool == settings.pool:
-        con.execute(
-            "UPDATE store.rounds SET state = 'training', lease_until_ms = "
-            "greatest(coalesce(lease_until_ms, 0), ?) "
-            "WHERE round = ? AND attempt = ? "
-            "AND state IN ('decided', 'requested', 'training', 'unknown')",
-            [event.created_ms + int(settings.lease_s * 1000), event.round, event.attempt],
-        )
+    con.execute(
+        "UPDATE store.rounds SET state = 'training', lease_until_ms = "
+        "greatest(coalesce(lease_until_ms, 0), ?) "
+        "WHERE round = ? AND attempt = ? "
+        "AND state IN ('decided', 'requested', 'training', 'unknown')",
+        [event.created_ms + int(settings.lease_s * 1000), event.round, event.attempt],
+    )
 
 
 def _remember_adapter(con: duckdb.DuckDBPyConnection, event: ModelEvent) -> None:
@@ -193,12 +210,7 @@ def _observe_round(
         return
     if event.attempt > attempt:
         # The two control topics are read side by side: an attempt may speak before its request.
-        con.execute(
-            "INSERT INTO store.rounds (round, attempt, state) VALUES (?, ?, 'unknown') "
-            "ON CONFLICT DO UPDATE SET attempt = excluded.attempt, state = excluded.state, "
-            "lease_until_ms = NULL, proposal = NULL",
-            [event.round, event.attempt],
-        )
+        _begin_attempt(con, event.round, event.attempt)
     elif state == "failed":
         return
     match event.kind:
@@ -207,6 +219,8 @@ def _observe_round(
                 "UPDATE store.rounds SET started_ms = ? WHERE round = ?",
                 [event.created_ms, event.round],
             )
+            _renew_lease(con, settings, event)
+        case ModelEventKind.HEARTBEAT:
             _renew_lease(con, settings, event)
         case ModelEventKind.PROPOSED:
             _keep_results(con, event, "closed" if state == "closed" else "proposed")

@@ -62,6 +62,9 @@ def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> N
             f'(excluded.partition, excluded."offset") < ({table}.partition, {table}."offset")'
         )
         verb = "INSERT"
+        # Of equal keys in one statement DuckDB keeps the first and does not ask the WHERE.
+        in_log_order = sorted(rows, key=lambda row: (row["partition"], row["offset"]))
+        rows = list({row[_KEY[table]]: row for row in reversed(in_log_order)}.values())
     else:
         conflict, verb = "", "INSERT OR REPLACE"
     con.execute(

@@ -9,11 +9,13 @@ an order of the conductor, which is not among the live requests, finds the listi
 
 import json
 from collections.abc import Sequence
+from typing import cast
 
 import duckdb
 
 from schemas.category import CategorySchemas
 from schemas.completeness import completeness, deficit, edits, gap
+from streams import metrics
 from streams.pool.rows import Row, insert
 
 # The last row of each group in the log, which is dense and ordered within a listing's partition.
@@ -66,6 +68,9 @@ def recompute(
     kept = [[row["listing_id"], row["adapter_hash"]] for row in samples]
     con.execute(_DELETE_OTHERS, [json.dumps(listing_ids), json.dumps(kept)])
     insert(con, "samples", samples)
+    for row in samples:
+        metrics.GAP.observe(cast(float, row["gap"]))
+        metrics.DEFICIT.observe(cast(float, row["deficit"]))
 
 
 def _sample(

@@ -107,6 +107,13 @@ CREATE TABLE IF NOT EXISTS store.backfill_orders (
     created_ms BIGINT, outcome VARCHAR  -- NULL while outstanding, then the answer's status
 );
 
+-- Listings that were forgotten, by the SHA-256 of their id. `rounds`: those that took the listing, a
+-- JSON array, NULL until the conductor has looked; `settled`: nothing of it is left in their files.
+CREATE TABLE IF NOT EXISTS store.forgotten (
+    listing_sha256 VARCHAR PRIMARY KEY, forgotten_ms BIGINT NOT NULL, rounds VARCHAR,
+    settled BOOLEAN NOT NULL
+);
+
 -- ------------------------------------------------------------------------------- views for people
 
 -- By log order, not by clock; before the first move it is the base.
@@ -139,6 +146,8 @@ COMMENT ON VIEW main.pool IS
 
 CREATE OR REPLACE VIEW main.rounds AS
 SELECT r.round, r.attempt, r.state, r.parent_id, r.adapter_id,
+       CASE WHEN r.request IS NOT NULL THEN coalesce(r.request ->> '$.trigger', 'count') END
+           AS "trigger",
        (r.request ->> '$.selection') AS selection, u.listings,
        (r.request ->> '$.mean_deficit')::DOUBLE AS mean_deficit,
        (r.parent_metrics ->> '$.completeness.value')::DOUBLE AS completeness_before,
@@ -182,6 +191,28 @@ WHERE p.purpose = 'live' AND r.shown IS NOT NULL
 GROUP BY ALL ORDER BY day, p.adapter_id;
 COMMENT ON VIEW main.acceptance_by_day IS
 'Acceptance (values accepted unchanged / values shown) and online completeness (accepted / requested) by day and adapter, from the last review of each live prediction.';
+
+CREATE OR REPLACE VIEW main.forgotten AS
+WITH RECURSIVE taken AS (
+    SELECT listing_sha256, unnest(from_json(rounds, '["INTEGER"]')) AS round FROM store.forgotten
+),
+taught AS (
+    SELECT t.listing_sha256, a.adapter_id, a.adapter_hash, true AS itself
+    FROM taken t JOIN store.adapters a USING (round)
+    UNION
+    SELECT t.listing_sha256, a.adapter_id, a.adapter_hash, false
+    FROM taught t JOIN store.adapters a ON a.parent_hash = t.adapter_hash
+)
+SELECT f.listing_sha256, make_timestamp_ms(f.forgotten_ms) AS forgotten_at,
+       from_json(f.rounds, '["INTEGER"]') AS rounds,
+       coalesce((SELECT list(DISTINCT adapter_id ORDER BY adapter_id) FROM taught t
+                 WHERE t.listing_sha256 = f.listing_sha256 AND itself), []) AS adapters,
+       coalesce((SELECT list(DISTINCT adapter_id ORDER BY adapter_id) FROM taught t
+                 WHERE t.listing_sha256 = f.listing_sha256 AND NOT itself), []) AS descendants,
+       f.settled
+FROM store.forgotten f ORDER BY f.forgotten_ms;
+COMMENT ON VIEW main.forgotten IS
+'Listings that were forgotten: the hash of the id, when, the rounds that took it, their adapters and those that descend from them.';
 
 CREATE OR REPLACE VIEW main.status AS
 SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,

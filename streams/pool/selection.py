@@ -10,7 +10,7 @@ a deficit, something that the seller filled and the model did not; ranked by edi
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -112,7 +112,7 @@ def write_manifest(
         chosen = [_manifest_row(row, schemas) for row in rows if row.role == role]
         if chosen:
             path = directory.resolve() / f"{pool}-r{round_}-{role}.parquet"
-            _write_parquet(con, chosen, path)
+            _write_manifest_rows(con, chosen, path)
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             files.append(ManifestFile(role=role, path=str(path), sha256=digest, rows=len(chosen)))
     return files
@@ -213,18 +213,27 @@ def _manifest_row(row: Selected, schemas: CategorySchemas) -> Row:
     }
 
 
-def _write_parquet(con: duckdb.DuckDBPyConnection, rows: Sequence[Row], path: Path) -> None:
-    """Written aside, synced, renamed: a reader finds the whole file or none."""
+def _write_manifest_rows(con: duckdb.DuckDBPyConnection, rows: Sequence[Row], path: Path) -> None:
     shape = json.dumps([dict.fromkeys(MANIFEST_COLUMNS, "VARCHAR")])
     con.execute(
         "CREATE OR REPLACE TEMP TABLE manifest AS "
         f"SELECT unnest(from_json($1, '{shape}'), recursive := true)",
         [json.dumps(rows)],
     )
+    write_parquet(con, path)
+    con.execute("DROP TABLE manifest")
+
+
+def write_parquet(
+    con: duckdb.DuckDBPyConnection, path: Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes the temporary table `manifest`: aside, synced, renamed, so that a reader finds the
+    whole file or none."""
     aside = path.with_suffix(".partial")
     quoted = str(aside).replace("'", "''")
-    con.execute(f"COPY manifest TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)")
-    con.execute("DROP TABLE manifest")
+    noted = ", ".join(f"'{name}': '{value}'" for name, value in (metadata or {}).items())
+    options = f", KV_METADATA {{{noted}}}" if noted else ""
+    con.execute(f"COPY manifest TO '{quoted}' (FORMAT parquet, COMPRESSION zstd{options})")
     for place, flags in ((aside, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
         descriptor = os.open(place, flags)
         try:

@@ -1,19 +1,34 @@
 """One line for a person: what the conductor waits for."""
 
+from collections.abc import Iterator
+
 import duckdb
 
 from schemas.curation import COUNTS_BY
+from schemas.events import Trigger
 from streams.pool.backfill import outstanding, stale_count
-from streams.pool.selection import fresh_count
 from streams.pool.state import champion, fruitless_rounds, open_round
+from streams.pool.trigger import Outlook, outlook
 from streams.settings import StreamsSettings
 
 # Without an event for so long, and with nothing to measure again, too few candidates is an answer.
 QUIET_MS = 300_000
+_WHY: dict[Trigger, str] = {"schedule": "a round is scheduled", "acceptance": "acceptance fell"}
 
 
-def status_line(con: duckdb.DuckDBPyConnection, settings: StreamsSettings, now_ms: int) -> str:
-    """Such as `collecting 12/44` or `training round 2 (attempt 1)`."""
+def status_line(
+    con: duckdb.DuckDBPyConnection,
+    settings: StreamsSettings,
+    now_ms: int,
+    lag: int = 0,
+    fell: bool = False,
+) -> str:
+    """Such as `collecting 12/44 · cool-down 40 s` or `training round 2 (attempt 1)`.
+
+    Args:
+        lag: records that wait on the payload topics.
+        fell: whether the champion's live acceptance did, by `acceptance_drop`.
+    """
     current = open_round(con)
     if current is not None:
         verb = {"training": "training", "proposed": "deciding", "failed": "retrying"}
@@ -25,9 +40,17 @@ def status_line(con: duckdb.DuckDBPyConnection, settings: StreamsSettings, now_m
     fruitless = fruitless_rounds(con)
     if fruitless >= settings.pause_after:
         return f"paused: {fruitless} rounds without promotion"
+    seen = outlook(con, settings, now_ms, fell)
+    parts = [_collecting(con, settings, now_ms, seen), *_held_back(settings, seen, lag)]
+    return " · ".join(parts)
+
+
+def _collecting(
+    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, now_ms: int, seen: Outlook
+) -> str:
+    """How far it is, and whether more is to come."""
+    have, need = seen.have, seen.need
     adapter = champion(con)
-    have = fresh_count(con, adapter.hash, settings.selection, settings.min_gap)
-    need = settings.k + settings.v
     waiting = outstanding(con, now_ms)
     if have < need and waiting:
         return f"measuring again {have}/{need} ({waiting} orders outstanding)"
@@ -41,6 +64,28 @@ def status_line(con: duckdb.DuckDBPyConnection, settings: StreamsSettings, now_m
         nothing_left = f"no {COUNTS_BY[settings.selection]} left"
         return nothing_left if measured and not have else f"starved {have}/{need}"
     return f"collecting {have}/{need}"
+
+
+def _held_back(settings: StreamsSettings, seen: Outlook, lag: int) -> Iterator[str]:
+    """What else a round waits for: its other triggers, and what keeps it from beginning."""
+    if seen.have < seen.need:
+        if seen.early and seen.have < seen.least:
+            yield f"{_WHY[seen.early]}, a round waits for {seen.least}"
+        elif seen.scheduled_in_ms:
+            yield f"scheduled in {_rough(seen.scheduled_in_ms)}"
+    if seen.cool_down_ms:
+        yield f"cool-down {_rough(seen.cool_down_ms)}"
+    if lag > settings.small_lag:
+        yield f"{lag} records to read first"
+
+
+def _rough(ms: int) -> str:
+    """Rounded up, so that the line changes now and then and not every second."""
+    for unit, unit_ms, step in (("s", 1_000, 10), ("min", 60_000, 1), ("h", 3_600_000, 1)):
+        count = -(-ms // (unit_ms * step)) * step
+        if count <= 120 or unit == "h":
+            return f"{count} {unit}"
+    raise AssertionError(ms)
 
 
 def _nothing_new(con: duckdb.DuckDBPyConnection, now_ms: int) -> bool:

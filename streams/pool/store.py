@@ -10,30 +10,40 @@ value into NULL. A `Pool` belongs to one thread.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 
 from schemas.category import CategorySchemas
+from schemas.errors import EventError
 from schemas.events import (
+    ListingForgotten,
     ListingPrediction,
     ListingRequest,
     ListingReview,
     ModelEvent,
     RetrainRequest,
+    listing_sha256,
 )
-from streams.pool.errors import OffsetGap, PoolError
+from streams.places import Place
+from streams.pool.errors import OffsetGap, PoolError, PoolRefused
+from streams.pool.forgetting import FORGOTTEN_TOPIC, forget, forgotten_hashes
+from streams.pool.origin import Bounds, check_bounds, check_origin
 from streams.pool.rounds import observe
 from streams.pool.rows import insert, prediction_row, request_row, review_row
 from streams.pool.samples import recompute
 from streams.settings import StreamsSettings
 
-__all__ = ["OffsetGap", "Pool", "PoolError", "Record"]
+__all__ = ["OffsetGap", "Pool", "PoolError", "PoolRefused", "Record"]
 
-CONTROL_TOPICS = {RetrainRequest: "training.retrain", ModelEvent: "model.events"}
+CONTROL_TOPICS = {
+    RetrainRequest: "training.retrain",
+    ModelEvent: "model.events",
+    ListingForgotten: FORGOTTEN_TOPIC,
+}
 # Recomputing every listing after a change of schema goes in pieces, so that memory stays bounded.
 RECOMPUTE_CHUNK = 5_000
 # Unbounded, DuckDB takes up to 80 % of a machine that it shares with the broker and the model.
@@ -69,8 +79,9 @@ class Pool:
         """Opens, or makes, `settings.pool_dir/<pool>.duckdb`.
 
         Raises:
-            PoolError: another process has the file, or it belongs to another Kafka cluster or to a
-                topic that was deleted and made again (its offsets would mean other records).
+            PoolError: another process has the file.
+            PoolRefused: it belongs to another Kafka cluster or to a topic that was deleted and made
+                again (its offsets would mean other records), or another version wrote it.
         """
         self.settings = settings
         self.schemas = schemas
@@ -86,10 +97,11 @@ class Pool:
         try:
             self.con.execute((Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
             with self.transaction():
-                self._check_origin(cluster_id, topic_ids)
+                self._take_origin(cluster_id, topic_ids)
                 self._remember_settings()
                 self._refresh_categories()
                 self._measure_edits()
+            self._forgotten = forgotten_hashes(self.con)
         except BaseException:
             self.con.close()
             raise
@@ -101,6 +113,24 @@ class Pool:
             [topic, partition],
         ).fetchone()
         return int(row[0]) if row else 0
+
+    def watermarks(self) -> dict[Place, int]:
+        """The next offset expected of every partition that was begun."""
+        rows = self.con.execute("FROM store.watermarks").fetchall()
+        return {(topic, partition): next_offset for topic, partition, next_offset in rows}
+
+    def join_log(self, bounds: Mapping[Place, Bounds]) -> None:
+        """Compares the watermarks with the log, before anything is taken from it.
+
+        A partition that was never begun (all of them, in a new pool) begins where the log does.
+
+        Raises:
+            PoolRefused: the pool is ahead of the log, or records were deleted before it read them.
+        """
+        known = self.watermarks()
+        check_bounds(known, bounds, self.path)
+        with self.transaction():
+            self._advance({p: start for p, (start, _) in bounds.items() if p not in known})
 
     def start_at(self, topic: str, partition: int, offset: int) -> None:
         """Expects `offset` next: what lies before it was deleted from the topic by retention."""
@@ -123,8 +153,34 @@ class Pool:
             recompute(self.con, self.schemas, sorted(touched))
             self._advance(watermarks)
 
+    def apply_storable(
+        self, records: Sequence[Record], refuse: Callable[[Record, EventError], None]
+    ) -> None:
+        """As `apply`; a record that DuckDB cannot store is found by halving, and passed over.
+
+        Before its offset is passed it is handed to `refuse`, with the reason `not_storable`.
+
+        Raises:
+            OffsetGap: as `apply`.
+        """
+        try:
+            self.apply(records)
+        except (duckdb.DataError, duckdb.InvalidInputException, ValueError) as error:
+            if len(records) > 1:
+                middle = len(records) // 2
+                self.apply_storable(records[:middle], refuse)
+                self.apply_storable(records[middle:], refuse)
+                return
+            [record] = records
+            if record.event is None:
+                raise
+            refuse(record, EventError("not_storable", f"the pool cannot store it: {error}"))
+            self.apply([replace(record, event=None)])
+
     def apply_control(
-        self, events: Sequence[ModelEvent | RetrainRequest], positions: Mapping[str, int]
+        self,
+        events: Sequence[ModelEvent | RetrainRequest | ListingForgotten],
+        positions: Mapping[str, int],
     ) -> None:
         """Writes what the control topics say, in log order, and the next offset of each topic.
 
@@ -138,11 +194,15 @@ class Pool:
         }
         if not ahead:
             return
+        new = [event for event in events if CONTROL_TOPICS[type(event)] in ahead]
+        forgotten = [event for event in new if isinstance(event, ListingForgotten)]
         with self.transaction():
-            for event in events:
-                if CONTROL_TOPICS[type(event)] in ahead:
+            for event in new:
+                if not isinstance(event, ListingForgotten):
                     observe(self.con, self.settings, event)
+            forget(self.con, self.settings.pool, forgotten)
             self._advance({(topic, 0): position for topic, position in ahead.items()})
+        self._forgotten |= {event.listing_sha256 for event in forgotten}
 
     def close(self) -> None:
         """Closes the file; another process may open it then."""
@@ -184,6 +244,8 @@ class Pool:
         touched: set[str] = set()
         for record in records:
             place = (record.partition, record.offset, record.timestamp_ms)
+            if record.event is None or self._is_forgotten(record.event.listing_id):
+                continue
             match record.event:
                 case ListingRequest() as event:
                     requests.append(request_row(event, *place))
@@ -191,14 +253,16 @@ class Pool:
                     predictions.append(prediction_row(event, *place))
                 case ListingReview() as event:
                     reviews.append(review_row(event, self.schemas, *place))
-                case None:
-                    continue
             touched.add(event.listing_id)
         insert(self.con, "requests", requests)
         insert(self.con, "predictions", predictions)
         insert(self.con, "reviews", reviews)
         self._settle_orders([row["request_id"] for row in predictions])
         return touched
+
+    def _is_forgotten(self, listing_id: str) -> bool:
+        # Most pools have forgotten nothing: then no hash is made.
+        return bool(self._forgotten) and listing_sha256(listing_id) in self._forgotten
 
     def _settle_orders(self, request_ids: Sequence[object]) -> None:
         if request_ids:
@@ -217,24 +281,14 @@ class Pool:
                 [topic, partition, next_offset],
             )
 
-    def _check_origin(self, cluster_id: str, topic_ids: Mapping[str, str]) -> None:
+    def _take_origin(self, cluster_id: str, topic_ids: Mapping[str, str]) -> None:
         known = self._meta()
         if known.get("format", FORMAT) != FORMAT:
-            raise PoolError(
+            raise PoolRefused(
                 f"the pool {self.path} was written by another version of Listune; "
                 "move the file away, so that it is rebuilt from the topics"
             )
-        if known.get("cluster_id", cluster_id) != cluster_id:
-            raise PoolError(
-                f"the pool {self.path} belongs to Kafka cluster {known['cluster_id']}, not to "
-                f"{cluster_id}; connect to its own cluster, or move the file away to start anew"
-            )
-        for topic, topic_id in topic_ids.items():
-            if known.get(f"topic:{topic}", topic_id) != topic_id:
-                raise PoolError(
-                    f"topic {topic} was deleted and made again since the pool {self.path} read it; "
-                    "move the pool file away, so that it is rebuilt from the topics"
-                )
+        check_origin(known, cluster_id, topic_ids, self.path)
         self._set_meta({"cluster_id": cluster_id, "format": FORMAT})
         self._set_meta({f"topic:{topic}": topic_id for topic, topic_id in topic_ids.items()})
 

@@ -33,7 +33,16 @@ def tiny_settings(folder: Path) -> Settings:
             **dict.fromkeys(
                 ("kafka_port", "kafka_controller_port", "sql_port", "triton_grpc_port"), 0
             ),
-            **dict.fromkeys(("triton_metrics_port",), 0),
+            **dict.fromkeys(
+                (
+                    "triton_metrics_port",
+                    "sql_http_port",
+                    "curate_health_port",
+                    "predict_health_port",
+                    "trainer_health_port",
+                ),
+                0,
+            ),
         }
     )
     serving = settings.serving

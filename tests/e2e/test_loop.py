@@ -26,7 +26,7 @@ from serving.listing import Listing
 from streams.errors import RequestRefused
 from streams.producer import ListuneClient
 from streams.publisher import Publisher
-from streams.sql_server import query
+from streams.sql_client import query
 from streams.topics import DEAD_LETTERS, REQUESTS
 from tests.e2e.conftest import Loop
 

@@ -22,6 +22,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """The tiny model and free ports, by the environment, as a person would set them."""
     base = tiny_settings(tmp_path).local.base_model
     ports = ("KAFKA", "KAFKA_CONTROLLER", "TRITON_GRPC", "TRITON_METRICS", "SQL")
+    ports += ("CURATE_HEALTH", "PREDICT_HEALTH", "TRAINER_HEALTH")
     return {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
@@ -49,7 +50,9 @@ def test_a_stack_is_looked_at_and_stopped_from_another_terminal(
     up: subprocess.Popen[bytes], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     family = psutil.Process(up.pid).children(recursive=True)
-    assert "collecting 0/22" in _listune(tmp_path, environment, "status")
+    status = _listune(tmp_path, environment, "status")
+    assert "collecting 0/22" in status
+    assert status.count("live, ready") == 3
     assert "base" in _listune(tmp_path, environment, "sql", "SELECT adapter_id FROM models")
     assert "Stopped." in _listune(tmp_path, environment, "down")
     assert up.wait(30) is not None

@@ -93,7 +93,8 @@ def test_commands_that_a_page_names_are_there(page: Path) -> None:
     for line in re.findall(r"\blistune ([a-z]+\b[^`\n]*)", code(page)):
         words = line.partition("#")[0].split()
         found: Any = typer.main.get_command(app)
-        while hasattr(found, "commands") and words:  # a group has commands of its own
+        # A group has commands of its own, and may have options of its own before them.
+        while hasattr(found, "commands") and words and not words[0].startswith("-"):
             command = words.pop(0)
             assert command in found.commands, f"{name(page)} has `listune {line}`"
             found = found.commands[command]
@@ -185,7 +186,9 @@ def documented_views() -> dict[str, list[tuple[str, str]]]:
     """View to its columns and their types, as the page has them."""
     part = text_of("sql.md").partition("## The views")[2].partition("\n## ")[0]
     return {
-        section.partition("\n")[0]: re.findall(r"^\| `(\w+)` \| ([A-Z]+) \|", section, re.MULTILINE)
+        section.partition("\n")[0]: re.findall(
+            r"^\| `(\w+)` \| ([A-Z]+(?:\[\])?) \|", section, re.MULTILINE
+        )
         for section in part.split("\n### ")[1:]
     }
 

@@ -102,6 +102,12 @@ def test_a_number_that_json_cannot_carry_on_is_refused(number: str) -> None:
         decode(ListingPrediction, payload)
 
 
+def test_a_time_that_no_clock_has_is_refused() -> None:
+    """A deadline of 400 digits ended the worker that divided it, and the next, and the next."""
+    with pytest.raises(EventError, match="deadline_ms"):
+        decode(ListingRequest, record(deadline_ms=10**400))
+
+
 def test_the_input_hash_changes_with_what_the_model_sees_and_with_nothing_else() -> None:
     request = ListingRequest(**REQUEST, title="lamp")
     assert request.input_hash() == request.model_copy(update={"request_id": "x"}).input_hash()

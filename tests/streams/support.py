@@ -1,6 +1,7 @@
 """What the tests of this room share: waiting, reading topics, real worker processes."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,12 +12,17 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
+from schemas.category import CategorySchemas
+from schemas.events import ListingPrediction, ListingRequest, ListingReview, Status
 from streams.faust_app import READY_FILE
+from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import admin_client, ensure_topics, topic_specs
+from streams.topics import KINDS, admin_client, ensure_topics, log_bounds, topic_specs
 
 WORKER = Path(__file__).with_name("worker.py")
 ROOT = Path(__file__).parents[2]
+
+Triple = tuple[ListingRequest, ListingPrediction, ListingReview]
 
 
 def recreate_topics(settings: StreamsSettings) -> None:
@@ -28,6 +34,15 @@ def recreate_topics(settings: StreamsSettings) -> None:
             future.result(10)
     wait_for(lambda: not set(ours) & admin.list_topics(timeout=10).topics.keys())
     ensure_topics(settings)
+
+
+def delete_all_records(settings: StreamsSettings) -> None:
+    """What retention does to payload topics, at once."""
+    ends = {place: end for place, (_, end) in log_bounds(settings, KINDS).items() if end}
+    gone = [TopicPartition(*place, end) for place, end in ends.items()]
+    admin = admin_client(settings)
+    for future in admin.delete_records(gone).values():
+        future.result(10)
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
@@ -108,13 +123,66 @@ class Worker:
 
     def kill(self) -> None:
         """SIGKILL: what is not on disk or on a topic is lost."""
-        self._signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
+        self.code()
 
     def stop(self) -> int:
         """SIGTERM; gives the exit code."""
-        return self._signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
+        return self.code()
 
-    def _signal(self, number: signal.Signals) -> int:
+    def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(number)
+
+    def code(self) -> int:
+        """Waits for the end; gives the exit code."""
+        assert self.process is not None
         return self.process.wait(timeout=15)
+
+
+def listing(schemas: CategorySchemas, listing_id: str) -> Triple:
+    """A listing whose seller filled two attributes where the model filled none."""
+    shared = {
+        "listing_id": listing_id,
+        "category": "Lamps",
+        "category_schema_hash": schemas["Lamps"].hash,
+        "request_id": f"request-{listing_id}",
+    }
+    prediction_id = f"prediction-{listing_id}"
+    request = ListingRequest.model_validate(shared | {"title": f"Lamp {listing_id}"})
+    prediction = ListingPrediction.model_validate(
+        shared
+        | {
+            "prediction_id": prediction_id,
+            "input_hash": request.input_hash(),
+            "status": Status.OK,
+            "requested": ["colour", "size"],
+        }
+    )
+    review = ListingReview.model_validate(
+        shared
+        | {
+            "review_id": f"review-{listing_id}",
+            "prediction_id": prediction_id,
+            "submitted": {"colour": ["red"], "size": ["5 cm"]},
+        }
+    )
+    return request, prediction, review
+
+
+def send(
+    settings: StreamsSettings, *events: ListingRequest | ListingPrediction | ListingReview
+) -> None:
+    topic_of = {kind: topic for topic, kind in KINDS.items()}
+    publisher = Publisher(settings)
+    for event in events:
+        publisher.send(topic_of[type(event)], event.listing_id, event.to_bytes())
+    publisher.flush(10)
+    publisher.close()
+
+
+def applied(worker: Worker, records: int) -> bool:
+    """Whether the pool has exactly this many records, by what the worker logged last."""
+    logged = re.findall(r"applied (\d+)\.", worker.log.read_text())
+    return bool(logged) and int(logged[-1]) == records

@@ -1,89 +1,44 @@
 """The curate app as a real process on a real broker: what lands in the pool, and how often."""
 
-import re
+import signal
 from collections.abc import Callable
 
 import duckdb
 import pytest
-from confluent_kafka import TopicPartition
 
+from infra.local.supervisor import GIVE_UP_CODE
 from schemas.category import CategorySchemas
 from schemas.events import (
     DeadLetter,
-    Event,
-    ListingPrediction,
     ListingRequest,
-    ListingReview,
     ModelEvent,
     ModelEventKind,
     Purpose,
     RetrainRequest,
-    Status,
 )
+from streams.faust_app import REFUSED_CODE
 from streams.publisher import Publisher
+from streams.replay import accept_deleted
 from streams.settings import StreamsSettings
 from streams.topics import (
     BACKFILL,
     DEAD_LETTERS,
     MODEL_EVENTS,
-    PREDICTIONS,
-    REQUESTS,
     RETRAIN,
     REVIEWS,
-    admin_client,
-    log_bounds,
 )
-from tests.streams.support import Worker, read_all, recreate_topics, wait_for
+from tests.streams.support import (
+    Worker,
+    applied,
+    delete_all_records,
+    listing,
+    read_all,
+    recreate_topics,
+    send,
+    wait_for,
+)
 
 MakeWorker = Callable[..., Worker]
-Triple = tuple[ListingRequest, ListingPrediction, ListingReview]
-
-
-def listing(schemas: CategorySchemas, listing_id: str) -> Triple:
-    """A listing whose seller filled two attributes where the model filled none."""
-    shared = {
-        "listing_id": listing_id,
-        "category": "Lamps",
-        "category_schema_hash": schemas["Lamps"].hash,
-        "request_id": f"request-{listing_id}",
-    }
-    prediction_id = f"prediction-{listing_id}"
-    request = ListingRequest.model_validate(shared | {"title": f"Lamp {listing_id}"})
-    prediction = ListingPrediction.model_validate(
-        shared
-        | {
-            "prediction_id": prediction_id,
-            "input_hash": request.input_hash(),
-            "status": Status.OK,
-            "requested": ["colour", "size"],
-        }
-    )
-    review = ListingReview.model_validate(
-        shared
-        | {
-            "review_id": f"review-{listing_id}",
-            "prediction_id": prediction_id,
-            "submitted": {"colour": ["red"], "size": ["5 cm"]},
-        }
-    )
-    return request, prediction, review
-
-
-TOPIC_OF = {ListingRequest: REQUESTS, ListingPrediction: PREDICTIONS, ListingReview: REVIEWS}
-
-
-def send(settings: StreamsSettings, *events: Event) -> None:
-    publisher = Publisher(settings)
-    for event in events:
-        publisher.send(TOPIC_OF[type(event)], event.listing_id, event.to_bytes())
-    publisher.flush(10)
-    publisher.close()
-
-
-def applied(worker: Worker, records: int) -> bool:
-    """Whether the pool has exactly this many records, by what the worker logged last."""
-    logged = re.findall(r"applied (\d+)\.", worker.log.read_text())
-    return bool(logged) and int(logged[-1]) == records
 
 
 def rows(settings: StreamsSettings, worker: Worker) -> dict[str, int]:
@@ -167,6 +122,7 @@ def test_a_recreated_topic_is_refused_with_a_sentence(
     with pytest.raises(AssertionError, match="deleted and made again"):
         again.start()
     assert "Traceback" not in again.log.read_text().split("made again")[-1]
+    assert again.code() == REFUSED_CODE == GIVE_UP_CODE  # the supervisor does not start it again
 
 
 def test_enough_deficits_ask_for_one_round_even_across_a_crash(
@@ -241,18 +197,59 @@ def test_text_that_databases_dislike_is_kept(
     assert rows(settings, curate) == of_each(1)
 
 
-def test_records_that_retention_deleted_are_not_waited_for(
+def test_a_new_pool_begins_where_the_log_does(
     settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:
     send(settings, *(event for n in range(9) for event in listing(schemas, f"a{n}")))
-    ends = {
-        place: end for place, (_, end) in log_bounds(settings, TOPIC_OF.values()).items() if end
-    }
-    gone = [TopicPartition(*place, end) for place, end in ends.items()]
-    admin = admin_client(settings)
-    for future in admin.delete_records(gone).values():
-        future.result(10)
+    delete_all_records(settings)
     curate = worker("curate").start()
     send(settings, *listing(schemas, "b"))
     wait_for(lambda: applied(curate, 30))
     assert rows(settings, curate) == of_each(1)
+    assert "deleted" not in curate.log.read_text()
+
+
+def test_a_pool_behind_retention_is_refused_until_a_person_accepts_the_loss(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    curate = worker("curate").start()
+    send(settings, *listing(schemas, "a"))
+    wait_for(lambda: applied(curate, 3))
+    assert curate.stop() == 0
+    send(settings, *listing(schemas, "b"))
+    delete_all_records(settings)
+    with pytest.raises(AssertionError, match="were deleted before the pool"):
+        worker("curate").start()
+    assert sorted(line.partition("[")[0] for line in accept_deleted(settings, schemas)) == [
+        "listing.predictions",
+        "listing.requests",
+        "listing.reviews",
+    ]
+    again = worker("curate").start()
+    send(settings, *listing(schemas, "c"))
+    wait_for(lambda: applied(again, 9))
+    assert rows(settings, again) == of_each(2)
+
+
+def test_a_worker_that_retention_overtakes_while_it_runs_says_so_and_goes_on(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    curate = worker("curate").start()
+    curate.signal(signal.SIGSTOP)
+    send(settings, *(event for n in range(9) for event in listing(schemas, f"a{n}")))
+    delete_all_records(settings)
+    curate.signal(signal.SIGCONT)
+    wait_for(lambda: "were deleted before the pool read them" in curate.log.read_text())
+    send(settings, *listing(schemas, "b"))
+    wait_for(lambda: applied(curate, 30))
+    assert rows(settings, curate)["samples"] >= 1
+
+
+def test_a_pool_ahead_of_the_log_is_refused(settings: StreamsSettings, worker: MakeWorker) -> None:
+    assert worker("curate").start().stop() == 0
+    with duckdb.connect(str(settings.pool_dir / "default.duckdb")) as con:
+        con.execute("UPDATE store.watermarks SET next_offset = 7 WHERE topic = 'model.events'")
+    again = worker("curate")
+    with pytest.raises(AssertionError, match="the log ends at 0: it has lost records"):
+        again.start()
+    assert again.code() == REFUSED_CODE

@@ -47,3 +47,12 @@ def test_a_partition_that_does_not_move_is_sought_again_and_again_but_not_at_onc
     places.see_ends({PLACE: 3})
     clock.now = 9 * STALLED_S
     assert places.stalled() == {}
+
+
+def test_a_position_is_what_the_pool_has_not_what_it_is_given() -> None:
+    places = Places()
+    places.expect(PLACE, 5)
+    places.accept(PLACE, 5)
+    assert places.positions() == {PLACE: 5}
+    places.applied({PLACE: 6})
+    assert places.positions() == {PLACE: 6}

@@ -104,5 +104,9 @@ def test_whatever_reaches_beyond_them_is_refused(guard: SqlGuard, sql: str) -> N
 def test_a_refusal_names_what_is_not_allowed(guard: SqlGuard) -> None:
     with pytest.raises(RefusedError, match=r"the function 'read_blob' is not allowed here"):
         guard.check("SELECT (SELECT count(*) FROM read_blob('*'))")
+    with pytest.raises(RefusedError, match="NUL"):
+        guard.check("FROM status\0; DROP VIEW samples")
+    with pytest.raises(RefusedError, match="nested too deeply"):
+        guard.check("FROM (" * 400 + "FROM status" + ")" * 400)
     with pytest.raises(RefusedError, match=r"the table 'secrets' .* there are the views samples"):
         guard.check("FROM secrets")

@@ -9,6 +9,8 @@ from streams.publisher import Publisher
 from streams.settings import StreamsSettings
 from streams.topics import (
     CONTROL_TOPICS,
+    DEAD_LETTERS,
+    FORGOTTEN,
     MODEL_EVENTS,
     PAYLOAD_TOPICS,
     REQUESTS,
@@ -36,9 +38,19 @@ def test_payload_topics_have_equal_partitions_and_control_topics_one(
     assert {counts[name] for name in CONTROL_TOPICS} == {1}
 
 
-def test_only_model_events_are_compacted(settings: StreamsSettings) -> None:
+def test_only_model_events_and_what_is_forgotten_are_compacted(settings: StreamsSettings) -> None:
     assert topic_config(settings, MODEL_EVENTS)["cleanup.policy"] == "compact"
+    assert topic_config(settings, FORGOTTEN)["cleanup.policy"] == "compact"
     assert topic_config(settings, REQUESTS)["cleanup.policy"] == "delete"
+
+
+def test_no_payload_outlives_its_retention_by_more_than_a_twenty_fourth(
+    settings: StreamsSettings,
+) -> None:
+    for topic in (*PAYLOAD_TOPICS, DEAD_LETTERS):
+        config = topic_config(settings, topic)
+        assert int(config["retention.ms"]) == settings.retention_hours * 3_600_000
+        assert int(config["segment.ms"]) * 24 == int(config["retention.ms"])
 
 
 def test_creating_topics_again_changes_nothing_but_what_the_settings_changed(

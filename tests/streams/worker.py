@@ -3,7 +3,8 @@ predict, predict-without-triton (the real client, and nobody there) or curate.
 
 The predict worker talks to a stand-in for the Triton client, in this test only: the room's own
 behaviour is under test here, and tests/e2e drives the real Triton. The stand-in fills every
-enumerated attribute with its first value; words in the title make it slow, away or faulty.
+enumerated attribute with its first value; words in the title make it slow, away or faulty. With
+HANG in the environment curate's pool and predict's event loop hang at the first record.
 """
 
 import logging
@@ -77,6 +78,8 @@ def watch_the_pool() -> None:
     apply = Pool.apply
 
     def watched(pool: Pool, records: Sequence[Record]) -> None:
+        if os.environ.get("HANG"):
+            time.sleep(600)
         apply(pool, records)
         [(total,)] = pool.con.execute(
             "SELECT sum(next_offset) FROM store.watermarks WHERE topic LIKE 'listing.%'"
@@ -99,6 +102,8 @@ def main() -> None:
         curate.main(settings)
     if kind == "predict-without-triton":
         predict.main(settings, ServingSettings(triton_url="127.0.0.1:1"))
+    if os.environ.get("HANG"):
+        predict.decode = lambda *_: time.sleep(600)
     predict.COMMIT_S = float(os.environ.get("COMMIT_S", predict.COMMIT_S))
     predict.TritonClient = StandIn
     predict.ensure_adapter = lambda client, adapter_hash, uri: client.give(adapter_hash)

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -21,9 +22,20 @@ from infra.local.ports import free_port
 from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
 from infra.local.triton import Triton
-from schemas.events import BASE_ADAPTER, ModelEvent, ModelEventKind, RetrainRequest, decode
+from schemas.events import (
+    BASE_ADAPTER,
+    ListingForgotten,
+    ModelEvent,
+    ModelEventKind,
+    RetrainRequest,
+    decode,
+    listing_sha256,
+)
 from serving.client import TritonClient
 from serving.settings import ServingSettings
+from tests.infra.local_parts import eventually
+from trainer.dataset import read_rows
+from trainer.registry import Registry
 from trainer.settings import KafkaSettings, TrainerSettings
 
 from .samples import make_rows, write_heldout, write_manifest
@@ -82,6 +94,7 @@ class Scene:
             bootstrap_servers=os.environ["TEST_BOOTSTRAP"],
             retrain_topic=f"retrain-{name}",
             events_topic=f"events-{name}",
+            forgotten_topic=f"forgotten-{name}",
             group=f"trainer-{name}",
             push_patience_s=3.0,
         )
@@ -103,7 +116,8 @@ class Scene:
         )
         self.processes: list[subprocess.Popen[bytes]] = []
         admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap_servers})
-        topics = [NewTopic(t, 1, 1) for t in (self.kafka.retrain_topic, self.kafka.events_topic)]
+        names = (self.kafka.retrain_topic, self.kafka.events_topic, self.kafka.forgotten_topic)
+        topics = [NewTopic(name, 1, 1) for name in names]
         for created in admin.create_topics(topics).values():
             created.result(10)
 
@@ -187,7 +201,13 @@ def round_processes(worker: "subprocess.Popen[bytes]") -> list[psutil.Process]:
     return psutil.Process(worker.pid).children(recursive=True)
 
 
+def said(port: int, path: str) -> str:
+    with urlopen(f"http://127.0.0.1:{port}/{path}") as answer:
+        return str(answer.read().decode())
+
+
 def test_a_round_that_passes_is_pushed_published_and_proposed(scene: Scene) -> None:
+    port = scene.trainer.health_port = free_port()
     scene.order()
     worker = scene.worker()
     events = scene.events(lambda found: any(e.kind in ANSWERS for e in found))
@@ -206,6 +226,9 @@ def test_a_round_that_passes_is_pushed_published_and_proposed(scene: Scene) -> N
         given = client.generate(row.listing, row.attributes, adapter_hash=proposed.adapter_hash)
     assert given.adapter_hash == proposed.adapter_hash
     assert scene.ready.exists()
+    assert said(port, "ready") == "ready\n"
+    assert eventually(lambda: 'rounds_total{outcome="proposed"} 1.0' in said(port, "metrics"))
+    assert 'listune_stage_seconds_count{stage="push"} 1.0' in said(port, "metrics")
     started = time.monotonic()
     worker.terminate()
     assert worker.wait(10) == 0
@@ -229,6 +252,24 @@ def test_a_round_is_answered_once_and_the_next_starts_from_it(scene: Scene) -> N
     answers = scene.answers(2)
     assert [(a.round, a.attempt) for a in answers] == [(1, 1), (2, 1)]
     assert answers[1].parent_metrics == one.metrics
+
+
+def test_a_forgotten_listing_is_in_no_round_and_leaves_the_registry(scene: Scene) -> None:
+    def forget(listing: str) -> None:
+        event = ListingForgotten(listing_sha256=listing_sha256(listing))
+        scene.send(scene.kafka.forgotten_topic, event.to_bytes())
+
+    forget("l0")
+    scene.order()
+    scene.worker()
+    [answer] = scene.answers()
+    assert answer.details["listings"] == 5
+    [entry] = Registry(scene.trainer.registry_dir).entries()
+    forget("l1")
+    deadline = time.monotonic() + WAIT_S
+    while {row.listing.listing_id for row in read_rows(entry.data())} & {"l0", "l1"}:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_killed_worker_takes_its_round_with_it_and_goes_on_when_it_is_back(

@@ -203,6 +203,19 @@ def test_heartbeats_renew_the_lease_and_without_them_the_round_fails(world: Worl
     assert state(world) == "requested"
 
 
+def test_a_lease_that_compaction_left_of_a_round_is_kept_when_it_is_read_before_its_request(
+    world: World, tmp_path: Path
+) -> None:
+    request = begin(world)
+    beat = world.say(K.HEARTBEAT, round=1)
+    other = World(tmp_path / "rebuilt")
+    other.hear(beat, request)
+    assert state(other) == state(world) == "training"
+    other.now_ms += 61_000
+    assert kinds(other.step()) == [K.FAILED]
+    other.pool.close()
+
+
 def test_a_round_that_no_trainer_took_has_no_lease_to_run_out(world: World) -> None:
     begin(world)
     world.now_ms += 10_000_000

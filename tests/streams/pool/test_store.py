@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from schemas.category import CategorySchema, CategorySchemas
 from schemas.events import Purpose, RetrainRequest, Status
+from streams.pool import store
 from streams.pool.errors import OffsetGap, PoolError
 from streams.pool.store import Pool, Record
 from tests.streams.pool.world import (
@@ -133,6 +135,40 @@ def test_a_batch_that_fails_leaves_rows_and_offsets_as_they_were(
             world.pool.apply([Record("listing.requests", 0, 0, START_MS, request("a"))])
     assert world.rows("FROM store.requests") == []
     assert world.pool.watermark("listing.requests", 0) == 0
+
+
+def test_one_record_that_cannot_be_stored_is_refused_and_the_rest_of_its_batch_is_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = store.insert
+
+    def picky(con: Any, table: str, rows: Any) -> None:
+        if any(row["listing_id"] == "c" for row in rows):
+            raise duckdb.InvalidInputException("not this one")
+        insert(con, table, rows)
+
+    monkeypatch.setattr(store, "insert", picky)
+    refused: list[tuple[Any, str]] = []
+    world.pool.apply_storable(
+        [world.record(request(listing)) for listing in "abcde"],
+        lambda record, fault: refused.append((record.offset, fault.reason)),
+    )
+    assert refused == [(2, "not_storable")]
+    assert world.rows(
+        "SELECT string_agg(listing_id, '' ORDER BY listing_id) FROM store.requests"
+    ) == [("abde",)]
+    assert world.pool.watermark("listing.requests", 0) == 5
+
+
+def test_of_one_identity_in_two_partitions_the_first_in_the_log_stays(tmp_path: Path) -> None:
+    """Whichever is read first, in one micro-batch or in two."""
+    for number, batches in enumerate(([[3, 2]], [[2, 3]], [[3], [2]], [[2], [3]])):
+        world = World(tmp_path / str(number))
+        for batch in batches:
+            events = [Record("listing.requests", p, 0, START_MS, request("a")) for p in batch]
+            world.pool.apply(events)
+        assert world.rows("SELECT partition FROM store.requests") == [(2,)]
+        world.pool.close()
 
 
 def test_the_first_prediction_in_the_log_is_the_canonical_one(world: World) -> None:

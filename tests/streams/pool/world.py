@@ -11,6 +11,7 @@ from typing import Any
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.events import (
     BASE_ADAPTER,
+    ListingForgotten,
     ListingPrediction,
     ListingRequest,
     ListingReview,
@@ -19,6 +20,7 @@ from schemas.events import (
     Purpose,
     RetrainRequest,
     Status,
+    listing_sha256,
 )
 from streams.pool import outbox
 from streams.pool.conductor import Conductor
@@ -39,6 +41,11 @@ SUBMITTED = {"Colour": ["red"], "Height": ["30 cm"], "Dimmable": ["yes"], "Style
 START_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
 TOPIC_IDS = {"listing.requests": "r1", "model.events": "m1"}
+CONTROL: dict[Any, str] = {
+    RetrainRequest: "training.retrain",
+    ModelEvent: "model.events",
+    ListingForgotten: "listune.forgotten",
+}
 CHANNEL: dict[Any, str] = {
     ListingRequest: "listing.requests",
     ListingPrediction: "listing.predictions",
@@ -105,7 +112,7 @@ class World:
     def __init__(self, folder: Path, **changes: Any) -> None:
         self.settings = settings(folder, **changes)
         self.offsets: dict[str, int] = {}
-        self.control: list[ModelEvent | RetrainRequest] = []
+        self.control: list[ModelEvent | RetrainRequest | ListingForgotten] = []
         self.positions: dict[str, int] = {}
         self.orders: list[ListingRequest] = []
         self.now_ms = START_MS
@@ -140,10 +147,10 @@ class World:
         for number in range(count):
             self.sell(f"{prefix}{number}", filled=number % 3, **changes)
 
-    def hear(self, *events: ModelEvent | RetrainRequest) -> None:
+    def hear(self, *events: ModelEvent | RetrainRequest | ListingForgotten) -> None:
         """The control log delivers `events`."""
         for event in events:
-            topic = "training.retrain" if isinstance(event, RetrainRequest) else "model.events"
+            topic = CONTROL[type(event)]
             self.control.append(event)
             self.positions[topic] = self.positions.get(topic, 0) + 1
         self.pool.apply_control(events, dict(self.positions))
@@ -151,7 +158,7 @@ class World:
     def tick(self, **changes: Any) -> list[Any]:
         """One tick without publishing; returns what waits in the outbox."""
         self.conductor.tick(**{"now_ms": self.now_ms, "lag": 0, "caught_up": True, **changes})
-        kinds: dict[str, Any] = {"training.retrain": RetrainRequest, "model.events": ModelEvent}
+        kinds: dict[str, Any] = {topic: kind for kind, topic in CONTROL.items()}
         return [
             kinds.get(row.topic, ListingRequest).model_validate_json(row.payload)
             for row in outbox.pending(self.pool.con, 1000)
@@ -161,7 +168,7 @@ class World:
         """A tick, the outbox published, and control events observed."""
         events = self.tick()
         rows = outbox.pending(self.pool.con, 1000)
-        self.hear(*[e for e in events if isinstance(e, ModelEvent | RetrainRequest)])
+        self.hear(*[event for event in events if type(event) in CONTROL])
         self.orders += [e for e in events if isinstance(e, ListingRequest)]
         outbox.done(self.pool.con, [row.id for row in rows])
         return events
@@ -173,6 +180,11 @@ class World:
         )
         self.hear(event)
         return event
+
+    def forget(self, listing: str) -> None:
+        """A person asks for a listing to be forgotten."""
+        asked = {"listing_sha256": listing_sha256(listing), "created_ms": self.now_ms}
+        self.hear(ListingForgotten(**asked))
 
     def train(self, outcome: ModelEventKind, round_: int = 1, attempt: int = 1) -> str:
         """A trainer's whole round up to `outcome`; returns the adapter's hash."""

@@ -1,0 +1,47 @@
+"""A person's wish that a listing be forgotten, and which listings are, from `listune.forgotten`."""
+
+from schemas.events import ListingForgotten, listing_sha256
+from streams.control import ControlLog, ControlRecord
+from streams.errors import DeliveryError
+from streams.publisher import Publisher
+from streams.settings import StreamsSettings
+from streams.topics import FORGOTTEN
+
+DELIVERY_S = 30.0
+
+
+def ask_to_forget(settings: StreamsSettings, listing_id: str) -> ListingForgotten:
+    """Writes the wish; from then on nothing of the listing enters a pool or a training set.
+
+    Raises:
+        DeliveryError: the broker did not confirm it.
+    """
+    event = ListingForgotten(listing_sha256=listing_sha256(listing_id))
+    publisher = Publisher(settings, client_id="listune-cli")
+    try:
+        publisher.send(FORGOTTEN, event.key(), event.to_bytes()).result(DELIVERY_S)
+    except TimeoutError:
+        raise DeliveryError(
+            f"no Kafka answers at {settings.bootstrap_servers}; start the stack with `listune up` "
+            "and ask again"
+        ) from None
+    finally:
+        publisher.close()
+    return event
+
+
+def read_forgotten(settings: StreamsSettings) -> frozenset[str]:
+    """SHA-256 of every listing that is forgotten.
+
+    Raises:
+        ControlLogError: the topic cannot be read.
+    """
+    found: set[str] = set()
+
+    def note(record: ControlRecord) -> None:
+        if isinstance(record.event, ListingForgotten):
+            found.add(record.event.listing_sha256)
+
+    with ControlLog(settings, [note]) as log:
+        log.wait_ready()
+    return frozenset(found)

@@ -1,0 +1,54 @@
+"""What the workers of this room count and measure, for Prometheus; docs/operations.md explains it.
+
+Read at `/metrics` of each worker's health port. Counters begin at 0 with the process.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from prometheus_client import Counter, Enum, Gauge, Histogram, Info
+
+from serving.health import STAGE_SECONDS
+from streams.places import Place
+
+SHARES = [-0.5, -0.25, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+
+LAG = Gauge("listune_lag_records", "Records that wait in a partition", ["topic", "partition"])
+EVENTS = Counter("listune_events", "Records taken from a topic", ["topic"])
+ANSWERS = Counter("listune_answers", "Predictions written", ["status", "purpose"])
+DEAD_LETTERS = Counter("listune_dead_letters", "Records that cannot be used", ["topic", "reason"])
+IN_FLIGHT = Gauge("listune_in_flight", "Records taken and not done")
+GAP = Histogram("listune_gap", "Gap of a sample, each time it is computed", buckets=SHARES)
+DEFICIT = Histogram("listune_deficit", "Deficit of a sample, likewise", buckets=SHARES[3:])
+SAMPLES = Gauge("listune_pool_samples", "Samples in the pool")
+FRESH = Gauge("listune_pool_fresh", "Listings that a round could take now")
+NEEDED = Gauge("listune_pool_needed", "k + v")
+LAST_ROUND = Gauge("listune_last_round", "Number of the last round")
+ROUND_STATE = Enum(
+    "listune_round_state",
+    "State of the open round",
+    states=["none", "unknown", "decided", "requested", "training", "proposed", "failed"],
+)
+CHAMPION = Info("listune_champion", "The adapter that answers live requests")
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Measures the time that the block takes, where it ends without an exception."""
+    began = time.perf_counter()
+    yield
+    STAGE_SECONDS.labels(name).observe(time.perf_counter() - began)
+
+
+def show_champion(adapter_id: str, adapter_hash: str) -> None:
+    """Names the adapter that, as far as this worker knows, answers live requests."""
+    CHAMPION.info({"adapter_id": adapter_id, "adapter_hash": adapter_hash})
+
+
+def show_lag(lag: Mapping[Place, int], before: Mapping[Place, int]) -> None:
+    """Sets the lag of each partition; one that this worker no longer has is taken away."""
+    for topic, partition in before.keys() - lag.keys():
+        LAG.remove(topic, str(partition))
+    for (topic, partition), records in lag.items():
+        LAG.labels(topic, str(partition)).set(records)

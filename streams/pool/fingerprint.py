@@ -1,0 +1,126 @@
+"""What a pool holds, as a count and a hash of each table, to compare it with another one.
+
+A hash does not depend on the order of rows: it is the exclusive or of the first 64 bits of each
+row's MD5, and every row is there once. It covers the *retained window*, what a rebuild from the
+topics can know: listings none of whose events lies before the first offsets kept, and rounds none
+of whose events has been compacted away. Left out as well is what is no fact of the log:
+
+- `reviews.shown` and `accepted`, counted under the category schemas in force when a review came;
+- a round that is only decided, which is in the outbox and not in the log, and a round's lease;
+- the tables `outbox`, `pending` and `backfill_orders`, which hold decisions under way.
+
+Two pools that stand at the same offsets and have read the same records are equal in all tables,
+unless one has let go of listings that the other still has: by `pool_max_rows`, or by a
+`pool_max_age_hours` shorter than the topics' retention.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from streams.places import Place
+
+Rows = Sequence[Sequence[Any]]
+Ask = Callable[[str], Rows]
+"""Runs one statement on a pool, here or in another process, and gives its rows."""
+
+TABLES = ("requests", "predictions", "reviews", "samples", "rounds")
+_LEFT_OUT = {
+    "reviews": "shown, accepted",
+    "rounds": "lease_until_ms",
+}
+_EVENTS = {
+    "requests": "listing.requests",
+    "predictions": "listing.predictions",
+    "reviews": "listing.reviews",
+}
+_HASH = "md5_number_lower(to_json(t)::VARCHAR)"
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """One table: its rows within the window, and their hash."""
+
+    rows: int
+    hash: int
+
+    def __str__(self) -> str:
+        return f"{self.hash:016x}"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A pool at one moment: where it stood in the log, and what it held of the window.
+
+    outside: listings that have events before the window. rounds: the hash of each round.
+    """
+
+    watermarks: Mapping[Place, int]
+    listings: Mapping[str, Fingerprint]
+    rounds: Mapping[int, int]
+    outside: frozenset[str]
+
+    def tables(self, compacted: Collection[int]) -> dict[str, Fingerprint]:
+        """A fingerprint of each of `TABLES`, without the rounds that are `compacted`."""
+        kept = [hash_ for round_, hash_ in self.rounds.items() if round_ not in compacted]
+        rounds = 0
+        for hash_ in kept:
+            rounds ^= hash_
+        return {**self.listings, "rounds": Fingerprint(len(kept), rounds)}
+
+
+def take(ask: Ask, starts: Mapping[Place, int], outside: Collection[str] | None = None) -> Snapshot:
+    """The snapshot of a pool, by one statement, so that it is of one moment.
+
+    Args:
+        starts: the first offset of each partition that is in the window.
+        outside: the listings that are not in the window; by default those of this pool that have
+            events before `starts`.
+    """
+    found: dict[str, list[Any]] = {"watermark": [], "table": [], "round": [], "outside": []}
+    for what, *row in ask(_statement(starts, outside)):
+        found[what].append(row)
+    return Snapshot(
+        watermarks={(topic, partition): at for topic, partition, at in found["watermark"]},
+        listings={table: Fingerprint(rows, hash_) for table, rows, hash_ in found["table"]},
+        rounds={round_: hash_ for _, round_, hash_ in found["round"]},
+        outside=frozenset(listing_id for listing_id, _, _ in found["outside"]),
+    )
+
+
+def _statement(starts: Mapping[Place, int], outside: Collection[str] | None) -> str:
+    """One SELECT of (what, name, number, value), of rows of all four kinds."""
+    first = ", ".join(f"('{topic}', {p}, {start})" for (topic, p), start in starts.items())
+    if outside is None:
+        events = " UNION ALL ".join(
+            f"SELECT '{topic}' AS topic, partition, \"offset\", listing_id FROM store.{table}"
+            for table, topic in _EVENTS.items()
+        )
+        left_out = (
+            f"SELECT DISTINCT listing_id FROM ({events}) JOIN starts USING (topic, partition) "
+            'WHERE "offset" < start'
+        )
+    else:
+        listed = json.dumps(sorted(outside)).replace("'", "''")
+        left_out = f"SELECT unnest(from_json('{listed}', '[\"VARCHAR\"]')) AS listing_id"
+    tables = " UNION ALL ".join(
+        f"SELECT 'table', '{table}', count(*), coalesce(bit_xor({_HASH}), 0) "
+        f"FROM (SELECT {_columns(table)} FROM store.{table} ANTI JOIN outside USING (listing_id)) t"
+        for table in TABLES
+        if table != "rounds"
+    )
+    return f"""
+        WITH starts(topic, partition, start) AS (VALUES {first}),
+        outside AS MATERIALIZED ({left_out})
+        SELECT 'watermark', topic, partition, next_offset::UBIGINT FROM store.watermarks
+        UNION ALL {tables}
+        UNION ALL SELECT 'round', '', round, {_HASH} FROM (
+            SELECT {_columns("rounds")} FROM store.rounds WHERE state <> 'decided') t
+        UNION ALL SELECT 'outside', listing_id, 0, 0 FROM outside
+        """
+
+
+def _columns(table: str) -> str:
+    left_out = _LEFT_OUT.get(table)
+    return f"* EXCLUDE ({left_out})" if left_out else "*"

@@ -1,0 +1,149 @@
+"""Whether a round is due, and if not what it waits for. Looks at the pool, changes nothing.
+
+A round begins when k + v fresh listings count for one (`count`). It begins earlier, with what is
+there but no fewer than `LEAST_SHARE` of k + v, when the last one is `retrain_every_hours` ago
+(`schedule`), or when sellers accept less of the champion's values than they did at first
+(`acceptance`). None begins within `cool_down_s` of the end of the last one. What a person asks for
+(`person`) is the conductor's, and passes all of this.
+"""
+
+import math
+from dataclasses import dataclass
+
+import duckdb
+
+from schemas.events import Trigger
+from streams.pool.selection import fresh_count
+from streams.pool.state import champion
+from streams.settings import StreamsSettings
+
+# A round on a handful of listings is rejected, and three of those pause the trigger.
+LEAST_SHARE = 0.1
+# Acceptance is looked at so seldom because the look joins all reviews of the champion.
+ACCEPTANCE_EVERY_MS = 10_000
+_HOUR_MS = 3_600_000
+
+# The last review of each live prediction by the champion that showed values, numbered from both
+# ends. The newest count from the last round's beginning on: a drop that a round has answered to is
+# not answered to again, before as many reviews have told that it is still there.
+_ACCEPTANCE = """
+WITH reviewed AS (
+    SELECT r.shown, r.accepted, r.timestamp_ms,
+           row_number() OVER (ORDER BY r.timestamp_ms, r.review_id) AS first,
+           row_number() OVER (ORDER BY r.timestamp_ms DESC, r.review_id DESC) AS newest
+    FROM store.predictions p
+    JOIN (FROM store.reviews QUALIFY row_number() OVER
+             (PARTITION BY prediction_id ORDER BY partition DESC, "offset" DESC) = 1) r
+      USING (prediction_id)
+    WHERE p.adapter_hash = $champion AND p.purpose = 'live' AND r.shown > 0)
+SELECT sum(accepted) FILTER (first <= $window) / sum(shown) FILTER (first <= $window),
+       sum(accepted) FILTER (newest <= $window) / sum(shown) FILTER (newest <= $window)
+FROM reviewed
+HAVING count(*) >= 2 * $window AND count(*) FILTER (timestamp_ms > $began) >= $window
+"""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the trigger sees.
+
+    have, need: listings that count, and k + v. least: how many make do for a round that begins
+    early. early: why one is to begin early; None where nothing asks for it. cool_down_ms: until a
+    round may begin. scheduled_in_ms: until the schedule asks for one; None where it is off.
+    """
+
+    have: int
+    need: int
+    least: int
+    early: Trigger | None
+    cool_down_ms: int
+    scheduled_in_ms: int | None
+
+    @property
+    def due(self) -> Trigger | None:
+        """Why a round is to begin now."""
+        if self.cool_down_ms > 0:
+            return None
+        if self.have >= self.need:
+            return "count"
+        return self.early if self.have >= self.least else None
+
+
+class AcceptanceDrop:
+    """Whether sellers accept less of the champion's values than at first, looked at now and then.
+
+    Acceptance is values accepted / values shown: over the newest `acceptance_window` reviewed live
+    predictions of the champion, against its first as many that the pool still has.
+    """
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
+        self._con = con
+        self._settings = settings
+        self._seen: tuple[str, int, int] | None = None
+        self._fell = False
+
+    def __call__(self, now_ms: int) -> bool:
+        """Whether it fell by `acceptance_drop` or more; false where that is 0, or too few are."""
+        if not self._settings.acceptance_drop:
+            return False
+        adapter, began = champion(self._con).hash, last_began_ms(self._con)
+        seen = (adapter, began, now_ms // ACCEPTANCE_EVERY_MS)
+        if seen != self._seen:
+            self._fell, self._seen = self._measure(adapter, began), seen
+        return self._fell
+
+    def _measure(self, adapter_hash: str, began_ms: int) -> bool:
+        row = self._con.execute(
+            _ACCEPTANCE,
+            {
+                "champion": adapter_hash,
+                "began": began_ms,
+                "window": self._settings.acceptance_window,
+            },
+        ).fetchone()
+        # A share of 3/10 less 1/10 is a little below 0.2 in binary.
+        return row is not None and row[0] - row[1] >= self._settings.acceptance_drop - 1e-9
+
+
+def outlook(
+    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, now_ms: int, fell: bool
+) -> Outlook:
+    """What the trigger sees now; `fell` says whether the champion's acceptance did."""
+    need = settings.k + settings.v
+    scheduled_in_ms = _scheduled_in_ms(con, settings, now_ms)
+    early: Trigger | None = None
+    if fell:
+        early = "acceptance"
+    elif scheduled_in_ms == 0:
+        early = "schedule"
+    ended = _one(con, "SELECT coalesce(max(closed_ms), 0) FROM store.rounds")
+    return Outlook(
+        have=fresh_count(con, champion(con).hash, settings.selection, settings.min_gap),
+        need=need,
+        least=math.ceil(LEAST_SHARE * need),
+        early=early,
+        cool_down_ms=max(0, ended + round(settings.cool_down_s * 1000) - now_ms) if ended else 0,
+        scheduled_in_ms=scheduled_in_ms,
+    )
+
+
+def last_began_ms(con: duckdb.DuckDBPyConnection) -> int:
+    """When the last round was ordered, its last attempt; 0 before the first."""
+    return _one(con, "SELECT coalesce(max(requested_ms), 0) FROM store.rounds")
+
+
+def _scheduled_in_ms(
+    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, now_ms: int
+) -> int | None:
+    """Before the first round the oldest sample counts; without a sample nothing is scheduled."""
+    if not settings.retrain_every_hours:
+        return None
+    since = last_began_ms(con) or _one(con, "SELECT min(timestamp_ms) FROM store.samples")
+    if not since:
+        return None
+    return max(0, since + round(settings.retrain_every_hours * _HOUR_MS) - now_ms)
+
+
+def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+    row = con.execute(sql).fetchone()
+    return int(row[0] or 0) if row else 0
