@@ -21,7 +21,9 @@ def test_the_example_sends_a_listing_and_its_review(
     example = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert example is not None
     exec(compile(example[1], "README.md", "exec"), {})
-    assert capsys.readouterr().out.startswith("default-r1-a1 ")
+    # The supervisor may say meanwhile that a worker which a test killed is ready again.
+    said = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("default-r1-a1 ") for line in said)
     statement = "SELECT count(*) FROM samples WHERE listing_id = '4711'"
     assert eventually(lambda: query(loop.settings.streams, statement)[1] == [(1,)])
     assert read_schemas(loop.settings.streams.schema_path)
