@@ -31,6 +31,7 @@ ANSWERED = TERMINAL_KINDS | {ModelEventKind.PROPOSED}
 """The kinds after which the trainer has no more to do for a round."""
 
 POLL_S = 0.5
+FETCH_WAIT_MS = 50
 DELIVERY_S = 120.0
 # A worker that was killed is noticed after this long; its rounds then go to the one standing by.
 SESSION_MS = 10_000
@@ -62,6 +63,10 @@ class EventLog:
                 "group.id": f"{settings.group}.events",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                # A broker answers a connection in order: asked for a topic's end while a fetch
+                # waits for records, it answers after that. By default a fetch waits 500 ms, and of
+                # two questions in a row one was always late.
+                "fetch.wait.max.ms": FETCH_WAIT_MS,
             }
         )
         self._consumer.assign([TopicPartition(t, 0, OFFSET_BEGINNING) for t in self._read_to])

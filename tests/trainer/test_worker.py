@@ -35,6 +35,7 @@ from serving.client import TritonClient
 from serving.settings import ServingSettings
 from tests.infra.local_parts import eventually
 from trainer.dataset import read_rows
+from trainer.event_log import EventLog
 from trainer.registry import Registry
 from trainer.settings import KafkaSettings, TrainerSettings
 
@@ -270,6 +271,13 @@ def test_a_forgotten_listing_is_in_no_round_and_leaves_the_registry(scene: Scene
     while {row.listing.listing_id for row in read_rows(entry.data())} & {"l0", "l1"}:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_log_read_to_its_end_is_caught_up_with_whenever_that_is_asked(scene: Scene) -> None:
+    with EventLog(scene.kafka) as log:
+        assert eventually(log.catch_up)
+        time.sleep(1)  # by then a fetch waits for records, and others wait behind it
+        assert all(log.catch_up() for _ in range(10))
 
 
 def test_a_killed_worker_takes_its_round_with_it_and_goes_on_when_it_is_back(
