@@ -1,7 +1,7 @@
 """The whole stack on this machine: which processes there are, and on which ports and folders.
 
     kafka ──▶ triton ──▶ predict
-      ├─────▶ curate ──▶ sql
+      ├─────▶ curate ──▶ sql                  (curate and predict may be several)
       └─────▶ trainer (needs triton, too: it pushes)
 
 `resolve` turns settings into the ones that really hold (free ports, absolute folders, the base
@@ -20,7 +20,7 @@ from rich.console import Console
 from infra.demo.generate import generate
 from infra.local.fetch import ensure_part, kafka_part
 from infra.local.kafka import Kafka
-from infra.local.ports import choose_port
+from infra.local.ports import choose_port, free_port
 from infra.local.process import ProcessSpec
 from infra.local.state import ProcessState
 from infra.local.supervisor import Supervisor
@@ -42,8 +42,14 @@ def resolve(
 
     Raises:
         PortTaken: a port is taken and `local.strict_ports` is set; the message names the holder.
+        ListuneError: several curate workers for a pool in one file.
     """
     settings = settings.model_copy(deep=True)
+    if settings.local.curate_workers > 1 and not settings.streams.sharded:
+        raise ListuneError(
+            f"{settings.local.curate_workers} curate workers cannot share one pool file; set "
+            "streams.sharded = true, or local.curate_workers = 1"
+        )
     run_dir = run_dir.absolute()
     _choose_ports(settings, console)
     local, serving, streams, trainer = (
@@ -86,8 +92,14 @@ def specs(settings: Settings, run_dir: Path, parts: Mapping[str, Path]) -> list[
     return [
         _kafka(settings, run_dir, parts["kafka"]),
         triton.spec(),
-        _worker("curate", run_dir, ("kafka",), local.curate_health_port),
-        _worker("predict", run_dir, ("kafka", "triton"), local.predict_health_port),
+        *_workers("curate", local.curate_workers, run_dir, ("kafka",), local.curate_health_port),
+        *_workers(
+            "predict",
+            local.predict_workers,
+            run_dir,
+            ("kafka", "triton"),
+            local.predict_health_port,
+        ),
         _worker("trainer", run_dir, ("kafka", "triton"), local.trainer_health_port),
         _worker("sql", run_dir, ("curate",)),
     ]
@@ -208,15 +220,31 @@ def _schema_file(path: Path, run_dir: Path, settings: Settings, console: Console
     return own
 
 
+def _workers(
+    kind: str, count: int, run_dir: Path, needs: tuple[str, ...], health_port: int
+) -> Iterator[ProcessSpec]:
+    """Several workers of one kind: `curate`, `curate-2`, ..., each with a health port."""
+    yield _worker(kind, run_dir, needs, health_port)
+    for number in range(2, count + 1):
+        yield _worker(kind, run_dir, needs, free_port(), number)
+
+
 def _worker(
-    name: str, run_dir: Path, needs: tuple[str, ...], health_port: int | None = None
+    kind: str,
+    run_dir: Path,
+    needs: tuple[str, ...],
+    health_port: int | None = None,
+    number: int = 1,
 ) -> ProcessSpec:
+    name = kind if number == 1 else f"{kind}-{number}"
     ready_file = run_dir / f"{name}.ready"
+    chosen = ("--number", str(number), "--health-port", str(health_port)) if number > 1 else ()
     return ProcessSpec(
         name=name,
         command=(
-            *(sys.executable, "-m", "infra.cli", "worker", name),
+            *(sys.executable, "-m", "infra.cli", "worker", kind),
             *("--settings", str(run_dir / "settings.json")),
+            *chosen,
         ),
         env={
             "LISTUNE_READY_FILE": str(ready_file),

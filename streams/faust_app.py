@@ -82,11 +82,12 @@ async def commit(app: faust.App, offsets: Mapping[tuple[str, int], int]) -> None
         await consumer._commit({TP(*place): offset for place, offset in offsets.items()})
 
 
-def spawn(work: Coroutine[Any, Any, None]) -> None:
+def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """Runs `work` beside the caller; an exception in it ends the process."""
     task = asyncio.ensure_future(work)
     _tasks.add(task)
     task.add_done_callback(_finished)
+    return task
 
 
 def _finished(task: asyncio.Task[None]) -> None:

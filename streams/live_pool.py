@@ -12,13 +12,9 @@ import duckdb
 from streams.places import Place
 from streams.pool.errors import PoolError
 from streams.pool.fingerprint import Ask, Rows, Snapshot, take
+from streams.pool.shard import WHOLE, Shard
 from streams.settings import StreamsSettings
 from streams.sql_client import SqlError, ask_writer
-
-
-def path_of(settings: StreamsSettings) -> Path:
-    """The live pool's file."""
-    return settings.pool_dir / f"{settings.pool}.duckdb"
 
 
 def asking(con: duckdb.DuckDBPyConnection) -> Ask:
@@ -26,9 +22,9 @@ def asking(con: duckdb.DuckDBPyConnection) -> Ask:
     return lambda statement: con.execute(statement).fetchall()
 
 
-def ask_live(settings: StreamsSettings) -> Ask | None:
+def ask_live(settings: StreamsSettings, shard: Shard = WHOLE) -> Ask | None:
     """A way to ask the live pool, whether or not a worker has it; None where there is no pool."""
-    path = path_of(settings)
+    path = shard.path(settings)
     if not path.exists():
         return None
 
@@ -37,7 +33,7 @@ def ask_live(settings: StreamsSettings) -> Ask | None:
             with duckdb.connect(str(path), read_only=True) as con:
                 return con.execute(statement).fetchall()
         except duckdb.IOException:
-            return ask_writer(settings, statement)
+            return ask_writer(settings, statement, shard)
 
     return ask
 

@@ -30,12 +30,13 @@ from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import Event, RetrainRequest, decode
 from streams.control import ControlEvent
-from streams.live_pool import ask_live, asking, held_to_read, look_at, path_of
+from streams.live_pool import ask_live, asking, held_to_read, look_at
 from streams.log_reader import Span, read_span
 from streams.places import Place
 from streams.pool.errors import PoolError
 from streams.pool.fingerprint import Ask, Fingerprint, take
-from streams.pool.origin import deleted
+from streams.pool.origin import Bounds, deleted
+from streams.pool.shard import WHOLE, Shard
 from streams.pool.store import Pool, Record
 from streams.settings import StreamsSettings
 from streams.topics import (
@@ -74,8 +75,10 @@ class Replayed:
         return self.live is not None and dict(self.live) == dict(self.rebuilt)
 
 
-def replay(settings: StreamsSettings, schemas: CategorySchemas, tell: Tell) -> Replayed:
-    """Rebuilds the pool into `<pool_dir>/replay/` and compares it with the live one, if there is.
+def replay(
+    settings: StreamsSettings, schemas: CategorySchemas, tell: Tell, shard: Shard = WHOLE
+) -> Replayed:
+    """Rebuilds the pool, or a shard, into `<pool_dir>/replay/`; compares it with the live one.
 
     The live pool is only read: from its file, or through the worker that has it. A rebuild that was
     interrupted is begun anew.
@@ -84,11 +87,13 @@ def replay(settings: StreamsSettings, schemas: CategorySchemas, tell: Tell) -> R
         PoolError: another replay is under way.
         TopicsError: no broker answers, or retention deletes what is being read.
     """
-    with _alone(settings):
-        return _replay(settings, schemas, tell, ask_live(settings))
+    with _alone(settings, shard):
+        return _replay(settings, schemas, tell, ask_live(settings, shard), shard)
 
 
-def replay_and_swap(settings: StreamsSettings, schemas: CategorySchemas, tell: Tell) -> Replayed:
+def replay_and_swap(
+    settings: StreamsSettings, schemas: CategorySchemas, tell: Tell, shard: Shard = WHOLE
+) -> Replayed:
     """As `replay`, and then puts the rebuilt pool in the place of the live one.
 
     The former file is kept beside it as `<pool>.before-replay.duckdb`.
@@ -96,10 +101,10 @@ def replay_and_swap(settings: StreamsSettings, schemas: CategorySchemas, tell: T
     Raises:
         PoolError: a worker has the live pool, or made one meanwhile; or as `replay`.
     """
-    live = path_of(settings)
-    with _alone(settings), held_to_read(live) as held:
+    live = shard.path(settings)
+    with _alone(settings, shard), held_to_read(live) as held:
         ask = asking(held) if held else None
-        done = _replay(settings, schemas, tell, ask)
+        done = _replay(settings, schemas, tell, ask, shard)
         if held and done.live is not None:
             _forget_answered_wishes(done.path, held)
         if held:
@@ -115,19 +120,21 @@ def replay_and_swap(settings: StreamsSettings, schemas: CategorySchemas, tell: T
     return replace(done, path=live)
 
 
-def accept_deleted(settings: StreamsSettings, schemas: CategorySchemas) -> list[str]:
+def accept_deleted(
+    settings: StreamsSettings, schemas: CategorySchemas, shard: Shard = WHOLE
+) -> list[str]:
     """Lets the pool go on where retention deleted what it expects next; says what it will lack.
 
     Raises:
         PoolError: there is no pool, or a worker has it.
         TopicsError: no broker answers.
     """
-    path = path_of(settings)
+    path = shard.path(settings)
     if not path.exists():
         raise PoolError(f"there is no pool {path}; a new one begins where the log does")
-    pool = Pool(settings, schemas, *cluster_identity(settings))
+    pool = Pool(settings, schemas, *cluster_identity(settings), shard)
     try:
-        gone = deleted(pool.watermarks(), log_bounds(settings, TOPICS))
+        gone = deleted(pool.watermarks(), _bounds(settings, shard))
         for place, (_, start) in gone.items():
             pool.start_at(*place, start)
     finally:
@@ -143,16 +150,16 @@ def _folder(settings: StreamsSettings) -> Path:
 
 
 @contextmanager
-def _alone(settings: StreamsSettings) -> Iterator[None]:
+def _alone(settings: StreamsSettings, shard: Shard) -> Iterator[None]:
     """One replay at a time: two would rebuild into the same file."""
     folder = _folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{settings.pool}.lock").open("w") as lock:
+    with (folder / f"{shard.name(settings.pool)}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PoolError(
-                f"another replay of the pool {path_of(settings)} is under way; wait for its end"
+                f"another replay of the pool {shard.path(settings)} is under way; wait for its end"
             ) from None
         yield
 
@@ -176,18 +183,27 @@ def _forget_answered_wishes(rebuilt: Path, former: duckdb.DuckDBPyConnection) ->
 # ------------------------------------------------------------------------------- reading the topics
 
 
+def _bounds(settings: StreamsSettings, shard: Shard) -> dict[Place, Bounds]:
+    bounds = log_bounds(settings, TOPICS)
+    return {place: bound for place, bound in bounds.items() if shard.has(place)}
+
+
 def _replay(
-    settings: StreamsSettings, schemas: CategorySchemas, tell: Tell, ask_live: Ask | None
+    settings: StreamsSettings,
+    schemas: CategorySchemas,
+    tell: Tell,
+    ask_live: Ask | None,
+    shard: Shard,
 ) -> Replayed:
     origin = cluster_identity(settings)
-    starts = {place: start for place, (start, _) in log_bounds(settings, TOPICS).items()}
+    starts = {place: start for place, (start, _) in _bounds(settings, shard).items()}
     live, why = look_at(ask_live, starts)
     # Asked for after the live pool, which reads on: it cannot be beyond them.
-    ends = {place: end for place, (_, end) in log_bounds(settings, TOPICS).items()}
+    ends = {place: end for place, (_, end) in _bounds(settings, shard).items()}
     beside = settings.model_copy(update={"pool_dir": _folder(settings)})
-    for leftover in beside.pool_dir.glob(f"{settings.pool}.duckdb*"):
+    for leftover in beside.pool_dir.glob(f"{shard.name(settings.pool)}.duckdb*"):
         leftover.unlink()
-    pool = Pool(beside, schemas, *origin)
+    pool = Pool(beside, schemas, *origin, shard)
     try:
         pool.join_log({place: (starts[place], end) for place, end in ends.items()})
         rebuild = _Rebuild(pool, tell, sum(end - starts[place] for place, end in ends.items()))

@@ -22,7 +22,18 @@ class StreamsSettings(BaseModel):
     schema_path: Path = Field(Path("schema.json"), description="the category schemas, JSON")
 
     pool: str = Field("default", pattern=r"^[a-z0-9_-]+$", description="the pool's name")
+    sharded: bool = Field(
+        False,
+        description="a pool file a partition, so that several curate workers share the work; all "
+        "need one pool_dir, on a disk that they share",
+    )
     pool_dir: Path = Field(Path("runs/local/pool"), description="DuckDB file and Parquet manifests")
+    snapshot_dir: Path | None = Field(
+        None,
+        description="where copies of the pool's files are kept, from which a worker on another "
+        "machine begins; none are made without it",
+    )
+    snapshot_minutes: float = Field(60.0, gt=0, description="from one copy to the next")
     pool_max_rows: int = Field(
         1_000_000, ge=1, description="samples kept; the last by `selection` leave first"
     )

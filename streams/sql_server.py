@@ -19,13 +19,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
 import duckdb
 import psutil
 
+from streams.pool.shard import WHOLE, Shard, shards_of
+from streams.pool.store import VIEWS_BEGIN, read_definitions
 from streams.settings import StreamsSettings
 from streams.sql_client import endpoint_path, load_extensions
 from streams.sql_guard import VIEWS, RefusedError, SqlGuard
@@ -39,10 +41,16 @@ RETRY_S = 0.5
 # What Python, the extensions and the stacks of threads may take beside the queries.
 PROCESS_BYTES = 512 * 1024**2
 
+# The pool's tables that the views read: those filled from the control topics, and the others.
+SHARED_TABLES = ("meta", "categories", "used", "rounds", "adapters", "alias_moves", "forgotten")
+SPLIT_TABLES = ("requests", "predictions", "reviews", "samples", "outbox", "backfill_orders")
+
 logger = logging.getLogger("listune.sql")
 
 
-def serve_pool(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
+def serve_pool(
+    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, shard: Shard = WHOLE
+) -> None:
     """Lets the sidecar read the database of `con` while this process writes it.
 
     Call it on the thread that owns `con`. Where and under which token is written, for this user
@@ -51,15 +59,17 @@ def serve_pool(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> Non
     load_extensions(con)
     endpoint = {"uri": f"quack:127.0.0.1:{_free_port()}", "token": secrets.token_hex(16)}
     _start(con, endpoint["uri"], endpoint["token"])
-    path = endpoint_path(settings)
+    path = endpoint_path(settings, shard)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(endpoint, file)
 
 
-def stop_serving(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
+def stop_serving(
+    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, shard: Shard = WHOLE
+) -> None:
     """Ends `serve_pool`; without it the file stays open after `con` was closed."""
-    path = endpoint_path(settings)
+    path = endpoint_path(settings, shard)
     uri = json.loads(path.read_text(encoding="utf-8"))["uri"]
     path.unlink()
     con.execute("CALL quack_stop($1)", [uri])
@@ -83,7 +93,7 @@ def main(settings: StreamsSettings) -> None:
     signal.signal(signal.SIGINT, stop)
     _tell_ready(False)
     while not stopping.is_set():
-        if not endpoint_path(settings).exists():
+        if not all(endpoint_path(settings, shard).exists() for shard in shards_of(settings)):
             stopping.wait(RETRY_S)
             continue
         process = subprocess.Popen(
@@ -123,12 +133,8 @@ def _serve(settings: StreamsSettings, gone: Callable[[], bool]) -> int:
     )
     load_extensions(con)
     try:
-        endpoint = json.loads(endpoint_path(settings).read_text(encoding="utf-8"))
-        con.execute(
-            f"ATTACH '{endpoint['uri']}' AS writer (TYPE quack, TOKEN '{endpoint['token']}')"
-        )
-        for view in VIEWS:
-            con.execute(f"CREATE VIEW {view} AS FROM writer.main.{view}")
+        writers = [_attach(con, settings, shard) for shard in shards_of(settings)]
+        _make_views(con, writers)
     except (OSError, ValueError, duckdb.Error) as error:
         logger.info("the pool cannot be attached: %s", error)
         return EXIT_WRITER_GONE
@@ -150,7 +156,34 @@ def _serve(settings: StreamsSettings, gone: Callable[[], bool]) -> int:
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     _tell_ready(True)
-    return _watch(con, settings.sql_timeout_s, memory, gone)
+    return _watch(con, writers, settings.sql_timeout_s, memory, gone)
+
+
+def _attach(con: duckdb.DuckDBPyConnection, settings: StreamsSettings, shard: Shard) -> str:
+    """Attaches the file of `shard`, through the worker that has it; returns its name here."""
+    endpoint = json.loads(endpoint_path(settings, shard).read_text(encoding="utf-8"))
+    name = f"writer{shard.number}"
+    con.execute(f"ATTACH '{endpoint['uri']}' AS {name} (TYPE quack, TOKEN '{endpoint['token']}')")
+    return name
+
+
+def _make_views(con: duckdb.DuckDBPyConnection, writers: Sequence[str]) -> None:
+    """The views for people: the writer's own, or of several shards the same over all their rows.
+
+    What comes from the control topics is the same in every shard; that of the first is taken.
+    """
+    first, *others = writers
+    if not others:
+        for view in VIEWS:
+            con.execute(f"CREATE VIEW {view} AS FROM {first}.main.{view}")
+        return
+    con.execute("CREATE SCHEMA store")
+    for table in SHARED_TABLES:
+        con.execute(f"CREATE VIEW store.{table} AS FROM {first}.store.{table}")
+    for table in SPLIT_TABLES:
+        parts = " UNION ALL ".join(f"FROM {writer}.store.{table}" for writer in writers)
+        con.execute(f"CREATE VIEW store.{table} AS {parts}")
+    con.execute(read_definitions().partition(VIEWS_BEGIN)[2])
 
 
 def _memory_bytes(con: duckdb.DuckDBPyConnection) -> int:
@@ -167,7 +200,11 @@ def _memory_bytes(con: duckdb.DuckDBPyConnection) -> int:
 
 
 def _watch(
-    con: duckdb.DuckDBPyConnection, limit_s: float, memory: int, gone: Callable[[], bool]
+    con: duckdb.DuckDBPyConnection,
+    writers: Sequence[str],
+    limit_s: float,
+    memory: int,
+    gone: Callable[[], bool],
 ) -> int:
     """Returns once a statement takes too long or too much, or nobody is left to serve."""
     process = psutil.Process()
@@ -188,7 +225,8 @@ def _watch(
         if now - pinged > 1:
             pinged = now
             try:
-                con.execute("FROM writer.main.models LIMIT 1").fetchall()
+                for writer in writers:
+                    con.execute(f"FROM {writer}.main.models LIMIT 1").fetchall()
             except duckdb.Error:
                 return EXIT_WRITER_GONE
     return 0

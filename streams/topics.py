@@ -26,41 +26,23 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from schemas.events import (
-    ListingForgotten,
-    ListingPrediction,
-    ListingRequest,
-    ListingReview,
-    ModelEvent,
-    RetrainRequest,
-)
 from streams.errors import TopicsError
 from streams.settings import StreamsSettings
-
-REQUESTS = "listing.requests"
-BACKFILL = "listing.backfill"
-PREDICTIONS = "listing.predictions"
-REVIEWS = "listing.reviews"
-RETRAIN = "training.retrain"
-MODEL_EVENTS = "model.events"
-DEAD_LETTERS = "listune.dead-letters"
-FORGOTTEN = "listune.forgotten"
-POOL_CONTROL = "pool.control"
-
-PAYLOAD_TOPICS = (REQUESTS, BACKFILL, PREDICTIONS, REVIEWS)
-CONTROL_TOPICS = (RETRAIN, MODEL_EVENTS, FORGOTTEN)
-
-# What the pool is made of: the events on each topic that it reads.
-KINDS: dict[str, type[ListingRequest] | type[ListingPrediction] | type[ListingReview]] = {
-    REQUESTS: ListingRequest,
-    PREDICTIONS: ListingPrediction,
-    REVIEWS: ListingReview,
-}
-CONTROL_KINDS: dict[str, type[ModelEvent] | type[RetrainRequest] | type[ListingForgotten]] = {
-    MODEL_EVENTS: ModelEvent,
-    RETRAIN: RetrainRequest,
-    FORGOTTEN: ListingForgotten,
-}
+from streams.topic_names import BACKFILL as BACKFILL
+from streams.topic_names import CONTROL_KINDS as CONTROL_KINDS
+from streams.topic_names import CONTROL_TOPICS as CONTROL_TOPICS
+from streams.topic_names import (
+    DEAD_LETTERS,
+    FORGOTTEN,
+    MODEL_EVENTS,
+    PAYLOAD_TOPICS,
+    POOL_CONTROL,
+    RETRAIN,
+)
+from streams.topic_names import KINDS as KINDS
+from streams.topic_names import PREDICTIONS as PREDICTIONS
+from streams.topic_names import REQUESTS as REQUESTS
+from streams.topic_names import REVIEWS as REVIEWS
 
 PARTITIONER = "murmur2_random"
 
@@ -117,7 +99,8 @@ def topic_specs(settings: StreamsSettings) -> tuple[TopicSpec, ...]:
         TopicSpec(MODEL_EVENTS, 1, compacted),
         TopicSpec(FORGOTTEN, 1, compacted),
         TopicSpec(DEAD_LETTERS, 1, kept),
-        TopicSpec(POOL_CONTROL, 1, kept),
+        # Reports of shards: what matters is said again within a second.
+        TopicSpec(POOL_CONTROL, 1, kept | {"retention.ms": str(_HOUR_MS)}),
     )
 
 

@@ -12,6 +12,7 @@ from infra.stack import broker_alone
 from schemas.errors import ListuneError
 from schemas.sources.json_schema import read_schemas
 from streams.pool.fingerprint import TABLES
+from streams.pool.shard import shards_of
 from streams.replay import Replayed, accept_deleted, replay_and_swap
 from streams.replay import replay as replay_beside
 from streams.settings import StreamsSettings
@@ -41,8 +42,9 @@ def replay(
     with ExitStack() as ending:
         streams = _settings(ending)
         schemas = read_schemas(streams.schema_path)
+        shards = shards_of(streams)
         if accept:
-            gone = accept_deleted(streams, schemas)
+            gone = [line for shard in shards for line in accept_deleted(streams, schemas, shard)]
             for line in gone or ["nothing that the pool expects was deleted"]:
                 console.print(line, highlight=False)
             return
@@ -52,9 +54,11 @@ def replay(
         def tell(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
-        done = (replay_and_swap if swap else replay_beside)(streams, schemas, tell)
-    show(done)
-    if not swap and done.live is not None and not done.equal:
+        rebuild = replay_and_swap if swap else replay_beside
+        replayed = [rebuild(streams, schemas, tell, shard) for shard in shards]
+    for done in replayed:
+        show(done)
+    if not swap and any(done.live is not None and not done.equal for done in replayed):
         raise typer.Exit(1)
 
 

@@ -19,6 +19,8 @@ def register(app: typer.Typer) -> None:
 def worker(
     name: str = typer.Argument(help=f"one of {', '.join(WORKERS)}"),
     settings: Path = typer.Option(ACTIVE / "settings.json", help="the running stack's settings"),
+    number: int = typer.Option(1, help="which one of several predict or curate workers this is"),
+    health_port: int = typer.Option(-1, help="its health port; by default that of the settings"),
 ) -> None:
     """Run one worker in the foreground; SIGTERM stops it."""
     if not settings.is_file():
@@ -30,11 +32,15 @@ def worker(
         case "predict":
             from streams import predict
 
-            predict.main(chosen.streams, chosen.serving)
+            if health_port >= 0:
+                chosen.streams.predict_health_port = health_port
+            predict.main(chosen.streams, chosen.serving, str(number))
         case "curate":
             from streams import curate
 
-            curate.main(chosen.streams)
+            if health_port >= 0:
+                chosen.streams.curate_health_port = health_port
+            curate.main(chosen.streams, str(number))
         case "sql":
             from streams import sql_http, sql_server
 

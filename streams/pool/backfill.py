@@ -12,11 +12,12 @@ import duckdb
 
 from schemas.events import ListingRequest, Purpose
 from streams.pool import outbox
+from streams.pool.peers import ALONE, Peers
 from streams.pool.selection import fresh_count
 from streams.pool.state import Champion
 from streams.settings import StreamsSettings
+from streams.topic_names import BACKFILL
 
-BACKFILL_TOPIC = "listing.backfill"
 # An order is outstanding until its answer came; after this time it no longer holds others back.
 ORDER_EXPIRES_MS = 3_600_000
 
@@ -52,15 +53,21 @@ def stale_count(con: duckdb.DuckDBPyConnection, champion: Champion, now_ms: int)
 
 
 def order(
-    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, champion: Champion, now_ms: int
+    con: duckdb.DuckDBPyConnection,
+    settings: StreamsSettings,
+    champion: Champion,
+    now_ms: int,
+    peers: Peers = ALONE,
 ) -> None:
     """Orders as many of the best stale listings as may be outstanding: factor x (k + v).
 
-    Nothing is ordered while there are fresh listings enough for a round.
+    Nothing is ordered while there are fresh listings enough for a round. Of several shards each
+    orders its own, up to an equal part of what may be outstanding.
     """
     need = settings.k + settings.v
-    allowed = settings.backfill_factor * need - outstanding(con, now_ms)
-    fresh = fresh_count(con, champion.hash, settings.selection, settings.min_gap)
+    part = -(-settings.backfill_factor * need // (1 + peers.others))
+    allowed = part - outstanding(con, now_ms)
+    fresh = fresh_count(con, champion.hash, settings.selection, settings.min_gap) + peers.fresh
     if allowed <= 0 or fresh >= need:
         return
     rows = con.execute(
@@ -92,7 +99,7 @@ def _send(
             "adapter_hash": champion.hash,
         }
     )
-    outbox.add(con, BACKFILL_TOPIC, request.listing_id, request)
+    outbox.add(con, BACKFILL, request.listing_id, request)
     con.execute(
         "INSERT OR REPLACE INTO store.backfill_orders VALUES (?, ?, ?, ?, NULL)",
         [request.request_id, request.listing_id, champion.hash, now_ms],

@@ -4,15 +4,31 @@
 written in the transaction of the decision. The state itself changes only when that event comes back
 through the control log (`Pool.apply_control`); until then its row in `store.pending` keeps anything
 else from being decided. A crash at any point therefore neither loses nor doubles a decision.
+
+Of a pool in several shards the one with number 0 decides, on what the others report
+(`streams.pool.peers`). In every shard `tick` bounds the pool and orders what is measured again.
 """
 
+import hashlib
 import logging
+from collections.abc import Sequence
+from pathlib import Path
 
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
 from streams.pool import backfill, outbox
 from streams.pool.forgetting import settle
+from streams.pool.peers import ALONE, Candidates, Collect, Peers, ShardReport
 from streams.pool.rounds import record_round, round_id
-from streams.pool.selection import mark_used, prune, select, write_manifest
+from streams.pool.selection import (
+    Selected,
+    fresh_count,
+    mark_used,
+    merge,
+    prune,
+    select,
+    write_candidates,
+    write_manifest,
+)
 from streams.pool.state import (
     Champion,
     OpenRound,
@@ -25,12 +41,13 @@ from streams.pool.state import (
 from streams.pool.status import status_line
 from streams.pool.store import Pool
 from streams.pool.trigger import AcceptanceDrop, last_began_ms, outlook
+from streams.topic_names import CONTROL_TOPICS, MODEL_EVENTS, RETRAIN
 
-RETRAIN_TOPIC = "training.retrain"
-EVENTS_TOPIC = "model.events"
 # A wish for a round that could not be granted for so long, or that a rebuild reads again, lapses.
 WISH_LAPSES_MS = 600_000
 PRUNE_EVERY_MS = 60_000
+# A collect that a shard has not answered for so long is asked for anew.
+COLLECT_MS = 10_000
 WORKER = "conductor"
 
 logger = logging.getLogger("listune.conductor")
@@ -43,10 +60,16 @@ class Conductor:
         self.pool = pool
         self.con = pool.con
         self.settings = pool.settings
+        self.shard = pool.shard
         self._acceptance_fell = AcceptanceDrop(self.con, self.settings)
         self._pruned_ms = 0
+        self._peers = ALONE
+        self._missing: list[int] = []
+        self._collect: Collect | None = None
+        self._collect_ms = 0
+        self._offered: Candidates | None = None
 
-    def tick(self, now_ms: int, lag: int, caught_up: bool) -> None:
+    def tick(self, now_ms: int, lag: int, caught_up: bool, peers: Peers = ALONE) -> None:
         """Decides whatever is due. Call it after each micro-batch, and at least every second.
 
         Args:
@@ -54,20 +77,43 @@ class Conductor:
             lag: records that wait on the payload topics.
             caught_up: whether payload and control topics have been read up to the end that they had
                 at start. Before that nothing is decided, so that a replay decides nothing.
+            peers: the other shards, as they reported last.
         """
         if not caught_up:
             return
+        self._peers = peers
         with self.pool.transaction():
-            settle(self.con, self.settings.pool)
-            if not self._count("store.pending"):
-                self._decide(now_ms, lag)
+            if self.shard.leads:
+                self._lead(now_ms, lag + peers.lag)
+            elif open_round(self.con) is None:
+                self._measure_again(now_ms)
             if now_ms - self._pruned_ms >= PRUNE_EVERY_MS:
                 age_ms = self.settings.pool_max_age_hours * 3_600_000
-                kept = self.settings.pool_max_rows
+                kept = self.settings.pool_max_rows // self.shard.count
                 prune(self.con, self.settings.selection, kept, age_ms)
                 self._pruned_ms = now_ms
-            fell = self._acceptance_fell(now_ms)
-            self._remember_status(status_line(self.con, self.settings, now_ms, lag, fell))
+
+    def report(self, now_ms: int, lag: int, caught_up: bool, asked: Collect | None) -> ShardReport:
+        """What this shard tells the others; answers a collect, whose file it writes first."""
+        read = {topic: at for (topic, _), at in self.pool.watermarks().items()}
+        live, settings = self.champion(), self.settings
+        known = self._offered.collect_id if self._offered else None
+        if caught_up and asked and asked.champion_hash == live.hash and asked.collect_id != known:
+            self._offered = self._offer(asked)
+        return ShardReport(
+            created_ms=now_ms,
+            pool=settings.pool,
+            shard=self.shard.number,
+            champion_hash=live.hash,
+            read={topic: read.get(topic, 0) for topic in CONTROL_TOPICS},
+            caught_up=caught_up,
+            lag=lag,
+            fresh=fresh_count(self.con, live.hash, settings.selection, settings.min_gap),
+            samples=self._count("store.samples"),
+            outstanding=backfill.outstanding(self.con, now_ms),
+            collect=self._collect,
+            candidates=self._offered,
+        )
 
     def champion(self) -> Champion:
         """The champion as of the control log."""
@@ -80,6 +126,18 @@ class Conductor:
 
     # ---------------------------------------------------------------------------------- decisions
 
+    def _lead(self, now_ms: int, lag: int) -> None:
+        """Decides, and says what it waits for."""
+        settle(self.con, self.settings.pool)
+        read = {RETRAIN: self.pool.watermark(RETRAIN, 0)}
+        self._missing = self._peers.missing(self.champion().hash, read, now_ms)
+        if not self._count("store.pending"):
+            self._decide(now_ms, lag)
+        fell = self._acceptance_fell(now_ms)
+        self._remember_status(
+            status_line(self.con, self.settings, now_ms, lag, fell, self._peers, self._missing)
+        )
+
     def _decide(self, now_ms: int, lag: int) -> None:
         """At most one thing a tick; what a person asked for comes first."""
         if self._answer_wish(now_ms):
@@ -87,11 +145,15 @@ class Conductor:
         current = open_round(self.con)
         if current is not None:
             self._conduct(current, now_ms)
-        elif lag <= self.settings.small_lag and self._trigger(now_ms):
+        elif not self._missing and lag <= self.settings.small_lag and self._trigger(now_ms):
             return
-        elif not self._rounds_are_spent():
-            # A gap that no round will ever look at is not worth an inference.
-            backfill.order(self.con, self.settings, self.champion(), now_ms)
+        else:
+            self._measure_again(now_ms)
+
+    def _measure_again(self, now_ms: int) -> None:
+        # A gap that no round will ever look at is not worth an inference.
+        if not self._rounds_are_spent():
+            backfill.order(self.con, self.settings, self.champion(), now_ms, self._peers)
 
     def _rounds_are_spent(self) -> bool:
         """Whether as many rounds have been as `max_rounds` allows."""
@@ -106,9 +168,10 @@ class Conductor:
             self._rounds_are_spent() or fruitless_rounds(self.con) >= settings.pause_after
         ):
             return False
-        seen = outlook(self.con, settings, now_ms, self._acceptance_fell(now_ms))
+        seen = outlook(self.con, settings, now_ms, self._acceptance_fell(now_ms), self._peers)
         if wished and not seen.have:
             logger.warning("a round was asked for, but no fresh listing counts for one")
+            self._drop_wishes_for_a_round()
             return False
         why = "person" if wished else seen.due
         if why is None:
@@ -116,13 +179,56 @@ class Conductor:
         # A round that begins early takes what is there, with the same share for validation.
         have, need = seen.have, seen.need
         v = settings.v if have >= need else min(settings.v * have // need, have - 1)
-        self._begin(why, min(settings.k, have - v), v, now_ms)
-        return True
+        k = min(settings.k, have - v)
+        chosen = self._choose(k, v) if not self._peers.others else self._collected(k, v, now_ms)
+        if chosen:
+            self._begin(why, chosen, k, v, now_ms)
+        return bool(chosen)
 
-    def _begin(self, why: Trigger, k: int, v: int, now_ms: int) -> None:
+    def _choose(self, k: int, v: int) -> list[Selected]:
+        settings = self.settings
+        return select(self.con, self.champion().hash, k, v, settings.selection, settings.min_gap)
+
+    def _collected(self, k: int, v: int, now_ms: int) -> list[Selected]:
+        """The best of all shards; empty until each has written its own."""
+        champion_hash = self.champion().hash
+        asked = self._collect
+        if (
+            asked is None
+            or asked.champion_hash != champion_hash
+            or asked.size < k + v
+            or now_ms - self._collect_ms >= COLLECT_MS
+        ):
+            self._collect = Collect(collect_id=new_id(), champion_hash=champion_hash, size=k + v)
+            self._collect_ms = now_ms
+            return []
+        others = self._peers.candidates(asked.collect_id)
+        if others is None:
+            return []
+        self._collect = None
+        offered = [self._offer(asked), *others]
+        for one in offered:
+            path = Path(one.path)
+            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != one.sha256:
+                logger.warning(
+                    "%s is not what a shard wrote; all curate workers need the same pool_dir, "
+                    "on a disk that they share", path,
+                )  # fmt: skip
+                return []
+        best = merge(self.con, [Path(one.path) for one in offered], k, v)
+        return [row for row in best if not self.pool.is_forgotten(row.listing_id)]
+
+    def _offer(self, asked: Collect) -> Candidates:
+        settings = self.settings
+        path = settings.pool_dir / "candidates" / f"{self.shard.name(settings.pool)}.parquet"
+        sha256 = write_candidates(
+            self.con, asked.champion_hash, asked.size, settings.selection, settings.min_gap, path
+        )
+        return Candidates(collect_id=asked.collect_id, path=str(path), sha256=sha256)
+
+    def _begin(self, why: Trigger, chosen: Sequence[Selected], k: int, v: int, now_ms: int) -> None:
         settings, parent = self.settings, self.champion()
         round_ = 1 + self._count("store.rounds", "coalesce(max(round), 0)")
-        chosen = select(self.con, parent.hash, k, v, settings.selection, settings.min_gap)
         directory = settings.pool_dir / "manifests"
         files = write_manifest(
             self.con, chosen, self.pool.schemas, directory, settings.pool, round_
@@ -139,10 +245,11 @@ class Conductor:
             k=k,
             v=v,
             min_gap=settings.min_gap,
-            pool_size=self._count("store.samples"),
+            pool_size=self._count("store.samples") + self._peers.samples,
             mean_deficit=sum(row.deficit for row in chosen) / len(chosen),
             files=files,
         )
+        self._drop_wishes_for_a_round()
         mark_used(self.con, chosen, round_)
         record_round(self.con, request, "decided")
         self._order(request)
@@ -216,21 +323,23 @@ class Conductor:
 
     def _wished_for_a_round(self, now_ms: int) -> bool:
         """Whether a person asked for a round since the last one began."""
-        wishes = self.con.execute(
-            "DELETE FROM store.wishes WHERE kind = 'retrain_requested' RETURNING created_ms"
-        ).fetchall()
-        began = last_began_ms(self.con)
-        return any(ms > began and ms > now_ms - WISH_LAPSES_MS for (ms,) in wishes)
+        newest = self._count(
+            "store.wishes WHERE kind = 'retrain_requested'", "coalesce(max(created_ms), 0)"
+        )
+        return newest > max(last_began_ms(self.con), now_ms - WISH_LAPSES_MS)
+
+    def _drop_wishes_for_a_round(self) -> None:
+        self.con.execute("DELETE FROM store.wishes WHERE kind = 'retrain_requested'")
 
     # ------------------------------------------------------------------------------------ effects
 
     def _order(self, request: RetrainRequest) -> None:
         """Sends an attempt at a round; the event in `training.retrain` is its commit point."""
-        outbox.add(self.con, RETRAIN_TOPIC, request.pool, request)
+        outbox.add(self.con, RETRAIN, request.pool, request)
         self._await(round_id(request.pool, request.round, request.attempt))
 
     def _say(self, event: ModelEvent) -> None:
-        outbox.add(self.con, EVENTS_TOPIC, event.key(), event)
+        outbox.add(self.con, MODEL_EVENTS, event.key(), event)
         self._await(event.event_id)
 
     def _await(self, event_id: str) -> None:

@@ -1,23 +1,49 @@
 """The pool in a few figures, for `/metrics`."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import duckdb
 
 from streams import metrics
 from streams.pool.selection import fresh_count
-from streams.pool.state import champion, open_round
+from streams.pool.state import Champion, champion, open_round
 from streams.settings import StreamsSettings
 
 
-def show(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
-    """Sets the gauges to what the pool holds now."""
+@dataclass(frozen=True)
+class PoolFigures:
+    """One shard's: samples, listings that a round could take, and where rounds and champion are."""
+
+    samples: int
+    fresh: int
+    last_round: int
+    round_state: str
+    champion: Champion
+
+
+def measure(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> PoolFigures:
+    """What the file holds now."""
     live, current = champion(con), open_round(con)
     samples, last = con.execute(
         "SELECT (SELECT count(*) FROM store.samples), "
         "(SELECT coalesce(max(round), 0) FROM store.rounds)"
     ).fetchall()[0]
-    metrics.SAMPLES.set(samples)
-    metrics.FRESH.set(fresh_count(con, live.hash, settings.selection, settings.min_gap))
+    return PoolFigures(
+        samples=samples,
+        fresh=fresh_count(con, live.hash, settings.selection, settings.min_gap),
+        last_round=last,
+        round_state=current.state if current else "none",
+        champion=live,
+    )
+
+
+def show(shards: Sequence[PoolFigures], settings: StreamsSettings) -> None:
+    """Sets the gauges to what the worker's shards hold together."""
+    metrics.SAMPLES.set(sum(shard.samples for shard in shards))
+    metrics.FRESH.set(sum(shard.fresh for shard in shards))
     metrics.NEEDED.set(settings.k + settings.v)
-    metrics.LAST_ROUND.set(last)
-    metrics.ROUND_STATE.state(current.state if current else "none")
-    metrics.show_champion(live.id, live.hash)
+    first = shards[0]
+    metrics.LAST_ROUND.set(first.last_round)
+    metrics.ROUND_STATE.state(first.round_state)
+    metrics.show_champion(first.champion.id, first.champion.hash)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams.places import Place
+from streams.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 
 Rows = Sequence[Sequence[Any]]
 Ask = Callable[[str], Rows]
@@ -31,9 +32,9 @@ _LEFT_OUT = {
     "rounds": "lease_until_ms",
 }
 _EVENTS = {
-    "requests": "listing.requests",
-    "predictions": "listing.predictions",
-    "reviews": "listing.reviews",
+    "requests": REQUESTS,
+    "predictions": PREDICTIONS,
+    "reviews": REVIEWS,
 }
 _HASH = "md5_number_lower(to_json(t)::VARCHAR)"
 

@@ -18,8 +18,8 @@ import duckdb
 from schemas.events import ERASED_FROM, ListingForgotten, ManifestFile, RetrainRequest
 from streams.pool import outbox
 from streams.pool.selection import write_parquet
+from streams.topic_names import FORGOTTEN
 
-FORGOTTEN_TOPIC = "listune.forgotten"
 # Rows about a listing, with the column that names it.
 _ROWS = {
     "requests": "listing_id",
@@ -121,7 +121,7 @@ def _answer(con: duckdb.DuckDBPyConnection, event: ListingForgotten) -> None:
         "UPDATE store.forgotten SET rounds = ? WHERE listing_sha256 = ?",
         [json.dumps(event.rounds), event.listing_sha256],
     )
-    outbox.add(con, FORGOTTEN_TOPIC, event.key(), event)
+    outbox.add(con, FORGOTTEN, event.key(), event)
 
 
 def _rounds_with(con: duckdb.DuckDBPyConnection, hashes: list[str]) -> dict[str, set[int]]:

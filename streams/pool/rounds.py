@@ -5,11 +5,15 @@ only then change the state, so that the state can be rebuilt from the topics alo
 applied in log order; one that comes twice counts once.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import duckdb
 
 from schemas.events import (
     BASE_ADAPTER,
     TERMINAL_KINDS,
+    ManifestFile,
     ModelEvent,
     ModelEventKind,
     RetrainRequest,
@@ -17,6 +21,7 @@ from schemas.events import (
 from streams.pool.selection import mark_used_from_manifest
 from streams.pool.state import CLOSED_STATES, FINAL_STATES
 from streams.settings import StreamsSettings
+from streams.topic_names import MODEL_EVENTS, RETRAIN
 
 _WISHES = {
     ModelEventKind.ROLLBACK_REQUESTED,
@@ -61,7 +66,7 @@ def observe(
             "INSERT OR REPLACE INTO store.meta VALUES ('resumed_ms', ?)", [str(event.created_ms)]
         )
     if event.kind in _ALIAS_MOVES:
-        _move_alias(con, event)
+        _move_alias(con, settings.pool, event)
     if event.pool == settings.pool and event.kind in _ROUND_KINDS and event.round > 0:
         _observe_round(con, settings, event)
     con.execute("DELETE FROM store.pending WHERE event_id = ?", [event.event_id])
@@ -76,13 +81,15 @@ def _seen(con: duckdb.DuckDBPyConnection, event_id: str) -> bool:
 
 def _observe_request(con: duckdb.DuckDBPyConnection, event: RetrainRequest) -> None:
     identity = round_id(event.pool, event.round, event.attempt)
+    known = _known_round(con, event.round)
+    if event.attempt > known.requested and not _is_ours(con, identity):
+        _void(con)
+        known = _known_round(con, event.round)
     con.execute("DELETE FROM store.pending WHERE event_id = ?", [identity])
-    known = con.execute(
-        "SELECT attempt, state, coalesce((request ->> '$.attempt')::INTEGER, 0) "
-        "FROM store.rounds WHERE round = ?",
-        [event.round],
-    ).fetchone()
-    attempt, state, requested = known or (0, "unknown", 0)
+    attempt, state, requested = known.attempt, known.state, known.requested
+    if state == "decided" and known.files != event.files:
+        # Both this file and the worker that had the shard meanwhile decided on this round.
+        con.execute("DELETE FROM store.used WHERE round = ?", [event.round])
     if event.attempt > attempt:
         _begin_attempt(con, event.round, event.attempt)
         record_round(con, event, "requested")
@@ -100,6 +107,49 @@ def _observe_request(con: duckdb.DuckDBPyConnection, event: RetrainRequest) -> N
         "WHERE round < ? AND closed_ms IS NULL",
         [event.created_ms, event.round],
     )
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A round as this file has it; `requested` is the attempt that its request was read of."""
+
+    attempt: int = 0
+    state: str = "unknown"
+    requested: int = 0
+    files: Sequence[ManifestFile] = ()
+
+
+def _known_round(con: duckdb.DuckDBPyConnection, round_: int) -> _Known:
+    row = con.execute(
+        "SELECT attempt, state, request FROM store.rounds WHERE round = ?", [round_]
+    ).fetchone()
+    if row is None:
+        return _Known()
+    attempt, state, request = row
+    if request is None:
+        return _Known(attempt, state)
+    asked = RetrainRequest.model_validate_json(request)
+    return _Known(attempt, state, asked.attempt, asked.files)
+
+
+def _is_ours(con: duckdb.DuckDBPyConnection, event_id: str) -> bool:
+    """Whether this file decided it and waits for it."""
+    found = con.execute("SELECT 1 FROM store.pending WHERE event_id = ?", [event_id]).fetchone()
+    return found is not None
+
+
+def _void(con: duckdb.DuckDBPyConnection) -> None:
+    """Another worker decided in this shard meanwhile: what this file was about to say is stale.
+
+    Of a rebuild, and of a file that never left its worker, there is nothing to take back.
+    """
+    con.execute("DELETE FROM store.pending")
+    con.execute("DELETE FROM store.outbox WHERE topic IN (?, ?)", [RETRAIN, MODEL_EVENTS])
+    con.execute(
+        "DELETE FROM store.used WHERE round IN "
+        "(SELECT round FROM store.rounds WHERE state = 'decided')"
+    )
+    con.execute("DELETE FROM store.rounds WHERE state = 'decided'")
 
 
 def _begin_attempt(con: duckdb.DuckDBPyConnection, round_: int, attempt: int) -> None:
@@ -175,11 +225,10 @@ def _remember_adapter(con: duckdb.DuckDBPyConnection, event: ModelEvent) -> None
     )
 
 
-def _move_alias(con: duckdb.DuckDBPyConnection, event: ModelEvent) -> None:
-    ours = con.execute(
-        "SELECT count(*) FROM store.pending WHERE event_id = ?", [event.event_id]
-    ).fetchone()
-    if ours == (0,):
+def _move_alias(con: duckdb.DuckDBPyConnection, pool: str, event: ModelEvent) -> None:
+    if not _is_ours(con, event.event_id):
+        if event.pool == pool:
+            _void(con)
         # Not decided by this file: a rebuild. What was wished for before has been answered then.
         con.execute(
             "DELETE FROM store.wishes WHERE kind IN (?, ?)",

@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
 
@@ -66,30 +66,39 @@ def select(
     and no choice by rank.
     """
     rows = con.execute(
-        f"""
-        SELECT chosen.listing_id, gap, deficit, q.payload, p.requested, r.submitted
-        FROM (SELECT s.* {_fresh(selection)}
-              ORDER BY s.{selection} DESC, s.listing_id LIMIT $size) chosen
-        JOIN store.requests q ON q.request_id = chosen.request_id
-        JOIN store.predictions p ON p.prediction_id = chosen.prediction_id
-        JOIN store.reviews r ON r.review_id = chosen.review_id
-        ORDER BY chosen.{selection} DESC, chosen.listing_id
-        """,
+        f"{_best(selection)} ORDER BY score DESC, listing_id",
         {"champion": champion_hash, "min_gap": min_gap, "size": k + v},
     ).fetchall()
-    validation = set(sorted((row[0] for row in rows), key=_id_hash)[:v])
-    return [
-        Selected(
-            listing_id=listing_id,
-            role="validation" if listing_id in validation else "train",
-            gap=gap,
-            deficit=deficit,
-            request=ListingRequest.model_validate_json(payload),
-            requested=tuple(json.loads(requested)),
-            submitted=json.loads(submitted),
-        )
-        for listing_id, gap, deficit, payload, requested, submitted in rows
-    ]
+    return _selected(rows, v)
+
+
+def write_candidates(
+    con: duckdb.DuckDBPyConnection,
+    champion_hash: str,
+    size: int,
+    selection: Selection,
+    min_gap: float,
+    path: Path,
+) -> str:
+    """Writes this shard's `size` best to `path`, for `merge`; returns the file's SHA-256."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE manifest AS {_best(selection)}",
+        {"champion": champion_hash, "min_gap": min_gap, "size": size},
+    )
+    write_parquet(con, path)
+    con.execute("DROP TABLE manifest")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def merge(con: duckdb.DuckDBPyConnection, paths: Sequence[Path], k: int, v: int) -> list[Selected]:
+    """As `select`, of all shards: the largest among what each of them wrote as its own largest."""
+    rows = con.execute(
+        f"SELECT {', '.join(_BEST_COLUMNS)} FROM read_parquet($paths) "
+        "ORDER BY score DESC, listing_id LIMIT $size",
+        {"paths": [str(path) for path in paths], "size": k + v},
+    ).fetchall()
+    return _selected(rows, v)
 
 
 def write_manifest(
@@ -190,6 +199,37 @@ def _fresh(selection: Selection) -> str:
         FROM store.samples s ANTI JOIN store.used u ON u.listing_id = s.listing_id
         WHERE s.adapter_hash = $champion AND {counted} > 0 AND {counted} >= $min_gap
         """
+
+
+_BEST_COLUMNS = ("listing_id", "score", "gap", "deficit", "payload", "requested", "submitted")
+
+
+def _best(selection: Selection) -> str:
+    """The $size best of this file under $champion, with `_BEST_COLUMNS`, in no order."""
+    return f"""
+        SELECT chosen.listing_id, score, gap, deficit, q.payload, p.requested, r.submitted
+        FROM (SELECT s.*, s.{selection} AS score {_fresh(selection)}
+              ORDER BY score DESC, s.listing_id LIMIT $size) chosen
+        JOIN store.requests q ON q.request_id = chosen.request_id
+        JOIN store.predictions p ON p.prediction_id = chosen.prediction_id
+        JOIN store.reviews r ON r.review_id = chosen.review_id
+        """
+
+
+def _selected(rows: Sequence[Sequence[Any]], v: int) -> list[Selected]:
+    validation = set(sorted((row[0] for row in rows), key=_id_hash)[:v])
+    return [
+        Selected(
+            listing_id=listing_id,
+            role="validation" if listing_id in validation else "train",
+            gap=gap,
+            deficit=deficit,
+            request=ListingRequest.model_validate_json(payload),
+            requested=tuple(json.loads(requested)),
+            submitted=json.loads(submitted),
+        )
+        for listing_id, _, gap, deficit, payload, requested, submitted in rows
+    ]
 
 
 def _id_hash(listing_id: str) -> str:

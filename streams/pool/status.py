@@ -1,12 +1,13 @@
 """One line for a person: what the conductor waits for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import duckdb
 
 from schemas.curation import COUNTS_BY
 from schemas.events import Trigger
 from streams.pool.backfill import outstanding, stale_count
+from streams.pool.peers import ALONE, Peers
 from streams.pool.state import champion, fruitless_rounds, open_round
 from streams.pool.trigger import Outlook, outlook
 from streams.settings import StreamsSettings
@@ -22,12 +23,15 @@ def status_line(
     now_ms: int,
     lag: int = 0,
     fell: bool = False,
+    peers: Peers = ALONE,
+    missing: Sequence[int] = (),
 ) -> str:
     """Such as `collecting 12/44 · cool-down 40 s` or `training round 2 (attempt 1)`.
 
     Args:
         lag: records that wait on the payload topics.
         fell: whether the champion's live acceptance did, by `acceptance_drop`.
+        peers, missing: the other shards, and those of them that a decision waits for.
     """
     current = open_round(con)
     if current is not None:
@@ -40,18 +44,24 @@ def status_line(
     fruitless = fruitless_rounds(con)
     if fruitless >= settings.pause_after:
         return f"paused: {fruitless} rounds without promotion"
-    seen = outlook(con, settings, now_ms, fell)
-    parts = [_collecting(con, settings, now_ms, seen), *_held_back(settings, seen, lag)]
+    seen = outlook(con, settings, now_ms, fell, peers)
+    parts = [_collecting(con, settings, now_ms, seen, peers), *_held_back(settings, seen, lag)]
+    if missing:
+        parts.append(f"waiting for shard {', '.join(map(str, missing))}")
     return " · ".join(parts)
 
 
 def _collecting(
-    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, now_ms: int, seen: Outlook
+    con: duckdb.DuckDBPyConnection,
+    settings: StreamsSettings,
+    now_ms: int,
+    seen: Outlook,
+    peers: Peers,
 ) -> str:
     """How far it is, and whether more is to come."""
     have, need = seen.have, seen.need
     adapter = champion(con)
-    waiting = outstanding(con, now_ms)
+    waiting = outstanding(con, now_ms) + peers.outstanding
     if have < need and waiting:
         return f"measuring again {have}/{need} ({waiting} orders outstanding)"
     if have < need and _nothing_new(con, now_ms) and not stale_count(con, adapter, now_ms):

@@ -30,26 +30,35 @@ from schemas.events import (
 )
 from streams.places import Place
 from streams.pool.errors import OffsetGap, PoolError, PoolRefused
-from streams.pool.forgetting import FORGOTTEN_TOPIC, forget, forgotten_hashes
+from streams.pool.forgetting import forget, forgotten_hashes
 from streams.pool.origin import Bounds, check_bounds, check_origin
 from streams.pool.rounds import observe
 from streams.pool.rows import insert, prediction_row, request_row, review_row
 from streams.pool.samples import recompute
+from streams.pool.shard import WHOLE, Shard
 from streams.settings import StreamsSettings
+from streams.topic_names import CONTROL_KINDS
 
 __all__ = ["OffsetGap", "Pool", "PoolError", "PoolRefused", "Record"]
 
-CONTROL_TOPICS = {
-    RetrainRequest: "training.retrain",
-    ModelEvent: "model.events",
-    ListingForgotten: FORGOTTEN_TOPIC,
-}
+CONTROL_TOPICS = {kind: topic for topic, kind in CONTROL_KINDS.items()}
 # Recomputing every listing after a change of schema goes in pieces, so that memory stays bounded.
 RECOMPUTE_CHUNK = 5_000
 # Unbounded, DuckDB takes up to 80 % of a machine that it shares with the broker and the model.
-MEMORY_LIMIT = "1GB"
+# Of several shards each has a part: one worker may have them all.
+MEMORY_MB = 1000
+LEAST_MEMORY_MB = 256
 # The shape of the tables in schema.sql; raise it with them.
 FORMAT = "1"
+
+
+# The line of schema.sql after which only views are made.
+VIEWS_BEGIN = "-- views for people"
+
+
+def read_definitions() -> str:
+    """The statements that make the pool's tables and views."""
+    return (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -75,8 +84,9 @@ class Pool:
         schemas: CategorySchemas,
         cluster_id: str,
         topic_ids: Mapping[str, str],
+        shard: Shard = WHOLE,
     ) -> None:
-        """Opens, or makes, `settings.pool_dir/<pool>.duckdb`.
+        """Opens, or makes, the file of `shard`: `settings.pool_dir/<pool>.duckdb` of the whole.
 
         Raises:
             PoolError: another process has the file.
@@ -86,16 +96,18 @@ class Pool:
         self.settings = settings
         self.schemas = schemas
         settings.pool_dir.mkdir(parents=True, exist_ok=True)
-        self.path = settings.pool_dir / f"{settings.pool}.duckdb"
+        self.shard = shard
+        self.path = shard.path(settings)
+        memory = max(MEMORY_MB // shard.count, LEAST_MEMORY_MB)
         try:
-            self.con = duckdb.connect(str(self.path), config={"memory_limit": MEMORY_LIMIT})
+            self.con = duckdb.connect(str(self.path), config={"memory_limit": f"{memory}MB"})
         except duckdb.IOException as error:
             raise PoolError(
                 f"the pool {self.path} cannot be opened; stop the curate worker that has it, "
                 f"or read it with `listune sql` ({str(error).splitlines()[0]})"
             ) from error
         try:
-            self.con.execute((Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
+            self.con.execute(read_definitions())
             with self.transaction():
                 self._take_origin(cluster_id, topic_ids)
                 self._remember_settings()
@@ -128,6 +140,7 @@ class Pool:
             PoolRefused: the pool is ahead of the log, or records were deleted before it read them.
         """
         known = self.watermarks()
+        bounds = {place: bound for place, bound in bounds.items() if self.shard.has(place)}
         check_bounds(known, bounds, self.path)
         with self.transaction():
             self._advance({p: start for p, (start, _) in bounds.items() if p not in known})
@@ -244,7 +257,7 @@ class Pool:
         touched: set[str] = set()
         for record in records:
             place = (record.partition, record.offset, record.timestamp_ms)
-            if record.event is None or self._is_forgotten(record.event.listing_id):
+            if record.event is None or self.is_forgotten(record.event.listing_id):
                 continue
             match record.event:
                 case ListingRequest() as event:
@@ -260,7 +273,8 @@ class Pool:
         self._settle_orders([row["request_id"] for row in predictions])
         return touched
 
-    def _is_forgotten(self, listing_id: str) -> bool:
+    def is_forgotten(self, listing_id: str) -> bool:
+        """Whether the listing is to be forgotten for good."""
         # Most pools have forgotten nothing: then no hash is made.
         return bool(self._forgotten) and listing_sha256(listing_id) in self._forgotten
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import duckdb
 
 from schemas.events import Trigger
+from streams.pool.peers import ALONE, Peers
 from streams.pool.selection import fresh_count
 from streams.pool.state import champion
 from streams.settings import StreamsSettings
@@ -106,9 +107,17 @@ class AcceptanceDrop:
 
 
 def outlook(
-    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, now_ms: int, fell: bool
+    con: duckdb.DuckDBPyConnection,
+    settings: StreamsSettings,
+    now_ms: int,
+    fell: bool,
+    peers: Peers = ALONE,
 ) -> Outlook:
-    """What the trigger sees now; `fell` says whether the champion's acceptance did."""
+    """What the trigger sees now; `fell` says whether the champion's acceptance did.
+
+    Of several shards acceptance and schedule are looked at in the conductor's own, which has a
+    random part of the listings; what counts for a round is counted in all.
+    """
     need = settings.k + settings.v
     scheduled_in_ms = _scheduled_in_ms(con, settings, now_ms)
     early: Trigger | None = None
@@ -118,7 +127,8 @@ def outlook(
         early = "schedule"
     ended = _one(con, "SELECT coalesce(max(closed_ms), 0) FROM store.rounds")
     return Outlook(
-        have=fresh_count(con, champion(con).hash, settings.selection, settings.min_gap),
+        have=fresh_count(con, champion(con).hash, settings.selection, settings.min_gap)
+        + peers.fresh,
         need=need,
         least=math.ceil(LEAST_SHARE * need),
         early=early,

@@ -99,7 +99,7 @@ def main() -> None:
     kind, settings = sys.argv[1], StreamsSettings.model_validate_json(sys.argv[2])
     if kind == "curate":
         watch_the_pool()
-        curate.main(settings)
+        curate.main(settings, os.environ.get("WORKER", "1"))
     if kind == "predict-without-triton":
         predict.main(settings, ServingSettings(triton_url="127.0.0.1:1"))
     if os.environ.get("HANG"):

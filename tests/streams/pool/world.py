@@ -115,6 +115,7 @@ class World:
         self.control: list[ModelEvent | RetrainRequest | ListingForgotten] = []
         self.positions: dict[str, int] = {}
         self.orders: list[ListingRequest] = []
+        self.fed: list[Record] = []
         self.now_ms = START_MS
         self.open()
 
@@ -134,7 +135,9 @@ class World:
         return Record(topic, 0, offset, timestamp_ms or self.now_ms, event)
 
     def feed(self, *events: Any) -> None:
-        self.pool.apply([self.record(event) for event in events])
+        records = [self.record(event) for event in events]
+        self.fed += records
+        self.pool.apply(records)
 
     def sell(self, listing: str, filled: int = 0, **changes: Any) -> ListingPrediction:
         """A listing's whole way: asked, answered by the base (or as changed), reviewed."""

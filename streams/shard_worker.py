@@ -1,0 +1,334 @@
+"""One shard of the pool at work: its records into the file, and what it decides out.
+
+Records are gathered into micro-batches, one DuckDB transaction each, and committed to Kafka after
+DuckDB's COMMIT. DuckDB is the truth about what has been read: of each partition exactly the offset
+that the pool expects next is accepted, lower ones are passed over, and a partition that does not
+deliver what is expected (a gap, a new pool under an old group) is sought back to the watermark.
+
+After each micro-batch, and at least each second, the conductor decides (`streams.pool.conductor`),
+and what it decided is published: produce, await delivery, then mark done.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+import faust
+from confluent_kafka.admin import AdminClient
+from faust.types import TP
+
+from schemas.errors import EventError
+from schemas.events import (
+    ListingPrediction,
+    ListingRequest,
+    ListingReview,
+    decode,
+    now_ms,
+)
+from streams import faust_app, metrics
+from streams.control import (
+    ControlEvent,
+    ControlLog,
+    ControlRecord,
+    PublishedEvents,
+)
+from streams.dead_letters import bury, to_dead_letter
+from streams.errors import TopicsError
+from streams.places import Place, Places
+from streams.pool import figures, outbox, snapshot
+from streams.pool.conductor import Conductor
+from streams.pool.origin import check_not_ahead, deleted
+from streams.pool.peers import ALONE
+from streams.pool.shard import Shard
+from streams.pool.store import OffsetGap, Pool, Record
+from streams.publisher import Publisher
+from streams.settings import StreamsSettings
+from streams.shard_talk import ShardTalk
+from streams.sql_server import stop_serving
+from streams.topics import CONTROL_KINDS, KINDS, log_bounds
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TICK_S = 1.0
+REPORT_S = 1.0
+OUTBOX_ROWS = 500
+FIGURES_S = 5.0
+
+
+class ShardWorker:
+    """Has one shard's file, from `open` to the end of `run`."""
+
+    def __init__(
+        self,
+        settings: StreamsSettings,
+        shard: Shard,
+        open_pool: Callable[[Shard], Pool],
+        app: faust.App,
+        publisher: Publisher,
+        admin: AdminClient,
+        talk: ShardTalk | None,
+    ) -> None:
+        """`open_pool` is called on the shard's own thread; `talk` is None of a pool in one file."""
+        self.shard = shard
+        self._settings = settings
+        self._app = app
+        self._publisher = publisher
+        self._admin = admin
+        self._talk = talk
+        self._open_pool = open_pool
+        # A DuckDB connection belongs to one thread, and a long statement must not stop Faust.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"pool-{shard.number}")
+        self._published = PublishedEvents()
+        self._control_records: deque[ControlRecord] = deque()
+        self._control = ControlLog(settings, [self._published, self._control_records.append])
+        self.queue: asyncio.Queue[Any] = asyncio.Queue(2 * settings.micro_batch_events)
+        self._places = Places()
+        self._ticked_at = self._shown_at = self._reported_at = 0.0
+        self._copied_at = time.monotonic()
+        self.closing = False
+        self.ready = False
+        self.figures: figures.PoolFigures | None = None
+
+    def open(self) -> None:
+        """Opens the pool's file and begins to read the control topics. Blocks.
+
+        Raises:
+            PoolError: as `Pool`; also where another process has the file.
+        """
+        self._pool = self._thread.submit(self._open_pool, self.shard).result()
+        self._conductor = Conductor(self._pool)
+        self._control.start()
+
+    async def run(self) -> None:
+        """Works until `closing` is set, and gives the file back after the micro-batch under way."""
+        while not self.closing:
+            await self._step(await self._gather_batch())
+        self._control.close()
+        await self._in_pool(stop_serving, self._pool.con, self._settings, self.shard)
+        await self._in_pool(self._pool.close)
+
+    def positions(self) -> dict[Place, int]:
+        """Where the pool is in each partition; any thread may ask."""
+        return self._places.positions()
+
+    async def _step(self, messages: Sequence[Any]) -> None:
+        records: list[Record] = []
+        if messages:
+            with metrics.stage("validate"):
+                records = await self._accept(messages)
+        if records:
+            await self._apply(records)
+        await self._apply_control()
+        due = time.monotonic() - self._ticked_at >= TICK_S
+        if due:
+            await self._look_at_ends()
+            await self._seek_back()
+        if records or due:
+            self._ticked_at = time.monotonic()
+            await self._conduct()
+        self.ready = self.ready or (self._control.ready and bool(self._assigned()))
+        if time.monotonic() - self._copied_at >= 60 * self._settings.snapshot_minutes:
+            self._copied_at = time.monotonic()
+            await self._in_pool(snapshot.take, self._pool)
+        if time.monotonic() - self._shown_at >= FIGURES_S:
+            self._shown_at = time.monotonic()
+            self.figures = await self._in_pool(figures.measure, self._pool.con, self._settings)
+
+    # ------------------------------------------------------------------------- records to the pool
+
+    async def _gather_batch(self) -> list[Any]:
+        """Up to `micro_batch_events` messages, or what came within `micro_batch_s`."""
+        batch: list[Any] = []
+        end = time.monotonic() + self._settings.micro_batch_s
+        while len(batch) < self._settings.micro_batch_events:
+            try:
+                batch.append(self.queue.get_nowait())
+                continue
+            except asyncio.QueueEmpty:
+                left_s = end - time.monotonic()
+            try:
+                batch.append(await asyncio.wait_for(self.queue.get(), max(left_s, 0)))
+            except TimeoutError:
+                break
+        return batch
+
+    async def _accept(self, messages: Sequence[Any]) -> list[Record]:
+        """The records among `messages` that come next in their partitions, decoded."""
+        accepted = []
+        for message in messages:
+            place = (message.topic, message.partition)
+            await self._next(place)
+            # What is not next was applied before, or waits behind a gap for `_seek_back`.
+            if self._places.accept(place, message.offset):
+                accepted.append(message)
+        # Side by side: a flood of dead letters waits for the broker once, not once for each.
+        return await asyncio.gather(*map(self._to_record, accepted))
+
+    async def _next(self, place: Place) -> int:
+        """The offset of `place` that the pool expects next."""
+        expected = self._places.expected(place)
+        if expected is None:
+            expected = await self._in_pool(lambda: self._pool.watermark(*place))
+            self._places.expect(place, expected)
+        return expected
+
+    async def _to_record(self, message: Any) -> Record:
+        event: ListingRequest | ListingPrediction | ListingReview | None = None
+        try:
+            event = decode(KINDS[message.topic], message.value, self._settings.max_event_bytes)
+        except EventError as error:
+            place = (message.topic, message.partition, message.offset)
+            await self._bury(place, message.key, message.value, error)
+        timestamp_ms = round(message.timestamp * 1000)
+        return Record(message.topic, message.partition, message.offset, timestamp_ms, event)
+
+    async def _apply(self, records: Sequence[Record]) -> None:
+        """One transaction, then Kafka is told. After a gap everything is read again."""
+        try:
+            with metrics.stage("apply"):
+                await self._in_pool(self._pool.apply_storable, records, self._refuse)
+        except OffsetGap as gap:
+            log.warning("%s", gap)
+            self._places.forget()
+            return
+        nexts = {(r.topic, r.partition): r.offset + 1 for r in records}
+        self._places.applied(nexts)
+        for topic, count in Counter(record.topic for record in records).items():
+            metrics.EVENTS.labels(topic).inc(count)
+        with metrics.stage("commit"):
+            await faust_app.commit(self._app, nexts)
+
+    def _refuse(self, record: Record, fault: EventError) -> None:
+        """Buries what DuckDB cannot store; on the pool's thread, before its offset is passed."""
+        assert record.event is not None
+        place = (record.topic, record.partition, record.offset)
+        key, payload = record.event.listing_id.encode(), record.event.to_bytes()
+        bury(self._publisher, to_dead_letter(*place, key, payload, fault)).result()
+
+    async def _bury(
+        self,
+        place: tuple[str, int, int],
+        key: bytes | None,
+        payload: bytes | None,
+        error: EventError,
+    ) -> None:
+        letter = to_dead_letter(*place, key, payload, error)
+        await asyncio.wrap_future(bury(self._publisher, letter))
+
+    # ------------------------------------------------------------------------- place in the log
+
+    async def _look_at_ends(self) -> None:
+        """Where the log ends now, for the lag, where it begins, and whether it was cut back."""
+        assigned = self._assigned()
+        # Not by Faust's consumer: there the question waits behind a fetch of up to 1.5 s.
+        if not assigned:
+            return
+        try:
+            topics = (*KINDS, *CONTROL_KINDS)
+            bounds = await asyncio.to_thread(log_bounds, self._settings, topics, 10, self._admin)
+        except (TopicsError, TimeoutError) as error:
+            log.warning("%s", error)
+            return
+        self._places.see_ends({place: bounds[place][1] for place in assigned})
+        expected = {place: await self._next(place) for place in assigned}
+        known = await self._in_pool(self._pool.watermarks)
+        control = {place: known[place] for place in known if place[0] in CONTROL_KINDS}
+        check_not_ahead(expected | control, bounds, self._pool.path)
+        for place, (first, start) in deleted(expected, bounds).items():
+            await self._skip_deleted(place, first, start)
+
+    def _assigned(self) -> list[Place]:
+        """The shard's partitions of the payload topics, if this worker has them now."""
+        places = [(tp.topic, tp.partition) for tp in self._app.consumer.assignment()]
+        return [place for place in places if place[0] in KINDS and self.shard.has(place)]
+
+    async def _skip_deleted(self, place: Place, first: int, start: int) -> None:
+        """Retention has overtaken a worker that runs: go on, for to stop would only lose more."""
+        log.error(
+            "%s[%d]: records %d to %d were deleted before the pool read them; "
+            "raise streams.retention_hours",
+            *place, first, start - 1,
+        )  # fmt: skip
+        await self._in_pool(lambda: self._pool.start_at(*place, start))
+        self._places.expect(place, start)
+
+    async def _seek_back(self) -> None:
+        """Places partitions that do not deliver what the pool expects next at that offset."""
+        if not self.queue.empty():
+            return
+        for place, offset in self._places.stalled().items():
+            log.info("%s[%d] is read again from %d", *place, offset)
+            await self._app.consumer.seek_wait({TP(*place): offset})
+
+    # ------------------------------------------------------------------------- control plane
+
+    async def _apply_control(self) -> None:
+        """What the control topics said since the last time, into the pool."""
+        self._control.check()
+        events: list[ControlEvent] = []
+        positions: dict[str, int] = {}
+        while self._control_records:
+            record = self._control_records.popleft()
+            # The log is read from its beginning at each start; the pool has most of it.
+            if record.offset < await self._in_pool(self._pool.watermark, record.topic, 0):
+                continue
+            if record.event is not None:
+                events.append(record.event)
+            elif record.error is not None:
+                place = (record.topic, 0, record.offset)
+                await self._bury(place, record.key, record.payload, record.error)
+            positions[record.topic] = record.offset + 1
+        if positions:
+            await self._in_pool(self._pool.apply_control, events, positions)
+
+    async def _conduct(self) -> None:
+        """Decides and publishes, if this worker has the shard's partitions and the control log."""
+        if not self._control.ready or not self._assigned():
+            return
+        caught_up, lag = self._caught_up(), self._places.lag()
+        peers = self._talk.peers(self.shard) if self._talk else ALONE
+        await self._in_pool(self._conductor.tick, now_ms(), lag, caught_up, peers)
+        await self._publish()
+        if self._talk and self._is_due_to_report():
+            asked = self._talk.asked()
+            report = await self._in_pool(self._conductor.report, now_ms(), lag, caught_up, asked)
+            self._talk.tell(report)
+
+    def _caught_up(self) -> bool:
+        return self._places.caught_up() and not self._control_records
+
+    def _is_due_to_report(self) -> bool:
+        now = time.monotonic()
+        if now - self._reported_at < REPORT_S:
+            return False
+        self._reported_at = now
+        return True
+
+    async def _publish(self) -> None:
+        """Sends what was decided, in order. Done only after delivery: a crash sends it again."""
+        rows = await self._in_pool(outbox.pending, self._pool.con, OUTBOX_ROWS)
+        fresh = [row for row in rows if not self._is_published(row)]
+        await asyncio.gather(*(self._send(row.topic, row.key, row.payload) for row in fresh))
+        if rows:
+            await self._in_pool(outbox.done, self._pool.con, [row.id for row in rows])
+
+    def _is_published(self, row: outbox.OutboxRow) -> bool:
+        kind = CONTROL_KINDS.get(row.topic)
+        return kind is not None and decode(kind, row.payload) in self._published
+
+    # ------------------------------------------------------------------------- helpers
+
+    async def _send(self, topic: str, key: str, value: bytes) -> None:
+        await asyncio.wrap_future(self._publisher.send(topic, key, value))
+
+    async def _in_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `work` on the pool's own thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: work(*args, **kwargs))

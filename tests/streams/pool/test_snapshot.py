@@ -1,0 +1,58 @@
+"""A copy of the pool's file, and a worker elsewhere that begins with it."""
+
+from pathlib import Path
+
+from streams.pool import snapshot
+from streams.pool.fingerprint import TABLES, take
+from streams.pool.shard import WHOLE
+from streams.pool.store import Pool
+from tests.streams.pool.world import SCHEMAS, TOPIC_IDS, World, settings
+
+
+def test_another_host_goes_on_from_the_copy_and_the_topics(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    here = World(tmp_path / "here", snapshot_dir=kept)
+    here.sell_many(6)
+    assert snapshot.take(here.pool) == kept / "default.duckdb"
+    later = len(here.fed)
+    here.sell_many(4, prefix="later")
+
+    elsewhere = settings(tmp_path / "elsewhere", snapshot_dir=kept)
+    assert snapshot.restore(elsewhere, WHOLE)
+    there = Pool(elsewhere, SCHEMAS, "cluster", TOPIC_IDS)
+    assert there.watermarks() != here.pool.watermarks()
+    there.apply(here.fed[later:])
+    starts = dict.fromkeys(here.pool.watermarks(), 0)
+    ours, theirs = (
+        take(lambda sql, con=con: con.execute(sql).fetchall(), starts)
+        for con in (here.pool.con, there.con)
+    )
+    assert ours.watermarks == theirs.watermarks
+    assert ours.tables([]) == theirs.tables([])
+    assert ours.tables([])["samples"].rows == 10
+    assert set(ours.tables([])) == set(TABLES)
+    here.pool.close()
+    there.close()
+
+
+def test_the_file_stays_the_writers_own_while_it_is_copied(tmp_path: Path) -> None:
+    world = World(tmp_path, snapshot_dir=tmp_path / "kept")
+    world.sell("a")
+    snapshot.take(world.pool)
+    world.sell("b")  # it can still write, and nobody else can
+    assert world.pool.con.execute("SELECT count(*) FROM store.samples").fetchall() == [(2,)]
+    world.pool.close()
+
+
+def test_a_file_that_is_there_is_not_replaced_by_a_copy(tmp_path: Path) -> None:
+    world = World(tmp_path, snapshot_dir=tmp_path / "kept")
+    snapshot.take(world.pool)
+    assert not snapshot.restore(world.settings, WHOLE)
+    world.pool.close()
+
+
+def test_without_a_folder_nothing_is_copied(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    assert snapshot.take(world.pool) is None
+    assert not snapshot.restore(settings(tmp_path / "elsewhere"), WHOLE)
+    world.pool.close()
