@@ -28,7 +28,8 @@ from schemas.events import (
 )
 from streams.errors import ControlLogError
 from streams.settings import StreamsSettings
-from streams.topics import CONTROL_KINDS, CONTROL_TOPICS, log_bounds
+from streams.topic_names import CONTROL_KINDS, CONTROL_TOPICS
+from streams.topics import log_bounds
 
 log = logging.getLogger(__name__)
 

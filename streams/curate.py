@@ -25,13 +25,8 @@ from streams.settings import StreamsSettings
 from streams.shard_talk import ShardTalk
 from streams.shard_worker import ShardWorker
 from streams.sql_server import serve_pool
-from streams.topics import (
-    CONTROL_KINDS,
-    KINDS,
-    admin_client,
-    cluster_identity,
-    log_bounds,
-)
+from streams.topic_names import CONTROL_KINDS, KINDS
+from streams.topics import admin_client, cluster_identity, log_bounds
 from streams.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -83,7 +78,8 @@ class CurateApp:
         payload = faust_app.raw_topic(self.app, *KINDS)
         self.app.agent(payload, name="listings")(gather)
         self.app.on_partitions_assigned.connect(assigned, weak=False)
-        self.app.task(self._begin)
+        if not self._settings.sharded:
+            self.app.task(self._begin)
         self.app.task(self._look)
         self.app.task(self._watchdog.pulse)
         metrics.IN_FLIGHT.set_function(lambda: sum(s.queue.qsize() for s in self._having()))
@@ -100,8 +96,7 @@ class CurateApp:
         )
 
     async def _begin(self) -> None:
-        for shard in self._having():
-            faust_app.spawn(shard.run())
+        faust_app.spawn(self._shards[0].run())
 
     async def _take(self, mine: set[int]) -> None:
         """Gives back the shards that other workers have now, and takes those that are `mine`."""

@@ -13,7 +13,7 @@ from schemas.errors import EventError
 from schemas.events import DeadLetter
 from streams import metrics
 from streams.publisher import Position, Publisher
-from streams.topics import DEAD_LETTERS
+from streams.topic_names import DEAD_LETTERS
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from streams.control import ControlLog, ControlRecord
 from streams.errors import DeliveryError
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import FORGOTTEN
+from streams.topic_names import FORGOTTEN
 
 DELIVERY_S = 30.0
 

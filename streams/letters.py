@@ -19,7 +19,8 @@ from streams.dead_letters import KEPT_BYTES, dead_letter_key
 from streams.errors import LettersError
 from streams.publisher import PARTITION_BY_KEY, Publisher
 from streams.settings import StreamsSettings
-from streams.topics import DEAD_LETTERS, log_bounds
+from streams.topic_names import DEAD_LETTERS
+from streams.topics import log_bounds
 
 DELIVERY_S = 30.0
 _SILENCE_S = 10.0

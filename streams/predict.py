@@ -30,7 +30,8 @@ from streams.flow import Gate, Lane, Ledger
 from streams.places import Place
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import BACKFILL, PREDICTIONS, REQUESTS, admin_client, committed_offsets
+from streams.topic_names import BACKFILL, PREDICTIONS, REQUESTS
+from streams.topics import admin_client, committed_offsets
 from streams.watchdog import KAFKA_S, Watchdog
 
 log = logging.getLogger(__name__)

@@ -31,7 +31,7 @@ from streams.errors import DeliveryError, PredictionTimeout, RequestRefused
 from streams.publisher import Position, Publisher
 from streams.replies import Replies
 from streams.settings import StreamsSettings
-from streams.topics import REQUESTS, REVIEWS
+from streams.topic_names import REQUESTS, REVIEWS
 
 
 class ListingFields(TypedDict, total=False):

@@ -39,13 +39,8 @@ from streams.pool.origin import Bounds, deleted
 from streams.pool.shard import WHOLE, Shard
 from streams.pool.store import Pool, Record
 from streams.settings import StreamsSettings
-from streams.topics import (
-    CONTROL_KINDS,
-    KINDS,
-    MODEL_EVENTS,
-    cluster_identity,
-    log_bounds,
-)
+from streams.topic_names import CONTROL_KINDS, KINDS, MODEL_EVENTS
+from streams.topics import cluster_identity, log_bounds
 
 E = TypeVar("E", bound=Event)
 

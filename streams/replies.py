@@ -15,7 +15,8 @@ from schemas.errors import EventError
 from schemas.events import ListingPrediction, decode
 from streams.errors import StreamsError
 from streams.settings import StreamsSettings
-from streams.topics import PREDICTIONS, log_bounds, record_limit
+from streams.topic_names import PREDICTIONS
+from streams.topics import log_bounds, record_limit
 
 log = logging.getLogger(__name__)
 

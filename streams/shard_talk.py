@@ -16,7 +16,7 @@ from streams.pool.peers import Collect, Peers, ShardReport
 from streams.pool.shard import Shard
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import POOL_CONTROL
+from streams.topic_names import POOL_CONTROL
 
 log = logging.getLogger(__name__)
 

@@ -49,7 +49,8 @@ from streams.publisher import Publisher
 from streams.settings import StreamsSettings
 from streams.shard_talk import ShardTalk
 from streams.sql_server import stop_serving
-from streams.topics import CONTROL_KINDS, KINDS, log_bounds
+from streams.topic_names import CONTROL_KINDS, KINDS
+from streams.topics import log_bounds
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The topics' names, and what stands on those that the pool is made of. No Kafka package is needed."""
+"""The topics' names, and what stands on those that the pool is made of; needs no Kafka package."""
 
 from schemas.events import (
     ListingForgotten,

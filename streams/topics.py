@@ -28,9 +28,6 @@ from confluent_kafka.admin import (
 
 from streams.errors import TopicsError
 from streams.settings import StreamsSettings
-from streams.topic_names import BACKFILL as BACKFILL
-from streams.topic_names import CONTROL_KINDS as CONTROL_KINDS
-from streams.topic_names import CONTROL_TOPICS as CONTROL_TOPICS
 from streams.topic_names import (
     DEAD_LETTERS,
     FORGOTTEN,
@@ -39,10 +36,6 @@ from streams.topic_names import (
     POOL_CONTROL,
     RETRAIN,
 )
-from streams.topic_names import KINDS as KINDS
-from streams.topic_names import PREDICTIONS as PREDICTIONS
-from streams.topic_names import REQUESTS as REQUESTS
-from streams.topic_names import REVIEWS as REVIEWS
 
 PARTITIONER = "murmur2_random"
 

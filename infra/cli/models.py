@@ -15,7 +15,7 @@ from schemas.errors import ListuneError
 from schemas.events import ModelEvent, ModelEventKind
 from streams.publisher import Publisher
 from streams.sql_client import query
-from streams.topics import MODEL_EVENTS
+from streams.topic_names import MODEL_EVENTS
 
 
 def register(app: typer.Typer) -> None:

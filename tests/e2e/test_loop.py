@@ -27,7 +27,7 @@ from streams.errors import RequestRefused
 from streams.producer import ListuneClient
 from streams.publisher import Publisher
 from streams.sql_client import query
-from streams.topics import DEAD_LETTERS, REQUESTS
+from streams.topic_names import DEAD_LETTERS, REQUESTS
 from tests.e2e.conftest import Loop
 
 

@@ -16,7 +16,7 @@ from streams.pool.fingerprint import TABLES, Fingerprint
 from streams.publisher import Publisher
 from streams.replay import Replayed
 from streams.settings import StreamsSettings
-from streams.topics import REQUESTS, REVIEWS
+from streams.topic_names import REQUESTS, REVIEWS
 from tests.streams.pool.world import SCHEMAS, prediction, request, review
 
 

@@ -17,7 +17,8 @@ from schemas.events import ListingPrediction, ListingRequest, ListingReview, Sta
 from streams.faust_app import READY_FILE
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import KINDS, admin_client, ensure_topics, log_bounds, topic_specs
+from streams.topic_names import KINDS
+from streams.topics import admin_client, ensure_topics, log_bounds, topic_specs
 
 WORKER = Path(__file__).with_name("worker.py")
 ROOT = Path(__file__).parents[2]

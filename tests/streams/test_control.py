@@ -7,7 +7,7 @@ from streams.control import Champion, ChampionAlias, ControlLog, ControlRecord, 
 from streams.errors import ControlLogError
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import MODEL_EVENTS, RETRAIN
+from streams.topic_names import MODEL_EVENTS, RETRAIN
 from tests.streams.support import wait_for
 
 

@@ -20,13 +20,7 @@ from streams.faust_app import REFUSED_CODE
 from streams.publisher import Publisher
 from streams.replay import accept_deleted
 from streams.settings import StreamsSettings
-from streams.topics import (
-    BACKFILL,
-    DEAD_LETTERS,
-    MODEL_EVENTS,
-    RETRAIN,
-    REVIEWS,
-)
+from streams.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, RETRAIN, REVIEWS
 from tests.streams.support import (
     Worker,
     applied,

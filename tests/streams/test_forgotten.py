@@ -23,7 +23,7 @@ from schemas.events import (
 from streams.forgotten import ask_to_forget
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import FORGOTTEN, MODEL_EVENTS, RETRAIN
+from streams.topic_names import FORGOTTEN, MODEL_EVENTS, RETRAIN
 from tests.streams.support import Worker, read_all, wait_for
 from tests.streams.test_curate import applied, listing, send
 from tests.streams.test_sql_server import SIDECAR

@@ -17,15 +17,8 @@ from schemas.category import CategorySchemas
 from schemas.events import DeadLetter
 from streams import predict as predict_app
 from streams.settings import StreamsSettings
-from streams.topics import (
-    BACKFILL,
-    DEAD_LETTERS,
-    PREDICTIONS,
-    REQUESTS,
-    REVIEWS,
-    admin_client,
-    log_bounds,
-)
+from streams.topic_names import BACKFILL, DEAD_LETTERS, PREDICTIONS, REQUESTS, REVIEWS
+from streams.topics import admin_client, log_bounds
 from tests.streams.hostile import Hostile, Sent
 from tests.streams.support import Worker, read_all, wait_for
 

@@ -17,7 +17,7 @@ from streams.forgotten import ask_to_forget, read_forgotten
 from streams.letters import Letter, read_letters, resend, why_not
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import DEAD_LETTERS, REVIEWS
+from streams.topic_names import DEAD_LETTERS, REVIEWS
 from tests.streams.support import Worker, read_all, wait_for
 from tests.streams.test_curate import applied, listing, of_each, rows, send
 

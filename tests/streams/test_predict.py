@@ -25,7 +25,7 @@ from schemas.events import (
 from streams.producer import ListuneClient
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, PREDICTIONS, REQUESTS
+from streams.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, PREDICTIONS, REQUESTS
 from tests.streams.support import Worker, read_all, wait_for
 
 MakeWorker = Callable[..., Worker]

@@ -12,7 +12,7 @@ from streams.errors import DeliveryError, PredictionTimeout, RequestRefused
 from streams.producer import ListuneClient
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import PREDICTIONS, REQUESTS, REVIEWS
+from streams.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from tests.streams.support import read_all, wait_for
 
 

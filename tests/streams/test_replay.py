@@ -16,7 +16,7 @@ from streams.pool.errors import PoolError
 from streams.publisher import Publisher
 from streams.replay import Replayed, replay, replay_and_swap
 from streams.settings import StreamsSettings
-from streams.topics import BACKFILL, MODEL_EVENTS, RETRAIN, REVIEWS
+from streams.topic_names import BACKFILL, MODEL_EVENTS, RETRAIN, REVIEWS
 from tests.streams.support import (
     ROOT,
     Triple,

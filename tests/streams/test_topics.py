@@ -7,18 +7,15 @@ from confluent_kafka.admin import ConfigResource, ResourceType
 from streams.errors import TopicsError
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import (
+from streams.topic_names import (
     CONTROL_TOPICS,
     DEAD_LETTERS,
     FORGOTTEN,
     MODEL_EVENTS,
     PAYLOAD_TOPICS,
     REQUESTS,
-    admin_client,
-    cluster_identity,
-    ensure_topics,
-    topic_specs,
 )
+from streams.topics import admin_client, cluster_identity, ensure_topics, topic_specs
 from tests.streams.support import read_all
 
 

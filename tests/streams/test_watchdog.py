@@ -8,7 +8,7 @@ from infra.health import look
 from infra.local.ports import free_port
 from schemas.category import CategorySchemas
 from streams.settings import StreamsSettings
-from streams.topics import REQUESTS, REVIEWS
+from streams.topic_names import REQUESTS, REVIEWS
 from streams.watchdog import Stillness
 from tests.streams.support import Worker, wait_for
 from tests.streams.test_curate import applied, listing

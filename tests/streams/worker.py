@@ -97,6 +97,7 @@ def watch_the_pool() -> None:
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     kind, settings = sys.argv[1], StreamsSettings.model_validate_json(sys.argv[2])
+    faust_app.SESSION_S = float(os.environ.get("SESSION_S", faust_app.SESSION_S))
     if kind == "curate":
         watch_the_pool()
         curate.main(settings, os.environ.get("WORKER", "1"))
