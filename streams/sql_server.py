@@ -133,8 +133,7 @@ def _serve(settings: StreamsSettings, gone: Callable[[], bool]) -> int:
     )
     load_extensions(con)
     try:
-        writers = [_attach(con, settings, shard) for shard in shards_of(settings)]
-        _make_views(con, writers)
+        pings = _make_views(con, settings)
     except (OSError, ValueError, duckdb.Error) as error:
         logger.info("the pool cannot be attached: %s", error)
         return EXIT_WRITER_GONE
@@ -156,34 +155,40 @@ def _serve(settings: StreamsSettings, gone: Callable[[], bool]) -> int:
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     _tell_ready(True)
-    return _watch(con, writers, settings.sql_timeout_s, memory, gone)
+    return _watch(con, pings, settings.sql_timeout_s, memory, gone)
 
 
-def _attach(con: duckdb.DuckDBPyConnection, settings: StreamsSettings, shard: Shard) -> str:
-    """Attaches the file of `shard`, through the worker that has it; returns its name here."""
-    endpoint = json.loads(endpoint_path(settings, shard).read_text(encoding="utf-8"))
-    name = f"writer{shard.number}"
-    con.execute(f"ATTACH '{endpoint['uri']}' AS {name} (TYPE quack, TOKEN '{endpoint['token']}')")
-    return name
+def _make_views(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> list[str]:
+    """The views for people; returns a statement for each writer, by which it is seen to be there.
 
-
-def _make_views(con: duckdb.DuckDBPyConnection, writers: Sequence[str]) -> None:
-    """The views for people: the writer's own, or of several shards the same over all their rows.
-
-    What comes from the control topics is the same in every shard; that of the first is taken.
+    Of a pool in one file they are the writer's own. Of several they are made here, over all their
+    rows. What comes from the control topics is the same in every file; that of the first is taken.
     """
-    first, *others = writers
-    if not others:
+    writers = [
+        json.loads(endpoint_path(settings, shard).read_text(encoding="utf-8"))
+        for shard in shards_of(settings)
+    ]
+    if len(writers) == 1:
+        [writer] = writers
+        con.execute(f"ATTACH '{writer['uri']}' AS writer (TYPE quack, TOKEN '{writer['token']}')")
         for view in VIEWS:
-            con.execute(f"CREATE VIEW {view} AS FROM {first}.main.{view}")
-        return
+            con.execute(f"CREATE VIEW {view} AS FROM writer.main.{view}")
+        return ["FROM writer.main.models LIMIT 1"]
     con.execute("CREATE SCHEMA store")
     for table in SHARED_TABLES:
-        con.execute(f"CREATE VIEW store.{table} AS FROM {first}.store.{table}")
+        con.execute(f"CREATE VIEW store.{table} AS {_rows(writers[0], table)}")
     for table in SPLIT_TABLES:
-        parts = " UNION ALL ".join(f"FROM {writer}.store.{table}" for writer in writers)
+        parts = " UNION ALL ".join(_rows(writer, table) for writer in writers)
         con.execute(f"CREATE VIEW store.{table} AS {parts}")
     con.execute(read_definitions().partition(VIEWS_BEGIN)[2])
+    return [f"{_rows(writer, 'meta')} LIMIT 1" for writer in writers]
+
+
+def _rows(writer: dict[str, str], table: str) -> str:
+    # Not attached: a statement that scans two attached servers is refused (Quack of DuckDB 1.5).
+    return (
+        f"FROM quack_query('{writer['uri']}', 'FROM store.{table}', token := '{writer['token']}')"
+    )
 
 
 def _memory_bytes(con: duckdb.DuckDBPyConnection) -> int:
@@ -201,7 +206,7 @@ def _memory_bytes(con: duckdb.DuckDBPyConnection) -> int:
 
 def _watch(
     con: duckdb.DuckDBPyConnection,
-    writers: Sequence[str],
+    pings: Sequence[str],
     limit_s: float,
     memory: int,
     gone: Callable[[], bool],
@@ -225,8 +230,8 @@ def _watch(
         if now - pinged > 1:
             pinged = now
             try:
-                for writer in writers:
-                    con.execute(f"FROM {writer}.main.models LIMIT 1").fetchall()
+                for ping in pings:
+                    con.execute(ping).fetchall()
             except duckdb.Error:
                 return EXIT_WRITER_GONE
     return 0
