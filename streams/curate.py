@@ -28,7 +28,6 @@ from schemas.events import (
     decode,
     now_ms,
 )
-from schemas.sources.json_schema import read_schemas
 from serving.health import Health
 from streams import faust_app, metrics
 from streams.control import (
@@ -45,6 +44,7 @@ from streams.pool.conductor import Conductor
 from streams.pool.origin import check_not_ahead, deleted
 from streams.pool.store import OffsetGap, Pool, Record
 from streams.publisher import Publisher
+from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
 from streams.sql_server import serve_pool
 from streams.topics import (
@@ -66,6 +66,8 @@ GROUP = "listune.curate"
 TICK_S = 1.0
 OUTBOX_ROWS = 500
 FIGURES_S = 5.0
+# Leaves the pool's thread to the records for at least about half of the time.
+REMEASURE_PAUSE_S = 0.05
 
 
 class CurateApp:
@@ -75,10 +77,12 @@ class CurateApp:
         self,
         settings: StreamsSettings,
         open_pool: Callable[[], tuple[Pool, Conductor]],
+        schema_file: SchemaFile,
         worker: str,
         health: Health,
     ) -> None:
         self._settings = settings
+        self._schema_file = schema_file
         self._health = health
         self._publisher = Publisher(settings, client_id=f"{GROUP}.{worker}")
         self._admin = admin_client(settings)
@@ -115,6 +119,8 @@ class CurateApp:
         self.app.agent(faust_app.raw_topic(self.app, POOL_CONTROL), name="conductor")(hold)
         self.app.on_partitions_assigned.connect(assigned, weak=False)
         self.app.task(self._run)
+        self.app.task(self._follow_schemas)
+        self.app.task(self._remeasure)
         self.app.task(self._watchdog.pulse)
         metrics.IN_FLIGHT.set_function(self._queue.qsize)
 
@@ -147,6 +153,25 @@ class CurateApp:
         if time.monotonic() - self._shown_at >= FIGURES_S:
             self._shown_at = time.monotonic()
             await self._in_pool(figures.show, self._pool.con, self._settings)
+
+    # ------------------------------------------------------------------------- category schemas
+
+    async def _follow_schemas(self) -> None:
+        """The pool takes changed schemas over on its own thread, between two micro-batches."""
+        await self._schema_file.follow(
+            self._settings.schema_look_s,
+            lambda schemas: self._thread.submit(self._pool.take_schemas, schemas).result(),
+        )
+
+    async def _remeasure(self) -> None:
+        """Measures outdated listings anew, a few at a time, so that micro-batches come between."""
+        try:
+            while True:
+                left = await self._in_pool(self._pool.remeasure)
+                metrics.OUTDATED.set(left)
+                await asyncio.sleep(REMEASURE_PAUSE_S if left else TICK_S)
+        except Exception as error:
+            faust_app.crash(error)
 
     # ------------------------------------------------------------------------- records to the pool
 
@@ -337,16 +362,16 @@ def main(settings: StreamsSettings, worker: str = "1") -> None:
     try:
         health = Health()
         health.serve(settings.curate_health_port)
-        schemas = read_schemas(settings.schema_path)
+        schema_file = SchemaFile(settings.schema_path)
         cluster_id, topic_ids = cluster_identity(settings)
 
         def open_pool() -> tuple[Pool, Conductor]:
-            pool = Pool(settings, schemas, cluster_id, topic_ids)
+            pool = Pool(settings, schema_file.schemas, cluster_id, topic_ids)
             pool.join_log(log_bounds(settings, [*KINDS, *CONTROL_KINDS]))
             serve_pool(pool.con, settings)
             return pool, Conductor(pool)
 
-        app = CurateApp(settings, open_pool, worker, health).app
+        app = CurateApp(settings, open_pool, schema_file, worker, health).app
     except Exception as error:
         faust_app.crash(error)
     faust_app.run(app)

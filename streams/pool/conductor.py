@@ -9,7 +9,7 @@ else from being decided. A crash at any point therefore neither loses nor double
 import logging
 
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
-from streams.pool import backfill, outbox
+from streams.pool import backfill, outbox, outdated
 from streams.pool.forgetting import settle
 from streams.pool.rounds import record_round, round_id
 from streams.pool.selection import mark_used, prune, select, write_manifest
@@ -87,11 +87,14 @@ class Conductor:
         current = open_round(self.con)
         if current is not None:
             self._conduct(current, now_ms)
+        elif outdated.count(self.con):
+            return  # which gaps are the largest is known once all are of the schema in force
         elif lag <= self.settings.small_lag and self._trigger(now_ms):
             return
         elif not self._rounds_are_spent():
             # A gap that no round will ever look at is not worth an inference.
-            backfill.order(self.con, self.settings, self.champion(), now_ms)
+            schemas = self.pool.schemas
+            backfill.order(self.con, self.settings, schemas, self.champion(), now_ms)
 
     def _rounds_are_spent(self) -> bool:
         """Whether as many rounds have been as `max_rounds` allows."""
