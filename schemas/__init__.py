@@ -3,6 +3,7 @@
 This room does no I/O beyond reading a schema file and imports no other room. Other rooms use:
 
 - `schemas.category`: `Attribute`, `CategorySchema`, `CategorySchemas`.
+- `schemas.versions`: `SchemaVersions`, the schemas in force and those that they replaced.
 - `schemas.values`: `parse_answer`, `format_answer`, `is_valid`, `problem`, `matches`.
 - `schemas.completeness`: `completeness` (eq. 1), `gap` (eq. 2), `deficit`, `edits`.
 - `schemas.curation`: `Candidate`, `CURATIONS`, `select` (eq. 3), `Selection`.

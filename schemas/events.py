@@ -106,9 +106,16 @@ class ListingRequest(Event):
     deadline_ms: int | None = Field(default=None, le=LATEST_MS)
     purpose: Purpose = Purpose.LIVE
     adapter_hash: str | None = None  # backfill only: the champion that is to be measured
+    live_input_hash: str | None = None  # backfill only: of the live request that it repeats
 
     def input_hash(self) -> str:
-        """SHA-256 of what the model sees of this listing: equal hash, equal prompt."""
+        """SHA-256 of what the model sees of this listing: equal hash, equal prompt.
+
+        An order to measure again has that of its live request, by which its answer finds the
+        listing's text, though the category's schema may have changed in between.
+        """
+        if self.purpose is Purpose.BACKFILL and self.live_input_hash is not None:
+            return self.live_input_hash
         seen = [self.category, self.category_schema_hash, self.title, self.description]
         content = json.dumps([*seen, self.images, self.requested], ensure_ascii=False)
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

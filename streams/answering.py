@@ -2,7 +2,7 @@
 
 Knows nothing of Kafka. Every valid event gets an answer:
 
-- `failed`: unknown category, a schema hash that is not ours, an attribute that the category does
+- `failed`: unknown category, a schema hash that was never ours, an attribute that the category does
   not have, an empty listing, or a listing that the engine refuses; `error` says which;
 - `expired`: the deadline passed, before or while it waited for the engine;
 - `superseded`: a backfill order whose adapter is no longer champion;
@@ -10,6 +10,9 @@ Knows nothing of Kafka. Every valid event gets an answer:
 
 While the engine is away or busy the request waits; without a deadline it waits for ever. An engine
 that does not know the champion is given it again from the registry.
+
+A request is answered by the schema that it was made under: while a schema changes, some sellers
+have the former one before them. A hash that is not known is a reason to look at the file again.
 """
 
 import asyncio
@@ -19,7 +22,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Protocol
 
-from schemas.category import Attribute, CategorySchemas
+from schemas.category import Attribute
 from schemas.errors import SchemaError
 from schemas.events import (
     ListingPrediction,
@@ -31,6 +34,7 @@ from schemas.events import (
     new_id,
     now_ms,
 )
+from schemas.versions import SchemaVersions
 from serving.errors import Busy, Refused, ServingError, Unavailable, UnknownAdapter
 from serving.listing import Listing
 from streams.control import Champion
@@ -78,15 +82,22 @@ class Answerer:
 
     def __init__(
         self,
-        schemas: CategorySchemas,
+        schemas: SchemaVersions,
+        look_at_schemas: Callable[[], None],
         engine: Engine,
         champion: Callable[[], Champion],
         heal: Callable[[Champion], None],
         mode: Mode,
         executor: Executor,
     ) -> None:
-        """`heal` gives the engine an adapter that it does not have; it runs in the executor."""
-        self._schemas = schemas
+        """Both of these run in the executor.
+
+        Args:
+            look_at_schemas: brings `schemas` up to date.
+            heal: gives the engine an adapter that it does not have.
+        """
+        self.schemas = schemas
+        self._look_at_schemas = look_at_schemas
         self._engine = engine
         self._champion = champion
         self._heal = heal
@@ -103,7 +114,7 @@ class Answerer:
         if early is not None:
             return early
         try:
-            attributes = self._attributes(request)
+            attributes = await self._attributes(request)
         except SchemaError as error:
             return self._without_values(request, Status.FAILED, str(error))
         self.waiting += 1
@@ -125,15 +136,22 @@ class Answerer:
             )
         return None
 
-    def _attributes(self, request: ListingRequest) -> tuple[Attribute, ...]:
+    async def _attributes(self, request: ListingRequest) -> tuple[Attribute, ...]:
         """The attributes asked for. Raises SchemaError with what is wrong with the request."""
-        schema = self._schemas.get(request.category)
+        made_under = request.category, request.category_schema_hash
+        schema = self.schemas.made_under(*made_under)
         if schema is None:
-            raise SchemaError(
-                f"category {request.category!r} is unknown; use one of the schema's "
-                f"{len(self._schemas)} categories"
-            )
-        if request.category_schema_hash != schema.hash:
+            # Whoever asks may have seen a change before this worker did.
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._executor, self._look_at_schemas)
+            schema = self.schemas.made_under(*made_under)
+        if schema is None:
+            current = self.schemas.current
+            if request.category not in current:
+                raise SchemaError(
+                    f"category {request.category!r} is unknown; use one of the schema's "
+                    f"{len(current)} categories"
+                )
             raise SchemaError(
                 f"the request was made under another schema of category {request.category!r}; "
                 "load the current schema and ask again"

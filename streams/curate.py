@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from schemas.sources.json_schema import read_schemas
 from serving.health import Health
 from streams import faust_app, metrics
 from streams.places import Place
@@ -21,6 +20,7 @@ from streams.pool.errors import PoolError, PoolRefused
 from streams.pool.shard import WHOLE, Shard, check_layout, shards_of
 from streams.pool.store import Pool
 from streams.publisher import Publisher
+from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
 from streams.shard_talk import ShardTalk
 from streams.shard_worker import ShardWorker
@@ -43,9 +43,15 @@ class CurateApp:
     """One curate worker: its Faust app, and a `ShardWorker` for each shard that it has."""
 
     def __init__(
-        self, settings: StreamsSettings, open_pool: OpenPool, worker: str, health: Health
+        self,
+        settings: StreamsSettings,
+        open_pool: OpenPool,
+        schema_file: SchemaFile,
+        worker: str,
+        health: Health,
     ) -> None:
         self._settings = settings
+        self._schema_file = schema_file
         self._health = health
         self._open_pool = open_pool
         self._publisher = Publisher(settings, client_id=f"{GROUP}.{worker}")
@@ -81,6 +87,7 @@ class CurateApp:
         if not self._settings.sharded:
             self.app.task(self._begin)
         self.app.task(self._look)
+        self.app.task(self._follow_schemas)
         self.app.task(self._watchdog.pulse)
         metrics.IN_FLIGHT.set_function(lambda: sum(s.queue.qsize() for s in self._having()))
 
@@ -93,7 +100,12 @@ class CurateApp:
             self._publisher,
             self._admin,
             self._talk,
+            self._schema_file,
         )
+
+    async def _follow_schemas(self) -> None:
+        """Each shard takes changed schemas over itself, between two micro-batches."""
+        await self._schema_file.follow(self._settings.schema_look_s, lambda _: None)
 
     async def _begin(self) -> None:
         faust_app.spawn(self._shards[0].run())
@@ -156,13 +168,13 @@ def main(settings: StreamsSettings, worker: str = "1") -> None:
     try:
         health = Health()
         health.serve(settings.curate_health_port)
-        schemas = read_schemas(settings.schema_path)
+        schema_file = SchemaFile(settings.schema_path)
         cluster_id, topic_ids = cluster_identity(settings)
         check_layout(settings)
 
         def open_pool(shard: Shard) -> Pool:
             snapshot.restore(settings, shard)
-            pool = Pool(settings, schemas, cluster_id, topic_ids, shard)
+            pool = Pool(settings, schema_file.schemas, cluster_id, topic_ids, shard)
             try:
                 pool.join_log(log_bounds(settings, [*KINDS, *CONTROL_KINDS]))
                 serve_pool(pool.con, settings, shard)
@@ -171,7 +183,7 @@ def main(settings: StreamsSettings, worker: str = "1") -> None:
                 raise
             return pool
 
-        app = CurateApp(settings, open_pool, worker, health).app
+        app = CurateApp(settings, open_pool, schema_file, worker, health).app
     except Exception as error:
         faust_app.crash(error)
     faust_app.run(app)

@@ -30,6 +30,9 @@ ROUND_STATE = Enum(
     "State of the open round",
     states=["none", "unknown", "decided", "requested", "training", "proposed", "failed"],
 )
+OUTDATED = Gauge("listune_pool_outdated", "Listings to be measured by changed category schemas")
+SCHEMA_LOOKS = Counter("listune_schema_files", "Changed schema files looked at", ["outcome"])
+SCHEMA_REFUSED = Gauge("listune_schema_refused", "1 while the schema file cannot be used")
 CHAMPION = Info("listune_champion", "The adapter that answers live requests")
 
 
@@ -44,6 +47,12 @@ def stage(name: str) -> Iterator[None]:
 def show_champion(adapter_id: str, adapter_hash: str) -> None:
     """Names the adapter that, as far as this worker knows, answers live requests."""
     CHAMPION.info({"adapter_id": adapter_id, "adapter_hash": adapter_hash})
+
+
+def schema_file(outcome: str) -> None:
+    """A schema file that changed was `taken`, found `unchanged` in content, or `refused`."""
+    SCHEMA_LOOKS.labels(outcome).inc()
+    SCHEMA_REFUSED.set(outcome == "refused")
 
 
 def show_lag(lag: Mapping[Place, int], before: Mapping[Place, int]) -> None:

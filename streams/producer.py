@@ -120,6 +120,10 @@ class ListuneClient:
         finally:
             replies.forget(request.request_id)
 
+    def use_schemas(self, schemas: CategorySchemas) -> None:
+        """Asks under `schemas` from now on: for a service that runs while they change."""
+        self._schemas = schemas
+
     def review(
         self, prediction: ListingPrediction, shown: ValueLists, submitted: ValueLists
     ) -> ListingReview:
@@ -129,7 +133,8 @@ class ListuneClient:
             RequestRefused: values for attributes that the category does not have, or too large.
         """
         schema = self._schemas.get(prediction.category)
-        if schema is not None:
+        # A prediction of before `use_schemas` has attributes that may be gone now.
+        if schema is not None and schema.hash == prediction.category_schema_hash:
             try:
                 schema.select([*shown, *submitted])
             except SchemaError as error:

@@ -4,6 +4,10 @@ A new pool reads the topics from their first record kept to where the live pool 
 the two are compared (`streams.pool.fingerprint`); then it reads on to the ends that stood at the
 start. It may take the live pool's place if no worker has that.
 
+Samples follow from the topics and the category schemas alone. The rebuilt pool measures by the file
+of schemas, as workers do. A live pool that measures by others (its worker has not looked at the
+file yet, or refused it, or still measures anew) is compared in all but the samples.
+
 Equal in both are `requests`, `predictions`, `reviews`, `samples` and `rounds` of the retained
 window, and with them what follows from the control topics: adapters, champion, listings used.
 What a rebuilt pool does not have, because no topic has it:
@@ -56,6 +60,7 @@ class Replayed:
     """A pool that was rebuilt; `live` is None where there was nothing to compare it with.
 
     outside: how many listings of the live pool have events before what the topics keep.
+    other_schemas: the live pool measures by others, and `live` has no samples to compare.
     """
 
     path: Path
@@ -63,11 +68,14 @@ class Replayed:
     live: Mapping[str, Fingerprint] | None
     why_not_compared: str = ""
     outside: int = 0
+    other_schemas: bool = False
 
     @property
     def equal(self) -> bool:
-        """Whether there was a live pool, and all tables are as they are there."""
-        return self.live is not None and dict(self.live) == dict(self.rebuilt)
+        """Whether there was a live pool, and all tables compared are as they are there."""
+        return self.live is not None and all(
+            self.rebuilt[table] == print_ for table, print_ in self.live.items()
+        )
 
 
 def replay(
@@ -213,13 +221,14 @@ def _replay(
     finally:
         pool.close()
     compacted = rebuild.compacted_rounds()
-    return Replayed(
-        pool.path,
-        rebuilt=reached.tables(compacted),
-        live=live.tables(compacted) if live is not None else None,
-        why_not_compared=why,
-        outside=len(live.outside) if live is not None else 0,
-    )
+    done = Replayed(pool.path, reached.tables(compacted), live=None, why_not_compared=why)
+    if live is None:
+        return done
+    tables = live.tables(compacted)
+    other_schemas = live.schemas != reached.schemas
+    if other_schemas:
+        del tables["samples"]
+    return replace(done, live=tables, outside=len(live.outside), other_schemas=other_schemas)
 
 
 @dataclass

@@ -20,6 +20,9 @@ class StreamsSettings(BaseModel):
         2 * 1024 * 1024, ge=1024, description="one limit for SDK, topics and workers"
     )
     schema_path: Path = Field(Path("schema.json"), description="the category schemas, JSON")
+    schema_look_s: float = Field(
+        5.0, ge=0, description="a worker looks so often whether that file changed; 0 = at its start"
+    )
 
     pool: str = Field("default", pattern=r"^[a-z0-9_-]+$", description="the pool's name")
     sharded: bool = Field(

@@ -21,6 +21,7 @@ import faust
 from confluent_kafka.admin import AdminClient
 from faust.types import TP
 
+from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import (
     ListingPrediction,
@@ -46,6 +47,7 @@ from streams.pool.peers import ALONE
 from streams.pool.shard import Shard
 from streams.pool.store import OffsetGap, Pool, Record
 from streams.publisher import Publisher
+from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
 from streams.shard_talk import ShardTalk
 from streams.sql_server import stop_serving
@@ -75,6 +77,7 @@ class ShardWorker:
         publisher: Publisher,
         admin: AdminClient,
         talk: ShardTalk | None,
+        schema_file: SchemaFile,
     ) -> None:
         """`open_pool` is called on the shard's own thread; `talk` is None of a pool in one file."""
         self.shard = shard
@@ -83,6 +86,9 @@ class ShardWorker:
         self._publisher = publisher
         self._admin = admin
         self._talk = talk
+        self._schema_file = schema_file
+        self._schemas: CategorySchemas | None = None
+        self._outdated = 0
         self._open_pool = open_pool
         # A DuckDB connection belongs to one thread, and a long statement must not stop Faust.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"pool-{shard.number}")
@@ -127,6 +133,7 @@ class ShardWorker:
         if records:
             await self._apply(records)
         await self._apply_control()
+        await self._measure_anew()
         due = time.monotonic() - self._ticked_at >= TICK_S
         if due:
             await self._look_at_ends()
@@ -141,6 +148,15 @@ class ShardWorker:
         if time.monotonic() - self._shown_at >= FIGURES_S:
             self._shown_at = time.monotonic()
             self.figures = await self._in_pool(figures.measure, self._pool.con, self._settings)
+
+    async def _measure_anew(self) -> None:
+        """Takes changed schemas over; then a few outdated listings after each micro-batch."""
+        schemas = self._schema_file.schemas
+        if schemas is not self._schemas:
+            await self._in_pool(self._pool.take_schemas, schemas)
+            self._schemas, self._outdated = schemas, 1
+        if self._outdated:
+            self._outdated = await self._in_pool(self._pool.remeasure)
 
     # ------------------------------------------------------------------------- records to the pool
 

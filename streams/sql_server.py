@@ -43,7 +43,15 @@ PROCESS_BYTES = 512 * 1024**2
 
 # The pool's tables that the views read: those filled from the control topics, and the others.
 SHARED_TABLES = ("meta", "categories", "used", "rounds", "adapters", "alias_moves", "forgotten")
-SPLIT_TABLES = ("requests", "predictions", "reviews", "samples", "outbox", "backfill_orders")
+SPLIT_TABLES = (
+    "requests",
+    "predictions",
+    "reviews",
+    "samples",
+    "outdated",
+    "outbox",
+    "backfill_orders",
+)
 
 logger = logging.getLogger("listune.sql")
 

@@ -84,7 +84,7 @@ def show(done: Replayed) -> None:
     for column in ("hash live", "hash rebuilt", ""):
         table.add_column(column)
     for name in TABLES:
-        rebuilt, live = done.rebuilt[name], done.live[name] if done.live is not None else None
+        rebuilt, live = done.rebuilt[name], done.live.get(name) if done.live is not None else None
         equal = "" if live is None else "equal" if live == rebuilt else "[red]differs[/]"
         rows = "" if live is None else str(live.rows)
         hash_ = "" if live is None else str(live)
@@ -92,6 +92,12 @@ def show(done: Replayed) -> None:
     console.print(table)
     if done.live is None:
         console.print(f"nothing to compare with: {done.why_not_compared}", highlight=False)
+    if done.other_schemas:
+        console.print(
+            "samples are not compared: the live pool measures by other category schemas than the "
+            "file has, or is not through with a change; see `listune status`, and try again",
+            highlight=False,
+        )
     if done.outside:
         console.print(
             f"{done.outside} listings of the live pool began before that window: "

@@ -1,8 +1,8 @@
 """Measuring again: after a promotion a gap of the older model says little about the new one.
 
 The best stale, unused, reviewed listings are ordered anew under the champion. An order is a request
-made of the listing's own live request, with an identity made of listing, input and adapter, so that
-the same order sent twice has one canonical answer.
+made of the listing's own live request, asked under the schema in force, with an identity made of
+listing, input and adapter, so that the same order sent twice has one canonical answer.
 """
 
 import hashlib
@@ -10,9 +10,11 @@ import json
 
 import duckdb
 
+from schemas.category import CategorySchema, CategorySchemas
 from schemas.events import ListingRequest, Purpose
 from streams.pool import outbox
 from streams.pool.peers import ALONE, Peers
+from streams.pool.samples import asked_for
 from streams.pool.selection import fresh_count
 from streams.pool.state import Champion
 from streams.settings import StreamsSettings
@@ -22,14 +24,17 @@ from streams.topic_names import BACKFILL
 ORDER_EXPIRES_MS = 3_600_000
 
 _STALE = """
-FROM (SELECT listing_id, arg_max(request_id, timestamp_ms) AS request_id,
-             arg_max(gap, timestamp_ms) AS gap, arg_max(deficit, timestamp_ms) AS deficit,
-             arg_max(edits, timestamp_ms) AS edits
-      FROM store.samples GROUP BY listing_id HAVING NOT bool_or(adapter_hash = $champion)) s
+FROM (FROM store.samples WINDOW listing AS (PARTITION BY listing_id)
+      QUALIFY NOT bool_or(adapter_hash = $champion) OVER listing
+          AND row_number() OVER (listing ORDER BY timestamp_ms DESC, adapter_hash) = 1) s
 ANTI JOIN store.used u ON u.listing_id = s.listing_id
+JOIN store.categories c USING (category)
 ANTI JOIN (FROM store.backfill_orders
            WHERE adapter_hash = $champion AND (outcome IS NULL OR outcome <> 'superseded')
-             AND (outcome IS NOT NULL OR created_ms > $expired)) o ON o.listing_id = s.listing_id
+             AND (outcome IS NOT NULL OR created_ms > $expired)) o
+  ON o.listing_id = s.listing_id
+ AND (o.outcome IS NULL OR o.outcome <> 'failed'
+      OR coalesce(o.category_schema_hash, c.hash) = c.hash)
 JOIN store.requests q ON q.request_id = s.request_id
 """
 
@@ -55,6 +60,7 @@ def stale_count(con: duckdb.DuckDBPyConnection, champion: Champion, now_ms: int)
 def order(
     con: duckdb.DuckDBPyConnection,
     settings: StreamsSettings,
+    schemas: CategorySchemas,
     champion: Champion,
     now_ms: int,
     peers: Peers = ALONE,
@@ -75,13 +81,20 @@ def order(
         {"champion": champion.hash, "expired": now_ms - ORDER_EXPIRES_MS, "n": allowed},
     ).fetchall()
     for (payload,) in rows:
-        _send(con, ListingRequest.model_validate_json(payload), champion, now_ms)
+        live = ListingRequest.model_validate_json(payload)
+        _send(con, live, schemas[live.category], champion, now_ms)
 
 
 def _send(
-    con: duckdb.DuckDBPyConnection, live: ListingRequest, champion: Champion, now_ms: int
+    con: duckdb.DuckDBPyConnection,
+    live: ListingRequest,
+    schema: CategorySchema,
+    champion: Champion,
+    now_ms: int,
 ) -> None:
     identity: list[object] = [live.listing_id, live.input_hash(), champion.hash]
+    if schema.hash != live.category_schema_hash:
+        identity.append(schema.hash)
     refused = con.execute(
         "SELECT count(*) FROM store.backfill_orders "
         "WHERE listing_id = ? AND adapter_hash = ? AND outcome = 'superseded'",
@@ -90,6 +103,7 @@ def _send(
     if refused and refused[0]:
         # The adapter was champion before: that order's canonical answer is `superseded` for good.
         identity.append(refused[0])
+    asked = asked_for(schema, live.requested)
     request = live.model_copy(
         update={
             "request_id": hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
@@ -97,10 +111,13 @@ def _send(
             "deadline_ms": None,
             "purpose": Purpose.BACKFILL,
             "adapter_hash": champion.hash,
+            "category_schema_hash": schema.hash,
+            "requested": live.requested and [attribute.name for attribute in asked],
+            "live_input_hash": live.input_hash(),
         }
     )
     outbox.add(con, BACKFILL, request.listing_id, request)
     con.execute(
-        "INSERT OR REPLACE INTO store.backfill_orders VALUES (?, ?, ?, ?, NULL)",
-        [request.request_id, request.listing_id, champion.hash, now_ms],
+        "INSERT OR REPLACE INTO store.backfill_orders VALUES (?, ?, ?, ?, NULL, ?)",
+        [request.request_id, request.listing_id, champion.hash, now_ms, schema.hash],
     )

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
-from streams.pool import backfill, outbox
+from streams.pool import backfill, outbox, outdated
 from streams.pool.forgetting import settle
 from streams.pool.peers import ALONE, Candidates, Collect, Peers, ShardReport
 from streams.pool.rounds import record_round, round_id
@@ -106,7 +106,7 @@ class Conductor:
             shard=self.shard.number,
             champion_hash=live.hash,
             read={topic: read.get(topic, 0) for topic in CONTROL_TOPICS},
-            caught_up=caught_up,
+            caught_up=caught_up and not outdated.count(self.con),
             lag=lag,
             fresh=fresh_count(self.con, live.hash, settings.selection, settings.min_gap),
             samples=self._count("store.samples"),
@@ -145,15 +145,18 @@ class Conductor:
         current = open_round(self.con)
         if current is not None:
             self._conduct(current, now_ms)
-        elif not self._missing and lag <= self.settings.small_lag and self._trigger(now_ms):
+        elif self._missing or outdated.count(self.con):
+            return  # which gaps are the largest is known once all are of the schema in force
+        elif lag <= self.settings.small_lag and self._trigger(now_ms):
             return
         else:
             self._measure_again(now_ms)
 
     def _measure_again(self, now_ms: int) -> None:
         # A gap that no round will ever look at is not worth an inference.
-        if not self._rounds_are_spent():
-            backfill.order(self.con, self.settings, self.champion(), now_ms, self._peers)
+        if not self._rounds_are_spent() and not outdated.count(self.con):
+            schemas = self.pool.schemas
+            backfill.order(self.con, self.settings, schemas, self.champion(), now_ms, self._peers)
 
     def _rounds_are_spent(self) -> bool:
         """Whether as many rounds have been as `max_rounds` allows."""

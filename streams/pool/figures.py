@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import duckdb
 
 from streams import metrics
+from streams.pool import outdated
 from streams.pool.selection import fresh_count
 from streams.pool.state import Champion, champion, open_round
 from streams.settings import StreamsSettings
@@ -13,10 +14,14 @@ from streams.settings import StreamsSettings
 
 @dataclass(frozen=True)
 class PoolFigures:
-    """One shard's: samples, listings that a round could take, and where rounds and champion are."""
+    """One shard's: samples, listings that a round could take, and where rounds and champion are.
+
+    outdated: listings that are still to be measured by a changed category schema.
+    """
 
     samples: int
     fresh: int
+    outdated: int
     last_round: int
     round_state: str
     champion: Champion
@@ -32,6 +37,7 @@ def measure(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> PoolFi
     return PoolFigures(
         samples=samples,
         fresh=fresh_count(con, live.hash, settings.selection, settings.min_gap),
+        outdated=outdated.count(con),
         last_round=last,
         round_state=current.state if current else "none",
         champion=live,
@@ -42,6 +48,7 @@ def show(shards: Sequence[PoolFigures], settings: StreamsSettings) -> None:
     """Sets the gauges to what the worker's shards hold together."""
     metrics.SAMPLES.set(sum(shard.samples for shard in shards))
     metrics.FRESH.set(sum(shard.fresh for shard in shards))
+    metrics.OUTDATED.set(sum(shard.outdated for shard in shards))
     metrics.NEEDED.set(settings.k + settings.v)
     first = shards[0]
     metrics.LAST_ROUND.set(first.last_round)

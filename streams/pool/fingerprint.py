@@ -5,13 +5,15 @@ row's MD5, and every row is there once. It covers the *retained window*, what a 
 topics can know: listings none of whose events lies before the first offsets kept, and rounds none
 of whose events has been compacted away. Left out as well is what is no fact of the log:
 
-- `reviews.shown` and `accepted`, counted under the category schemas in force when a review came;
+- `reviews.shown` and `accepted`, counted under the category schemas known when a review came, and
+  `predictions.invalid`, which a file from before it was kept lacks;
 - a round that is only decided, which is in the outbox and not in the log, and a round's lease;
 - the tables `outbox`, `pending` and `backfill_orders`, which hold decisions under way.
 
-Two pools that stand at the same offsets and have read the same records are equal in all tables,
-unless one has let go of listings that the other still has: by `pool_max_rows`, or by a
-`pool_max_age_hours` shorter than the topics' retention.
+Two pools that stand at the same offsets, have read the same records and measure by the same
+category schemas (`Snapshot.schemas`) are equal in all tables, unless one has let go of listings
+that the other still has: by `pool_max_rows`, or by a `pool_max_age_hours` shorter than the topics'
+retention.
 """
 
 import json
@@ -28,6 +30,7 @@ Ask = Callable[[str], Rows]
 
 TABLES = ("requests", "predictions", "reviews", "samples", "rounds")
 _LEFT_OUT = {
+    "predictions": "invalid",
     "reviews": "shown, accepted",
     "rounds": "lease_until_ms",
 }
@@ -55,12 +58,14 @@ class Snapshot:
     """A pool at one moment: where it stood in the log, and what it held of the window.
 
     outside: listings that have events before the window. rounds: the hash of each round.
+    schemas: how many listings are outdated, and the hash of the category schemas in force.
     """
 
     watermarks: Mapping[Place, int]
     listings: Mapping[str, Fingerprint]
     rounds: Mapping[int, int]
     outside: frozenset[str]
+    schemas: Fingerprint
 
     def tables(self, compacted: Collection[int]) -> dict[str, Fingerprint]:
         """A fingerprint of each of `TABLES`, without the rounds that are `compacted`."""
@@ -79,7 +84,8 @@ def take(ask: Ask, starts: Mapping[Place, int], outside: Collection[str] | None 
         outside: the listings that are not in the window; by default those of this pool that have
             events before `starts`.
     """
-    found: dict[str, list[Any]] = {"watermark": [], "table": [], "round": [], "outside": []}
+    kinds = ("watermark", "table", "round", "outside", "schemas")
+    found: dict[str, list[Any]] = {kind: [] for kind in kinds}
     for what, *row in ask(_statement(starts, outside)):
         found[what].append(row)
     return Snapshot(
@@ -87,11 +93,12 @@ def take(ask: Ask, starts: Mapping[Place, int], outside: Collection[str] | None 
         listings={table: Fingerprint(rows, hash_) for table, rows, hash_ in found["table"]},
         rounds={round_: hash_ for _, round_, hash_ in found["round"]},
         outside=frozenset(listing_id for listing_id, _, _ in found["outside"]),
+        schemas=next(Fingerprint(outdated, hash_) for _, outdated, hash_ in found["schemas"]),
     )
 
 
 def _statement(starts: Mapping[Place, int], outside: Collection[str] | None) -> str:
-    """One SELECT of (what, name, number, value), of rows of all four kinds."""
+    """One SELECT of (what, name, number, value), of rows of all five kinds."""
     first = ", ".join(f"('{topic}', {p}, {start})" for (topic, p), start in starts.items())
     if outside is None:
         events = " UNION ALL ".join(
@@ -119,6 +126,8 @@ def _statement(starts: Mapping[Place, int], outside: Collection[str] | None) -> 
         UNION ALL SELECT 'round', '', round, {_HASH} FROM (
             SELECT {_columns("rounds")} FROM store.rounds WHERE state <> 'decided') t
         UNION ALL SELECT 'outside', listing_id, 0, 0 FROM outside
+        UNION ALL SELECT 'schemas', '', (SELECT count(*) FROM store.outdated),
+            coalesce(bit_xor({_HASH}), 0) FROM store.categories t
         """
 
 

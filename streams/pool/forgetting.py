@@ -26,6 +26,7 @@ _ROWS = {
     "predictions": "listing_id",
     "reviews": "listing_id",
     "samples": "listing_id",
+    "outdated": "listing_id",
     "backfill_orders": "listing_id",
     "outbox": "key",  # orders not sent yet; no other key is a listing's
 }

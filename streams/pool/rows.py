@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import duckdb
 
-from schemas.category import CategorySchemas
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.values import matches
+from schemas.versions import SchemaVersions
 
 Row = dict[str, object]
 
@@ -23,6 +23,7 @@ COLUMNS: dict[str, dict[str, str]] = {
             ("request_id", "prediction_id", "listing_id", "category", "category_schema_hash"), _TEXT
         ),
         **dict.fromkeys(("input_hash", "status", "purpose", "requested", "values", "mode"), _TEXT),
+        "invalid": _TEXT,
         "batches": "INTEGER",
         **dict.fromkeys(("adapter_id", "adapter_hash"), _TEXT),
         "latency_ms": "DOUBLE",
@@ -91,12 +92,13 @@ def prediction_row(event: ListingPrediction, partition: int, offset: int, timest
     """The row of `store.predictions`."""
     plain = event.model_dump(
         mode="json",
-        include=COLUMNS["predictions"].keys() - {"requested", "values"} - _PLACE.keys(),
+        include=COLUMNS["predictions"].keys() - {"requested", "values", "invalid"} - _PLACE.keys(),
     )
     return {
         **plain,
         "requested": json.dumps(event.requested),
         "values": json.dumps(event.values),
+        "invalid": json.dumps(event.invalid),
         "partition": partition,
         "offset": offset,
         "timestamp_ms": timestamp_ms,
@@ -105,7 +107,7 @@ def prediction_row(event: ListingPrediction, partition: int, offset: int, timest
 
 def review_row(
     event: ListingReview,
-    schemas: CategorySchemas,
+    schemas: SchemaVersions,
     partition: int,
     offset: int,
     timestamp_ms: int,
@@ -128,15 +130,15 @@ def review_row(
 
 
 def acceptance(
-    review: ListingReview, schemas: CategorySchemas
+    review: ListingReview, schemas: SchemaVersions
 ) -> tuple[int, int] | tuple[None, None]:
     """Values that the seller was shown, and those of them submitted unchanged.
 
-    A multi-valued attribute counts as one value. (None, None) where the review was made under
-    another schema than the one in force, by which its values cannot be compared.
+    A multi-valued attribute counts as one value. They are compared by the schema that the review
+    was made under; (None, None) where that is not known.
     """
-    schema = schemas.get(review.category)
-    if schema is None or schema.hash != review.category_schema_hash:
+    schema = schemas.made_under(review.category, review.category_schema_hash)
+    if schema is None:
         return None, None
     shown = {name: values for name, values in review.shown.items() if values}
     accepted = sum(

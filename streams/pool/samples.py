@@ -1,29 +1,40 @@
 """From events to samples: what the model filled against what the seller finally submitted.
 
 A listing has a sample under an adapter once its request, a canonical `ok` prediction by that
-adapter and a review are there, all under the category schema in force. The last prediction of an
-adapter and the last review of the listing count, by their place in the log, never by the order in
-which they were read. A prediction is tied to its request by the hash of what the model saw, so that
-an order of the conductor, which is not among the live requests, finds the listing's own text.
+adapter and a review are there. The last prediction of an adapter and the last review of the listing
+count, by their place in the log, never by the order in which they were read. A prediction is tied
+to its request by the hash of what the model saw, so that an order of the conductor, which is not
+among the live requests, finds the listing's own text.
+
+Everything is measured by the category schema in force, whatever an event was made under: of an
+attribute that is new since, a prediction has no value; one that is gone does not count; and of a
+text that was refused then it is asked again whether it is legal. So the samples follow from the log
+and the schemas alone, and it makes no difference when a worker took a changed schema over.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import duckdb
 
-from schemas.category import CategorySchemas
+from schemas.category import Attribute, CategorySchema, CategorySchemas
 from schemas.completeness import completeness, deficit, edits, gap
+from schemas.values import parse_answer
 from streams import metrics
 from streams.pool.rows import Row, insert
 
+# The attributes A of prediction `p`, whose live request is `q`, by the schema in force `c`: JSON
+# names, NULL for all of the category. Of another schema only the request tells what it asked for.
+ASKED = """
+CASE WHEN p.category_schema_hash = c.hash THEN p.requested ELSE q.payload ->> '$.requested' END
+"""
 # The last row of each group in the log, which is dense and ordered within a listing's partition.
-_COMPLETE = """
+_COMPLETE = f"""
 WITH touched AS (SELECT unnest(from_json($1, '["VARCHAR"]')) AS listing_id),
 last_review AS (
     SELECT r.* FROM store.reviews r SEMI JOIN touched USING (listing_id)
-    JOIN store.categories c ON c.category = r.category AND c.hash = r.category_schema_hash
+    SEMI JOIN store.categories USING (category)
     QUALIFY row_number() OVER
         (PARTITION BY r.listing_id ORDER BY r.partition DESC, r."offset" DESC) = 1
 ),
@@ -33,19 +44,20 @@ input AS (
         (PARTITION BY listing_id, input_hash ORDER BY partition DESC, "offset" DESC) = 1
 ),
 prediction AS (
-    SELECT p.*, q.request_id AS input_request_id
+    SELECT p.* EXCLUDE (invalid), q.request_id AS input_request_id, {ASKED} AS asked,
+           CASE WHEN p.category_schema_hash <> c.hash THEN p.invalid END AS invalid
     FROM store.predictions p SEMI JOIN touched USING (listing_id)
-    JOIN store.categories c ON c.category = p.category AND c.hash = p.category_schema_hash
+    JOIN store.categories c USING (category)
     JOIN input q ON q.listing_id = p.listing_id AND q.input_hash = p.input_hash
     WHERE p.status = 'ok'
     QUALIFY row_number() OVER
         (PARTITION BY p.listing_id, p.adapter_hash ORDER BY p.partition DESC, p."offset" DESC) = 1
 )
-SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category, p.requested, p."values",
+SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category, p.asked, p."values", p.invalid,
        r.submitted, p.input_request_id, p.prediction_id, r.review_id, p.purpose,
        greatest(p.timestamp_ms, r.timestamp_ms)
 FROM prediction p JOIN last_review r
-  ON r.listing_id = p.listing_id AND r.category_schema_hash = p.category_schema_hash
+  ON r.listing_id = p.listing_id AND r.category = p.category
 """
 
 _DELETE_OTHERS = """
@@ -79,8 +91,9 @@ def _sample(
     adapter_hash: str,
     adapter_id: str,
     category: str,
-    requested: str,
+    asked: str | None,
     values: str,
+    invalid: str | None,
     submitted: str,
     request_id: str,
     prediction_id: str,
@@ -88,9 +101,10 @@ def _sample(
     purpose: str,
     timestamp_ms: int,
 ) -> Row:
-    schema = schemas[category]
-    attributes = [schema.by_name[name] for name in json.loads(requested) if name in schema.by_name]
+    attributes = asked_for(schemas[category], None if asked is None else json.loads(asked))
     model, catalog = json.loads(values), json.loads(submitted)
+    if invalid is not None:
+        model |= _read_again(attributes, json.loads(invalid))
     return {
         "listing_id": listing_id,
         "adapter_hash": adapter_hash,
@@ -107,3 +121,17 @@ def _sample(
         "purpose": purpose,
         "timestamp_ms": timestamp_ms,
     }
+
+
+def asked_for(schema: CategorySchema, names: Sequence[str] | None) -> Sequence[Attribute]:
+    """The attributes called `names` that the category has now, in this order; all for None."""
+    if names is None:
+        return schema.attributes
+    return [schema.by_name[name] for name in names if name in schema.by_name]
+
+
+def _read_again(
+    attributes: Sequence[Attribute], invalid: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """What the texts that were refused say by the schema in force, legal or not."""
+    return {a.name: parse_answer(a, invalid[a.name]) for a in attributes if a.name in invalid}

@@ -16,8 +16,12 @@ CREATE TABLE IF NOT EXISTS store.watermarks (
     topic VARCHAR, partition INTEGER, next_offset BIGINT NOT NULL, PRIMARY KEY (topic, partition)
 );
 
--- The category schemas in force; a prediction or review made under another one makes no sample.
+-- The category schemas in force, by which every sample is measured, whatever it was made under.
 CREATE TABLE IF NOT EXISTS store.categories (category VARCHAR PRIMARY KEY, hash VARCHAR NOT NULL);
+
+-- Listings whose samples are still to be measured by a category schema that changed. A listing
+-- leaves in the transaction that measures it; until then its samples are not fresh.
+CREATE TABLE IF NOT EXISTS store.outdated (listing_id VARCHAR PRIMARY KEY);
 
 -- Live requests, the first in the log of each request_id.
 CREATE TABLE IF NOT EXISTS store.requests (
@@ -31,8 +35,11 @@ CREATE TABLE IF NOT EXISTS store.predictions (
     category VARCHAR, category_schema_hash VARCHAR, input_hash VARCHAR, status VARCHAR,
     purpose VARCHAR, requested VARCHAR, "values" VARCHAR, mode VARCHAR, batches INTEGER,
     adapter_id VARCHAR, adapter_hash VARCHAR, latency_ms DOUBLE,
-    partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT
+    partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT, invalid VARCHAR
 );
+-- Attribute to the text that its schema refused. A file from before they were kept has none of the
+-- predictions that it had by then: a value that is allowed later does not make those complete.
+ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS invalid VARCHAR;
 
 -- All reviews; the last of a listing in the log wins. `shown` and `accepted` count values.
 CREATE TABLE IF NOT EXISTS store.reviews (
@@ -49,7 +56,7 @@ CREATE TABLE IF NOT EXISTS store.samples (
     request_id VARCHAR, prediction_id VARCHAR, review_id VARCHAR, purpose VARCHAR,
     timestamp_ms BIGINT, edits DOUBLE, PRIMARY KEY (listing_id, adapter_hash)
 );
--- A file from before edits were measured; `Pool` computes them from the events when it opens it.
+-- A file from before edits were measured; `Pool` has all its samples measured anew.
 ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS edits DOUBLE;
 
 -- Listings that a round has taken; never selected again.
@@ -104,8 +111,10 @@ CREATE TABLE IF NOT EXISTS store.pending (event_id VARCHAR PRIMARY KEY);
 -- Orders to measure a listing again under the champion.
 CREATE TABLE IF NOT EXISTS store.backfill_orders (
     request_id VARCHAR PRIMARY KEY, listing_id VARCHAR, adapter_hash VARCHAR,
-    created_ms BIGINT, outcome VARCHAR  -- NULL while outstanding, then the answer's status
+    created_ms BIGINT, outcome VARCHAR,  -- NULL while outstanding, then the answer's status
+    category_schema_hash VARCHAR
 );
+ALTER TABLE store.backfill_orders ADD COLUMN IF NOT EXISTS category_schema_hash VARCHAR;
 
 -- Listings that were forgotten, by the SHA-256 of their id. `rounds`: those that took the listing, a
 -- JSON array, NULL until the conductor has looked; `settled`: nothing of it is left in their files.
@@ -126,12 +135,13 @@ ORDER BY n DESC LIMIT 1;
 CREATE OR REPLACE VIEW main.samples AS
 SELECT s.listing_id, s.category, r.payload ->> '$.title' AS title, s.adapter_id, s.adapter_hash,
        s.c_model, s.c_catalog, s.gap, s.deficit, s.edits, s.purpose, s.prediction_id, s.review_id,
-       s.adapter_hash = (SELECT adapter_hash FROM store.champion) AS fresh,
+       s.adapter_hash = (SELECT adapter_hash FROM store.champion)
+           AND NOT EXISTS (FROM store.outdated o WHERE o.listing_id = s.listing_id) AS fresh,
        EXISTS (FROM store.used u WHERE u.listing_id = s.listing_id) AS used,
        make_timestamp_ms(s.timestamp_ms) AS measured_at
 FROM store.samples s LEFT JOIN store.requests r USING (request_id);
 COMMENT ON VIEW main.samples IS
-'One row per listing and adapter: completeness of model and catalog, gap, deficit and edits. `fresh`: measured under the champion; `used`: a round has taken the listing.';
+'One row per listing and adapter: completeness of model and catalog, gap, deficit and edits. `fresh`: measured under the champion and by the schema in force; `used`: a round has taken the listing.';
 
 CREATE OR REPLACE VIEW main.pool AS
 SELECT row_number() OVER (ORDER BY score DESC, listing_id) AS rank, * EXCLUDE (score, counted, fresh, used)
@@ -225,9 +235,10 @@ SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,
        (SELECT count(*) FROM store.predictions p
         WHERE NOT EXISTS (FROM store.categories k WHERE k.category = p.category
                           AND k.hash = p.category_schema_hash)) AS under_other_schemas,
+       (SELECT count(*) FROM store.outdated) AS outdated,
        (SELECT count(*) FROM store.backfill_orders WHERE outcome IS NULL) AS orders_outstanding,
        (SELECT count(*) FROM store.outbox) AS outbox,
        make_timestamp_ms((SELECT max(timestamp_ms) FROM store.reviews)) AS last_review_at
 FROM store.champion c;
 COMMENT ON VIEW main.status IS
-'One row: what the conductor waits for, the champion, and how full the pool is. `under_other_schemas` counts predictions kept without a sample.';
+'One row: what the conductor waits for, the champion, and how full the pool is. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is.';

@@ -1,9 +1,10 @@
 """Which listings a round takes, and their Parquet files.
 
 Equation (3): the k listings with the largest gap under the current model. Fresh is decided here and
-never stored: a sample whose adapter hash is the champion's. A listing that a round has taken is not
-taken again. The ranking is by gap (the paper's), by deficit or by edits. A listing counts only with
-a deficit, something that the seller filled and the model did not; ranked by edits, with an edit.
+never stored: a sample whose adapter hash is the champion's, measured by the schema in force. A
+listing that a round has taken is not taken again. The ranking is by gap (the paper's), by deficit
+or by edits. A listing counts only with a deficit, something that the seller filled and the model
+did not; ranked by edits, with an edit.
 `schemas.curation.select` makes the same choice without a pool.
 """
 
@@ -22,6 +23,7 @@ from schemas.completeness import valid_names
 from schemas.curation import COUNTS_BY, Selection
 from schemas.events import ListingRequest, ManifestFile
 from streams.pool.rows import Row, insert
+from streams.pool.samples import ASKED, asked_for
 
 Role = Literal["train", "validation"]
 MANIFEST_COLUMNS = (
@@ -38,7 +40,7 @@ class Selected:
     gap: float
     deficit: float
     request: ListingRequest
-    requested: tuple[str, ...]
+    requested: tuple[str, ...] | None
     submitted: dict[str, list[str]]
 
 
@@ -197,22 +199,24 @@ def _fresh(selection: Selection) -> str:
     counted = f"s.{COUNTS_BY[selection]}"
     return f"""
         FROM store.samples s ANTI JOIN store.used u ON u.listing_id = s.listing_id
+        ANTI JOIN store.outdated o ON o.listing_id = s.listing_id
         WHERE s.adapter_hash = $champion AND {counted} > 0 AND {counted} >= $min_gap
         """
 
 
-_BEST_COLUMNS = ("listing_id", "score", "gap", "deficit", "payload", "requested", "submitted")
+_BEST_COLUMNS = ("listing_id", "score", "gap", "deficit", "payload", "asked", "submitted")
 
 
 def _best(selection: Selection) -> str:
     """The $size best of this file under $champion, with `_BEST_COLUMNS`, in no order."""
     return f"""
-        SELECT chosen.listing_id, score, gap, deficit, q.payload, p.requested, r.submitted
+        SELECT chosen.listing_id, score, gap, deficit, q.payload, {ASKED} AS asked, r.submitted
         FROM (SELECT s.*, s.{selection} AS score {_fresh(selection)}
               ORDER BY score DESC, s.listing_id LIMIT $size) chosen
         JOIN store.requests q ON q.request_id = chosen.request_id
         JOIN store.predictions p ON p.prediction_id = chosen.prediction_id
         JOIN store.reviews r ON r.review_id = chosen.review_id
+        JOIN store.categories c ON c.category = p.category
         """
 
 
@@ -225,10 +229,10 @@ def _selected(rows: Sequence[Sequence[Any]], v: int) -> list[Selected]:
             gap=gap,
             deficit=deficit,
             request=ListingRequest.model_validate_json(payload),
-            requested=tuple(json.loads(requested)),
+            requested=None if asked is None else tuple(json.loads(asked)),
             submitted=json.loads(submitted),
         )
-        for listing_id, _, gap, deficit, payload, requested, submitted in rows
+        for listing_id, _, gap, deficit, payload, asked, submitted in rows
     ]
 
 
@@ -237,8 +241,7 @@ def _id_hash(listing_id: str) -> str:
 
 
 def _manifest_row(row: Selected, schemas: CategorySchemas) -> Row:
-    schema = schemas[row.request.category]
-    attributes = [schema.by_name[name] for name in row.requested if name in schema.by_name]
+    attributes = asked_for(schemas[row.request.category], row.requested)
     legal = valid_names(attributes, row.submitted)
     return {
         "listing_id": row.listing_id,

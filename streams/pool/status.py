@@ -6,6 +6,7 @@ import duckdb
 
 from schemas.curation import COUNTS_BY
 from schemas.events import Trigger
+from streams.pool import outdated
 from streams.pool.backfill import outstanding, stale_count
 from streams.pool.peers import ALONE, Peers
 from streams.pool.state import champion, fruitless_rounds, open_round
@@ -46,6 +47,8 @@ def status_line(
         return f"paused: {fruitless} rounds without promotion"
     seen = outlook(con, settings, now_ms, fell, peers)
     parts = [_collecting(con, settings, now_ms, seen, peers), *_held_back(settings, seen, lag)]
+    if listings := outdated.count(con):
+        parts.append(f"{listings} listings to measure by a changed schema first")
     if missing:
         parts.append(f"waiting for shard {', '.join(map(str, missing))}")
     return " · ".join(parts)

@@ -28,7 +28,9 @@ from schemas.events import (
     RetrainRequest,
     listing_sha256,
 )
+from schemas.versions import SchemaVersions
 from streams.places import Place
+from streams.pool import outdated
 from streams.pool.errors import OffsetGap, PoolError, PoolRefused
 from streams.pool.forgetting import forget, forgotten_hashes
 from streams.pool.origin import Bounds, check_bounds, check_origin
@@ -42,14 +44,14 @@ from streams.topic_names import CONTROL_KINDS
 __all__ = ["OffsetGap", "Pool", "PoolError", "PoolRefused", "Record"]
 
 CONTROL_TOPICS = {kind: topic for topic, kind in CONTROL_KINDS.items()}
-# Recomputing every listing after a change of schema goes in pieces, so that memory stays bounded.
-RECOMPUTE_CHUNK = 5_000
 # Unbounded, DuckDB takes up to 80 % of a machine that it shares with the broker and the model.
 # Of several shards each has a part: one worker may have them all.
 MEMORY_MB = 1000
 LEAST_MEMORY_MB = 256
 # The shape of the tables in schema.sql; raise it with them.
 FORMAT = "1"
+# What a sample is made of: raise it, and all samples of a file with another one are measured anew.
+MEASURES = "2"
 
 
 # The line of schema.sql after which only views are made.
@@ -94,7 +96,7 @@ class Pool:
                 again (its offsets would mean other records), or another version wrote it.
         """
         self.settings = settings
-        self.schemas = schemas
+        self._versions = SchemaVersions(schemas)
         settings.pool_dir.mkdir(parents=True, exist_ok=True)
         self.shard = shard
         self.path = shard.path(settings)
@@ -111,12 +113,34 @@ class Pool:
             with self.transaction():
                 self._take_origin(cluster_id, topic_ids)
                 self._remember_settings()
-                self._refresh_categories()
-                self._measure_edits()
+                outdated.take_over(self.con, self.schemas)
+                self._compare_measures()
             self._forgotten = forgotten_hashes(self.con)
         except BaseException:
             self.con.close()
             raise
+
+    @property
+    def schemas(self) -> CategorySchemas:
+        """The category schemas in force, by which samples are measured."""
+        return self._versions.current
+
+    def take_schemas(self, schemas: CategorySchemas) -> None:
+        """From now on `schemas` are in force; what was measured by others waits for `remeasure`."""
+        self._versions.replace(schemas)
+        with self.transaction():
+            outdated.take_over(self.con, self.schemas)
+
+    def remeasure(self) -> int:
+        """Measures the next few outdated listings by the schemas in force; how many still wait.
+
+        Each call is one transaction and takes a fraction of a second, so that records come in
+        between. A crash leaves what is measured, and the rest waiting.
+        """
+        if outdated.count(self.con):
+            with self.transaction():
+                outdated.remeasure(self.con, self.schemas)
+        return outdated.count(self.con)
 
     def watermark(self, topic: str, partition: int) -> int:
         """The next offset expected; 0 where nothing came yet."""
@@ -265,7 +289,7 @@ class Pool:
                 case ListingPrediction() as event:
                     predictions.append(prediction_row(event, *place))
                 case ListingReview() as event:
-                    reviews.append(review_row(event, self.schemas, *place))
+                    reviews.append(review_row(event, self._versions, *place))
             touched.add(event.listing_id)
         insert(self.con, "requests", requests)
         insert(self.con, "predictions", predictions)
@@ -319,31 +343,11 @@ class Pool:
             }
         )
 
-    def _refresh_categories(self) -> None:
-        """Takes over the category schemas; where they changed, all samples are computed anew."""
-        known = dict(self.con.execute("FROM store.categories").fetchall())
-        current = {name: schema.hash for name, schema in self.schemas.items()}
-        if known == current:
-            return
-        self.con.execute("DELETE FROM store.categories")
-        self.con.executemany("INSERT INTO store.categories VALUES (?, ?)", list(current.items()))
-        self.con.execute("DELETE FROM store.samples")
-        self._recompute("store.reviews")
-
-    def _measure_edits(self) -> None:
-        """Completes the samples of a file that was made before edits were measured."""
-        self._recompute("store.samples WHERE edits IS NULL")
-
-    def _recompute(self, source: str) -> None:
-        """Brings the samples of all listings in `source` up to what the events say."""
-        listings = [
-            row[0]
-            for row in self.con.execute(
-                f"SELECT DISTINCT listing_id FROM {source} ORDER BY listing_id"
-            ).fetchall()
-        ]
-        for start in range(0, len(listings), RECOMPUTE_CHUNK):
-            recompute(self.con, self.schemas, listings[start : start + RECOMPUTE_CHUNK])
+    def _compare_measures(self) -> None:
+        """All listings of a file whose samples were made of something else are outdated."""
+        if self._meta().get("measures") != MEASURES:
+            outdated.mark_all(self.con)
+            self._set_meta({"measures": MEASURES})
 
     def _meta(self) -> dict[str, str]:
         return dict(self.con.execute("FROM store.meta").fetchall())

@@ -14,6 +14,7 @@ from schemas.events import (
     ListingReview,
     ModelEvent,
     ModelEventKind,
+    Purpose,
     Status,
     decode,
 )
@@ -113,6 +114,15 @@ def test_the_input_hash_changes_with_what_the_model_sees_and_with_nothing_else()
     assert request.input_hash() == request.model_copy(update={"request_id": "x"}).input_hash()
     for name, value in (("title", "Lamp"), ("images", ["a"]), ("requested", ["Color"])):
         assert request.model_copy(update={name: value}).input_hash() != request.input_hash()
+
+
+def test_an_order_has_the_input_hash_of_its_live_request_though_the_schema_changed() -> None:
+    live = ListingRequest(**REQUEST, title="lamp")
+    changed = {"category_schema_hash": "new", "live_input_hash": live.input_hash()}
+    order = live.model_copy(update={**changed, "purpose": Purpose.BACKFILL})
+    assert order.input_hash() == live.input_hash()
+    # A live request is hashed whatever it says of itself.
+    assert live.model_copy(update=changed).input_hash() != live.input_hash()
 
 
 def test_compaction_keeps_the_latest_champion_adapter_and_round() -> None:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from schemas.category import CategorySchemas
+from schemas.category import CategorySchema, CategorySchemas
 from schemas.events import ListingPrediction, ListingRequest, ListingReview, Mode, Status, new_id
 from streams.errors import DeliveryError, PredictionTimeout, RequestRefused
 from streams.producer import ListuneClient
@@ -65,6 +65,22 @@ def test_what_would_fail_is_refused_before_it_is_sent(
             client.review(answer(sent), shown={}, submitted={"engine": ["V8"]})
     assert requests_on(settings) == [sent]
     assert read_all(settings, REVIEWS) == []
+
+
+def test_a_service_goes_on_under_changed_schemas_and_reviews_what_was_asked_before(
+    settings: StreamsSettings, schemas: CategorySchemas
+) -> None:
+    [colour, _] = schemas["Lamps"].attributes
+    smaller = CategorySchemas([CategorySchema(category="Lamps", attributes=(colour,))])
+    with ListuneClient(settings, schemas) as client:
+        before = client.request(listing_id="1", category="Lamps", title="Lamp")
+        client.use_schemas(smaller)
+        after = client.request(listing_id="2", category="Lamps", title="Lamp")
+        values = {"size": ["5 cm"]}
+        client.review(answer(before), shown=values, submitted=values)
+        with pytest.raises(RequestRefused, match="no attribute 'size'"):
+            client.review(answer(after), shown={}, submitted=values)
+    assert after.category_schema_hash == smaller["Lamps"].hash != before.category_schema_hash
 
 
 def test_a_review_names_the_prediction_and_lies_beside_its_request(

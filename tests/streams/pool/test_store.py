@@ -12,14 +12,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from schemas.category import CategorySchema, CategorySchemas
 from schemas.events import Purpose, RetrainRequest, Status
 from streams.pool import store
 from streams.pool.errors import OffsetGap, PoolError
 from streams.pool.store import Pool, Record
 from tests.streams.pool.world import (
     DAY_MS,
-    LAMP,
     SCHEMAS,
     START_MS,
     SUBMITTED,
@@ -180,26 +178,6 @@ def test_the_first_prediction_in_the_log_is_the_canonical_one(world: World) -> N
     assert world.rows(ALL_SAMPLES) == []
 
 
-def test_a_prediction_under_another_schema_is_kept_counted_and_no_sample(world: World) -> None:
-    asked = request("a", category_schema_hash="old")
-    answer = prediction(asked)
-    world.feed(asked, answer, review(answer, category_schema_hash=LAMP.hash))
-    assert world.rows(ALL_SAMPLES) == []
-    assert world.rows("SELECT under_other_schemas FROM status") == [(1,)]
-
-
-def test_a_changed_schema_takes_the_old_samples_away_and_its_return_brings_them_back(
-    world: World,
-) -> None:
-    world.sell("a")
-    before = world.rows(ALL_SAMPLES)
-    smaller = CategorySchemas([CategorySchema(category="Lamps", attributes=LAMP.attributes[:2])])
-    for schemas, samples in ((smaller, []), (SCHEMAS, before)):
-        world.pool.close()
-        world.pool = Pool(world.settings, schemas, "cluster", TOPIC_IDS)
-        assert world.rows(ALL_SAMPLES) == samples
-
-
 def test_acceptance_counts_shown_values_of_live_reviews_only(world: World) -> None:
     answer = world.sell("a", filled=2)
     edited = prediction(request("b"), 3)
@@ -237,7 +215,9 @@ def test_a_pool_of_another_version_is_refused(world: World) -> None:
 def test_a_pool_from_before_edits_were_measured_gets_them_when_it_is_opened(world: World) -> None:
     world.sell("a", filled=1)
     world.pool.con.execute("ALTER TABLE store.samples DROP COLUMN edits")
+    world.pool.con.execute("DELETE FROM store.meta WHERE name = 'measures'")
     world.reopen()
+    assert world.pool.remeasure() == 0
     assert world.rows("SELECT deficit, edits FROM samples") == [(0.75, 0.75)]
 
 

@@ -217,3 +217,40 @@ def test_an_older_event_without_a_reason_reads_as_begun_by_count(world: World) -
     event = begun(world)
     older = event.model_dump_json(exclude={"trigger"})
     assert RetrainRequest.model_validate_json(older).trigger == "count"
+
+
+def test_a_rounds_number_is_one_more_than_the_highest_in_the_log(world: World) -> None:
+    world.sell_many(4)
+    event = begun(world)
+    world.hear(event.model_copy(update={"round": 7}))
+    world.train(K.REJECTED, round_=7)
+    world.sell_many(4, "m")
+    assert begun(world).round == 8
+
+
+def test_no_trigger_fires_during_a_replay_or_behind_a_lag_and_each_does_afterwards(
+    tmp_path: Path,
+) -> None:
+    """By schedule, and by a person's wish; `count` is in test_conductor.py."""
+    for name, wish in (("scheduled", False), ("wished", True)):
+        world = World(tmp_path / name, retrain_every_hours=0.0 if wish else 1.0)
+        world.sell_many(2)
+        world.now_ms += HOUR_MS
+        if wish:
+            world.say(K.RETRAIN_REQUESTED)
+        assert world.tick(caught_up=False) == []
+        assert world.tick(lag=1001) == []
+        assert begun(world).trigger == ("person" if wish else "schedule")
+        world.pool.close()
+
+
+def test_every_way_to_end_without_a_promotion_counts_towards_the_pause(tmp_path: Path) -> None:
+    world = World(tmp_path, max_attempts=1)
+    for number, outcome in enumerate((K.REJECTED, K.INCONCLUSIVE, K.FAILED), start=1):
+        world.sell_many(4, f"r{number}")
+        begun(world)
+        world.train(outcome, round_=number)
+    world.sell_many(4, "more")
+    assert world.step() == []
+    assert world.conductor.status() == "paused: 3 rounds without promotion"
+    world.pool.close()

@@ -117,10 +117,11 @@ class World:
         self.orders: list[ListingRequest] = []
         self.fed: list[Record] = []
         self.now_ms = START_MS
+        self.schemas = SCHEMAS
         self.open()
 
     def open(self) -> None:
-        self.pool = Pool(self.settings, SCHEMAS, "cluster", TOPIC_IDS)
+        self.pool = Pool(self.settings, self.schemas, "cluster", TOPIC_IDS)
         self.conductor = Conductor(self.pool)
 
     def reopen(self) -> None:

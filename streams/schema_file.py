@@ -1,0 +1,82 @@
+"""The file of category schemas, which may change while a worker runs.
+
+A worker looks at the file every `streams.schema_look_s` seconds. A changed file is read aside; only
+one that is valid as a whole is taken over. What is wrong with another one is logged once and shown
+in `/metrics`, and the schemas in force stay: a slip in an editor stops nobody.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+
+from schemas.category import CategorySchemas
+from schemas.errors import SchemaError
+from schemas.sources.json_schema import read_schemas
+from schemas.versions import changed_categories
+from streams import faust_app, metrics
+
+log = logging.getLogger(__name__)
+
+NAMED = 5
+"""Categories that the log names when they changed; the others are counted."""
+
+Take = Callable[[CategorySchemas], object]
+Signature = tuple[int, int, int] | None
+
+
+class SchemaFile:
+    """One schema file, read once and then again whenever it changed. Any thread may look."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the file.
+
+        Raises:
+            SchemaError: it cannot be used; at the start there are no others to go on with.
+        """
+        self._path = path
+        self._lock = Lock()
+        # Before the file is read: what is written meanwhile is found by the next look.
+        self._seen = _signature(path)
+        self.schemas = read_schemas(path)
+        """Those of the last valid file."""
+
+    def look(self, take: Take) -> None:
+        """Hands the schemas to `take` if the file has others now; returns after `take` did."""
+        with self._lock:
+            signature = _signature(self._path)
+            if signature == self._seen:
+                return
+            self._seen = signature
+            try:
+                schemas = read_schemas(self._path)
+            except SchemaError as error:
+                log.error("%s; until then the schemas in force stay", error)
+                metrics.schema_file("refused")
+                return
+            changed = changed_categories(self.schemas, schemas)
+            if changed:
+                take(schemas)
+                more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
+                log.info("new schemas of %s%s", ", ".join(changed[:NAMED]), more)
+            self.schemas = schemas
+            metrics.schema_file("taken" if changed else "unchanged")
+
+    async def follow(self, every_s: float, take: Take) -> None:
+        """Looks every so many seconds, in a thread, for as long as the worker runs; 0 = never."""
+        while every_s:
+            await asyncio.sleep(every_s)
+            try:
+                await asyncio.to_thread(self.look, take)
+            except Exception as error:
+                faust_app.crash(error)
+
+
+def _signature(path: Path) -> Signature:
+    """What is another when the file is written to, or another file renamed to its name."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

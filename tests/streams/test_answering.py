@@ -1,0 +1,190 @@
+"""What becomes of a request while schemas, champion and engine change. No Kafka, no engine."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
+from schemas.events import (
+    ListingPrediction,
+    ListingRequest,
+    Mode,
+    Purpose,
+    Status,
+    now_ms,
+)
+from schemas.versions import SchemaVersions
+from serving.errors import Busy, ServingError, Unavailable
+from serving.generation import GenerationResult
+from streams.answering import Answerer
+from streams.control import Champion
+
+
+def lamps(*colours: str) -> CategorySchema:
+    colour = Attribute(name="Colour", type=AttributeType.ENUM, values=colours)
+    return CategorySchema(category="Lamps", attributes=(colour,))
+
+
+OLD, NEW = lamps("red"), lamps("blue", "red")
+
+
+class FirstValue:
+    """An engine that says the first allowed value, after it has raised what it is told to."""
+
+    def __init__(self, *first: Exception) -> None:
+        self.first = list(first)
+        self.asked = 0
+
+    def generate(
+        self, _: object, attributes: Any, timeout_s: float | None = None, **__: object
+    ) -> GenerationResult:
+        self.asked += 1
+        if self.first:
+            raise self.first.pop(0)
+        values = {a.name: [a.values[0]] for a in attributes}
+        return GenerationResult(
+            values=values, invalid={}, confidence={}, adapter_id="base", adapter_hash="base",
+            batches=1, forward_passes=1, tokens_computed=1, logits_computed=1, seconds=0.0,
+        )  # fmt: skip
+
+
+class PredictWorker:
+    """The answering part of a predict worker, and the schema file that it looks at.
+
+    champions: who is champion, each time that it is asked for; the last one stays.
+    """
+
+    def __init__(
+        self,
+        file: CategorySchema,
+        engine: Any = None,
+        champions: Sequence[str] = ("base",),
+    ) -> None:
+        self.file = file
+        self.engine = engine or FirstValue()
+        self.champions = list(champions)
+        self.versions = SchemaVersions(CategorySchemas([file]))
+        self.looks = 0
+
+    def look(self) -> None:
+        self.looks += 1
+        if self.versions.current["Lamps"].hash != self.file.hash:
+            self.versions.replace(CategorySchemas([self.file]))
+
+    def champion(self) -> Champion:
+        hash_ = self.champions.pop(0) if len(self.champions) > 1 else self.champions[0]
+        return Champion(hash_, hash_, None)
+
+    def answer(self, schema: CategorySchema, **changes: Any) -> ListingPrediction:
+        asked = ListingRequest(
+            request_id="q", listing_id="l", category="Lamps",
+            category_schema_hash=schema.hash, title="A lamp", **changes,
+        )  # fmt: skip
+        with ThreadPoolExecutor(1) as executor:
+            answerer = Answerer(
+                self.versions, self.look, self.engine, self.champion, lambda _: None,
+                Mode.FREE, executor,
+            )  # fmt: skip
+            return asyncio.run(answerer.answer(asked))
+
+
+def test_after_a_change_requests_are_answered_by_the_new_schema() -> None:
+    worker = PredictWorker(OLD)
+    assert worker.answer(OLD).values == {"Colour": ["red"]}
+    worker.file = NEW
+    worker.look()
+    assert worker.answer(NEW).values == {"Colour": ["blue"]}
+
+
+def test_a_request_made_under_the_schema_before_is_answered_by_that_one() -> None:
+    worker = PredictWorker(OLD)
+    worker.file = NEW
+    worker.look()
+    answer = worker.answer(OLD)
+    assert (answer.status, answer.values) == (Status.OK, {"Colour": ["red"]})
+    assert answer.category_schema_hash == OLD.hash
+    assert worker.looks == 1
+
+
+def test_a_request_made_under_a_schema_that_the_worker_has_not_seen_makes_it_look() -> None:
+    worker = PredictWorker(OLD)
+    worker.file = NEW  # whoever asks has read it already
+    answer = worker.answer(NEW)
+    assert (answer.status, answer.values) == (Status.OK, {"Colour": ["blue"]})
+
+
+def test_a_request_made_under_a_schema_that_is_nowhere_is_told_so() -> None:
+    worker = PredictWorker(OLD)
+    answer = worker.answer(NEW)
+    assert answer.status is Status.FAILED
+    assert answer.error is not None
+    assert "load the current schema and ask again" in answer.error
+
+
+def test_two_workers_that_change_at_different_moments_answer_each_request_alike() -> None:
+    ahead, behind = PredictWorker(OLD), PredictWorker(OLD)
+    ahead.file = NEW
+    ahead.look()
+    for made_under in (OLD, NEW):
+        behind.file = NEW
+        answers = [worker.answer(made_under) for worker in (ahead, behind)]
+        assert [a.status for a in answers] == [Status.OK, Status.OK]
+        assert answers[0].values == answers[1].values
+        assert answers[0].category_schema_hash == answers[1].category_schema_hash
+
+
+# ----------------------------------------------------------------- orders of an earlier champion
+
+
+def test_an_order_whose_adapter_is_no_longer_champion_is_superseded_without_inference() -> None:
+    worker = PredictWorker(OLD, champions=["new"])
+    answer = worker.answer(OLD, purpose=Purpose.BACKFILL, adapter_hash="old")
+    assert (answer.status, answer.purpose) == (Status.SUPERSEDED, Purpose.BACKFILL)
+    assert worker.engine.asked == 0
+
+
+def test_an_order_whose_champion_goes_while_it_waits_for_the_engine_is_superseded() -> None:
+    worker = PredictWorker(OLD, FirstValue(Busy("full")), champions=["old", "old", "new"])
+    answer = worker.answer(OLD, purpose=Purpose.BACKFILL, adapter_hash="old")
+    assert answer.status is Status.SUPERSEDED
+    assert worker.engine.asked == 1
+
+
+# -------------------------------------------------------------------- a slow or absent engine
+
+
+def test_a_request_waits_for_an_engine_that_is_away_or_full_and_is_answered_once() -> None:
+    engine = FirstValue(Unavailable("nobody"), Busy("full"), Unavailable("nobody"))
+    answer = PredictWorker(OLD, engine).answer(OLD)
+    assert (answer.status, engine.asked) == (Status.OK, 4)
+
+
+def test_the_clock_of_a_live_request_runs_on_while_it_waits() -> None:
+    worker = PredictWorker(OLD, FirstValue(*[Unavailable("nobody")] * 100))
+    began = time.monotonic()
+    answer = worker.answer(OLD, deadline_ms=now_ms() + 200)
+    assert answer.status is Status.EXPIRED
+    assert 0.2 <= time.monotonic() - began < 2
+
+
+def test_a_request_that_expired_before_its_turn_is_answered_without_inference() -> None:
+    worker = PredictWorker(OLD)
+    assert worker.answer(OLD, deadline_ms=now_ms() - 1).status is Status.EXPIRED
+    assert worker.engine.asked == 0
+
+
+def test_a_request_that_expires_during_its_inference_is_answered_expired() -> None:
+    class OutOfTime(FirstValue):
+        def generate(
+            self, _: object, attributes: Any, timeout_s: float | None = None, **__: object
+        ) -> GenerationResult:
+            assert timeout_s is not None
+            self.asked += 1
+            time.sleep(timeout_s)
+            raise ServingError("no answer in time")
+
+    worker = PredictWorker(OLD, OutOfTime())
+    answer = worker.answer(OLD, deadline_ms=now_ms() + 100)
+    assert (answer.status, worker.engine.asked) == (Status.EXPIRED, 1)

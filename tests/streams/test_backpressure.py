@@ -1,0 +1,76 @@
+"""A slow or absent engine holds the reading back; nothing is dropped, and clocks run on."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from infra.local.ports import free_port
+from schemas.category import CategorySchemas
+from schemas.events import Status, now_ms
+from streams.settings import StreamsSettings
+from streams.topics import REQUESTS
+from tests.streams.support import Worker, wait_for
+from tests.streams.test_predict import predictions, request, send
+from tests.streams.test_watchdog import scraped
+
+MakeWorker = Callable[..., Worker]
+IN_FLIGHT = 2
+
+
+def count(port: int, metric: str) -> float:
+    """The sum of a metric over its labels."""
+    lines = [line.rsplit(" ", 1) for line in scraped(port) if line.startswith(metric)]
+    return sum(float(value) for _, value in lines)
+
+
+def test_a_slow_engine_holds_the_reading_back_and_then_all_are_answered_once(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    port = free_port()
+    changed = settings.model_copy(update={"in_flight": IN_FLIGHT, "predict_health_port": port})
+    worker("predict", changed, SLOW_S="0.5").start()
+    slow = [request(schemas, title="slow") for _ in range(8)]
+    behind = request(schemas, title="slow", listing_id="behind", deadline_ms=now_ms() + 400)
+    asked = [*slow, behind]
+    send(settings, *((REQUESTS, one.listing_id, one.to_bytes()) for one in asked))
+    most = 0.0
+    while count(port, "listune_answers_total") < len(asked):
+        # Answers are counted after requests: read in this order the difference is never too large.
+        answered = count(port, "listune_answers_total")
+        most = max(most, count(port, "listune_events_total") - answered)
+        assert most <= IN_FLIGHT + 1  # one may be answered between the two looks
+    assert most > 0
+    wait_for(lambda: len(predictions(settings)) == len(asked))
+    found = {one.request_id: one.status for one in predictions(settings)}
+    assert set(Counter(one.request_id for one in predictions(settings)).values()) == {1}
+    assert [found[one.request_id] for one in slow] == [Status.OK] * len(slow)
+
+
+def test_behind_a_slow_engine_the_clock_of_a_live_request_runs_out(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    changed = settings.model_copy(update={"in_flight": 1})
+    worker("predict", changed, SLOW_S="1").start()
+    slow = request(schemas, title="slow", listing_id="same")
+    behind = request(schemas, listing_id="same", deadline_ms=now_ms() + 500)
+    send(settings, *((REQUESTS, one.listing_id, one.to_bytes()) for one in (slow, behind)))
+    wait_for(lambda: len(predictions(settings)) == 2)
+    found = {one.request_id: one.status for one in predictions(settings)}
+    assert found == {slow.request_id: Status.OK, behind.request_id: Status.EXPIRED}
+
+
+def test_an_absent_engine_pauses_the_reading_until_it_is_back_and_nothing_is_dropped(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    """The stand-in is away for two seconds from the first request on."""
+    port = free_port()
+    changed = settings.model_copy(update={"in_flight": IN_FLIGHT, "predict_health_port": port})
+    one = worker("predict", changed).start()
+    asked = [request(schemas, title="away") for _ in range(30)]
+    send(settings, *((REQUESTS, each.listing_id, each.to_bytes()) for each in asked))
+    wait_for(lambda: count(port, "listune_events_total") == IN_FLIGHT)
+    assert predictions(settings) == []
+    assert count(port, "listune_events_total") == IN_FLIGHT
+    wait_for(lambda: len(predictions(settings)) == len(asked))
+    assert not one.dead()
+    found = Counter((each.request_id, each.status) for each in predictions(settings))
+    assert found == Counter((each.request_id, Status.OK) for each in asked)
