@@ -8,13 +8,14 @@ an order of the conductor, which is not among the live requests, finds the listi
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import cast
 
 import duckdb
 
-from schemas.category import CategorySchemas
-from schemas.completeness import completeness, deficit, edits, gap
+from schemas.category import Attribute, CategorySchemas
+from schemas.completeness import scores
 from streams import metrics
 from streams.pool.rows import Row, insert
 
@@ -63,7 +64,9 @@ def recompute(
     if not listing_ids:
         return
     complete = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
-    samples = [_sample(schemas, *row) for row in complete]
+    # Nearly all listings of a category are asked for the same.
+    asked = lru_cache(partial(_attributes, schemas))
+    samples = [_sample(asked, *row) for row in complete]
     # A canonical answer can change while partitions are read out of order: no sample outlives it.
     kept = [[row["listing_id"], row["adapter_hash"]] for row in samples]
     con.execute(_DELETE_OTHERS, [json.dumps(listing_ids), json.dumps(kept)])
@@ -73,8 +76,13 @@ def recompute(
         metrics.DEFICIT.observe(cast(float, row["deficit"]))
 
 
+def _attributes(schemas: CategorySchemas, category: str, requested: str) -> list[Attribute]:
+    by_name = schemas[category].by_name
+    return [by_name[name] for name in json.loads(requested) if name in by_name]
+
+
 def _sample(
-    schemas: CategorySchemas,
+    asked: Callable[[str, str], list[Attribute]],
     listing_id: str,
     adapter_hash: str,
     adapter_id: str,
@@ -88,19 +96,17 @@ def _sample(
     purpose: str,
     timestamp_ms: int,
 ) -> Row:
-    schema = schemas[category]
-    attributes = [schema.by_name[name] for name in json.loads(requested) if name in schema.by_name]
-    model, catalog = json.loads(values), json.loads(submitted)
+    found = scores(asked(category, requested), json.loads(submitted), json.loads(values))
     return {
         "listing_id": listing_id,
         "adapter_hash": adapter_hash,
         "adapter_id": adapter_id,
         "category": category,
-        "c_model": completeness(attributes, model),
-        "c_catalog": completeness(attributes, catalog),
-        "gap": gap(attributes, catalog, model),
-        "deficit": deficit(attributes, catalog, model),
-        "edits": edits(attributes, catalog, model),
+        "c_model": found.c_model,
+        "c_catalog": found.c_catalog,
+        "gap": found.gap,
+        "deficit": found.deficit,
+        "edits": found.edits,
         "request_id": request_id,
         "prediction_id": prediction_id,
         "review_id": review_id,
