@@ -100,8 +100,8 @@ def specs(settings: Settings, run_dir: Path, parts: Mapping[str, Path]) -> list[
             ("kafka", "triton"),
             local.predict_health_port,
         ),
-        _worker("trainer", run_dir, ("kafka", "triton"), local.trainer_health_port),
-        _worker("sql", run_dir, ("curate",)),
+        worker_spec("trainer", run_dir, ("kafka", "triton"), local.trainer_health_port),
+        worker_spec("sql", run_dir, ("curate",)),
     ]
 
 
@@ -224,18 +224,19 @@ def _workers(
     kind: str, count: int, run_dir: Path, needs: tuple[str, ...], health_port: int
 ) -> Iterator[ProcessSpec]:
     """Several workers of one kind: `curate`, `curate-2`, ..., each with a health port."""
-    yield _worker(kind, run_dir, needs, health_port)
+    yield worker_spec(kind, run_dir, needs, health_port)
     for number in range(2, count + 1):
-        yield _worker(kind, run_dir, needs, free_port(), number)
+        yield worker_spec(kind, run_dir, needs, free_port(), number)
 
 
-def _worker(
+def worker_spec(
     kind: str,
     run_dir: Path,
     needs: tuple[str, ...],
     health_port: int | None = None,
     number: int = 1,
 ) -> ProcessSpec:
+    """How a worker is run that takes its settings from `run_dir/settings.json`."""
     name = kind if number == 1 else f"{kind}-{number}"
     ready_file = run_dir / f"{name}.ready"
     chosen = ("--number", str(number), "--health-port", str(health_port)) if number > 1 else ()

@@ -14,6 +14,7 @@ from typing import Any
 
 from serving.health import Health
 from streams import faust_app, metrics
+from streams.parcels import BUFFERED, Parcels
 from streams.places import Place
 from streams.pool import figures, snapshot
 from streams.pool.errors import PoolError, PoolRefused
@@ -62,7 +63,7 @@ class CurateApp:
         self._count = len(shards_of(settings))
         self._watchdog = Watchdog(settings, health, KINDS, self._positions)
         self._assigned = self._ready = False
-        self.app = faust_app.make_app(settings, GROUP, worker, buffer=settings.micro_batch_events)
+        self.app = faust_app.make_app(settings, GROUP, worker, BUFFERED, Parcels)
         if not settings.sharded:
             self._shards[0] = self._make(WHOLE)
             self._shards[0].open()  # before it joins the group, which it would disturb for nothing
@@ -73,7 +74,7 @@ class CurateApp:
             async for event in stream.events():
                 # What arrives of a shard that has moved is read by the worker that has it now.
                 if shard := self._shards.get(event.message.partition % self._count):
-                    await shard.queue.put(event.message)
+                    await shard.queue.put(event.message.value)
 
         async def assigned(*sent: Any, **_: Any) -> None:
             if self._settings.sharded:
@@ -89,7 +90,7 @@ class CurateApp:
         self.app.task(self._look)
         self.app.task(self._follow_schemas)
         self.app.task(self._watchdog.pulse)
-        metrics.IN_FLIGHT.set_function(lambda: sum(s.queue.qsize() for s in self._having()))
+        metrics.IN_FLIGHT.set_function(lambda: sum(s.in_flight() for s in self._having()))
 
     def _make(self, shard: Shard) -> ShardWorker:
         return ShardWorker(

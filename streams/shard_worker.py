@@ -63,6 +63,8 @@ TICK_S = 1.0
 REPORT_S = 1.0
 OUTBOX_ROWS = 500
 FIGURES_S = 5.0
+BATCH_BYTES = 8 * 1024 * 1024
+"""A micro-batch of larger events ends earlier: decoded, each takes several times its size."""
 
 
 class ShardWorker:
@@ -95,7 +97,7 @@ class ShardWorker:
         self._published = PublishedEvents()
         self._control_records: deque[ControlRecord] = deque()
         self._control = ControlLog(settings, [self._published, self._control_records.append])
-        self.queue: asyncio.Queue[Any] = asyncio.Queue(2 * settings.micro_batch_events)
+        self.queue: asyncio.Queue[Sequence[Any]] = asyncio.Queue(1)
         self._places = Places()
         self._ticked_at = self._shown_at = self._reported_at = 0.0
         self._copied_at = time.monotonic()
@@ -115,8 +117,13 @@ class ShardWorker:
 
     async def run(self) -> None:
         """Works until `closing` is set, and gives the file back after the micro-batch under way."""
+        coming = asyncio.ensure_future(self._take())
         while not self.closing:
-            await self._step(await self._gather_batch())
+            records = await coming
+            # The next are decoded while DuckDB, which needs no interpreter, has these.
+            coming = asyncio.ensure_future(self._take())
+            await self._step(records)
+        coming.cancel()
         self._control.close()
         await self._in_pool(stop_serving, self._pool.con, self._settings, self.shard)
         await self._in_pool(self._pool.close)
@@ -125,11 +132,11 @@ class ShardWorker:
         """Where the pool is in each partition; any thread may ask."""
         return self._places.positions()
 
-    async def _step(self, messages: Sequence[Any]) -> None:
-        records: list[Record] = []
-        if messages:
-            with metrics.stage("validate"):
-                records = await self._accept(messages)
+    def in_flight(self) -> int:
+        """Records taken that are not in the pool; any thread may ask."""
+        return self._places.in_flight()
+
+    async def _step(self, records: Sequence[Record]) -> None:
         if records:
             await self._apply(records)
         await self._apply_control()
@@ -160,33 +167,47 @@ class ShardWorker:
 
     # ------------------------------------------------------------------------- records to the pool
 
-    async def _gather_batch(self) -> list[Any]:
-        """Up to `micro_batch_events` messages, or what came within `micro_batch_s`."""
-        batch: list[Any] = []
+    async def _take(self) -> list[Record]:
+        """The next micro-batch, decoded: `micro_batch_events` and the rest of a parcel.
+
+        Fewer where they are large, or where no more came within `micro_batch_s`.
+        """
+        batch: list[Record] = []
+        size = 0
         end = time.monotonic() + self._settings.micro_batch_s
-        while len(batch) < self._settings.micro_batch_events:
+        while len(batch) < self._settings.micro_batch_events and size < BATCH_BYTES:
             try:
-                batch.append(self.queue.get_nowait())
-                continue
+                parcel = self.queue.get_nowait()
             except asyncio.QueueEmpty:
                 left_s = end - time.monotonic()
-            try:
-                batch.append(await asyncio.wait_for(self.queue.get(), max(left_s, 0)))
-            except TimeoutError:
-                break
+                try:
+                    parcel = await asyncio.wait_for(self.queue.get(), max(left_s, 0))
+                except TimeoutError:
+                    break
+            size += sum(len(record.value or b"") for record in parcel)
+            with metrics.stage("validate"):
+                batch += await self._accept(parcel)
         return batch
 
-    async def _accept(self, messages: Sequence[Any]) -> list[Record]:
-        """The records among `messages` that come next in their partitions, decoded."""
-        accepted = []
-        for message in messages:
-            place = (message.topic, message.partition)
-            await self._next(place)
+    async def _accept(self, parcel: Sequence[Any]) -> list[Record]:
+        """The records of a partition that come next in it, decoded."""
+        place = (parcel[0].topic, parcel[0].partition)
+        await self._next(place)
+        accepted: list[Record] = []
+        letters = []
+        for record in parcel:
             # What is not next was applied before, or waits behind a gap for `_seek_back`.
-            if self._places.accept(place, message.offset):
-                accepted.append(message)
+            if not self._places.accept(place, record.offset):
+                continue
+            event: ListingRequest | ListingPrediction | ListingReview | None = None
+            try:
+                event = decode(KINDS[record.topic], record.value, self._settings.max_event_bytes)
+            except EventError as error:
+                letters.append(self._bury((*place, record.offset), record.key, record.value, error))
+            accepted.append(Record(*place, record.offset, record.timestamp, event))
         # Side by side: a flood of dead letters waits for the broker once, not once for each.
-        return await asyncio.gather(*map(self._to_record, accepted))
+        await asyncio.gather(*letters)
+        return accepted
 
     async def _next(self, place: Place) -> int:
         """The offset of `place` that the pool expects next."""
@@ -195,16 +216,6 @@ class ShardWorker:
             expected = await self._in_pool(lambda: self._pool.watermark(*place))
             self._places.expect(place, expected)
         return expected
-
-    async def _to_record(self, message: Any) -> Record:
-        event: ListingRequest | ListingPrediction | ListingReview | None = None
-        try:
-            event = decode(KINDS[message.topic], message.value, self._settings.max_event_bytes)
-        except EventError as error:
-            place = (message.topic, message.partition, message.offset)
-            await self._bury(place, message.key, message.value, error)
-        timestamp_ms = round(message.timestamp * 1000)
-        return Record(message.topic, message.partition, message.offset, timestamp_ms, event)
 
     async def _apply(self, records: Sequence[Record]) -> None:
         """One transaction, then Kafka is told. After a gap everything is read again."""
@@ -247,6 +258,8 @@ class ShardWorker:
         # Not by Faust's consumer: there the question waits behind a fetch of up to 1.5 s.
         if not assigned:
             return
+        # Asked for before the log's ends, which they cannot be beyond: records come meanwhile.
+        expected = {place: await self._next(place) for place in assigned}
         try:
             topics = (*KINDS, *CONTROL_KINDS)
             bounds = await asyncio.to_thread(log_bounds, self._settings, topics, 10, self._admin)
@@ -254,11 +267,12 @@ class ShardWorker:
             log.warning("%s", error)
             return
         self._places.see_ends({place: bounds[place][1] for place in assigned})
-        expected = {place: await self._next(place) for place in assigned}
         known = await self._in_pool(self._pool.watermarks)
         control = {place: known[place] for place in known if place[0] in CONTROL_KINDS}
         check_not_ahead(expected | control, bounds, self._pool.path)
-        for place, (first, start) in deleted(expected, bounds).items():
+        # A partition with records under way is looked at the next time.
+        still = {p: at for p, at in self.positions().items() if at == self._places.expected(p)}
+        for place, (first, start) in deleted(still, bounds).items():
             await self._skip_deleted(place, first, start)
 
     def _assigned(self) -> list[Place]:

@@ -13,13 +13,14 @@ and the schemas alone, and it makes no difference when a worker took a changed s
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import cast
 
 import duckdb
 
 from schemas.category import Attribute, CategorySchema, CategorySchemas
-from schemas.completeness import completeness, deficit, edits, gap
+from schemas.completeness import scores
 from schemas.values import parse_answer
 from streams import metrics
 from streams.pool.rows import Row, insert
@@ -75,7 +76,9 @@ def recompute(
     if not listing_ids:
         return
     complete = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
-    samples = [_sample(schemas, *row) for row in complete]
+    # Nearly all listings of a category are asked for the same.
+    attributes_of = lru_cache(partial(_attributes, schemas))
+    samples = [_sample(attributes_of, *row) for row in complete]
     # A canonical answer can change while partitions are read out of order: no sample outlives it.
     kept = [[row["listing_id"], row["adapter_hash"]] for row in samples]
     con.execute(_DELETE_OTHERS, [json.dumps(listing_ids), json.dumps(kept)])
@@ -85,8 +88,12 @@ def recompute(
         metrics.DEFICIT.observe(cast(float, row["deficit"]))
 
 
+def _attributes(schemas: CategorySchemas, category: str, asked: str | None) -> Sequence[Attribute]:
+    return asked_for(schemas[category], None if asked is None else json.loads(asked))
+
+
 def _sample(
-    schemas: CategorySchemas,
+    attributes_of: Callable[[str, str | None], Sequence[Attribute]],
     listing_id: str,
     adapter_hash: str,
     adapter_id: str,
@@ -101,20 +108,20 @@ def _sample(
     purpose: str,
     timestamp_ms: int,
 ) -> Row:
-    attributes = asked_for(schemas[category], None if asked is None else json.loads(asked))
-    model, catalog = json.loads(values), json.loads(submitted)
+    attributes, model = attributes_of(category, asked), json.loads(values)
     if invalid is not None:
         model |= _read_again(attributes, json.loads(invalid))
+    found = scores(attributes, json.loads(submitted), model)
     return {
         "listing_id": listing_id,
         "adapter_hash": adapter_hash,
         "adapter_id": adapter_id,
         "category": category,
-        "c_model": completeness(attributes, model),
-        "c_catalog": completeness(attributes, catalog),
-        "gap": gap(attributes, catalog, model),
-        "deficit": deficit(attributes, catalog, model),
-        "edits": edits(attributes, catalog, model),
+        "c_model": found.c_model,
+        "c_catalog": found.c_catalog,
+        "gap": found.gap,
+        "deficit": found.deficit,
+        "edits": found.edits,
         "request_id": request_id,
         "prediction_id": prediction_id,
         "review_id": review_id,

@@ -1,0 +1,32 @@
+"""What the processes of the stream benchmark are told to do."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LoopJob:
+    """What a loop is to read.
+
+    Attributes:
+        way: key of `infra.bench.stream_loops.WAYS`.
+        count: events on `topics`; the loop ends with the last of them.
+        folder: for the DuckDB file.
+        batch: events a statement.
+    """
+
+    way: str
+    bootstrap_servers: str
+    topics: list[str]
+    count: int
+    folder: str
+    batch: int = 1000
+
+
+@dataclass(frozen=True)
+class PoolJob:
+    """How large a pool to make, in `folder`; k and v of what is selected from it."""
+
+    folder: str
+    rows: int
+    k: int = 1000
+    v: int = 100
