@@ -20,33 +20,44 @@ from streams import metrics
 from streams.pool.rows import Row, insert
 
 # The last row of each group in the log, which is dense and ordered within a listing's partition.
+# The long texts are fetched by row at the end: otherwise those of the whole table are read, of which
+# all but the listings touched are thrown away.
 _COMPLETE = """
 WITH touched AS (SELECT unnest(from_json($1, '["VARCHAR"]')) AS listing_id),
 last_review AS (
-    SELECT r.* FROM store.reviews r SEMI JOIN touched USING (listing_id)
+    SELECT r.listing_id, r.category_schema_hash, r.review_id, r.timestamp_ms, r.rowid AS row
+    FROM store.reviews r SEMI JOIN touched USING (listing_id)
     JOIN store.categories c ON c.category = r.category AND c.hash = r.category_schema_hash
     QUALIFY row_number() OVER
         (PARTITION BY r.listing_id ORDER BY r.partition DESC, r."offset" DESC) = 1
 ),
 input AS (
+    SELECT listing_id, input_hash, request_id
     FROM store.requests SEMI JOIN touched USING (listing_id)
     QUALIFY row_number() OVER
         (PARTITION BY listing_id, input_hash ORDER BY partition DESC, "offset" DESC) = 1
 ),
 prediction AS (
-    SELECT p.*, q.request_id AS input_request_id
+    SELECT p.listing_id, p.category_schema_hash, p.adapter_hash, p.timestamp_ms, p.rowid AS row,
+           q.request_id AS input_request_id
     FROM store.predictions p SEMI JOIN touched USING (listing_id)
     JOIN store.categories c ON c.category = p.category AND c.hash = p.category_schema_hash
     JOIN input q ON q.listing_id = p.listing_id AND q.input_hash = p.input_hash
     WHERE p.status = 'ok'
     QUALIFY row_number() OVER
         (PARTITION BY p.listing_id, p.adapter_hash ORDER BY p.partition DESC, p."offset" DESC) = 1
+),
+complete AS MATERIALIZED (
+    SELECT p.row AS prediction_row, r.row AS review_row, r.review_id, p.input_request_id,
+           greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms
+    FROM prediction p JOIN last_review r
+      ON r.listing_id = p.listing_id AND r.category_schema_hash = p.category_schema_hash
 )
 SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category, p.requested, p."values",
-       r.submitted, p.input_request_id, p.prediction_id, r.review_id, p.purpose,
-       greatest(p.timestamp_ms, r.timestamp_ms)
-FROM prediction p JOIN last_review r
-  ON r.listing_id = p.listing_id AND r.category_schema_hash = p.category_schema_hash
+       r.submitted, c.input_request_id, p.prediction_id, c.review_id, p.purpose, c.timestamp_ms
+FROM complete c
+JOIN store.predictions p ON p.rowid = c.prediction_row
+JOIN store.reviews r ON r.rowid = c.review_row
 """
 
 _DELETE_OTHERS = """
