@@ -163,8 +163,9 @@ def _number_problem(attribute: Attribute, value: str) -> str | None:
 
 def _pattern_problem(pattern: str, value: str) -> str | None:
     # `re` backtracks without end on patterns such as (a|a)*b, and cannot be interrupted.
+    # Not concurrent: to give the interpreter away and wait for it takes longer than the match.
     try:
-        matched = _compiled(pattern).fullmatch(value, timeout=PATTERN_TIMEOUT_S)
+        matched = _compiled(pattern).fullmatch(value, concurrent=False, timeout=PATTERN_TIMEOUT_S)
     except TimeoutError:
         return f"{value!r} takes too long to match with {pattern!r}"
     return None if matched else f"{value!r} does not match {pattern!r}"

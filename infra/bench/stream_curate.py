@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import duckdb
 import psutil
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 from infra.bench.arm import peak_memory_mb
@@ -26,7 +26,6 @@ from schemas.errors import ListuneError
 from streams.curate import GROUP
 from streams.places import Place
 from streams.pool.shard import WHOLE
-from streams.topics import admin_client, committed_offsets
 
 LOOK_S = 0.02
 STALLED_S = 120.0
@@ -54,7 +53,9 @@ class Progress:
         self.seen: list[Seen] = []
         self.pid: Callable[[], int | None] = lambda: None
         self._places = [(topic, p) for topic in topics for p in range(streams.partitions)]
-        self._admin = admin_client(streams)
+        # Of the group, but no member of it. The admin client's list_consumer_group_offsets crashes
+        # the process (confluent-kafka 2.16) where the broker has never had a group before.
+        self._group = Consumer({"bootstrap.servers": streams.bootstrap_servers, "group.id": GROUP})
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="progress", daemon=True)
         self._thread.start()
@@ -77,13 +78,15 @@ class Progress:
         """Stops looking."""
         self._ended.set()
         self._thread.join()
+        self._group.close()
 
     def _follow(self) -> None:
         while not self._ended.wait(LOOK_S):
             try:
-                offsets = committed_offsets(self._admin, GROUP, self._places, 30)
+                found = self._group.committed([TopicPartition(*p) for p in self._places], 30)
             except KafkaException:
-                continue  # the first to ask after a group wait until the broker has its topic
+                continue  # who asks first waits until the broker has made its topic of groups
+            offsets = {(place.topic, place.partition): max(0, place.offset) for place in found}
             if not self.seen or offsets != self.seen[-1].offsets:
                 self.seen.append(Seen(time.time(), self._cpu_s(), offsets))
 

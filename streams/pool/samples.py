@@ -31,34 +31,47 @@ ASKED = """
 CASE WHEN p.category_schema_hash = c.hash THEN p.requested ELSE q.payload ->> '$.requested' END
 """
 # The last row of each group in the log, which is dense and ordered within a listing's partition.
+# The long texts are fetched by row at the end: otherwise those of the whole table are read, and all
+# but those of the listings touched are thrown away.
 _COMPLETE = f"""
 WITH touched AS (SELECT unnest(from_json($1, '["VARCHAR"]')) AS listing_id),
 last_review AS (
-    SELECT r.* FROM store.reviews r SEMI JOIN touched USING (listing_id)
+    SELECT r.listing_id, r.category, r.timestamp_ms, r.rowid AS row
+    FROM store.reviews r SEMI JOIN touched USING (listing_id)
     SEMI JOIN store.categories USING (category)
     QUALIFY row_number() OVER
         (PARTITION BY r.listing_id ORDER BY r.partition DESC, r."offset" DESC) = 1
 ),
 input AS (
+    SELECT listing_id, input_hash, rowid AS row
     FROM store.requests SEMI JOIN touched USING (listing_id)
     QUALIFY row_number() OVER
         (PARTITION BY listing_id, input_hash ORDER BY partition DESC, "offset" DESC) = 1
 ),
 prediction AS (
-    SELECT p.* EXCLUDE (invalid), q.request_id AS input_request_id, {ASKED} AS asked,
-           CASE WHEN p.category_schema_hash <> c.hash THEN p.invalid END AS invalid
+    SELECT p.listing_id, p.category, p.adapter_hash, p.timestamp_ms, p.rowid AS row,
+           q.row AS input_row
     FROM store.predictions p SEMI JOIN touched USING (listing_id)
     JOIN store.categories c USING (category)
     JOIN input q ON q.listing_id = p.listing_id AND q.input_hash = p.input_hash
     WHERE p.status = 'ok'
     QUALIFY row_number() OVER
         (PARTITION BY p.listing_id, p.adapter_hash ORDER BY p.partition DESC, p."offset" DESC) = 1
+),
+complete AS MATERIALIZED (
+    SELECT p.row AS prediction_row, r.row AS review_row, p.input_row,
+           greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms
+    FROM prediction p JOIN last_review r
+      ON r.listing_id = p.listing_id AND r.category = p.category
 )
-SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category, p.asked, p."values", p.invalid,
-       r.submitted, p.input_request_id, p.prediction_id, r.review_id, p.purpose,
-       greatest(p.timestamp_ms, r.timestamp_ms)
-FROM prediction p JOIN last_review r
-  ON r.listing_id = p.listing_id AND r.category = p.category
+SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category, {ASKED}, p."values",
+       CASE WHEN p.category_schema_hash <> c.hash THEN p.invalid END,
+       r.submitted, q.request_id, p.prediction_id, r.review_id, p.purpose, d.timestamp_ms
+FROM complete d
+JOIN store.predictions p ON p.rowid = d.prediction_row
+JOIN store.reviews r ON r.rowid = d.review_row
+JOIN store.requests q ON q.rowid = d.input_row
+JOIN store.categories c ON c.category = p.category
 """
 
 _DELETE_OTHERS = """
