@@ -24,13 +24,14 @@ from serving.push import ensure_adapter
 from serving.settings import ServingSettings
 from streams import faust_app, metrics
 from streams.answering import Answerer
+from streams.committed import Committed
 from streams.control import Champion, ChampionAlias, ControlLog
 from streams.dead_letters import bury, to_dead_letter
 from streams.flow import Gate, Lane, Ledger
 from streams.places import Place
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topics import BACKFILL, PREDICTIONS, REQUESTS, admin_client, committed_offsets
+from streams.topics import BACKFILL, PREDICTIONS, REQUESTS
 from streams.watchdog import KAFKA_S, Watchdog
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class PredictApp:
     ) -> None:
         self._settings = settings
         self._health = health
-        self._admin = admin_client(settings)
+        self._committed = Committed(settings, GROUP)
         self._answerer = answerer
         self._control = control
         self._publisher = Publisher(settings, client_id=f"{GROUP}.{worker}")
@@ -138,7 +139,7 @@ class PredictApp:
         """What this worker's group has committed, of the partitions that it has."""
         mine = [(tp.topic, tp.partition) for tp in self.app.consumer.assignment()]
         places = [place for place in mine if place[0] in (REQUESTS, BACKFILL)]
-        return committed_offsets(self._admin, GROUP, places, KAFKA_S)
+        return self._committed.offsets(places, KAFKA_S)
 
     def _waits_for_engine(self, place: Place) -> bool:
         """Whether Triton, slow or away, is why nothing of `place` is done."""
