@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env fetch demo test experiment bench-serving bench-training bench-stream lint types clean
+.PHONY: help env fetch demo test chaos experiment bench-serving bench-training bench-stream lint types clean
 
 CATALOG ?=
 SCHEMA ?=
@@ -43,6 +43,9 @@ demo: env ## Run the whole loop: make demo [CATALOG=x.jsonl SCHEMA=x.json [ALTER
 
 test: lint types fetch ## Check style, types and imports, and run all tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+chaos: env ## Kill every process at random under load and audit the topics (ARGS="--kills 10")
+	@$(BIN)/python -m infra.cli chaos $(ARGS)
 
 bench-serving: env ## Compare serving with other ways on this machine (ARGS=--quick to try)
 	@$(BIN)/python infra/bootstrap.py bench

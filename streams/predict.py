@@ -24,6 +24,7 @@ from serving.push import ensure_adapter
 from serving.settings import ServingSettings
 from streams import faust_app, metrics
 from streams.answering import Answerer
+from streams.committed import Committed
 from streams.control import Champion, ChampionAlias, ControlLog
 from streams.dead_letters import bury, to_dead_letter
 from streams.flow import Gate, Lane, Ledger
@@ -32,7 +33,6 @@ from streams.publisher import Publisher
 from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
 from streams.topic_names import BACKFILL, PREDICTIONS, REQUESTS
-from streams.topics import admin_client, committed_offsets
 from streams.watchdog import KAFKA_S, Watchdog
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class PredictApp:
     ) -> None:
         self._settings = settings
         self._health = health
-        self._admin = admin_client(settings)
+        self._committed = Committed(settings, GROUP)
         self._answerer = answerer
         self._schema_file = schema_file
         self._control = control
@@ -147,7 +147,7 @@ class PredictApp:
         """What this worker's group has committed, of the partitions that it has."""
         mine = [(tp.topic, tp.partition) for tp in self.app.consumer.assignment()]
         places = [place for place in mine if place[0] in (REQUESTS, BACKFILL)]
-        return committed_offsets(self._admin, GROUP, places, KAFKA_S)
+        return self._committed.offsets(places, KAFKA_S)
 
     def _waits_for_engine(self, place: Place) -> bool:
         """Whether Triton, slow or away, is why nothing of `place` is done."""

@@ -12,7 +12,7 @@ broker (too large) raises `RequestRefused` and is not sent. Records are sent in 
 
 import concurrent.futures
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Required, TypedDict, Unpack
 
@@ -53,9 +53,16 @@ FLUSH_S = 30.0
 class ListuneClient:
     """Sends requests and reviews, and waits for predictions; safe for several threads."""
 
-    def __init__(self, settings: StreamsSettings, schemas: CategorySchemas) -> None:
+    def __init__(
+        self,
+        settings: StreamsSettings,
+        schemas: CategorySchemas,
+        on_stored: Callable[[ListingRequest | ListingReview], None] | None = None,
+    ) -> None:
+        """`on_stored` is told each event once the broker has it, on a thread that must not wait."""
         self._settings = settings
         self._schemas = schemas
+        self._on_stored = on_stored
         self._publisher = Publisher(settings, client_id="listune-sdk")
         self._replies: Replies | None = None
         self._lock = threading.Lock()
@@ -90,7 +97,7 @@ class ListuneClient:
             RequestRefused: unknown category or attribute, an ill-formed field, or too large.
         """
         request = self._make_request(timeout_s, request_id, listing)
-        self._send(REQUESTS, request.listing_id, request.to_bytes())
+        self._send(REQUESTS, request)
         return request
 
     def predict(
@@ -110,7 +117,7 @@ class ListuneClient:
         replies = self._replies_thread()
         answer = replies.expect(request.request_id)
         try:
-            self._send(REQUESTS, request.listing_id, request.to_bytes()).result(limit)
+            self._send(REQUESTS, request).result(limit)
             return answer.result(limit)
         except concurrent.futures.TimeoutError:
             raise PredictionTimeout(
@@ -149,7 +156,7 @@ class ListuneClient:
             shown=shown,
             submitted=submitted,
         )
-        self._send(REVIEWS, review.listing_id, review.to_bytes())
+        self._send(REVIEWS, review)
         return review
 
     def flush(self, deadline_s: float) -> None:
@@ -200,18 +207,23 @@ class ListuneClient:
         except ValueError as error:
             raise RequestRefused(f"the request is ill-formed: {_first_fault(error)}") from None
 
-    def _send(self, topic: str, listing_id: str, value: bytes) -> Future[Position]:
+    def _send(self, topic: str, event: ListingRequest | ListingReview) -> Future[Position]:
+        listing_id, value = event.listing_id, event.to_bytes()
         if len(value) > self._settings.max_event_bytes:
             raise RequestRefused(
                 f"listing {listing_id} takes {len(value)} bytes where "
                 f"{self._settings.max_event_bytes} are allowed; shorten its description"
             )
         delivered = self._publisher.send(topic, listing_id, value)
-        delivered.add_done_callback(self._note_failure)
+        delivered.add_done_callback(lambda done: self._note(event, done))
         return delivered
 
-    def _note_failure(self, delivered: Future[Position]) -> None:
-        self._failure = delivered.exception() or self._failure
+    def _note(self, event: ListingRequest | ListingReview, delivered: Future[Position]) -> None:
+        failure = delivered.exception()
+        if failure is not None:
+            self._failure = failure
+        elif self._on_stored is not None:
+            self._on_stored(event)
 
     def _replies_thread(self) -> Replies:
         with self._lock:

@@ -10,12 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-)
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -186,23 +181,6 @@ def log_bounds(
             if time.monotonic() > end:
                 raise _unreachable(settings, error) from None
             time.sleep(0.1)
-
-
-def committed_offsets(
-    admin: AdminClient, group: str, places: Iterable[tuple[str, int]], timeout_s: float
-) -> dict[tuple[str, int], int]:
-    """The next offset that the group will read of each of `places`; 0 where it committed none.
-
-    Raises:
-        KafkaException, TimeoutError: no broker answers.
-    """
-    wanted = [TopicPartition(*place) for place in places]
-    if not wanted:
-        return {}
-    asked = ConsumerGroupTopicPartitions(group, wanted)
-    future = admin.list_consumer_group_offsets([asked], request_timeout=timeout_s)[group]
-    found = future.result(timeout_s).topic_partitions
-    return {(p.topic, p.partition): max(0, p.offset) for p in found}
 
 
 def _bounds(

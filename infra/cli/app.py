@@ -8,6 +8,7 @@ from rich.console import Console
 
 from infra.cli import (
     bench,
+    chaos,
     demo,
     evaluate,
     experiment,
@@ -38,6 +39,7 @@ forget.register(app)
 pool.register(app)
 evaluate.register(app)
 bench.register(app)
+chaos.register(app)
 experiment.register(app)
 worker.register(app)
 

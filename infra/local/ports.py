@@ -1,23 +1,39 @@
 """Ports of 127.0.0.1: which is free, and who holds one that is not."""
 
+import random
 import socket
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 import psutil
 
 from infra.local.errors import PortTaken
 
 HOST = "127.0.0.1"
+_FIRST = 10_000
+_CLIENTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+# Of its own: whoever seeds the global one would get the same ports in every process.
+_CHANCE = random.SystemRandom()
 
 
 def free_port(avoid: Collection[int] = ()) -> int:
-    """A port that nobody listens on now and that is not in `avoid`."""
+    """A port that nobody listens on now and that is not in `avoid`.
+
+    It lies below those that the system gives to clients. Of these, one that knocks again and again
+    at a killed server's port will some time be given that very port: it is then connected to
+    itself, and the server, when it is back, finds its port taken.
+    """
     while True:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            port: int = probe.getsockname()[1]
-        if port not in avoid:
+        port = _CHANCE.randrange(_FIRST, max(_first_of_clients(), _FIRST + 10_000))
+        if port not in avoid and is_free(port):
             return port
+
+
+def _first_of_clients() -> int:
+    try:
+        return int(_CLIENTS.read_text().split()[0])
+    except OSError:  # no Linux
+        return 32_768
 
 
 def choose_port(

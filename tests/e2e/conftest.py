@@ -15,51 +15,18 @@ from infra import stack
 from infra.demo import play
 from infra.local.fetch import ensure_all
 from infra.local.supervisor import Supervisor
-from infra.local.tiny_model import make_tiny_model
-from infra.settings import Settings, load_settings
+from infra.settings import Settings
+from infra.small import small_settings
 
 SEED = 3
 
 
 def tiny_settings(folder: Path) -> Settings:
-    """Everything small: six listings a round, a model of some thousand parameters."""
-    settings = load_settings()
-    base = folder / "tiny"
-    make_tiny_model(base, seed=SEED)
-    settings.local = settings.local.model_copy(
-        update={
-            "base_model": str(base),
-            "kafka_heap": "256m",
-            **dict.fromkeys(
-                ("kafka_port", "kafka_controller_port", "sql_port", "triton_grpc_port"), 0
-            ),
-            **dict.fromkeys(
-                (
-                    "triton_metrics_port",
-                    "sql_http_port",
-                    "curate_health_port",
-                    "predict_health_port",
-                    "trainer_health_port",
-                ),
-                0,
-            ),
-        }
-    )
-    serving = settings.serving
-    serving.dtype = "float32"
-    serving.threads = 1
-    serving.max_trunk_tokens = 64
-    serving.max_answer_tokens = 6
-    streams = settings.streams
-    streams.k, streams.v, streams.backfill_factor, streams.lease_s = 6, 1, 1, 60.0
-    trainer = settings.trainer
-    trainer.rank, trainer.alpha = 8, 16
-    # A random model learns the likeliest answers by heart in a few strong steps.
-    trainer.steps, trainer.batch_size, trainer.learning_rate = 30, 4, 2e-2
-    trainer.max_length, trainer.margin, trainer.evaluate_one_shot = 1024, 1.0, False
-    trainer.progress = False
+    """The small settings, and a wave of listings that fills one round."""
+    settings = small_settings(folder, SEED)
+    settings.streams.lease_s = 60.0
     demo = settings.demo
-    demo.seed, demo.heldout, demo.wave, demo.final_wave, demo.in_flight = SEED, 6, 10, 2, 4
+    demo.wave, demo.final_wave, demo.in_flight = 10, 2, 4
     demo.stall_minutes = 3.0
     return settings
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,8 @@ def test_a_port_promised_to_another_part_is_not_given_twice() -> None:
 
 def test_zero_asks_for_any_port() -> None:
     assert is_free(choose_port(0))
+
+
+def test_a_free_port_is_none_that_a_client_of_a_dead_server_could_be_given() -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert all(free_port() < first for _ in range(50))

@@ -1,12 +1,23 @@
-"""A tiny random model, loaded once, and engines over it."""
+"""A tiny random model, loaded once, engines over it, and one real Triton that serves it."""
+
+from pathlib import Path
 
 import pytest
 import torch
 
+from infra.local.fetch import ensure_part, triton_part
+from infra.local.ports import free_port
+from infra.local.settings import LocalSettings
+from infra.local.supervisor import Supervisor
 from infra.local.tiny_model import make_tiny_model
+from infra.local.triton import Triton
+from serving.client import TritonClient
 from serving.engine import Engine
 from serving.model import linear_shapes, load_base
 from serving.settings import ServingSettings
+from tests.serving.helpers import adapter_blob
+
+MODELS = Path(__file__).resolve().parents[2] / "serving" / "model_repository"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,3 +57,50 @@ def engine(settings, tiny):
     """An engine over the tiny base."""
     with Engine(settings, tiny) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, tiny):
+    """A running Triton: its settings and its supervisor."""
+    settings, supervisor = _stack(tmp_path_factory.mktemp("triton"), tiny)
+    with supervisor:
+        supervisor.wait_ready("triton")
+        yield settings, supervisor
+
+
+@pytest.fixture
+def client(server):
+    """A client of the running Triton."""
+    with TritonClient(server[0]) as client:
+        yield client
+
+
+@pytest.fixture
+def make_blob(client, shapes):
+    """Makes adapters for the model that Triton serves."""
+    return lambda adapter_id, **more: adapter_blob(
+        shapes, client.status().base_hash, adapter_id, **more
+    )
+
+
+def _stack(folder, tiny):
+    """Settings, and a supervisor for one Triton that serves the tiny model."""
+    home = ensure_part(triton_part(), LocalSettings().cache_dir)
+    port = free_port()
+    settings = ServingSettings(
+        base_model=str(tiny),
+        dtype="float32",
+        device="cpu",
+        threads=1,
+        adapter_store=folder / "store",
+        triton_url=f"127.0.0.1:{port}",
+    )
+    triton = Triton(
+        home=home,
+        model_repository=MODELS,
+        work_dir=folder / "triton",
+        grpc_port=port,
+        metrics_port=free_port(),
+        env={"LISTUNE_SERVING": settings.model_dump_json()},
+    )
+    return settings, Supervisor([triton.spec()], folder / "run")

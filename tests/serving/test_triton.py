@@ -4,15 +4,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from infra.local.fetch import ensure_part, triton_part
 from infra.local.ports import free_port
-from infra.local.settings import LocalSettings
-from infra.local.supervisor import Supervisor
-from infra.local.triton import Triton
 from schemas.category import Attribute, AttributeType
 from serving.adapters import blob_hash
 from serving.client import TritonClient
@@ -27,7 +22,6 @@ from serving.errors import (
 )
 from serving.generation import GenerationRequest
 from serving.push import Canary, CanaryRequest, ensure_adapter, push_and_try
-from serving.settings import ServingSettings
 from tests.serving.helpers import (
     BRAND,
     COLOUR,
@@ -38,53 +32,7 @@ from tests.serving.helpers import (
     assert_alike,
 )
 
-MODELS = Path(__file__).resolve().parents[2] / "serving" / "model_repository"
 CANARY = Canary((CanaryRequest(LAMP, (COLOUR, WASHABLE, BRAND)),))
-
-
-def stack(folder, tiny):
-    """Settings, and a supervisor for one Triton that serves the tiny model."""
-    home = ensure_part(triton_part(), LocalSettings().cache_dir)
-    port = free_port()
-    settings = ServingSettings(
-        base_model=str(tiny),
-        dtype="float32",
-        device="cpu",
-        threads=1,
-        adapter_store=folder / "store",
-        triton_url=f"127.0.0.1:{port}",
-    )
-    triton = Triton(
-        home=home,
-        model_repository=MODELS,
-        work_dir=folder / "triton",
-        grpc_port=port,
-        metrics_port=free_port(),
-        env={"LISTUNE_SERVING": settings.model_dump_json()},
-    )
-    return settings, Supervisor([triton.spec()], folder / "run")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, tiny):
-    """A running Triton: its settings and its supervisor."""
-    settings, supervisor = stack(tmp_path_factory.mktemp("triton"), tiny)
-    with supervisor:
-        supervisor.wait_ready("triton")
-        yield settings, supervisor
-
-
-@pytest.fixture
-def client(server):
-    with TritonClient(server[0]) as client:
-        yield client
-
-
-@pytest.fixture
-def make_blob(client, shapes):
-    return lambda adapter_id, **more: adapter_blob(
-        shapes, client.status().base_hash, adapter_id, **more
-    )
 
 
 def test_an_answer_over_grpc_is_the_engines_own(client, engine):

@@ -7,7 +7,7 @@ from infra.local.ports import free_port
 from schemas.category import CategorySchemas
 from schemas.events import Status, now_ms
 from streams.settings import StreamsSettings
-from streams.topics import REQUESTS
+from streams.topic_names import REQUESTS
 from tests.streams.support import Worker, wait_for
 from tests.streams.test_predict import predictions, request, send
 from tests.streams.test_watchdog import scraped

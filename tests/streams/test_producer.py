@@ -99,6 +99,24 @@ def test_a_review_names_the_prediction_and_lies_beside_its_request(
     assert (partition, key) == (request_partition, request_key)
 
 
+def test_who_asks_is_told_what_the_broker_has(
+    settings: StreamsSettings, schemas: CategorySchemas
+) -> None:
+    told: list[ListingRequest | ListingReview] = []
+    larger = settings.model_copy(update={"max_event_bytes": 1 << 20})
+    client = ListuneClient(larger, schemas, on_stored=told.append)
+    sent = client.request(listing_id="4711", category="Lamps", title="Lamp")
+    review = client.review(answer(sent), shown={}, submitted={})
+    client.flush(20)
+    client.request(listing_id="4712", category="Lamps", description=_noise(400_000))
+    with pytest.raises(DeliveryError):
+        client.flush(20)
+    client.close()
+    assert len(told) == 2
+    assert sent in told
+    assert review in told
+
+
 def test_several_callers_wait_each_for_the_first_answer_to_its_own_request(
     settings: StreamsSettings, schemas: CategorySchemas
 ) -> None:

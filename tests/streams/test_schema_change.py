@@ -12,7 +12,7 @@ from schemas.events import ListingPrediction, ListingRequest, ListingReview, Sta
 from schemas.sources.json_schema import write_schemas
 from streams.replay import Replayed, replay
 from streams.settings import StreamsSettings
-from streams.topics import PREDICTIONS
+from streams.topic_names import PREDICTIONS
 from tests.streams.support import Worker, applied, read_all, send, wait_for
 
 MakeWorker = Callable[..., Worker]

@@ -1,0 +1,136 @@
+"""`listune chaos`: start, load, kill, drain, stop, audit, write the result."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from infra import stack
+from infra.bench.results import RESULTS, begin, tables, write
+from infra.chaos import chart
+from infra.chaos.audit import Audit, Fault, audit
+from infra.chaos.evidence import read_pool, read_topics
+from infra.chaos.kills import Executioner, Outages
+from infra.chaos.load import Load
+from infra.chaos.plan import make_plan
+from infra.chaos.result import Shooting, fill
+from infra.demo import play
+from infra.demo.sellers import Seller
+from infra.local.fetch import ensure_all
+from infra.local.supervisor import Supervisor
+from infra.progress import bar
+from infra.settings import Settings
+from infra.small import small_settings
+from schemas.category import CategorySchemas
+from streams.replay import Replayed, replay
+
+PRODUCTS = 500
+"""Products that are listed again and again, under other names."""
+ENOUGH = 100
+"""So many kills, and the result is kept with the commit."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is asked for. rate: new listings a second."""
+
+    kills: int = ENOUGH
+    seed: int = 7
+    rate: float = 2.0
+
+
+def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
+    """The whole test; the result is written, and kept beside the benchmarks' if it is a full one.
+
+    Raises:
+        SupervisorError, ListuneError: the stack does not come up, or not again after a kill.
+    """
+    begun, started = begin("chaos"), time.monotonic()
+    run_dir = run_dir.absolute()
+    run_dir.mkdir(parents=True, exist_ok=True)
+    settings = chaos_settings(run_dir, chosen.seed)
+    parts = ensure_all(settings.local, console)
+    stage = play.read_stage(settings, console)
+    play.write_stage(stage, settings, run_dir)
+    settings.streams.max_rounds = 0  # they go on for as long as there is something to learn
+    resolved = stack.resolve(settings, run_dir, parts, console)
+    with stack.running(resolved, run_dir, parts, console) as supervisor:
+        shot = shoot(supervisor, resolved, stage, chosen, console)
+    found = account(run_dir, stage.schemas, shot, console)
+    settings_told = {"seed": chosen.seed, "listings_per_s": chosen.rate}
+    minutes = (time.monotonic() - started) / 60
+    filled = fill(begun, settings_told, minutes, shot, found)
+    path = write(filled, RESULTS if chosen.kills >= ENOUGH else run_dir)
+    chart.draw(shot, found, f"{chosen.kills} kills, seed {chosen.seed}", path.with_suffix(".png"))
+    for table in tables(filled):
+        console.print(table)
+    for fault in found.faults:
+        console.print(f"[red]{fault.kind}[/] {fault.what}", highlight=False)
+    console.print(f"Result: [bold]{path.with_suffix('.md')}[/]", highlight=False)
+    return found
+
+
+def chaos_settings(folder: Path, seed: int) -> Settings:
+    """A small stack on which rounds follow each other, whatever becomes of them."""
+    settings = small_settings(folder, seed)
+    streams = settings.streams
+    streams.request_timeout_s = 60.0
+    streams.lease_s = 30.0
+    streams.cool_down_s = 5.0
+    # A killed round that fails, and one that is no better, must not end the rounds.
+    streams.pause_after = 1_000_000
+    settings.trainer.heartbeat_s = 2.0
+    settings.demo.wave, settings.demo.rounds = PRODUCTS, 1
+    return settings
+
+
+def shoot(
+    supervisor: Supervisor, settings: Settings, stage: play.Stage, chosen: Chosen, console: Console
+) -> Shooting:
+    """All kills under load, and what was under way brought to its end."""
+    plan = make_plan(chosen.kills, chosen.seed)
+    seller = Seller(chosen.seed, settings.demo.sellers)
+    executioner = Executioner(supervisor, settings.streams)
+    load = Load(settings.streams, stage.schemas, stage.products.stream, seller, rate=chosen.rate)
+    with ExitStack() as ending:
+        outages = ending.enter_context(Outages(supervisor))
+        shown = ending.enter_context(bar(console))
+        task = shown.add_task("kills", total=len(plan))
+        with load:
+            for number, kill in enumerate(plan):
+                last = number + 1 == len(plan)
+                shown.update(task, description=f"kill {kill.number}: {kill.victim}")
+                executioner.make(kill, recover=last or not plan[number + 1].during)
+                shown.advance(task)
+            shown.update(task, description="the last sellers are served")
+        executioner.drain()
+    victims = [killed.kill.victim for killed in executioner.done]
+    return Shooting(
+        executioner.done,
+        load.stored,
+        outages.of("triton"),
+        {name: supervisor.restarts(name) - victims.count(name) for name in supervisor.status()},
+    )
+
+
+def account(run_dir: Path, schemas: CategorySchemas, shot: Shooting, console: Console) -> Audit:
+    """The audit of a stack that has stopped: by the topics, and by a pool rebuilt from them."""
+    with stack.broker_alone(run_dir, console) as settings, console.status("the audit"):
+        topics = read_topics(settings.streams)
+        pool = read_pool(settings.streams)
+        rebuilt = replay(settings.streams, schemas, lambda *_: None)
+    found = audit(topics, pool, shot.stored.requests, shot.stored.reviews, shot.triton_down)
+    return replace(found, faults=(*found.faults, *compare(rebuilt)))
+
+
+def compare(rebuilt: Replayed) -> list[Fault]:
+    """A fault for each table that differs from what the topics give."""
+    if rebuilt.live is None:
+        return [Fault("lost", rebuilt.why_not_compared)]
+    return [
+        Fault("strange", f"the pool's {name} are not those that the topics give: {live.rows} rows")
+        for name, live in rebuilt.live.items()
+        if live != rebuilt.rebuilt[name]
+    ]

@@ -1,0 +1,32 @@
+"""Ten kills under load, and every event accounted for. `make chaos` is the same with a hundred."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from infra import stack
+from infra.bench.results import BenchResult
+from infra.chaos.plan import VICTIMS
+from infra.chaos.run import Chosen, run
+
+
+@pytest.mark.timeout(240)
+def test_ten_kills_lose_double_and_leave_unanswered_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack, "ACTIVE", tmp_path / "active")
+    found = run(Chosen(kills=10), tmp_path, Console(force_terminal=False))
+    assert found.faults == ()
+    assert found.clean, f"{found.expired_share:.1%} of the requests expired though Triton was up"
+    # It was a load, and there were rounds to kill.
+    assert found.requests > 100
+    assert found.reviews > 0.9 * found.requests
+    assert found.rounds > 0
+    [written] = tmp_path.glob("chaos-*.json")
+    result = BenchResult.from_json(written.read_text())
+    assert Counter({row.name: row.figures["kills"] for row in result.rows}) == dict.fromkeys(
+        VICTIMS, 2
+    )
+    assert all(goal.met for goal in result.goals)

@@ -1,0 +1,68 @@
+"""A new adapter becomes champion every five seconds while many clients ask."""
+
+import threading
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from schemas.events import BASE_ADAPTER
+from serving.adapters import blob_hash
+from serving.push import Canary, CanaryRequest, push_and_try
+from tests.serving.helpers import BRAND, COLOUR, EVERY_KIND, LAMP, WASHABLE, assert_alike
+
+CLIENTS = 16
+SWAPS = 3
+SWAP_S = 5.0
+LAMPS = tuple(replace(LAMP, listing_id=f"lamp-{n}", title=f"Lamp {n}") for n in range(4))
+CANARY = Canary((CanaryRequest(LAMP, (COLOUR, WASHABLE, BRAND)),))
+
+
+def test_adapters_swapped_under_load_fail_no_request_and_never_answer_for_another(
+    client, make_blob
+):
+    names = {BASE_ADAPTER: BASE_ADAPTER}
+    champion = BASE_ADAPTER
+    done = threading.Event()
+
+    def ask_on(number):
+        """One client; it names whoever is champion when it asks."""
+        answers = []
+        while not done.is_set():
+            lamp = LAMPS[len(answers) % len(LAMPS)]
+            named = champion
+            answers.append((named, lamp, client.generate(lamp, EVERY_KIND, adapter_hash=named)))
+        return answers
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        asking = [pool.submit(ask_on, number) for number in range(CLIENTS)]
+        try:
+            for swap in range(SWAPS):
+                began = time.monotonic()
+                name = f"swapped-r{swap}-a1"
+                blob = make_blob(name, seed=50 + swap)
+                push_and_try(client, blob, name, CANARY)
+                names[blob_hash(blob)] = name
+                champion = blob_hash(blob)
+                time.sleep(max(0.0, SWAP_S - (time.monotonic() - began)))
+        finally:
+            done.set()
+        # A request that failed raises here.
+        answers = [answer for one in asking for answer in one.result(60)]
+
+    by_champion = defaultdict(int)
+    for named, _, answer in answers:
+        assert (answer.adapter_hash, answer.adapter_id) == (named, names[named])
+        by_champion[named] += 1
+    assert by_champion.keys() == names.keys()
+    assert min(by_champion.values()) >= CLIENTS
+    # Not only by name: asked alone and in peace, the same adapter says the same.
+    calm = {
+        (named, lamp.listing_id): client.generate(lamp, EVERY_KIND, adapter_hash=named)
+        for named in names
+        for lamp in LAMPS
+    }
+    for named, lamp, answer in answers:
+        assert_alike(answer, calm[named, lamp.listing_id])
+    said = {str(answer.confidence) for answer in calm.values()}
+    assert len(said) == len(calm), "adapters that say the same would hide a mistake"
