@@ -21,9 +21,10 @@ from schemas.events import (
 )
 from streams import predict
 from streams.committed import Committed
-from streams.live_pool import held_to_read, path_of
+from streams.live_pool import held_to_read
 from streams.log_reader import read_span
 from streams.places import Place
+from streams.pool.shard import WHOLE
 from streams.settings import StreamsSettings
 from streams.topic_names import (
     BACKFILL,
@@ -120,9 +121,9 @@ def read_pool(settings: StreamsSettings) -> PoolRows:
     Raises:
         PoolError: a worker has it.
     """
-    with held_to_read(path_of(settings)) as con:
+    with held_to_read(WHOLE.path(settings)) as con:
         if con is None:
-            raise FileNotFoundError(path_of(settings))
+            raise FileNotFoundError(WHOLE.path(settings))
         return PoolRows(
             read_to={
                 (topic, partition): offset

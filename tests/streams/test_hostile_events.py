@@ -18,7 +18,7 @@ from schemas.events import DeadLetter
 from streams import predict as predict_app
 from streams.settings import StreamsSettings
 from streams.topic_names import BACKFILL, DEAD_LETTERS, PREDICTIONS, REQUESTS, REVIEWS
-from streams.topics import admin_client, log_bounds
+from streams.topics import admin_client, log_bounds, record_limit
 from tests.streams.hostile import Hostile, Sent
 from tests.streams.support import Worker, read_all, wait_for
 
@@ -35,7 +35,10 @@ def test_ten_thousand_hostile_events_are_each_accounted_for(
     settings: StreamsSettings, schemas: CategorySchemas, worker: Callable[..., Worker]
 ) -> None:
     curate, predict = worker("curate").start(), worker("predict").start()
-    sent = Hostile(schemas, SEED).events(EVENTS)
+    # What is larger the broker itself refuses.
+    stored = record_limit(settings) - 1024
+    made = Hostile(schemas, SEED).events(EVENTS)
+    sent = [record for record in made if len(record.value or b"") <= stored]
     produce(settings, sent)
     admin = admin_client(settings)
     wait_for(lambda: alive(predict) and answered_all(settings, admin), PATIENCE_S)

@@ -48,7 +48,7 @@ class StandIn:
         if "slow" in listing.title:
             time.sleep(float(os.environ.get("SLOW_S", "1")))
         if "away" in listing.title:
-            self._back_at = self._back_at or time.monotonic() + 2
+            self._back_at = self._back_at or time.monotonic() + float(os.environ.get("AWAY_S", "2"))
             if time.monotonic() < self._back_at:
                 raise Unavailable("nobody there")
         if "refused" in listing.title:
