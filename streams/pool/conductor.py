@@ -9,26 +9,16 @@ Of a pool in several shards the one with number 0 decides, on what the others re
 (`streams.pool.peers`). In every shard `tick` bounds the pool and orders what is measured again.
 """
 
-import hashlib
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
 from streams.pool import backfill, outbox, outdated
+from streams.pool.collecting import Collector
 from streams.pool.forgetting import settle
-from streams.pool.peers import ALONE, Candidates, Collect, Peers, ShardReport
+from streams.pool.peers import ALONE, Collect, Peers, ShardReport
 from streams.pool.rounds import record_round, round_id
-from streams.pool.selection import (
-    Selected,
-    fresh_count,
-    mark_used,
-    merge,
-    prune,
-    select,
-    write_candidates,
-    write_manifest,
-)
+from streams.pool.selection import Selected, fresh_count, mark_used, prune, write_manifest
 from streams.pool.state import (
     Champion,
     OpenRound,
@@ -46,8 +36,6 @@ from streams.topic_names import CONTROL_TOPICS, MODEL_EVENTS, RETRAIN
 # A wish for a round that could not be granted for so long, or that a rebuild reads again, lapses.
 WISH_LAPSES_MS = 600_000
 PRUNE_EVERY_MS = 60_000
-# A collect that a shard has not answered for so long is asked for anew.
-COLLECT_MS = 10_000
 WORKER = "conductor"
 
 logger = logging.getLogger("listune.conductor")
@@ -65,9 +53,7 @@ class Conductor:
         self._pruned_ms = 0
         self._peers = ALONE
         self._missing: list[int] = []
-        self._collect: Collect | None = None
-        self._collect_ms = 0
-        self._offered: Candidates | None = None
+        self._collector = Collector(pool)
 
     def tick(self, now_ms: int, lag: int, caught_up: bool, peers: Peers = ALONE) -> None:
         """Decides whatever is due. Call it after each micro-batch, and at least every second.
@@ -97,9 +83,6 @@ class Conductor:
         """What this shard tells the others; answers a collect, whose file it writes first."""
         read = {topic: at for (topic, _), at in self.pool.watermarks().items()}
         live, settings = self.champion(), self.settings
-        known = self._offered.collect_id if self._offered else None
-        if caught_up and asked and asked.champion_hash == live.hash and asked.collect_id != known:
-            self._offered = self._offer(asked)
         return ShardReport(
             created_ms=now_ms,
             pool=settings.pool,
@@ -111,8 +94,8 @@ class Conductor:
             fresh=fresh_count(self.con, live.hash, settings.selection, settings.min_gap),
             samples=self._count("store.samples"),
             outstanding=backfill.outstanding(self.con, now_ms),
-            collect=self._collect,
-            candidates=self._offered,
+            collect=self._collector.asked,
+            candidates=self._collector.offer(asked if caught_up else None),
         )
 
     def champion(self) -> Champion:
@@ -183,51 +166,10 @@ class Conductor:
         have, need = seen.have, seen.need
         v = settings.v if have >= need else min(settings.v * have // need, have - 1)
         k = min(settings.k, have - v)
-        chosen = self._choose(k, v) if not self._peers.others else self._collected(k, v, now_ms)
+        chosen = self._collector.best(k, v, now_ms, self._peers)
         if chosen:
             self._begin(why, chosen, k, v, now_ms)
         return bool(chosen)
-
-    def _choose(self, k: int, v: int) -> list[Selected]:
-        settings = self.settings
-        return select(self.con, self.champion().hash, k, v, settings.selection, settings.min_gap)
-
-    def _collected(self, k: int, v: int, now_ms: int) -> list[Selected]:
-        """The best of all shards; empty until each has written its own."""
-        champion_hash = self.champion().hash
-        asked = self._collect
-        if (
-            asked is None
-            or asked.champion_hash != champion_hash
-            or asked.size < k + v
-            or now_ms - self._collect_ms >= COLLECT_MS
-        ):
-            self._collect = Collect(collect_id=new_id(), champion_hash=champion_hash, size=k + v)
-            self._collect_ms = now_ms
-            return []
-        others = self._peers.candidates(asked.collect_id)
-        if others is None:
-            return []
-        self._collect = None
-        offered = [self._offer(asked), *others]
-        for one in offered:
-            path = Path(one.path)
-            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != one.sha256:
-                logger.warning(
-                    "%s is not what a shard wrote; all curate workers need the same pool_dir, "
-                    "on a disk that they share", path,
-                )  # fmt: skip
-                return []
-        best = merge(self.con, [Path(one.path) for one in offered], k, v)
-        return [row for row in best if not self.pool.is_forgotten(row.listing_id)]
-
-    def _offer(self, asked: Collect) -> Candidates:
-        settings = self.settings
-        path = settings.pool_dir / "candidates" / f"{self.shard.name(settings.pool)}.parquet"
-        sha256 = write_candidates(
-            self.con, asked.champion_hash, asked.size, settings.selection, settings.min_gap, path
-        )
-        return Candidates(collect_id=asked.collect_id, path=str(path), sha256=sha256)
 
     def _begin(self, why: Trigger, chosen: Sequence[Selected], k: int, v: int, now_ms: int) -> None:
         settings, parent = self.settings, self.champion()
