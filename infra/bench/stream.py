@@ -48,14 +48,16 @@ TOPICS = {BOTH: (topics.REQUESTS, topics.PREDICTIONS), REVIEWS: (topics.REVIEWS,
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is sent: listings of the backlog; of the steady part, with its k and v."""
+    """How much is sent: of the backlog, of the steady part with its k and v, to the full pool."""
 
     backlog: int = 40_000
+    batch: int = 1000  # of the loops
     per_s: float = 200.0
     rounds: int = 20
     k: int = 1000
     v: int = 100
     pool_rows: int = 1_000_000
+    pool_batch: int = 500
 
     @property
     def steady(self) -> int:
@@ -172,7 +174,7 @@ def measure(bench: Bench) -> Iterator[Row]:
         sizes = bench.sizes
         folder = bench.folder / "full"
         folder.mkdir()
-        job = PoolJob(str(folder), sizes.pool_rows, sizes.k, sizes.v)
+        job = PoolJob(str(folder), sizes.pool_rows, sizes.k, sizes.v, sizes.pool_batch)
         yield full_pool({"k": sizes.k, "v": sizes.v}, bench.job(job, "full pool"))
 
 
@@ -211,6 +213,7 @@ def at_a_steady_rate(bench: Bench) -> Iterator[Row]:
             during.pid = before.pid
             with bench.doing("steady reviews"):
                 sent = send_steadily(settings, events, sizes.per_s, during)
+                stand_in.wait_for(sizes.rounds)
             during.end()
         stand_in.end()
     first, last = during.seen[0], during.seen[-1]
@@ -235,7 +238,7 @@ def _fill(bench: Bench, settings: Settings, what: str, events: Sequence[ListingE
 
 def _loop(bench: Bench, settings: Settings, run_dir: Path, arm: str, what: str, count: int) -> Row:
     bootstrap = settings.streams.bootstrap_servers
-    job = LoopJob(arm, bootstrap, list(TOPICS[what]), count, str(run_dir))
+    job = LoopJob(arm, bootstrap, list(TOPICS[what]), count, str(run_dir), bench.sizes.batch)
     outcome = bench.job(job, f"{arm}: {what}")
     told: dict[str, Scalar] = {"arm": arm, "set": what, "batch": job.batch}
     name = f"{arm} loop: {what}"

@@ -24,9 +24,16 @@ class LoopJob:
 
 @dataclass(frozen=True)
 class PoolJob:
-    """How large a pool to make, in `folder`; k and v of what is selected from it."""
+    """How large a pool to make, in `folder`.
+
+    Attributes:
+        rows: listings.
+        k, v: of what is selected from them.
+        batch: new reviews in each of the micro-batches that are applied to the full pool.
+    """
 
     folder: str
     rows: int
     k: int = 1000
     v: int = 100
+    batch: int = 500

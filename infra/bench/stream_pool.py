@@ -27,8 +27,6 @@ from streams.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 
 SEED_LISTINGS = 1000
 REPEATS = 20
-BATCH = 500
-"""New reviews in each of the batches that are applied to the full pool."""
 BATCHES = 10
 
 _COPIES = """
@@ -48,7 +46,7 @@ def main(job_path: str, result_path: str) -> None:
     """Measures the job in the file `job_path` and writes what came out to `result_path`."""
     job = PoolJob(**json.loads(Path(job_path).read_text()))
     seeds = min(SEED_LISTINGS, job.rows)
-    schemas, events = make(seeds + BATCH * BATCHES)
+    schemas, events = make(seeds + job.batch * BATCHES)
     settings = StreamsSettings(pool_dir=Path(job.folder), k=job.k, v=job.v)
     began = time.perf_counter()
     pool = _open(settings, schemas)
@@ -60,7 +58,7 @@ def main(job_path: str, result_path: str) -> None:
     began = time.perf_counter()
     pool = _open(settings, schemas)
     open_s = time.perf_counter() - began
-    measured = measure(pool, feed.on(pool), events[seeds:], settings)
+    measured = measure(pool, feed.on(pool), events[seeds:], settings, job.batch)
     pool.close()
     measured |= {
         "made_s": made_s,
@@ -122,7 +120,7 @@ def fill(pool: Pool, seeds: int, rows: int) -> None:
 
 
 def measure(
-    pool: Pool, feed: Feed, new: list[ListingEvents], settings: StreamsSettings
+    pool: Pool, feed: Feed, new: list[ListingEvents], settings: StreamsSettings, batch: int
 ) -> dict[str, Any]:
     """Seconds of each thing that is done with a full pool, several times; memory in between."""
     ranked = (settings.selection, settings.min_gap)
@@ -133,7 +131,7 @@ def measure(
     }
     resident_mb = psutil.Process().memory_info().rss / 1e6
     feed.apply(new, with_review=False)
-    batches = [new[start : start + BATCH] for start in range(0, len(new), BATCH)]
+    batches = [new[start : start + batch] for start in range(0, len(new), batch)]
     applied = iter(batches)
     seconds["apply"] = _timed(lambda: feed.review(next(applied)), len(batches))
     (rows,) = pool.con.execute("SELECT count(*) FROM store.samples").fetchall()[0]

@@ -41,6 +41,12 @@ class StandIn:
         self._thread = threading.Thread(target=self._listen, name="stand-in", daemon=True)
         self._thread.start()
 
+    def wait_for(self, rounds: int) -> None:
+        """Waits until so many retrain events came, but 30 s at most; the row says how many did."""
+        until = time.monotonic() + 30
+        while len(self.heard) < rounds and time.monotonic() < until:
+            time.sleep(0.05)
+
     def end(self) -> None:
         """Stops listening."""
         self._ended.set()
