@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -160,6 +161,32 @@ def test_after_sigkill_each_request_has_one_canonical_answer(
         prediction = ListingPrediction.model_validate_json(value)
         first_in_log.setdefault(prediction.request_id, prediction.prediction_id)
     assert first_in_log == {key: p.prediction_id for key, p in canonical.items()}
+
+
+def test_several_workers_share_the_requests_and_take_over_from_one_that_dies(
+    settings: StreamsSettings, schemas: CategorySchemas, tmp_path: Path
+) -> None:
+    workers = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        env = {"WORKER": name, "SESSION_S": "6"}
+        workers.append(Worker("predict", settings, tmp_path / name, env).start())
+    first, second = workers
+    try:
+        time.sleep(1)  # the second one's rebalance
+        assert {p.status for p in answers(settings, *(request(schemas) for _ in range(20)))} == {
+            Status.OK
+        }
+        assert len(predictions(settings)) == 20
+        first.kill()
+        late = answers(settings, *(request(schemas) for _ in range(20)))
+        assert {p.status for p in late} == {Status.OK}
+        assert second.stop() == 0
+    finally:
+        for one in workers:
+            if not one.dead():
+                one.kill()
+    assert len({p.request_id for p in predictions(settings)}) == 40
 
 
 def test_a_clean_stop_is_quick_even_in_the_middle_of_an_inference_and_loses_nothing(

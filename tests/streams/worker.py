@@ -108,7 +108,7 @@ def main() -> None:
     predict.COMMIT_S = float(os.environ.get("COMMIT_S", predict.COMMIT_S))
     predict.TritonClient = StandIn
     predict.ensure_adapter = lambda client, adapter_hash, uri: client.give(adapter_hash)
-    predict.main(settings, ServingSettings())
+    predict.main(settings, ServingSettings(), os.environ.get("WORKER", "1"))
 
 
 if __name__ == "__main__":
