@@ -7,7 +7,7 @@
         ├── DeliveryError       the broker did not confirm a record
         ├── PredictionTimeout   no answer came in time
         ├── ControlLogError     the control topics cannot be followed
-        ├── LettersError        dead letters cannot be read, or there is none of that name
+        ├── LettersError        there is no dead letter of that name
         └── WorkerHangs         a worker says that it is well and does nothing
 
 Every message says what to do next.
@@ -41,7 +41,7 @@ class ControlLogError(StreamsError):
 
 
 class LettersError(StreamsError):
-    """The dead letters cannot be read, or none has the key that was asked for."""
+    """No dead letter has the key that was asked for."""
 
 
 class WorkerHangs(StreamsError):

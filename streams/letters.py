@@ -7,23 +7,20 @@ it twice, which our readers take once, and never loses it.
 
 import base64
 import hashlib
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
-
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from itertools import chain
 
 from schemas.errors import EventError
 from schemas.events import DeadLetter, decode, listing_sha256, now_ms
 from streams.dead_letters import KEPT_BYTES, dead_letter_key
-from streams.errors import LettersError
+from streams.log_reader import read_span
 from streams.publisher import PARTITION_BY_KEY, Publisher
 from streams.settings import StreamsSettings
 from streams.topic_names import DEAD_LETTERS
 from streams.topics import log_bounds
 
 DELIVERY_S = 30.0
-_SILENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -51,12 +48,12 @@ def read_letters(settings: StreamsSettings) -> list[Letter]:
     A request that both workers could not read has one letter here: both have its key.
 
     Raises:
-        TopicsError: no broker answers.
-        LettersError: the topic cannot be read to its end.
+        TopicsError: no broker answers, or it does not give all that is there.
     """
     found: dict[str, DeadLetter] = {}
     resent: dict[str, int] = {}
-    for message in _records(settings):
+    whole = log_bounds(settings, [DEAD_LETTERS])
+    for message in chain.from_iterable(read_span(settings, whole)):
         try:
             # A letter is larger than its payload: base64 and the sentence come on top.
             letter = decode(DeadLetter, message.value(), 4 * KEPT_BYTES + settings.max_event_bytes)
@@ -105,34 +102,3 @@ def resend(publisher: Publisher, letter: Letter) -> None:
     sent.result(DELIVERY_S)
     mark = source.model_copy(update={"resent_ms": now_ms(), "payload_base64": ""})
     publisher.send(DEAD_LETTERS, letter.key, mark.to_bytes(), PARTITION_BY_KEY).result(DELIVERY_S)
-
-
-def _records(settings: StreamsSettings) -> Iterator[Message]:
-    """The records of the topic up to the end that it has now."""
-    start, end = log_bounds(settings, [DEAD_LETTERS])[(DEAD_LETTERS, 0)]
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.bootstrap_servers,
-            "group.id": "listune.letters",  # wanted by the client; with `assign` none is joined
-            "enable.auto.commit": False,
-            "log_level": 2,
-        }
-    )
-    try:
-        consumer.assign([TopicPartition(DEAD_LETTERS, 0, OFFSET_BEGINNING)])
-        heard = time.monotonic()
-        while start < end:
-            message = consumer.poll(0.2)
-            if message is None:
-                if time.monotonic() - heard > _SILENCE_S:
-                    raise LettersError(
-                        f"{DEAD_LETTERS} was not read to its end; see whether Kafka at "
-                        f"{settings.bootstrap_servers} is up and try again"
-                    )
-                continue
-            if (fault := message.error()) is not None:
-                raise KafkaException(fault)
-            heard, start = time.monotonic(), int(message.offset() or 0) + 1
-            yield message
-    finally:
-        consumer.close()
