@@ -46,6 +46,12 @@ class Killed:
     at_ms: int
     recovery_s: float | None = None
 
+    def __str__(self) -> str:
+        at = time.strftime("%H:%M:%S", time.localtime(self.at_ms / 1000))
+        during = " during a recovery" if self.kill.during else ""
+        end = f", recovered in {self.recovery_s:.1f} s" if self.recovery_s is not None else ""
+        return f"{at} kill {self.kill.number}: {self.kill.victim}{during}{end}"
+
 
 class Outages:
     """When each process was not ready: a thread that looks; a context manager."""
@@ -108,7 +114,10 @@ class Executioner:
         restarts = self._kill(kill)
         if recover:
             began = time.monotonic()
-            self._wait(lambda: self._supervisor.restarts(kill.victim) > restarts, f"kill {kill}")
+            self._wait(
+                lambda: self._supervisor.restarts(kill.victim) > restarts,
+                f"kill {kill.number} ({kill.victim})",
+            )
             last = self.done[-1]
             self.done[-1] = Killed(last.kill, last.at_ms, time.monotonic() - began)
 
