@@ -32,7 +32,8 @@ from streams.topics import (
 
 LOOK_S = 0.1
 KAFKA_S = 2.0
-RECOVERY_LIMIT_S = 120.0
+RECOVERY_LIMIT_S = 300.0
+"""Enough for two cores that are busy with other work as well; usually it is some 10 s."""
 MARGIN_MS = 1000
 """The supervisor looks ten times a second, and a client that lost its server tries again within
 two: a down-time is counted so much longer at each end."""

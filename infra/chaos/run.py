@@ -38,7 +38,7 @@ class Chosen:
 
     kills: int = ENOUGH
     seed: int = 7
-    rate: float = 2.0
+    rate: float = 1.0
 
 
 def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
