@@ -33,6 +33,7 @@ from streams.topics import ensure_topics, record_limit
 
 REPOSITORY = Path(__file__).parents[1]
 MODEL_REPOSITORY = REPOSITORY / "serving" / "model_repository"
+TOPICS_S = 5.0
 
 
 def resolve(
@@ -179,7 +180,8 @@ def _kafka(settings: Settings, run_dir: Path, jars: Path) -> ProcessSpec:
     def kafka_and_topics() -> bool:
         if not kafka.ready():
             return False
-        ensure_topics(settings.streams)
+        # Asked by the supervisor's one thread: a broker that dies just now must not hold it up.
+        ensure_topics(settings.streams, TOPICS_S)
         return True
 
     return kafka.spec(ready=kafka_and_topics)

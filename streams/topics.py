@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -199,6 +199,9 @@ def _bounds(
         {(p.topic, p.partition): future.result(timeout_s).offset for p, future in one.items()}
         for one in asked
     )
+    if any(offset < 0 for offset in (*starts.values(), *ends.values())):
+        # What a broker leaves open that dies over the question is -1001, and names no error.
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
     return {place: (starts[place], ends[place]) for place in starts}
 
 

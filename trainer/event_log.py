@@ -238,11 +238,21 @@ class RoundQueue:
         return not self._lost
 
     def done(self) -> None:
-        """The held record is dealt with and is not given out again."""
+        """The held record is dealt with and is not given out again.
+
+        If the group went on without this trainer, as after the broker was away for longer than its
+        session, it does come again: whoever takes it finds the round answered.
+
+        Raises:
+            TrainingError: Kafka refuses it for good.
+        """
         message, self._held = self._held, None
         if message is None or self._lost:
             return
-        self._consumer.commit(message=message, asynchronous=False)
+        try:
+            self._consumer.commit(message=message, asynchronous=False)
+        except KafkaException as error:
+            _raise_unless_passing(error.args[0])
         self._consumer.resume(self._consumer.assignment())
 
     def release(self) -> None:
@@ -287,6 +297,8 @@ _PASSING = frozenset(
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.ILLEGAL_GENERATION,
     }
 )
 

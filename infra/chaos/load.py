@@ -1,8 +1,9 @@
 """Sellers who list products at a steady rate, whatever happens to the stack.
 
 Each seller asks through the SDK, waits for the answer, reviews it and is gone. Sellers do not wait
-for each other: while nothing is answered they become more, up to `MOST_WAITING`. What the broker
-has confirmed is kept by its identity; only that can be lost.
+for each other: while nothing is answered they become more, up to `MOST_WAITING`; then nobody comes
+until one is served, so that a slow machine is not buried. What the broker has confirmed is kept by
+its identity; only that can be lost.
 """
 
 import itertools
@@ -24,9 +25,10 @@ from streams.errors import DeliveryError, PredictionTimeout
 from streams.producer import ListuneClient
 from streams.settings import StreamsSettings
 
-MOST_WAITING = 200
+MOST_WAITING = 60
 """Sellers at a time; each is a thread that sleeps."""
 FLUSH_S = 60.0
+LOOK_S = 0.2
 
 
 @dataclass
@@ -69,6 +71,7 @@ class Load:
         self._client = ListuneClient(settings, schemas, on_stored=self.stored.take)
         self._sellers = ThreadPoolExecutor(MOST_WAITING, thread_name_prefix="seller")
         self._jobs: list[Future[None]] = []
+        self._room = threading.Semaphore(MOST_WAITING)
         self._stop = threading.Event()
         self._feeder = threading.Thread(target=self._feed, name="load", daemon=True)
 
@@ -100,16 +103,14 @@ class Load:
         finally:
             self._client.close()
 
-    @property
-    def waiting(self) -> int:
-        """Sellers that are not served yet."""
-        return sum(not job.done() for job in self._jobs)
-
     def _feed(self) -> None:
         due = time.monotonic()
         while not self._stop.wait(max(0.0, due - time.monotonic())):
-            due += 1 / self._rate
-            self._jobs.append(self._sellers.submit(self._one, next(self._arrivals)))
+            if self._room.acquire(timeout=LOOK_S):
+                due = max(due + 1 / self._rate, time.monotonic())
+                job = self._sellers.submit(self._one, next(self._arrivals))
+                job.add_done_callback(lambda _: self._room.release())
+                self._jobs.append(job)
 
     def _one(self, product: Product) -> None:
         try:

@@ -38,7 +38,7 @@ class Chosen:
 
     kills: int = ENOUGH
     seed: int = 7
-    rate: float = 2.0
+    rate: float = 1.0
 
 
 def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
@@ -103,6 +103,7 @@ def shoot(
                 last = number + 1 == len(plan)
                 shown.update(task, description=f"kill {kill.number}: {kill.victim}")
                 executioner.make(kill, recover=last or not plan[number + 1].during)
+                shown.console.print(str(executioner.done[-1]), style="dim", highlight=False)
                 shown.advance(task)
             shown.update(task, description="the last sellers are served")
         executioner.drain()

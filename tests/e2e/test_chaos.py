@@ -12,7 +12,7 @@ from infra.chaos.plan import VICTIMS
 from infra.chaos.run import Chosen, run
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)
 def test_ten_kills_lose_double_and_leave_unanswered_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,13 @@
 """Topics are created once, as the settings ask, and all writers agree on partitions."""
 
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
-from confluent_kafka.admin import ConfigResource, ResourceType
+from confluent_kafka import OFFSET_INVALID
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from streams.errors import TopicsError
 from streams.publisher import Publisher
@@ -15,7 +20,7 @@ from streams.topic_names import (
     PAYLOAD_TOPICS,
     REQUESTS,
 )
-from streams.topics import admin_client, cluster_identity, ensure_topics, topic_specs
+from streams.topics import admin_client, cluster_identity, ensure_topics, log_bounds, topic_specs
 from tests.streams.support import read_all
 
 
@@ -83,3 +88,37 @@ def test_our_writers_and_the_java_partitioner_agree(settings: StreamsSettings) -
     found = {key.decode(): partition for partition, _, key, _ in read_all(settings, REQUESTS)}
     assert found == expected
     assert set(found.values()) == set(partitions)
+
+
+def test_a_broker_that_dies_over_the_question_where_the_log_ends_is_asked_again(
+    settings: StreamsSettings,
+) -> None:
+    """Its answer is -1001 and no error; taken for an end, the pool would be ahead of the log."""
+    admin = admin_client(settings)
+    dying = DyingBroker(admin)
+    known = log_bounds(settings, [REQUESTS], admin=admin)
+    assert log_bounds(settings, [REQUESTS], admin=dying) == known  # type: ignore[arg-type]
+    assert dying.asked > 2
+    dying.asked = -1_000_000
+    with pytest.raises(TopicsError, match="no Kafka answers"):
+        log_bounds(settings, [REQUESTS], 0.5, dying)  # type: ignore[arg-type]
+
+
+class DyingBroker:
+    """An admin client whose first answers are what librdkafka gives when the broker dies."""
+
+    def __init__(self, admin: AdminClient) -> None:
+        self._admin = admin
+        self.asked = 0
+
+    def list_topics(self, **how: Any) -> Any:
+        return self._admin.list_topics(**how)
+
+    def list_offsets(self, specs: dict[Any, Any], **how: Any) -> dict[Any, Future[Any]]:
+        self.asked += 1
+        if self.asked > 2:
+            return self._admin.list_offsets(specs, **how)
+        answers: dict[Any, Future[Any]] = {place: Future() for place in specs}
+        for answer in answers.values():
+            answer.set_result(SimpleNamespace(offset=OFFSET_INVALID))
+        return answers

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from infra.chaos.audit import Audit, audit
 from infra.chaos.evidence import Logged, PoolRows, Topics
+from infra.chaos.run import compare
 from schemas.events import (
     BASE_ADAPTER,
     Event,
@@ -21,6 +23,8 @@ from schemas.events import (
     RetrainRequest,
     Status,
 )
+from streams.pool.fingerprint import Fingerprint
+from streams.replay import Replayed
 from streams.topic_names import BACKFILL, MODEL_EVENTS, PREDICTIONS, REQUESTS, RETRAIN, REVIEWS
 
 E = TypeVar("E", bound=Event)
@@ -396,3 +400,13 @@ def test_expired_counts_apart_where_triton_was_down_meanwhile(world: World) -> N
     assert found.expired_share == 1 / 4
     assert found.faults == ()
     assert not found.clean
+
+
+def test_a_table_that_the_topics_do_not_give_and_a_pool_that_cannot_be_read_are_faults() -> None:
+    same, other = Fingerprint(2, 1), Fingerprint(2, 5)
+    rebuilt = Replayed(Path("pool"), {"reviews": same, "samples": same}, None, "it is locked")
+    assert [fault.what for fault in compare(rebuilt)] == ["it is locked"]
+    assert compare(replace(rebuilt, live=rebuilt.rebuilt)) == []
+    [fault] = compare(replace(rebuilt, live={"reviews": same, "samples": other}))
+    assert fault.kind == "strange"
+    assert "the pool's samples are not those that the topics give" in fault.what
