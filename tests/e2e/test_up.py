@@ -1,5 +1,6 @@
 """`listune up` as a person uses it: from another terminal, and when it is killed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -54,6 +55,10 @@ def test_a_stack_is_looked_at_and_stopped_from_another_terminal(
     assert "collecting 0/22" in status
     assert status.count("live, ready") == 3
     assert "base" in _listune(tmp_path, environment, "sql", "SELECT adapter_id FROM models")
+    # The real model is asked for an attribute that has come into the schema file meanwhile.
+    category = _add_an_attribute(tmp_path / "runs" / "local" / "schema.json", "Parcel Shape")
+    asked = ("request", "--category", category, "--title", "A thing")
+    assert "Parcel Shape" in _listune(tmp_path, environment, *asked)
     assert "Stopped." in _listune(tmp_path, environment, "down")
     assert up.wait(30) is not None
     assert not _left(family)
@@ -64,6 +69,17 @@ def test_no_process_is_left_when_the_supervisor_is_killed(up: subprocess.Popen[b
     assert len(family) > 6
     up.send_signal(signal.SIGKILL)
     assert not _left(family)
+
+
+def _add_an_attribute(path: Path, name: str) -> str:
+    """Adds a text attribute to the first category of a schema file; the category's name."""
+    content = json.loads(path.read_text())
+    category = next(iter(content))
+    content[category]["attributes"].append({"name": name, "type": "text"})
+    aside = path.with_suffix(".new")
+    aside.write_text(json.dumps(content))
+    aside.replace(path)
+    return category
 
 
 def _ready(folder: Path) -> bool:

@@ -66,6 +66,19 @@ def test_it_shows_table_by_table_what_differs(capsys: pytest.CaptureFixture[str]
     assert sum("equal" in line for line in lines) == len(TABLES) - 1
 
 
+def test_samples_that_were_measured_by_other_schemas_are_not_compared_and_it_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rebuilt = dict.fromkeys(TABLES, Fingerprint(12, 0xABC))
+    live = {table: print_ for table, print_ in rebuilt.items() if table != "samples"}
+    done = Replayed(Path("replay/default.duckdb"), rebuilt, live, other_schemas=True)
+    pool.show(done)
+    shown = capsys.readouterr().out
+    assert "samples are not compared" in shown
+    assert shown.count("equal") == len(TABLES) - 1
+    assert done.equal
+
+
 def test_it_takes_one_way_out_at_a_time_and_wants_a_stack(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

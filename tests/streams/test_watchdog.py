@@ -7,8 +7,9 @@ from urllib.request import urlopen
 from infra.health import look
 from infra.local.ports import free_port
 from schemas.category import CategorySchemas
+from schemas.events import Purpose
 from streams.settings import StreamsSettings
-from streams.topic_names import REQUESTS, REVIEWS
+from streams.topic_names import BACKFILL, REQUESTS, REVIEWS
 from streams.watchdog import Stillness
 from tests.streams.support import Worker, wait_for
 from tests.streams.test_curate import applied, listing
@@ -108,12 +109,15 @@ def test_a_worker_counts_and_measures_what_it_does(
     worker("predict", changed).start()
     answers(settings, request(schemas), request(schemas, category="Boats"))
     send(settings, (REQUESTS, "bad", b"{not json"))
+    order = request(schemas, purpose=Purpose.BACKFILL, adapter_hash="base")
+    answers(settings, order, topic=BACKFILL)
     predict = {
         'listune_events_total{topic="listing.requests"} 4.0',
         'listune_answers_total{purpose="live",status="ok"} 2.0',
         'listune_answers_total{purpose="live",status="failed"} 1.0',
         'listune_dead_letters_total{reason="not_json",topic="listing.requests"} 1.0',
         'listune_stage_seconds_count{stage="answer"} 3.0',
+        'listune_stage_seconds_count{stage="measure_again"} 1.0',
         'listune_champion_info{adapter_hash="base",adapter_id="base"} 1.0',
     }
     wait_for(lambda: predict <= scraped(port))
