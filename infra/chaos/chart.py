@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from infra.chaos.audit import Audit
-from infra.chaos.plan import VICTIMS
 from infra.chaos.result import Shooting
 from trainer.figures import COLORS, INK, new_figure, save
 
@@ -17,7 +16,7 @@ def draw(shot: Shooting, found: Audit, title: str, path: Path) -> Path:
     minutes = [(at - began) / 60_000 for at, _ in found.waits]
     waits = [max(seconds, SHORTEST_S) for _, seconds in found.waits]
     axes.scatter(minutes, waits, s=5, color=INK, alpha=0.6, label="an answer", zorder=3)
-    for victim, color in zip(VICTIMS, COLORS, strict=False):
+    for victim, color in zip(shot.victims, COLORS, strict=False):
         kills = [(k.at_ms - began) / 60_000 for k in shot.killed if k.kill.victim == victim]
         for n, minute in enumerate(kills):
             name = f"{victim} is killed" if n == 0 else None

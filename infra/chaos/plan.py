@@ -6,6 +6,7 @@ what the first one needs to come back, or on the same one again as it starts.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 VICTIMS = ("kafka", "triton", "predict", "curate", "trainer")
@@ -32,11 +33,11 @@ class Kill:
     delay_s: float
 
 
-def make_plan(kills: int, seed: int) -> list[Kill]:
-    """`kills` kills, numbered from 1."""
+def make_plan(kills: int, seed: int, victims: Sequence[str] = VICTIMS) -> list[Kill]:
+    """`kills` kills of `victims`, numbered from 1."""
     chance = random.Random(f"chaos/{seed}")
     plan: list[Kill] = []
-    for number, victim in enumerate(_victims(kills, chance), start=1):
+    for number, victim in enumerate(_order(kills, victims, chance), start=1):
         in_a_row = [kill.during for kill in plan[-MOST_DURING:]]
         allowed = bool(plan) and not (len(in_a_row) == MOST_DURING and all(in_a_row))
         during = chance.random() < DURING and allowed
@@ -45,16 +46,16 @@ def make_plan(kills: int, seed: int) -> list[Kill]:
     return plan
 
 
-def _victims(kills: int, chance: random.Random) -> list[str]:
+def _order(kills: int, victims: Sequence[str], chance: random.Random) -> list[str]:
     """Every process in equal parts, in an order that heeds `MOST_NEAR`."""
     while True:
-        left = {victim: kills // len(VICTIMS) for victim in VICTIMS}
-        for victim in chance.sample(VICTIMS, kills % len(VICTIMS)):
+        left = {victim: kills // len(victims) for victim in victims}
+        for victim in chance.sample(victims, kills % len(victims)):
             left[victim] += 1
         order: list[str] = []
         while len(order) < kills:
             near = order[-(NEAR - 1) :]
-            free = [v for v in VICTIMS if left[v] and near.count(v) < MOST_NEAR]
+            free = [v for v in victims if left[v] and near.count(v) < MOST_NEAR]
             if not free:
                 break  # only one is left and was hit just now: deal anew
             chosen = chance.choices(free, [left[v] for v in free])[0]

@@ -26,6 +26,11 @@ class Shooting:
     triton_down: list[tuple[int, int]]
     deaths: Mapping[str, int]
 
+    @property
+    def victims(self) -> list[str]:
+        """The processes that are killed, further workers of a kind last."""
+        return list(dict.fromkeys([*VICTIMS, *(shot.kill.victim for shot in self.killed)]))
+
 
 def fill(
     begun: BenchResult, told: Mapping[str, Scalar], minutes: float, shot: Shooting, found: Audit
@@ -35,7 +40,7 @@ def fill(
     answered = {f"sellers_{outcome}": n for outcome, n in sorted(shot.stored.outcomes.items())}
     return replace(
         begun,
-        rows=[_row(victim, shot) for victim in VICTIMS],
+        rows=[_row(victim, shot) for victim in shot.victims],
         goals=[
             *(Goal(kind, 0, found.count(kind), at_least=False) for kind in KINDS),
             Goal(

@@ -14,7 +14,7 @@ from infra.chaos.audit import Audit, Fault, audit
 from infra.chaos.evidence import read_pool, read_topics
 from infra.chaos.kills import Executioner, Outages
 from infra.chaos.load import Load
-from infra.chaos.plan import make_plan
+from infra.chaos.plan import VICTIMS, make_plan
 from infra.chaos.result import Shooting, fill
 from infra.demo import play
 from infra.demo.sellers import Seller
@@ -24,21 +24,31 @@ from infra.progress import bar
 from infra.settings import Settings
 from infra.small import small_settings
 from schemas.category import CategorySchemas
+from streams.pool.shard import shards_of
 from streams.replay import Replayed, replay
 
 PRODUCTS = 500
 """Products that are listed again and again, under other names."""
+MANY = ("predict", "curate")
+"""Of these there may be several, as `infra.stack` names them."""
 ENOUGH = 100
 """So many kills, and the result is kept with the commit."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is asked for. rate: new listings a second."""
+    """What is asked for. rate: new listings a second. workers: of predict and of curate, each."""
 
     kills: int = ENOUGH
     seed: int = 7
     rate: float = 1.0
+    workers: int = 1
+
+    @property
+    def victims(self) -> list[str]:
+        """The processes that are killed."""
+        further = [f"{kind}-{n}" for kind in MANY for n in range(2, self.workers + 1)]
+        return [*VICTIMS, *further]
 
 
 def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
@@ -51,6 +61,8 @@ def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
     run_dir = run_dir.absolute()
     run_dir.mkdir(parents=True, exist_ok=True)
     settings = chaos_settings(run_dir, chosen.seed)
+    settings.local.predict_workers = settings.local.curate_workers = chosen.workers
+    settings.streams.sharded = chosen.workers > 1
     parts = ensure_all(settings.local, console)
     stage = play.read_stage(settings, console)
     play.write_stage(stage, settings, run_dir)
@@ -59,7 +71,9 @@ def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
     with stack.running(resolved, run_dir, parts, console) as supervisor:
         shot = shoot(supervisor, resolved, stage, chosen, console)
     found = account(run_dir, stage.schemas, shot, console)
-    settings_told = {"seed": chosen.seed, "listings_per_s": chosen.rate}
+    settings_told = {
+        "seed": chosen.seed, "listings_per_s": chosen.rate, "workers": chosen.workers
+    }  # fmt: skip
     minutes = (time.monotonic() - started) / 60
     filled = fill(begun, settings_told, minutes, shot, found)
     path = write(filled, RESULTS if chosen.kills >= ENOUGH else run_dir)
@@ -90,7 +104,7 @@ def shoot(
     supervisor: Supervisor, settings: Settings, stage: play.Stage, chosen: Chosen, console: Console
 ) -> Shooting:
     """All kills under load, and what was under way brought to its end."""
-    plan = make_plan(chosen.kills, chosen.seed)
+    plan = make_plan(chosen.kills, chosen.seed, chosen.victims)
     seller = Seller(chosen.seed, settings.demo.sellers)
     executioner = Executioner(supervisor, settings.streams)
     load = Load(settings.streams, stage.schemas, stage.products.stream, seller, rate=chosen.rate)
@@ -121,9 +135,11 @@ def account(run_dir: Path, schemas: CategorySchemas, shot: Shooting, console: Co
     with stack.broker_alone(run_dir, console) as settings, console.status("the audit"):
         topics = read_topics(settings.streams)
         pool = read_pool(settings.streams)
-        rebuilt = replay(settings.streams, schemas, lambda *_: None)
+        shards = shards_of(settings.streams)
+        rebuilt = [replay(settings.streams, schemas, lambda *_: None, shard) for shard in shards]
     found = audit(topics, pool, shot.stored.requests, shot.stored.reviews, shot.triton_down)
-    return replace(found, faults=(*found.faults, *compare(rebuilt)))
+    differences = [fault for one in rebuilt for fault in compare(one)]
+    return replace(found, faults=(*found.faults, *differences))
 
 
 def compare(rebuilt: Replayed) -> list[Fault]:

@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's command to the application."""
     app.command(
         epilog="Examples: `listune chaos` · `listune chaos --kills 10` · "
-        "`listune chaos --kills 100 --seed 7`"
+        "`listune chaos --kills 30 --workers 2`"
     )(chaos)
 
 
@@ -20,6 +20,7 @@ def chaos(
     kills: int = typer.Option(100, min=1, help="SIGKILLs; from 100 on the result is kept"),
     seed: int = typer.Option(7, help="seed of the kills, the catalog, the sellers and the model"),
     rate: float = typer.Option(1.0, min=0.1, help="new listings a second"),
+    workers: int = typer.Option(1, min=1, help="of predict and of curate, which share the pool"),
 ) -> None:
     """Kill broker, Triton and workers at random under load, then account for every event.
 
@@ -29,5 +30,5 @@ def chaos(
     from infra.chaos.run import Chosen, run
 
     run_dir = RUNS / "chaos" / time.strftime("%Y-%m-%dT%H-%M-%S")
-    if not run(Chosen(kills, seed, rate), run_dir, console).clean:
+    if not run(Chosen(kills, seed, rate, workers), run_dir, console).clean:
         raise typer.Exit(1)
