@@ -90,7 +90,6 @@ def chaos_settings(folder: Path, seed: int) -> Settings:
     """A small stack on which rounds follow each other, whatever becomes of them."""
     settings = small_settings(folder, seed)
     streams = settings.streams
-    streams.request_timeout_s = 60.0
     streams.lease_s = 30.0
     streams.cool_down_s = 5.0
     # A killed round that fails, and one that is no better, must not end the rounds.
