@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from typing import cast
 
 import duckdb
+from pydantic_core import from_json
 
 from schemas.category import Attribute, CategorySchemas
 from schemas.completeness import scores
@@ -20,8 +21,8 @@ from streams import metrics
 from streams.pool.rows import Row, insert
 
 # The last row of each group in the log, which is dense and ordered within a listing's partition.
-# The long texts are fetched by row at the end: otherwise those of the whole table are read, of which
-# all but the listings touched are thrown away.
+# The long texts are fetched by row at the end: otherwise those of the whole table would be read and
+# nearly all of them thrown away.
 _COMPLETE = """
 WITH touched AS (SELECT unnest(from_json($1, '["VARCHAR"]')) AS listing_id),
 last_review AS (
@@ -74,14 +75,18 @@ def recompute(
     """Brings the samples of `listing_ids` up to what the events say, under every adapter."""
     if not listing_ids:
         return
-    complete = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
-    # Nearly all listings of a category are asked for the same.
-    asked = lru_cache(partial(_attributes, schemas))
-    samples = [_sample(asked, *row) for row in complete]
-    # A canonical answer can change while partitions are read out of order: no sample outlives it.
-    kept = [[row["listing_id"], row["adapter_hash"]] for row in samples]
-    con.execute(_DELETE_OTHERS, [json.dumps(listing_ids), json.dumps(kept)])
-    insert(con, "samples", samples)
+    with metrics.stage("find"):
+        complete = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
+    with metrics.stage("score"):
+        # Nearly all listings of a category are asked for the same.
+        asked = lru_cache(partial(_attributes, schemas))
+        samples = [_sample(asked, *row) for row in complete]
+    with metrics.stage("samples"):
+        # A canonical answer can change while partitions are read out of order: no sample outlives
+        # it.
+        kept = [[row["listing_id"], row["adapter_hash"]] for row in samples]
+        con.execute(_DELETE_OTHERS, [json.dumps(listing_ids), json.dumps(kept)])
+        insert(con, "samples", samples)
     for row in samples:
         metrics.GAP.observe(cast(float, row["gap"]))
         metrics.DEFICIT.observe(cast(float, row["deficit"]))
@@ -107,7 +112,7 @@ def _sample(
     purpose: str,
     timestamp_ms: int,
 ) -> Row:
-    found = scores(asked(category, requested), json.loads(submitted), json.loads(values))
+    found = scores(asked(category, requested), from_json(submitted), from_json(values))
     return {
         "listing_id": listing_id,
         "adapter_hash": adapter_hash,

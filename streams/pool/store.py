@@ -28,6 +28,7 @@ from schemas.events import (
     RetrainRequest,
     listing_sha256,
 )
+from streams import metrics
 from streams.places import Place
 from streams.pool.errors import OffsetGap, PoolError, PoolRefused
 from streams.pool.forgetting import FORGOTTEN_TOPIC, forget, forgotten_hashes
@@ -149,7 +150,8 @@ class Pool:
         if not watermarks:
             return
         with self.transaction():
-            touched = self._insert(fresh)
+            with metrics.stage("insert"):
+                touched = self._insert(fresh)
             recompute(self.con, self.schemas, sorted(touched))
             self._advance(watermarks)
 
