@@ -18,6 +18,7 @@ from functools import lru_cache, partial
 from typing import cast
 
 import duckdb
+from pydantic_core import from_json
 
 from schemas.category import Attribute, CategorySchema, CategorySchemas
 from schemas.completeness import scores
@@ -88,14 +89,18 @@ def recompute(
     """Brings the samples of `listing_ids` up to what the events say, under every adapter."""
     if not listing_ids:
         return
-    complete = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
-    # Nearly all listings of a category are asked for the same.
-    attributes_of = lru_cache(partial(_attributes, schemas))
-    samples = [_sample(attributes_of, *row) for row in complete]
-    # A canonical answer can change while partitions are read out of order: no sample outlives it.
-    kept = [[row["listing_id"], row["adapter_hash"]] for row in samples]
-    con.execute(_DELETE_OTHERS, [json.dumps(listing_ids), json.dumps(kept)])
-    insert(con, "samples", samples)
+    with metrics.stage("find"):
+        complete = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
+    with metrics.stage("score"):
+        # Nearly all listings of a category are asked for the same.
+        attributes_of = lru_cache(partial(_attributes, schemas))
+        samples = [_sample(attributes_of, *row) for row in complete]
+    with metrics.stage("samples"):
+        # A canonical answer can change while partitions are read out of order: no sample outlives
+        # it.
+        kept = [[row["listing_id"], row["adapter_hash"]] for row in samples]
+        con.execute(_DELETE_OTHERS, [json.dumps(listing_ids), json.dumps(kept)])
+        insert(con, "samples", samples)
     for row in samples:
         metrics.GAP.observe(cast(float, row["gap"]))
         metrics.DEFICIT.observe(cast(float, row["deficit"]))
@@ -121,10 +126,10 @@ def _sample(
     purpose: str,
     timestamp_ms: int,
 ) -> Row:
-    attributes, model = attributes_of(category, asked), json.loads(values)
+    attributes, model = attributes_of(category, asked), from_json(values)
     if invalid is not None:
-        model |= _read_again(attributes, json.loads(invalid))
-    found = scores(attributes, json.loads(submitted), model)
+        model |= _read_again(attributes, from_json(invalid))
+    found = scores(attributes, from_json(submitted), model)
     return {
         "listing_id": listing_id,
         "adapter_hash": adapter_hash,
