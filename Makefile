@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env fetch demo test experiment bench-serving bench-training lint types clean
+.PHONY: help env fetch demo test experiment bench-serving bench-training bench-stream lint types clean
 
 CATALOG ?=
 SCHEMA ?=
@@ -51,6 +51,9 @@ bench-serving: env ## Compare serving with other ways on this machine (ARGS=--qu
 bench-training: env ## Compare training with TRL on this machine (ARGS=--quick to try)
 	@$(BIN)/python infra/bootstrap.py trl
 	@$(BIN)/python -m infra.cli bench training $(ARGS)
+
+bench-stream: env ## Measure the streams against bare loops on this machine (ARGS=--quick to try)
+	@$(BIN)/python -m infra.cli bench stream $(ARGS)
 
 experiment: env ## Compare strategies on real catalogs, resumable (ARGS="--data DIR --profile full")
 	@$(BIN)/python -m infra.cli experiment $(ARGS)

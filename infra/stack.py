@@ -86,10 +86,10 @@ def specs(settings: Settings, run_dir: Path, parts: Mapping[str, Path]) -> list[
     return [
         _kafka(settings, run_dir, parts["kafka"]),
         triton.spec(),
-        _worker("curate", run_dir, ("kafka",), local.curate_health_port),
-        _worker("predict", run_dir, ("kafka", "triton"), local.predict_health_port),
-        _worker("trainer", run_dir, ("kafka", "triton"), local.trainer_health_port),
-        _worker("sql", run_dir, ("curate",)),
+        worker_spec("curate", run_dir, ("kafka",), local.curate_health_port),
+        worker_spec("predict", run_dir, ("kafka", "triton"), local.predict_health_port),
+        worker_spec("trainer", run_dir, ("kafka", "triton"), local.trainer_health_port),
+        worker_spec("sql", run_dir, ("curate",)),
     ]
 
 
@@ -208,9 +208,10 @@ def _schema_file(path: Path, run_dir: Path, settings: Settings, console: Console
     return own
 
 
-def _worker(
+def worker_spec(
     name: str, run_dir: Path, needs: tuple[str, ...], health_port: int | None = None
 ) -> ProcessSpec:
+    """How a worker is run that takes its settings from `run_dir/settings.json`."""
     ready_file = run_dir / f"{name}.ready"
     return ProcessSpec(
         name=name,

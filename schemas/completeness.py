@@ -9,9 +9,21 @@ All are shares of the attributes requested, `attributes`; of none, each is 0.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from schemas.category import Attribute
 from schemas.values import Values, is_valid, matches
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All quantities of one listing: `c_catalog` and `c_model` are completeness, equation (1)."""
+
+    c_catalog: float
+    c_model: float
+    gap: float
+    deficit: float
+    edits: float
 
 
 def valid_names(attributes: Sequence[Attribute], values: Values) -> set[str]:
@@ -24,17 +36,42 @@ def completeness(attributes: Sequence[Attribute], values: Values) -> float:
     return len(valid_names(attributes, values)) / len(attributes) if attributes else 0.0
 
 
+def scores(attributes: Sequence[Attribute], catalog: Values, model: Values) -> Scores:
+    """All of a listing at once: each value is looked at once, and an accepted one only in one."""
+    if not attributes:
+        return Scores(0.0, 0.0, 0.0, 0.0, 0.0)
+    submitted: set[str] = set()
+    predicted: set[str] = set()
+    kept = 0
+    for attribute in attributes:
+        name = attribute.name
+        theirs, ours = catalog.get(name, ()), model.get(name, ())
+        same = theirs == ours
+        filled = is_valid(attribute, theirs)
+        if filled:
+            submitted.add(name)
+        if filled if same else is_valid(attribute, ours):
+            predicted.add(name)
+            kept += filled and (same or matches(attribute, ours, theirs))
+    asked = len(attributes)
+    c_catalog, c_model = len(submitted) / asked, len(predicted) / asked
+    return Scores(
+        c_catalog=c_catalog,
+        c_model=c_model,
+        gap=c_catalog - c_model,
+        deficit=len(submitted - predicted) / asked,
+        edits=(len(submitted) - kept) / asked,
+    )
+
+
 def gap(attributes: Sequence[Attribute], catalog: Values, model: Values) -> float:
     """Equation (2): how much more complete the submission is than the prediction, -1 to 1."""
-    return completeness(attributes, catalog) - completeness(attributes, model)
+    return scores(attributes, catalog, model).gap
 
 
 def deficit(attributes: Sequence[Attribute], catalog: Values, model: Values) -> float:
     """The share of the attributes that the seller filled legally and the model did not, 0 to 1."""
-    if not attributes:
-        return 0.0
-    missed = valid_names(attributes, catalog) - valid_names(attributes, model)
-    return len(missed) / len(attributes)
+    return scores(attributes, catalog, model).deficit
 
 
 def edits(attributes: Sequence[Attribute], catalog: Values, model: Values) -> float:
@@ -43,11 +80,4 @@ def edits(attributes: Sequence[Attribute], catalog: Values, model: Values) -> fl
     Unlike the deficit it sees predictions that are valid and wrong. A value that the seller took
     away is no edit: a blank is unlabelled and teaches nothing (design.md, "Training").
     """
-    if not attributes:
-        return 0.0
-    submitted, predicted = valid_names(attributes, catalog), valid_names(attributes, model)
-    kept = sum(
-        a.name in submitted & predicted and matches(a, model[a.name], catalog[a.name])
-        for a in attributes
-    )
-    return (len(submitted) - kept) / len(attributes)
+    return scores(attributes, catalog, model).edits

@@ -12,6 +12,7 @@ values of a multi-valued attribute are joined by `SEPARATOR`.
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 
 import regex
 
@@ -84,6 +85,8 @@ def matches(attribute: Attribute, values: Sequence[str], reference: Sequence[str
     """
     if not values or not reference:
         return False
+    if values == reference:
+        return True
     given = {_comparable(attribute, value) for value in values}
     wanted = {_comparable(attribute, value) for value in reference}
     return given == wanted if attribute.multi_value else given <= wanted
@@ -160,11 +163,17 @@ def _number_problem(attribute: Attribute, value: str) -> str | None:
 
 def _pattern_problem(pattern: str, value: str) -> str | None:
     # `re` backtracks without end on patterns such as (a|a)*b, and cannot be interrupted.
+    # Not concurrent: to give the interpreter away and wait for it takes longer than the match.
     try:
-        matched = regex.fullmatch(pattern, value, timeout=PATTERN_TIMEOUT_S)
+        matched = _compiled(pattern).fullmatch(value, concurrent=False, timeout=PATTERN_TIMEOUT_S)
     except TimeoutError:
         return f"{value!r} takes too long to match with {pattern!r}"
     return None if matched else f"{value!r} does not match {pattern!r}"
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> regex.Pattern[str]:
+    return regex.compile(pattern)
 
 
 def _date_problem(value: str) -> str | None:

@@ -38,6 +38,7 @@ from streams.control import (
 )
 from streams.dead_letters import bury, to_dead_letter
 from streams.errors import TopicsError
+from streams.parcels import BUFFERED, Parcels
 from streams.places import Place, Places
 from streams.pool import figures, outbox
 from streams.pool.conductor import Conductor
@@ -68,6 +69,8 @@ OUTBOX_ROWS = 500
 FIGURES_S = 5.0
 # Leaves the pool's thread to the records for at least about half of the time.
 REMEASURE_PAUSE_S = 0.05
+BATCH_BYTES = 8 * 1024 * 1024
+"""A micro-batch of larger events ends earlier: decoded, each takes several times its size."""
 
 
 class CurateApp:
@@ -93,19 +96,19 @@ class CurateApp:
         self._control_records: deque[ControlRecord] = deque()
         self._control = ControlLog(settings, [self._published, self._control_records.append])
         self._control.start()
-        self._queue: asyncio.Queue[Any] = asyncio.Queue(2 * settings.micro_batch_events)
+        self._queue: asyncio.Queue[Sequence[Any]] = asyncio.Queue(1)
         self._places = Places()
         self._watchdog = Watchdog(settings, health, KINDS, self._positions)
         self._ticked_at = self._shown_at = 0.0
         self._assigned = False
         self._ready = False
-        self.app = faust_app.make_app(settings, GROUP, worker, buffer=settings.micro_batch_events)
+        self.app = faust_app.make_app(settings, GROUP, worker, BUFFERED, Parcels)
         self._wire()
 
     def _wire(self) -> None:
         async def gather(stream: Any) -> None:
             async for event in stream.events():
-                await self._queue.put(event.message)
+                await self._queue.put(event.message.value)
 
         async def hold(stream: Any) -> None:
             async for _ in stream:  # nothing is sent there: to own the partition is the point
@@ -122,20 +125,20 @@ class CurateApp:
         self.app.task(self._follow_schemas)
         self.app.task(self._remeasure)
         self.app.task(self._watchdog.pulse)
-        metrics.IN_FLIGHT.set_function(self._queue.qsize)
+        metrics.IN_FLIGHT.set_function(self._places.in_flight)
 
     async def _run(self) -> None:
         try:
+            coming = asyncio.ensure_future(self._take())
             while True:
-                await self._step(await self._gather_batch())
+                records = await coming
+                # The next are decoded while DuckDB, which needs no interpreter, has these.
+                coming = asyncio.ensure_future(self._take())
+                await self._step(records)
         except Exception as error:
             faust_app.crash(error)
 
-    async def _step(self, messages: Sequence[Any]) -> None:
-        records: list[Record] = []
-        if messages:
-            with metrics.stage("validate"):
-                records = await self._accept(messages)
+    async def _step(self, records: Sequence[Record]) -> None:
         if records:
             await self._apply(records)
         await self._apply_control()
@@ -175,33 +178,47 @@ class CurateApp:
 
     # ------------------------------------------------------------------------- records to the pool
 
-    async def _gather_batch(self) -> list[Any]:
-        """Up to `micro_batch_events` messages, or what came within `micro_batch_s`."""
-        batch: list[Any] = []
+    async def _take(self) -> list[Record]:
+        """The next micro-batch, decoded: `micro_batch_events` and the rest of a parcel.
+
+        Fewer where they are large, or where no more came within `micro_batch_s`.
+        """
+        batch: list[Record] = []
+        size = 0
         end = time.monotonic() + self._settings.micro_batch_s
-        while len(batch) < self._settings.micro_batch_events:
+        while len(batch) < self._settings.micro_batch_events and size < BATCH_BYTES:
             try:
-                batch.append(self._queue.get_nowait())
-                continue
+                parcel = self._queue.get_nowait()
             except asyncio.QueueEmpty:
                 left_s = end - time.monotonic()
-            try:
-                batch.append(await asyncio.wait_for(self._queue.get(), max(left_s, 0)))
-            except TimeoutError:
-                break
+                try:
+                    parcel = await asyncio.wait_for(self._queue.get(), max(left_s, 0))
+                except TimeoutError:
+                    break
+            size += sum(len(record.value or b"") for record in parcel)
+            with metrics.stage("validate"):
+                batch += await self._accept(parcel)
         return batch
 
-    async def _accept(self, messages: Sequence[Any]) -> list[Record]:
-        """The records among `messages` that come next in their partitions, decoded."""
-        accepted = []
-        for message in messages:
-            place = (message.topic, message.partition)
-            await self._next(place)
+    async def _accept(self, parcel: Sequence[Any]) -> list[Record]:
+        """The records of a partition that come next in it, decoded."""
+        place = (parcel[0].topic, parcel[0].partition)
+        await self._next(place)
+        accepted: list[Record] = []
+        letters = []
+        for record in parcel:
             # What is not next was applied before, or waits behind a gap for `_seek_back`.
-            if self._places.accept(place, message.offset):
-                accepted.append(message)
+            if not self._places.accept(place, record.offset):
+                continue
+            event: ListingRequest | ListingPrediction | ListingReview | None = None
+            try:
+                event = decode(KINDS[record.topic], record.value, self._settings.max_event_bytes)
+            except EventError as error:
+                letters.append(self._bury((*place, record.offset), record.key, record.value, error))
+            accepted.append(Record(*place, record.offset, record.timestamp, event))
         # Side by side: a flood of dead letters waits for the broker once, not once for each.
-        return await asyncio.gather(*map(self._to_record, accepted))
+        await asyncio.gather(*letters)
+        return accepted
 
     async def _next(self, place: Place) -> int:
         """The offset of `place` that the pool expects next."""
@@ -210,16 +227,6 @@ class CurateApp:
             expected = await self._in_pool(lambda: self._pool.watermark(*place))
             self._places.expect(place, expected)
         return expected
-
-    async def _to_record(self, message: Any) -> Record:
-        event: ListingRequest | ListingPrediction | ListingReview | None = None
-        try:
-            event = decode(KINDS[message.topic], message.value, self._settings.max_event_bytes)
-        except EventError as error:
-            place = (message.topic, message.partition, message.offset)
-            await self._bury(place, message.key, message.value, error)
-        timestamp_ms = round(message.timestamp * 1000)
-        return Record(message.topic, message.partition, message.offset, timestamp_ms, event)
 
     async def _apply(self, records: Sequence[Record]) -> None:
         """One transaction, then Kafka is told. After a gap everything is read again."""
@@ -263,6 +270,8 @@ class CurateApp:
         # Not by Faust's consumer: there the question waits behind a fetch of up to 1.5 s.
         if not assigned:
             return
+        # Asked for before the log's ends, which they cannot be beyond: records come meanwhile.
+        expected = {place: await self._next(place) for place in assigned}
         try:
             topics = (*KINDS, *CONTROL_KINDS)
             bounds = await asyncio.to_thread(log_bounds, self._settings, topics, 10, self._admin)
@@ -270,11 +279,12 @@ class CurateApp:
             log.warning("%s", error)
             return
         self._places.see_ends({place: bounds[place][1] for place in assigned})
-        expected = {place: await self._next(place) for place in assigned}
         known = await self._in_pool(self._pool.watermarks)
         control = {place: known[place] for place in known if place[0] in CONTROL_KINDS}
         check_not_ahead(expected | control, bounds, self._pool.path)
-        for place, (first, start) in deleted(expected, bounds).items():
+        # A partition with records under way is looked at the next time.
+        still = {p: at for p, at in self._positions().items() if at == self._places.expected(p)}
+        for place, (first, start) in deleted(still, bounds).items():
             await self._skip_deleted(place, first, start)
 
     def _positions(self) -> dict[Place, int]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import faust
+from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
 from schemas.errors import ListuneError
@@ -38,13 +39,20 @@ SESSION_S = 15.0
 _tasks: set[asyncio.Task[None]] = set()
 
 
-def make_app(settings: StreamsSettings, group: str, worker: str, buffer: int) -> faust.App:
+def make_app(
+    settings: StreamsSettings,
+    group: str,
+    worker: str,
+    buffer: int,
+    scheduler: type[Any] = DefaultSchedulingStrategy,
+) -> faust.App:
     """A Faust app in consumer group `group`.
 
     Args:
         worker: this process's name in the group, unlike any other's. With it membership is static:
             after a SIGKILL the next process of that name takes the partitions over at once.
-        buffer: records read ahead for each agent.
+        buffer: records read ahead for each agent; parcels of records with `Parcels`.
+        scheduler: how fetched records are handed on.
     """
     folder = settings.pool_dir / "faust"
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,6 +65,7 @@ def make_app(settings: StreamsSettings, group: str, worker: str, buffer: int) ->
         consumer_max_fetch_size=record_limit(settings),
         stream_buffer_maxsize=buffer,
         stream_wait_empty=False,
+        ConsumerScheduler=scheduler,
         store="memory://",
         datadir=str(folder),
         web_enabled=False,  # it would bind 0.0.0.0, with debug routes

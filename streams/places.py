@@ -60,14 +60,19 @@ class Places:
         """Up to where each partition is in the pool; any thread may ask."""
         return dict(self._applied)
 
+    def in_flight(self) -> int:
+        """Records accepted that are not in the pool; any thread may ask."""
+        applied = self.positions()
+        return sum(at - applied[place] for place, at in dict(self._expected).items())
+
     def lag(self) -> int:
-        """Records that wait in the log."""
-        return sum(max(0, end - self._expected.get(p, 0)) for p, end in self._ends.items())
+        """Records of the log that are not in the pool."""
+        return sum(max(0, end - self._applied.get(p, 0)) for p, end in self._ends.items())
 
     def caught_up(self) -> bool:
         """Whether what was in the log at the start has been applied: a replay is over."""
         return bool(self._first_ends) and all(
-            self._expected.get(place, 0) >= end for place, end in self._first_ends.items()
+            self._applied.get(place, 0) >= end for place, end in self._first_ends.items()
         )
 
     def stalled(self) -> dict[Place, int]:

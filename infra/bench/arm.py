@@ -110,12 +110,12 @@ def say(done: int, of: int, what: str) -> None:
     print(json.dumps({"done": done, "of": of, "what": what}), flush=True)
 
 
-def peak_memory_mb() -> float:
-    """The most memory that this process and its children have had resident at once, in MB.
+def peak_memory_mb(pid: int | None = None) -> float:
+    """The most memory that a process (this one) and its children have had resident at once, in MB.
 
     Not getrusage: its maximum survives an exec, so a process would inherit its parent's.
     """
-    own = psutil.Process()
+    own = psutil.Process(pid)
     return sum(map(_high_water_mb, [own.pid, *(c.pid for c in own.children(recursive=True))]))
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from infra.bench.stream_jobs import LoopJob, PoolJob
 from infra.bench.training_arm import TrainingJob
 from infra.bench.work import Job
 
@@ -18,10 +19,17 @@ Progress = Callable[[int, int, str], None]
 """Called with how many are done, of how many, and what is being done."""
 
 REASON_LENGTH = 240
+MODULES: dict[type, str] = {
+    Job: "infra.bench.arm",
+    TrainingJob: "infra.bench.training_arm",
+    LoopJob: "infra.bench.stream_loops",
+    PoolJob: "infra.bench.stream_pool",
+}
+"""What carries a job out, in a process of its own."""
 
 
 def run_job(
-    job: Job | TrainingJob, progress: Progress, python: str = sys.executable
+    job: Job | TrainingJob | LoopJob | PoolJob, progress: Progress, python: str = sys.executable
 ) -> dict[str, Any]:
     """What an arm's process found out about `job`, or `{"not_run": reason}` where it failed.
 
@@ -31,8 +39,7 @@ def run_job(
         folder = Path(name)
         (folder / "job.json").write_text(json.dumps(asdict(job)))
         files = [str(folder / "job.json"), str(folder / "result.json")]
-        module = "infra.bench.training_arm" if isinstance(job, TrainingJob) else "infra.bench.arm"
-        return _run(module, files, folder, progress, python)
+        return _run(MODULES[type(job)], files, folder, progress, python)
 
 
 def run_module(module: str, base: Path) -> Any:

@@ -8,6 +8,7 @@ from infra.cli.output import console
 from infra.settings import load_settings
 
 TRAINING_ARMS = "listune,trl"
+STREAM_ARMS = "confluent,faust,listune,steady,pool"
 ARMS = "naive,openvino,vllm,free,constrained"
 
 
@@ -26,6 +27,10 @@ def register(app: typer.Typer) -> None:
     bench.command(epilog="Examples: `listune bench training` · `listune bench training --quick`")(
         training
     )
+    bench.command(
+        epilog="Examples: `listune bench stream` · `listune bench stream --quick` · "
+        "`listune bench stream --arms faust,listune`"
+    )(stream)
     app.add_typer(bench, name="bench")
 
 
@@ -63,6 +68,16 @@ def training(
 
     folder = flipkart or listings.FLIPKART
     benchmark.run(load_settings(), benchmark.Chosen(_names(arms), folder, quick), console)
+
+
+def stream(
+    quick: bool = typer.Option(False, help="few events, to try; kept under runs/bench"),
+    arms: str = typer.Option(STREAM_ARMS, help="which arms to run, with commas between"),
+) -> None:
+    """Take events from Kafka into DuckDB by bare loops and by our curate worker, and compare."""
+    from infra.bench import stream as benchmark
+
+    benchmark.run(load_settings(), benchmark.Chosen(_names(arms), quick), console)
 
 
 def _names(arms: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Events as rows, and the one fast way into DuckDB: a single JSON parameter per statement."""
+"""Events as rows, and the one fast way into DuckDB: a JSON array a column, in one statement."""
 
 import json
 from collections.abc import Sequence
@@ -41,6 +41,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("request_id", "prediction_id", "review_id", "purpose"), _TEXT),
         "timestamp_ms": "BIGINT",
     },
+    "watermarks": {"topic": _TEXT, "partition": "INTEGER", "next_offset": "BIGINT"},
     "used": {"listing_id": _TEXT, "round": "INTEGER", "role": _TEXT},
 }
 _KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
@@ -50,7 +51,7 @@ def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> N
     """Inserts `rows` into `store.<table>`; of events with one identity the first in the log stays.
 
     The log order across partitions is (partition, offset), so that it does not depend on the order
-    in which partitions were read. Samples and used listings are replaced.
+    in which partitions were read. Rows of the other tables are replaced.
     """
     if not rows:
         return
@@ -68,10 +69,13 @@ def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> N
         rows = list({row[_KEY[table]]: row for row in reversed(in_log_order)}.values())
     else:
         conflict, verb = "", "INSERT OR REPLACE"
+    lists = ", ".join(
+        f"unnest(from_json(${place}, '[\"{kind}\"]'))"
+        for place, kind in enumerate(columns.values(), start=1)
+    )
     con.execute(
-        f"{verb} INTO store.{table} ({names}) SELECT {names} FROM "
-        f"(SELECT unnest(from_json($1, '[{json.dumps(columns)}]'), recursive := true)) {conflict}",
-        [json.dumps(rows)],
+        f"{verb} INTO store.{table} ({names}) SELECT {lists} {conflict}",
+        [json.dumps([row[name] for row in rows]) for name in columns],
     )
 
 
@@ -141,9 +145,9 @@ def acceptance(
     if schema is None:
         return None, None
     shown = {name: values for name, values in review.shown.items() if values}
+    asked, submitted = schema.by_name, review.submitted
     accepted = sum(
-        name in schema.by_name
-        and matches(schema.by_name[name], values, review.submitted.get(name, ()))
+        name in asked and matches(asked[name], values, submitted.get(name, ()))
         for name, values in shown.items()
     )
     return len(shown), accepted

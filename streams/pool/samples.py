@@ -13,51 +13,66 @@ and the schemas alone, and it makes no difference when a worker took a changed s
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import cast
 
 import duckdb
 
 from schemas.category import Attribute, CategorySchema, CategorySchemas
-from schemas.completeness import completeness, deficit, edits, gap
+from schemas.completeness import scores
 from schemas.values import parse_answer
 from streams import metrics
 from streams.pool.rows import Row, insert
 
-# The attributes A of prediction `p`, whose live request is `q`, by the schema in force `c`: JSON
-# names, NULL for all of the category. Of another schema only the request tells what it asked for.
-ASKED = """
-CASE WHEN p.category_schema_hash = c.hash THEN p.requested ELSE q.payload ->> '$.requested' END
-"""
 # The last row of each group in the log, which is dense and ordered within a listing's partition.
-_COMPLETE = f"""
+# The long texts are fetched by row at the end: otherwise those of the whole table are read, of
+# which all but the listings touched are thrown away. `asked` are the attributes A, as JSON names,
+# NULL for all of the category: of another schema only the request (`request_row`) tells them.
+_COMPLETE = """
 WITH touched AS (SELECT unnest(from_json($1, '["VARCHAR"]')) AS listing_id),
 last_review AS (
-    SELECT r.* FROM store.reviews r SEMI JOIN touched USING (listing_id)
+    SELECT r.listing_id, r.category, r.review_id, r.timestamp_ms, r.rowid AS row
+    FROM store.reviews r SEMI JOIN touched USING (listing_id)
     SEMI JOIN store.categories USING (category)
     QUALIFY row_number() OVER
         (PARTITION BY r.listing_id ORDER BY r.partition DESC, r."offset" DESC) = 1
 ),
 input AS (
+    SELECT listing_id, input_hash, request_id, rowid AS row
     FROM store.requests SEMI JOIN touched USING (listing_id)
     QUALIFY row_number() OVER
         (PARTITION BY listing_id, input_hash ORDER BY partition DESC, "offset" DESC) = 1
 ),
 prediction AS (
-    SELECT p.* EXCLUDE (invalid), q.request_id AS input_request_id, {ASKED} AS asked,
-           CASE WHEN p.category_schema_hash <> c.hash THEN p.invalid END AS invalid
+    SELECT p.listing_id, p.category, p.adapter_hash, p.timestamp_ms, p.rowid AS row,
+           q.request_id AS input_request_id,
+           CASE WHEN p.category_schema_hash <> c.hash THEN q.row END AS request_row
     FROM store.predictions p SEMI JOIN touched USING (listing_id)
     JOIN store.categories c USING (category)
     JOIN input q ON q.listing_id = p.listing_id AND q.input_hash = p.input_hash
     WHERE p.status = 'ok'
     QUALIFY row_number() OVER
         (PARTITION BY p.listing_id, p.adapter_hash ORDER BY p.partition DESC, p."offset" DESC) = 1
+),
+complete AS MATERIALIZED (
+    SELECT p.row AS prediction_row, p.request_row, r.row AS review_row, r.review_id,
+           p.input_request_id, greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms
+    FROM prediction p JOIN last_review r
+      ON r.listing_id = p.listing_id AND r.category = p.category
+),
+request AS (
+    SELECT q.rowid AS request_row, q.payload ->> '$.requested' AS requested
+    FROM store.requests q SEMI JOIN complete m ON m.request_row = q.rowid
 )
-SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category, p.asked, p."values", p.invalid,
-       r.submitted, p.input_request_id, p.prediction_id, r.review_id, p.purpose,
-       greatest(p.timestamp_ms, r.timestamp_ms)
-FROM prediction p JOIN last_review r
-  ON r.listing_id = p.listing_id AND r.category = p.category
+SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category,
+       CASE WHEN m.request_row IS NULL THEN p.requested ELSE q.requested END AS asked, p."values",
+       CASE WHEN m.request_row IS NOT NULL THEN p.invalid END AS invalid,
+       r.submitted, m.input_request_id, p.prediction_id, m.review_id, p.purpose, m.timestamp_ms
+FROM complete m
+LEFT JOIN request q USING (request_row)
+JOIN store.predictions p ON p.rowid = m.prediction_row
+JOIN store.reviews r ON r.rowid = m.review_row
 """
 
 _DELETE_OTHERS = """
@@ -75,7 +90,9 @@ def recompute(
     if not listing_ids:
         return
     complete = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
-    samples = [_sample(schemas, *row) for row in complete]
+    # Nearly all listings of a category are asked for the same.
+    asked = lru_cache(partial(_attributes, schemas))
+    samples = [_sample(asked, *row) for row in complete]
     # A canonical answer can change while partitions are read out of order: no sample outlives it.
     kept = [[row["listing_id"], row["adapter_hash"]] for row in samples]
     con.execute(_DELETE_OTHERS, [json.dumps(listing_ids), json.dumps(kept)])
@@ -85,8 +102,12 @@ def recompute(
         metrics.DEFICIT.observe(cast(float, row["deficit"]))
 
 
+def _attributes(schemas: CategorySchemas, category: str, asked: str | None) -> Sequence[Attribute]:
+    return asked_for(schemas[category], None if asked is None else json.loads(asked))
+
+
 def _sample(
-    schemas: CategorySchemas,
+    attributes_of: Callable[[str, str | None], Sequence[Attribute]],
     listing_id: str,
     adapter_hash: str,
     adapter_id: str,
@@ -101,20 +122,20 @@ def _sample(
     purpose: str,
     timestamp_ms: int,
 ) -> Row:
-    attributes = asked_for(schemas[category], None if asked is None else json.loads(asked))
-    model, catalog = json.loads(values), json.loads(submitted)
+    attributes, model = attributes_of(category, asked), json.loads(values)
     if invalid is not None:
         model |= _read_again(attributes, json.loads(invalid))
+    found = scores(attributes, json.loads(submitted), model)
     return {
         "listing_id": listing_id,
         "adapter_hash": adapter_hash,
         "adapter_id": adapter_id,
         "category": category,
-        "c_model": completeness(attributes, model),
-        "c_catalog": completeness(attributes, catalog),
-        "gap": gap(attributes, catalog, model),
-        "deficit": deficit(attributes, catalog, model),
-        "edits": edits(attributes, catalog, model),
+        "c_model": found.c_model,
+        "c_catalog": found.c_catalog,
+        "gap": found.gap,
+        "deficit": found.deficit,
+        "edits": found.edits,
         "request_id": request_id,
         "prediction_id": prediction_id,
         "review_id": review_id,

@@ -23,12 +23,18 @@ from schemas.completeness import valid_names
 from schemas.curation import COUNTS_BY, Selection
 from schemas.events import ListingRequest, ManifestFile
 from streams.pool.rows import Row, insert
-from streams.pool.samples import ASKED, asked_for
+from streams.pool.samples import asked_for
 
 Role = Literal["train", "validation"]
 MANIFEST_COLUMNS = (
     "listing_id", "category", "title", "description", "attributes", "values", "images"
 )  # fmt: skip
+
+
+# As in `streams.pool.samples`: of another schema only the request tells what it asked for.
+_ASKED = """
+CASE WHEN p.category_schema_hash = c.hash THEN p.requested ELSE q.payload ->> '$.requested' END
+"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def select(
     """
     rows = con.execute(
         f"""
-        SELECT chosen.listing_id, gap, deficit, q.payload, {ASKED}, r.submitted
+        SELECT chosen.listing_id, gap, deficit, q.payload, {_ASKED}, r.submitted
         FROM (SELECT s.* {_fresh(selection)}
               ORDER BY s.{selection} DESC, s.listing_id LIMIT $size) chosen
         JOIN store.requests q ON q.request_id = chosen.request_id

@@ -248,16 +248,15 @@ class Pool:
     ) -> tuple[list[Record], dict[tuple[str, int], int]]:
         """The records not applied yet, and the watermarks after them."""
         fresh: list[Record] = []
-        expected: dict[tuple[str, int], int] = {}
+        expected = self.watermarks()
         advanced: dict[tuple[str, int], int] = {}
         for record in records:
             place = (record.topic, record.partition)
-            if place not in expected:
-                expected[place] = self.watermark(*place)
-            if record.offset < expected[place]:
+            next_offset = expected.get(place, 0)
+            if record.offset < next_offset:
                 continue
-            if record.offset > expected[place]:
-                raise OffsetGap(*place, expected[place], record.offset)
+            if record.offset > next_offset:
+                raise OffsetGap(*place, next_offset, record.offset)
             expected[place] = advanced[place] = record.offset + 1
             fresh.append(record)
         return fresh, advanced
@@ -298,12 +297,11 @@ class Pool:
             )
 
     def _advance(self, watermarks: Mapping[tuple[str, int], int]) -> None:
-        for (topic, partition), next_offset in watermarks.items():
-            self.con.execute(
-                "INSERT INTO store.watermarks VALUES (?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",
-                [topic, partition, next_offset],
-            )
+        moved = [
+            {"topic": topic, "partition": partition, "next_offset": next_offset}
+            for (topic, partition), next_offset in watermarks.items()
+        ]
+        insert(self.con, "watermarks", moved)
 
     def _take_origin(self, cluster_id: str, topic_ids: Mapping[str, str]) -> None:
         known = self._meta()

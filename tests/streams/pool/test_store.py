@@ -141,7 +141,7 @@ def test_one_record_that_cannot_be_stored_is_refused_and_the_rest_of_its_batch_i
     insert = store.insert
 
     def picky(con: Any, table: str, rows: Any) -> None:
-        if any(row["listing_id"] == "c" for row in rows):
+        if any(row.get("listing_id") == "c" for row in rows):
             raise duckdb.InvalidInputException("not this one")
         insert(con, table, rows)
 

@@ -1,0 +1,261 @@
+"""The stream benchmark: events from Kafka into DuckDB, by two bare loops and by our curate worker.
+
+What the arms are and what is measured is told in docs/benchmarks.md.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+from infra import progress
+from infra.bench import chart
+from infra.bench.results import RESULTS, Row, Scalar, begin, tables, write
+from infra.bench.runner import run_job
+from infra.bench.serving import check_arms
+from infra.bench.stream_curate import Progress, counts, curate
+from infra.bench.stream_events import ListingEvents, make, send
+from infra.bench.stream_figures import (
+    BOTH,
+    REVIEWS,
+    commits_of,
+    full_pool,
+    goals,
+    steady,
+    throughput,
+)
+from infra.bench.stream_jobs import LoopJob, PoolJob
+from infra.bench.stream_steady import StandIn, into_pool_s, send_steadily, to_retrain_s
+from infra.local.fetch import ensure_part, kafka_part
+from infra.local.ports import free_port
+from infra.settings import RUNS, Settings
+from infra.stack import broker_alone
+from schemas.category import CategorySchemas
+from schemas.errors import ListuneError
+from schemas.sources.json_schema import write_schemas
+from streams import topics
+
+ARMS = ("confluent", "faust", "listune", "steady", "pool")
+LOOPS = ("confluent", "faust")
+TOPICS = {BOTH: (topics.REQUESTS, topics.PREDICTIONS), REVIEWS: (topics.REVIEWS,)}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is sent: of the backlog, of the steady part with its k and v, to the full pool."""
+
+    backlog: int = 40_000
+    batch: int = 1000  # of the loops
+    per_s: float = 200.0
+    rounds: int = 20
+    k: int = 1000
+    v: int = 100
+    pool_rows: int = 1_000_000
+    pool_batch: int = 500
+
+    @property
+    def steady(self) -> int:
+        """Reviews at a steady rate: enough for the rounds."""
+        return self.rounds * (self.k + self.v)
+
+
+QUIET = Console(quiet=True)
+"""For what would show a progress of its own beside the benchmark's."""
+QUICK = Sizes(backlog=3_000, per_s=100.0, rounds=3, k=50, v=5, pool_rows=20_000)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What of the benchmark is run; `quick` is for trying, its result is kept aside."""
+
+    arms: tuple[str, ...] = ARMS
+    quick: bool = False
+    sizes: Sizes = Sizes()
+
+
+@dataclass
+class Bench:
+    """One run's rows so far, and what they are made with."""
+
+    settings: Settings
+    folder: Path
+    shown: Bar
+    arms: Sequence[str]
+    sizes: Sizes
+    rows: list[Row] = field(default_factory=list)
+
+    def stack(self, name: str, schemas: CategorySchemas) -> Path:
+        """A run folder for a broker of its own, with the settings in it."""
+        run_dir = self.folder / name
+        run_dir.mkdir()
+        settings = self.settings.model_copy(deep=True)
+        settings.streams.pool_dir = run_dir / "pool"
+        settings.streams.schema_path = run_dir / "schema.json"
+        settings.streams.curate_health_port = free_port()
+        for name in type(settings.local).model_fields:
+            if name.endswith("_port"):
+                setattr(settings.local, name, 0)  # any that is free
+        settings.streams.k, settings.streams.v = self.sizes.k, self.sizes.v
+        settings.streams.backfill_factor = 0  # nobody would answer
+        settings.streams.pause_after = 10**6  # the stand-in rejects every round
+        write_schemas(settings.streams.schema_path, schemas)
+        (run_dir / "settings.json").write_text(settings.model_dump_json())
+        return run_dir
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """A line of the progress display while the block runs."""
+        task = self.shown.add_task(what, total=None)
+        yield
+        self.shown.remove_task(task)
+
+    def job(self, job: LoopJob | PoolJob, label: str) -> dict[str, Any]:
+        """What a process of its own found out, with its progress shown."""
+        task = self.shown.add_task(f"{label}: starting", total=None)
+
+        def follow(done: int, of: int, what: str) -> None:
+            said = f"{label}: {what}"
+            self.shown.update(task, completed=done, total=of, description=said)
+
+        try:
+            return run_job(job, follow)
+        finally:
+            self.shown.remove_task(task)
+
+
+def run(settings: Settings, chosen: Chosen, console: Console) -> Path:
+    """Measure, print, and write the result file, its summary and its picture; the file's path.
+
+    Raises:
+        ListuneError: no arm, or an unknown one; or the worker stands still or dies.
+        PartError: Kafka cannot be fetched.
+    """
+    check_arms(chosen.arms, ARMS)
+    folder = RUNS / "bench" if chosen.quick else RESULTS
+    begun = begin("stream")
+    load = os.getloadavg()[0]
+    ensure_part(kafka_part(), settings.local.cache_dir, console)
+    with tempfile.TemporaryDirectory() as name, progress.bar(console) as shown:
+        sizes = QUICK if chosen.quick else chosen.sizes
+        bench = Bench(settings, Path(name), shown, chosen.arms, sizes)
+        constants: dict[str, Scalar] = {
+            # Of others on the machine: above a few tenths, its figures are theirs too.
+            "load_average_before": load,
+            "partitions": settings.streams.partitions,
+            "micro_batch_events": settings.streams.micro_batch_events,
+            "micro_batch_s": settings.streams.micro_batch_s,
+        }
+        begun = replace(begun, constants=constants)
+        for row in measure(bench):
+            bench.rows.append(row)
+            # After each row: whoever stops a long run keeps what was measured.
+            result = replace(begun, rows=list(bench.rows), goals=goals(bench.rows))
+            path = write(result, folder)
+            chart.draw(result, ("events_per_s", "cpu_ms_per_event"), path.with_suffix(".png"))
+    for table in tables(result):
+        console.print(table)
+    console.print(f"Written to {path}", soft_wrap=True)
+    return path
+
+
+def measure(bench: Bench) -> Iterator[Row]:
+    """All rows, one after the other."""
+    if {*LOOPS, "listune"} & set(bench.arms):
+        yield from backlog(bench)
+    if "steady" in bench.arms:
+        yield from at_a_steady_rate(bench)
+    if "pool" in bench.arms:
+        sizes = bench.sizes
+        folder = bench.folder / "full"
+        folder.mkdir()
+        job = PoolJob(str(folder), sizes.pool_rows, sizes.k, sizes.v, sizes.pool_batch)
+        yield full_pool({"k": sizes.k, "v": sizes.v}, bench.job(job, "full pool"))
+
+
+def backlog(bench: Bench) -> Iterator[Row]:
+    """Each arm reads what waits on the topics: requests and predictions, and then reviews."""
+    schemas, events = make(bench.sizes.backlog)
+    run_dir = bench.stack("backlog", schemas)
+    with broker_alone(run_dir, QUIET) as settings:
+        for what in (BOTH, REVIEWS):
+            _fill(bench, settings, what, events)
+            count = len(events) * len(TOPICS[what])
+            for arm in bench.arms:
+                if arm in LOOPS:
+                    yield _loop(bench, settings, run_dir, arm, what, count)
+                elif arm == "listune":
+                    yield _worker(bench, settings, run_dir, what, count)
+    if "listune" in bench.arms:
+        found = counts(settings)
+        if set(found.values()) != {len(events)}:
+            raise ListuneError(f"of {len(events)} listings the pool has {found}")
+
+
+def at_a_steady_rate(bench: Bench) -> Iterator[Row]:
+    """Reviews at a moderate rate, with a round as soon as there are enough of them."""
+    sizes = bench.sizes
+    schemas, events = make(sizes.steady)
+    run_dir = bench.stack("steady", schemas)
+    with broker_alone(run_dir, QUIET) as settings:
+        _fill(bench, settings, BOTH, events)
+        before = Progress(settings, TOPICS[BOTH])
+        stand_in = StandIn(settings)
+        with curate(settings, run_dir, before):
+            before.wait_for(2 * len(events))
+            before.end()
+            during = Progress(settings, TOPICS[REVIEWS])
+            during.pid = before.pid
+            with bench.doing("steady reviews"):
+                sent = send_steadily(settings, events, sizes.per_s, during)
+                stand_in.wait_for(sizes.rounds)
+            during.end()
+        stand_in.end()
+    first, last = during.seen[0], during.seen[-1]
+    yield steady(
+        {"reviews_per_s": sizes.per_s, "k": sizes.k, "v": sizes.v},
+        into_pool_s(sent, during.seen),
+        to_retrain_s(sent, stand_in.heard, sizes.k + sizes.v),
+        (last.cpu_s - first.cpu_s) / (last.at_s - first.at_s),
+    )
+
+
+def _fill(bench: Bench, settings: Settings, what: str, events: Sequence[ListingEvents]) -> None:
+    part: dict[str, Callable[[ListingEvents], bytes]] = {
+        topics.REQUESTS: lambda event: event.request,
+        topics.PREDICTIONS: lambda event: event.prediction,
+        topics.REVIEWS: lambda event: event.review,
+    }
+    for topic in TOPICS[what]:
+        with bench.doing(f"writing {topic}"):
+            send(settings.streams, topic, ((e.listing_id, part[topic](e)) for e in events))
+
+
+def _loop(bench: Bench, settings: Settings, run_dir: Path, arm: str, what: str, count: int) -> Row:
+    bootstrap = settings.streams.bootstrap_servers
+    job = LoopJob(arm, bootstrap, list(TOPICS[what]), count, str(run_dir), bench.sizes.batch)
+    outcome = bench.job(job, f"{arm}: {what}")
+    told: dict[str, Scalar] = {"arm": arm, "set": what, "batch": job.batch}
+    name = f"{arm} loop: {what}"
+    if reason := outcome.get("not_run"):
+        return Row(name, told, not_run=reason)
+    return throughput(name, told, outcome["commits"], {"peak_memory_mb": outcome["peak_memory_mb"]})
+
+
+def _worker(bench: Bench, settings: Settings, run_dir: Path, what: str, count: int) -> Row:
+    following = Progress(settings, TOPICS[what])
+    with bench.doing(f"listune: {what}"), curate(settings, run_dir, following) as worker:
+        following.wait_for(count)
+        following.end()
+        stages = worker.stages()
+        memory = worker.peak_memory_mb()
+    figures: dict[str, float | int | None] = {"peak_memory_mb": memory}
+    # The worker counts them from its start, so they are of all events.
+    figures |= {f"{name}_ms_per_event": s / count * 1e3 for name, s in sorted(stages.items())}
+    told: dict[str, Scalar] = {"arm": "listune", "set": what}
+    return throughput(f"listune curate: {what}", told, commits_of(following.seen, 0), figures)

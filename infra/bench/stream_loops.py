@@ -1,0 +1,135 @@
+"""The loops that curate is compared with, in a process of their own: `… stream_loops JOB RESULT`.
+
+Both read topics from their beginning, parse each event with `json` and insert batches into a DuckDB
+file by its quickest way, one JSON parameter a statement. Nothing is validated, no key is unique,
+and a crash loses or doubles what is under way.
+
+- `confluent`: a consumer of confluent-kafka, whose librdkafka fetches and unpacks in C.
+- `faust`: an agent of Faust that takes its stream in batches.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from infra.bench.arm import peak_memory_mb, say
+from infra.bench.stream_jobs import LoopJob
+from streams.pool.store import MEMORY_LIMIT
+
+WITHIN_S = 0.2
+"""A batch that does not fill is written after so long."""
+COLUMNS = ("id", "listing_id", "category", "category_schema_hash", "content")
+
+
+class Sink:
+    """Events into DuckDB; `commits` has the seconds, the CPU seconds and the count after each."""
+
+    def __init__(self, job: LoopJob) -> None:
+        self.commits: list[tuple[float, float, int]] = []
+        self._of, self._total = job.count, 0
+        path = Path(job.folder) / f"{job.way}-{job.topics[-1]}.duckdb"
+        self._con = duckdb.connect(str(path), config={"memory_limit": MEMORY_LIMIT})
+        columns = ", ".join(f"{name} VARCHAR" for name in COLUMNS)
+        self._con.execute(f"CREATE TABLE events ({columns})")
+        shape = json.dumps([dict.fromkeys(COLUMNS, "VARCHAR")])
+        self._insert = (
+            f"INSERT INTO events SELECT unnest(from_json($1, '{shape}'), recursive := true)"
+        )
+
+    def write(self, payloads: Iterable[bytes]) -> bool:
+        """Parses and inserts a batch; whether it was the last."""
+        rows = [_row(json.loads(payload)) for payload in payloads]
+        self._con.execute(self._insert, [json.dumps(rows)])
+        self._total += len(rows)
+        self.commits.append((time.time(), time.process_time(), self._total))
+        say(self._total, self._of, "events")
+        return self._total >= self._of
+
+
+def _row(event: dict[str, Any]) -> dict[str, str]:
+    content = event.get("submitted") or event.get("values") or event.get("description")
+    return {
+        "id": event.get("review_id") or event.get("prediction_id") or event["request_id"],
+        "listing_id": event["listing_id"],
+        "category": event["category"],
+        "category_schema_hash": event["category_schema_hash"],
+        "content": json.dumps(content),
+    }
+
+
+def confluent(job: LoopJob, sink: Sink) -> None:
+    """Reads with confluent-kafka until all is written."""
+    from confluent_kafka import Consumer
+
+    consumer = Consumer(
+        {
+            "bootstrap.servers": job.bootstrap_servers,
+            "group.id": f"bench.confluent.{job.topics[-1]}",
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+        }
+    )
+    consumer.subscribe(job.topics)
+    ended = False
+    while not ended:
+        messages = consumer.consume(job.batch, WITHIN_S)
+        payloads = [value for message in messages if (value := message.value()) is not None]
+        if payloads:
+            ended = sink.write(payloads)
+            consumer.commit(asynchronous=True)
+    consumer.close()
+
+
+def faust(job: LoopJob, sink: Sink) -> None:
+    """Reads with an agent's `take` until all is written."""
+    import faust
+
+    async def read() -> None:
+        app = faust.App(
+            f"bench.faust.{job.topics[-1]}",
+            broker=f"kafka://{job.bootstrap_servers}",
+            store="memory://",
+            datadir=job.folder,
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            autodiscover=False,
+        )
+        topic = app.topic(*job.topics, value_type=bytes, value_serializer="raw")
+        ended = asyncio.Event()
+
+        async def into_duckdb(stream: Any) -> None:
+            async for payloads in stream.take(job.batch, within=WITHIN_S):
+                if sink.write(payloads):
+                    ended.set()
+
+        app.agent(topic)(into_duckdb)
+        await app.start()
+        await ended.wait()
+
+    asyncio.new_event_loop().run_until_complete(read())
+
+
+WAYS: dict[str, Callable[[LoopJob, Sink], None]] = {"confluent": confluent, "faust": faust}
+
+
+def main(job_path: str, result_path: str) -> None:
+    """Runs the job in the file `job_path` and writes what was measured to `result_path`."""
+    job = LoopJob(**json.loads(Path(job_path).read_text()))
+    sink = Sink(job)
+    WAYS[job.way](job, sink)
+    measured = {"commits": sink.commits, "peak_memory_mb": peak_memory_mb()}
+    Path(result_path).write_text(json.dumps(measured))
+    sys.stdout.flush()
+    os._exit(0)  # Faust would wait for its threads without a limit
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

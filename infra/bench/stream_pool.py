@@ -1,0 +1,163 @@
+"""A pool of many listings, in a process of its own: `… stream_pool JOB RESULT`.
+
+The first listings go through `Pool.apply` like any. The others are copies of theirs, made inside
+DuckDB in the same tables: ids of their own in rows and payloads, gaps and deficits drawn anew. Then
+the pool is opened afresh, and measured is what the conductor and the curate worker do with it.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from infra.bench.arm import peak_memory_mb, say
+from infra.bench.stream_events import ListingEvents, make
+from infra.bench.stream_jobs import PoolJob
+from schemas.category import CategorySchemas
+from schemas.events import BASE_ADAPTER, ListingPrediction, ListingRequest, ListingReview, now_ms
+from streams.pool.conductor import Conductor
+from streams.pool.selection import fresh_count, select
+from streams.pool.store import Pool, Record
+from streams.settings import StreamsSettings
+from streams.topics import PREDICTIONS, REQUESTS, REVIEWS
+
+SEED_LISTINGS = 1000
+REPEATS = 20
+BATCHES = 10
+
+_COPIES = """
+INSERT INTO store.{table} SELECT t.* REPLACE ({replaced})
+FROM store.{table} t, range($first, $last) copies(n) WHERE t.listing_id NOT LIKE '%/%'
+"""
+_IDS = ("listing_id", "request_id", "prediction_id", "review_id")
+_TABLES = {
+    "requests": (*_IDS[:2], "payload"),
+    "predictions": _IDS[:3],
+    "reviews": (_IDS[0], *_IDS[2:]),
+    "samples": _IDS,
+}
+
+
+def main(job_path: str, result_path: str) -> None:
+    """Measures the job in the file `job_path` and writes what came out to `result_path`."""
+    job = PoolJob(**json.loads(Path(job_path).read_text()))
+    seeds = min(SEED_LISTINGS, job.rows)
+    schemas, events = make(seeds + job.batch * BATCHES)
+    settings = StreamsSettings(pool_dir=Path(job.folder), k=job.k, v=job.v)
+    began = time.perf_counter()
+    pool = _open(settings, schemas)
+    feed = Feed(pool)
+    feed.apply(events[:seeds], with_review=True)
+    fill(pool, seeds, job.rows)
+    made_s = time.perf_counter() - began
+    pool.close()
+    began = time.perf_counter()
+    pool = _open(settings, schemas)
+    open_s = time.perf_counter() - began
+    measured = measure(pool, feed.on(pool), events[seeds:], settings, job.batch)
+    pool.close()
+    measured |= {
+        "made_s": made_s,
+        "open_s": open_s,
+        "file_mb": pool.path.stat().st_size / 1e6,
+        "peak_memory_mb": peak_memory_mb(),
+    }
+    Path(result_path).write_text(json.dumps(measured))
+
+
+class Feed:
+    """Hands events to a pool as the worker does, with offsets that go on."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._next: dict[str, int] = {}
+
+    def on(self, pool: Pool) -> "Feed":
+        """The same, on the file opened anew."""
+        self._pool = pool
+        return self
+
+    def apply(self, events: list[ListingEvents], with_review: bool) -> None:
+        """Requests and predictions, or these and the reviews."""
+        self._send(REQUESTS, [ListingRequest.model_validate_json(e.request) for e in events])
+        answers = [ListingPrediction.model_validate_json(e.prediction) for e in events]
+        self._send(PREDICTIONS, answers)
+        if with_review:
+            self.review(events)
+
+    def review(self, events: list[ListingEvents]) -> None:
+        """Reviews of listings that have their prediction."""
+        self._send(REVIEWS, [ListingReview.model_validate_json(e.review) for e in events])
+
+    def _send(self, topic: str, events: list[Any]) -> None:
+        start = self._next.get(topic, 0)
+        self._next[topic] = start + len(events)
+        stamp = now_ms()
+        self._pool.apply([Record(topic, 0, start + n, stamp, e) for n, e in enumerate(events)])
+
+
+def fill(pool: Pool, seeds: int, rows: int) -> None:
+    """Copies the `seeds` listings of the pool until it has `rows`; a transaction every 100,000."""
+    copies = -(-rows // seeds)
+    portion = max(1, 100_000 // seeds)
+    for first in range(1, copies, portion):
+        last = min(first + portion, copies)
+        for table, columns in _TABLES.items():
+            replaced = {name: f"t.{name} || '/' || n" for name in columns}
+            if "payload" in columns:
+                replaced["payload"] = "replace(t.payload, t.listing_id, t.listing_id || '/' || n)"
+            if table == "samples":
+                replaced |= {name: "random() * 0.6" for name in ("gap", "deficit", "edits")}
+            wanted = ", ".join(f"{what} AS {name}" for name, what in replaced.items())
+            pool.con.execute(
+                _COPIES.format(table=table, replaced=wanted), {"first": first, "last": last}
+            )
+        say(last * seeds, rows, "rows")
+
+
+def measure(
+    pool: Pool, feed: Feed, new: list[ListingEvents], settings: StreamsSettings, batch: int
+) -> dict[str, Any]:
+    """Seconds of each thing that is done with a full pool, several times; memory in between."""
+    ranked = (settings.selection, settings.min_gap)
+    chosen = (settings.k, settings.v, *ranked)
+    seconds = {
+        "top_k": _timed(lambda: select(pool.con, BASE_ADAPTER, *chosen)),
+        "fresh_count": _timed(lambda: fresh_count(pool.con, BASE_ADAPTER, *ranked)),
+    }
+    resident_mb = psutil.Process().memory_info().rss / 1e6
+    feed.apply(new, with_review=False)
+    batches = [new[start : start + batch] for start in range(0, len(new), batch)]
+    applied = iter(batches)
+    seconds["apply"] = _timed(lambda: feed.review(next(applied)), len(batches))
+    (rows,) = pool.con.execute("SELECT count(*) FROM store.samples").fetchall()[0]
+    # As nearly always: more is needed than is there. The first tick prunes, too.
+    pool.settings = settings.model_copy(update={"k": 10 * rows})
+    waiting = Conductor(pool)
+    seconds["prune_tick"] = _timed(lambda: waiting.tick(now_ms(), 0, True), 1)
+    seconds["tick"] = _timed(lambda: waiting.tick(now_ms(), 0, True), 5)
+    pool.settings = settings
+    # Chosen, written and decided; and pruned once more.
+    seconds["round_tick"] = _timed(lambda: Conductor(pool).tick(now_ms(), 0, True), 1)
+    return {"seconds": seconds, "resident_mb": resident_mb, "rows": rows}
+
+
+def _open(settings: StreamsSettings, schemas: CategorySchemas) -> Pool:
+    return Pool(settings, schemas, "bench", {})
+
+
+def _timed(work: Callable[[], object], times: int = REPEATS) -> list[float]:
+    seconds = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
