@@ -26,32 +26,29 @@ from schemas.values import parse_answer
 from streams import metrics
 from streams.pool.rows import Row, insert
 
-# The attributes A of prediction `p`, whose live request is `q`, by the schema in force `c`: JSON
-# names, NULL for all of the category. Of another schema only the request tells what it asked for.
-ASKED = """
-CASE WHEN p.category_schema_hash = c.hash THEN p.requested ELSE q.payload ->> '$.requested' END
-"""
 # The last row of each group in the log, which is dense and ordered within a listing's partition.
-# The long texts are fetched by row at the end: otherwise those of the whole table are read, and all
-# but those of the listings touched are thrown away.
-_COMPLETE = f"""
+# The long texts are fetched by row at the end: otherwise those of the whole table are read, of
+# which all but the listings touched are thrown away. `asked` are the attributes A, as JSON names,
+# NULL for all of the category: of another schema only the request (`request_row`) tells them.
+_COMPLETE = """
 WITH touched AS (SELECT unnest(from_json($1, '["VARCHAR"]')) AS listing_id),
 last_review AS (
-    SELECT r.listing_id, r.category, r.timestamp_ms, r.rowid AS row
+    SELECT r.listing_id, r.category, r.review_id, r.timestamp_ms, r.rowid AS row
     FROM store.reviews r SEMI JOIN touched USING (listing_id)
     SEMI JOIN store.categories USING (category)
     QUALIFY row_number() OVER
         (PARTITION BY r.listing_id ORDER BY r.partition DESC, r."offset" DESC) = 1
 ),
 input AS (
-    SELECT listing_id, input_hash, rowid AS row
+    SELECT listing_id, input_hash, request_id, rowid AS row
     FROM store.requests SEMI JOIN touched USING (listing_id)
     QUALIFY row_number() OVER
         (PARTITION BY listing_id, input_hash ORDER BY partition DESC, "offset" DESC) = 1
 ),
 prediction AS (
     SELECT p.listing_id, p.category, p.adapter_hash, p.timestamp_ms, p.rowid AS row,
-           q.row AS input_row
+           q.request_id AS input_request_id,
+           CASE WHEN p.category_schema_hash <> c.hash THEN q.row END AS request_row
     FROM store.predictions p SEMI JOIN touched USING (listing_id)
     JOIN store.categories c USING (category)
     JOIN input q ON q.listing_id = p.listing_id AND q.input_hash = p.input_hash
@@ -60,19 +57,23 @@ prediction AS (
         (PARTITION BY p.listing_id, p.adapter_hash ORDER BY p.partition DESC, p."offset" DESC) = 1
 ),
 complete AS MATERIALIZED (
-    SELECT p.row AS prediction_row, r.row AS review_row, p.input_row,
-           greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms
+    SELECT p.row AS prediction_row, p.request_row, r.row AS review_row, r.review_id,
+           p.input_request_id, greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms
     FROM prediction p JOIN last_review r
       ON r.listing_id = p.listing_id AND r.category = p.category
+),
+request AS (
+    SELECT q.rowid AS request_row, q.payload ->> '$.requested' AS requested
+    FROM store.requests q SEMI JOIN complete m ON m.request_row = q.rowid
 )
-SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category, {ASKED}, p."values",
-       CASE WHEN p.category_schema_hash <> c.hash THEN p.invalid END,
-       r.submitted, q.request_id, p.prediction_id, r.review_id, p.purpose, d.timestamp_ms
-FROM complete d
-JOIN store.predictions p ON p.rowid = d.prediction_row
-JOIN store.reviews r ON r.rowid = d.review_row
-JOIN store.requests q ON q.rowid = d.input_row
-JOIN store.categories c ON c.category = p.category
+SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category,
+       CASE WHEN m.request_row IS NULL THEN p.requested ELSE q.requested END AS asked, p."values",
+       CASE WHEN m.request_row IS NOT NULL THEN p.invalid END AS invalid,
+       r.submitted, m.input_request_id, p.prediction_id, m.review_id, p.purpose, m.timestamp_ms
+FROM complete m
+LEFT JOIN request q USING (request_row)
+JOIN store.predictions p ON p.rowid = m.prediction_row
+JOIN store.reviews r ON r.rowid = m.review_row
 """
 
 _DELETE_OTHERS = """

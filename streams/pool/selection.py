@@ -23,12 +23,18 @@ from schemas.completeness import valid_names
 from schemas.curation import COUNTS_BY, Selection
 from schemas.events import ListingRequest, ManifestFile
 from streams.pool.rows import Row, insert
-from streams.pool.samples import ASKED, asked_for
+from streams.pool.samples import asked_for
 
 Role = Literal["train", "validation"]
 MANIFEST_COLUMNS = (
     "listing_id", "category", "title", "description", "attributes", "values", "images"
 )  # fmt: skip
+
+
+# As in `streams.pool.samples`: of another schema only the request tells what it asked for.
+_ASKED = """
+CASE WHEN p.category_schema_hash = c.hash THEN p.requested ELSE q.payload ->> '$.requested' END
+"""
 
 
 @dataclass(frozen=True)
@@ -210,7 +216,7 @@ _BEST_COLUMNS = ("listing_id", "score", "gap", "deficit", "payload", "asked", "s
 def _best(selection: Selection) -> str:
     """The $size best of this file under $champion, with `_BEST_COLUMNS`, in no order."""
     return f"""
-        SELECT chosen.listing_id, score, gap, deficit, q.payload, {ASKED} AS asked, r.submitted
+        SELECT chosen.listing_id, score, gap, deficit, q.payload, {_ASKED} AS asked, r.submitted
         FROM (SELECT s.*, s.{selection} AS score {_fresh(selection)}
               ORDER BY score DESC, s.listing_id LIMIT $size) chosen
         JOIN store.requests q ON q.request_id = chosen.request_id
