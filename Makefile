@@ -42,7 +42,7 @@ demo: env ## Run the whole loop: make demo [CATALOG=x.jsonl SCHEMA=x.json [ALTER
 		$(if $(SCHEMA),--schema "$(SCHEMA)") $(if $(ALTERNATIVES),--alternatives) $(ARGS)
 
 test: lint types fetch ## Check style, types and imports, and run all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 chaos: env ## Kill every process at random under load and audit the topics (ARGS="--kills 10")
 	@$(BIN)/python -m infra.cli chaos $(ARGS)
