@@ -124,9 +124,12 @@ class ShardWorker:
             coming = asyncio.ensure_future(self._take())
             await self._step(records)
         coming.cancel()
+        if not self.queue.empty():
+            self.queue.get_nowait()  # whoever waits to put the next parcel is let go
         self._control.close()
         await self._in_pool(stop_serving, self._pool.con, self._settings, self.shard)
         await self._in_pool(self._pool.close)
+        self._thread.shutdown(wait=False)
 
     def positions(self) -> dict[Place, int]:
         """Where the pool is in each partition; any thread may ask."""
