@@ -53,22 +53,26 @@ def stale_count(con: duckdb.DuckDBPyConnection, champion: Champion, now_ms: int)
 
 def order(
     con: duckdb.DuckDBPyConnection, settings: StreamsSettings, champion: Champion, now_ms: int
-) -> None:
+) -> bool:
     """Orders as many of the best stale listings as may be outstanding: factor x (k + v).
 
     Nothing is ordered while there are fresh listings enough for a round.
+
+    Returns:
+        False where it looked for stale listings and there is none.
     """
     need = settings.k + settings.v
     allowed = settings.backfill_factor * need - outstanding(con, now_ms)
     fresh = fresh_count(con, champion.hash, settings.selection, settings.min_gap)
     if allowed <= 0 or fresh >= need:
-        return
+        return True
     rows = con.execute(
         f"SELECT q.payload {_STALE} ORDER BY s.{settings.selection} DESC, s.listing_id LIMIT $n",
         {"champion": champion.hash, "expired": now_ms - ORDER_EXPIRES_MS, "n": allowed},
     ).fetchall()
     for (payload,) in rows:
         _send(con, ListingRequest.model_validate_json(payload), champion, now_ms)
+    return bool(rows)
 
 
 def _send(

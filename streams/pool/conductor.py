@@ -31,6 +31,8 @@ EVENTS_TOPIC = "model.events"
 # A wish for a round that could not be granted for so long, or that a rebuild reads again, lapses.
 WISH_LAPSES_MS = 600_000
 PRUNE_EVERY_MS = 60_000
+# What is to be measured again is looked for in all samples: not after each micro-batch, in vain.
+ORDER_EVERY_MS = 1_000
 WORKER = "conductor"
 
 logger = logging.getLogger("listune.conductor")
@@ -44,7 +46,7 @@ class Conductor:
         self.con = pool.con
         self.settings = pool.settings
         self._acceptance_fell = AcceptanceDrop(self.con, self.settings)
-        self._pruned_ms = 0
+        self._pruned_ms = self._nothing_stale_ms = 0
 
     def tick(self, now_ms: int, lag: int, caught_up: bool) -> None:
         """Decides whatever is due. Call it after each micro-batch, and at least every second.
@@ -89,9 +91,10 @@ class Conductor:
             self._conduct(current, now_ms)
         elif lag <= self.settings.small_lag and self._trigger(now_ms):
             return
-        elif not self._rounds_are_spent():
+        elif not self._rounds_are_spent() and now_ms - self._nothing_stale_ms >= ORDER_EVERY_MS:
             # A gap that no round will ever look at is not worth an inference.
-            backfill.order(self.con, self.settings, self.champion(), now_ms)
+            found = backfill.order(self.con, self.settings, self.champion(), now_ms)
+            self._nothing_stale_ms = 0 if found else now_ms
 
     def _rounds_are_spent(self) -> bool:
         """Whether as many rounds have been as `max_rounds` allows."""

@@ -24,6 +24,7 @@ from schemas.events import ListingRequest, ManifestFile
 from streams.pool.rows import Row, insert
 
 Role = Literal["train", "validation"]
+_EVENT_TABLES = ("requests", "predictions", "reviews")
 MANIFEST_COLUMNS = (
     "listing_id", "category", "title", "description", "attributes", "values", "images"
 )  # fmt: skip
@@ -151,6 +152,9 @@ def prune(
     Over `max_rows` the last by `selection` go first, the oldest of equals before the newer ones.
     What an open round uses is kept. With the last sample of a listing its events go too.
     """
+    bounds = {"rows": max_rows, "age": max_age_ms}
+    if not any(_out_of_bounds(con, table, bounds) for table in ("samples", *_EVENT_TABLES)):
+        return
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE pruned AS
@@ -163,7 +167,7 @@ def prune(
               SELECT listing_id FROM store.used JOIN store.rounds USING (round)
               WHERE closed_ms IS NULL)
         """,
-        {"rows": max_rows, "age": max_age_ms},
+        bounds,
     )
     con.execute(
         "DELETE FROM store.samples s USING pruned p "
@@ -172,7 +176,7 @@ def prune(
     con.execute(
         "DELETE FROM store.predictions WHERE prediction_id IN (SELECT prediction_id FROM pruned)"
     )
-    for table in ("requests", "predictions", "reviews"):
+    for table in _EVENT_TABLES:
         con.execute(
             f"""
             DELETE FROM store.{table} WHERE listing_id NOT IN (SELECT listing_id FROM store.samples)
@@ -181,6 +185,16 @@ def prune(
             """,
             {"age": max_age_ms},
         )
+
+
+def _out_of_bounds(con: duckdb.DuckDBPyConnection, table: str, bounds: dict[str, int]) -> bool:
+    """Whether rows of `table` may have to go; quick, unlike to find out which."""
+    row = con.execute(
+        "SELECT coalesce(min(timestamp_ms) < max(timestamp_ms) - $age, false) "
+        f"OR ('{table}' = 'samples' AND count(*) > $rows) FROM store.{table}",
+        bounds,
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def _fresh(selection: Selection) -> str:
