@@ -69,8 +69,7 @@ def select(
     rows = con.execute(
         f"""
         SELECT chosen.listing_id, gap, deficit, q.payload, p.requested, r.submitted
-        FROM (SELECT s.* {_fresh(selection)}
-              ORDER BY s.{selection} DESC, s.listing_id LIMIT $size) chosen
+        FROM ({ranked(selection)}) chosen
         JOIN store.requests q ON q.request_id = chosen.request_id
         JOIN store.predictions p ON p.prediction_id = chosen.prediction_id
         JOIN store.reviews r ON r.review_id = chosen.review_id
@@ -91,6 +90,15 @@ def select(
         )
         for listing_id, gap, deficit, payload, requested, submitted in rows
     ]
+
+
+def ranked(selection: Selection) -> str:
+    """The best, best first, as a statement with $champion, $min_gap and $size: how many."""
+    return f"""
+        SELECT s.listing_id, s.gap, s.deficit, s.edits, s.request_id, s.prediction_id, s.review_id
+        {_fresh(selection)}
+        ORDER BY s.{selection} DESC, s.listing_id LIMIT $size
+        """
 
 
 def write_manifest(
