@@ -64,18 +64,21 @@ def order(
     champion: Champion,
     now_ms: int,
     peers: Peers = ALONE,
-) -> None:
+) -> bool:
     """Orders as many of the best stale listings as may be outstanding: factor x (k + v).
 
     Nothing is ordered while there are fresh listings enough for a round. Of several shards each
     orders its own, up to an equal part of what may be outstanding.
+
+    Returns:
+        False where it looked for stale listings and there is none.
     """
     need = settings.k + settings.v
     part = -(-settings.backfill_factor * need // (1 + peers.others))
     allowed = part - outstanding(con, now_ms)
     fresh = fresh_count(con, champion.hash, settings.selection, settings.min_gap) + peers.fresh
     if allowed <= 0 or fresh >= need:
-        return
+        return True
     rows = con.execute(
         f"SELECT q.payload {_STALE} ORDER BY s.{settings.selection} DESC, s.listing_id LIMIT $n",
         {"champion": champion.hash, "expired": now_ms - ORDER_EXPIRES_MS, "n": allowed},
@@ -83,6 +86,7 @@ def order(
     for (payload,) in rows:
         live = ListingRequest.model_validate_json(payload)
         _send(con, live, schemas[live.category], champion, now_ms)
+    return bool(rows)
 
 
 def _send(

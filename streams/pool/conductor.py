@@ -36,6 +36,8 @@ from streams.topic_names import CONTROL_TOPICS, MODEL_EVENTS, RETRAIN
 # A wish for a round that could not be granted for so long, or that a rebuild reads again, lapses.
 WISH_LAPSES_MS = 600_000
 PRUNE_EVERY_MS = 60_000
+# What is to be measured again is looked for in all samples: not after each micro-batch, in vain.
+ORDER_EVERY_MS = 1_000
 WORKER = "conductor"
 
 logger = logging.getLogger("listune.conductor")
@@ -50,7 +52,7 @@ class Conductor:
         self.settings = pool.settings
         self.shard = pool.shard
         self._acceptance_fell = AcceptanceDrop(self.con, self.settings)
-        self._pruned_ms = 0
+        self._pruned_ms = self._nothing_stale_ms = 0
         self._peers = ALONE
         self._missing: list[int] = []
         self._collector = Collector(pool)
@@ -137,9 +139,14 @@ class Conductor:
 
     def _measure_again(self, now_ms: int) -> None:
         # A gap that no round will ever look at is not worth an inference.
-        if not self._rounds_are_spent() and not outdated.count(self.con):
+        if self._rounds_are_spent() or outdated.count(self.con):
+            return
+        if now_ms - self._nothing_stale_ms >= ORDER_EVERY_MS:
             schemas = self.pool.schemas
-            backfill.order(self.con, self.settings, schemas, self.champion(), now_ms, self._peers)
+            found = backfill.order(
+                self.con, self.settings, schemas, self.champion(), now_ms, self._peers
+            )
+            self._nothing_stale_ms = 0 if found else now_ms
 
     def _rounds_are_spent(self) -> bool:
         """Whether as many rounds have been as `max_rounds` allows."""

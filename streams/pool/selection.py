@@ -26,6 +26,7 @@ from streams.pool.rows import Row, insert
 from streams.pool.samples import asked_for
 
 Role = Literal["train", "validation"]
+_EVENT_TABLES = ("requests", "predictions", "reviews")
 MANIFEST_COLUMNS = (
     "listing_id", "category", "title", "description", "attributes", "values", "images"
 )  # fmt: skip
@@ -109,6 +110,16 @@ def merge(con: duckdb.DuckDBPyConnection, paths: Sequence[Path], k: int, v: int)
     return _selected(rows, v)
 
 
+def ranked(selection: Selection) -> str:
+    """The best, best first, as a statement with $champion, $min_gap and $size: how many."""
+    return f"""
+        SELECT s.listing_id, s.{selection} AS score, s.gap, s.deficit,
+               s.request_id, s.prediction_id, s.review_id
+        {_fresh(selection)}
+        ORDER BY score DESC, s.listing_id LIMIT $size
+        """
+
+
 def write_manifest(
     con: duckdb.DuckDBPyConnection,
     rows: Sequence[Selected],
@@ -168,6 +179,9 @@ def prune(
     Over `max_rows` the last by `selection` go first, the oldest of equals before the newer ones.
     What an open round uses is kept. With the last sample of a listing its events go too.
     """
+    bounds = {"rows": max_rows, "age": max_age_ms}
+    if not any(_out_of_bounds(con, table, bounds) for table in ("samples", *_EVENT_TABLES)):
+        return
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE pruned AS
@@ -180,7 +194,7 @@ def prune(
               SELECT listing_id FROM store.used JOIN store.rounds USING (round)
               WHERE closed_ms IS NULL)
         """,
-        {"rows": max_rows, "age": max_age_ms},
+        bounds,
     )
     con.execute(
         "DELETE FROM store.samples s USING pruned p "
@@ -189,7 +203,7 @@ def prune(
     con.execute(
         "DELETE FROM store.predictions WHERE prediction_id IN (SELECT prediction_id FROM pruned)"
     )
-    for table in ("requests", "predictions", "reviews"):
+    for table in _EVENT_TABLES:
         con.execute(
             f"""
             DELETE FROM store.{table} WHERE listing_id NOT IN (SELECT listing_id FROM store.samples)
@@ -198,6 +212,16 @@ def prune(
             """,
             {"age": max_age_ms},
         )
+
+
+def _out_of_bounds(con: duckdb.DuckDBPyConnection, table: str, bounds: dict[str, int]) -> bool:
+    """Whether rows of `table` may have to go; quick, unlike to find out which."""
+    row = con.execute(
+        "SELECT coalesce(min(timestamp_ms) < max(timestamp_ms) - $age, false) "
+        f"OR ('{table}' = 'samples' AND count(*) > $rows) FROM store.{table}",
+        bounds,
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def _fresh(selection: Selection) -> str:
@@ -217,8 +241,7 @@ def _best(selection: Selection) -> str:
     """The $size best of this file under $champion, with `_BEST_COLUMNS`, in no order."""
     return f"""
         SELECT chosen.listing_id, score, gap, deficit, q.payload, {_ASKED} AS asked, r.submitted
-        FROM (SELECT s.*, s.{selection} AS score {_fresh(selection)}
-              ORDER BY score DESC, s.listing_id LIMIT $size) chosen
+        FROM ({ranked(selection)}) chosen
         JOIN store.requests q ON q.request_id = chosen.request_id
         JOIN store.predictions p ON p.prediction_id = chosen.prediction_id
         JOIN store.reviews r ON r.review_id = chosen.review_id

@@ -6,6 +6,7 @@ import duckdb
 import pytest
 
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
+from streams.pool.conductor import ORDER_EVERY_MS
 from tests.streams.pool.test_schema_change import MEASURED, WITH_SHAPE, WITHOUT_STYLE, change
 from tests.streams.pool.world import SUBMITTED, Status, World, prediction, request, review
 
@@ -101,6 +102,7 @@ def test_an_order_that_failed_under_the_former_schema_is_sent_anew_under_the_new
     world.feed(prediction(first, status=Status.FAILED, error="made under another schema"))
     assert world.step() == []
     change(world, WITH_SHAPE)
+    world.now_ms += ORDER_EVERY_MS
     [second] = world.step()
     assert second.request_id != first.request_id
     assert second.category_schema_hash == WITH_SHAPE["Lamps"].hash
