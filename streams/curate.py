@@ -20,6 +20,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from faust.types import TP
 
+from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import (
     ListingPrediction,
@@ -160,11 +161,11 @@ class CurateApp:
     # ------------------------------------------------------------------------- category schemas
 
     async def _follow_schemas(self) -> None:
-        """The pool takes changed schemas over on its own thread, between two micro-batches."""
-        await self._schema_file.follow(
-            self._settings.schema_look_s,
-            lambda schemas: self._thread.submit(self._pool.take_schemas, schemas).result(),
-        )
+        await self._schema_file.follow(self._take_schemas)
+
+    def _take_schemas(self, schemas: CategorySchemas) -> None:
+        """The pool takes them over on its own thread, between two micro-batches."""
+        self._thread.submit(self._pool.take_schemas, schemas).result()
 
     async def _remeasure(self) -> None:
         """Measures outdated listings anew, a few at a time, so that micro-batches come between."""
@@ -230,6 +231,10 @@ class CurateApp:
 
     async def _apply(self, records: Sequence[Record]) -> None:
         """One transaction, then Kafka is told. After a gap everything is read again."""
+        reviews = [one.event for one in records if isinstance(one.event, ListingReview)]
+        if not all(map(self._pool.knows, reviews)):
+            # Sellers may see a change before this worker does; acceptance is counted now or never.
+            await asyncio.to_thread(self._schema_file.look, self._take_schemas)
         try:
             with metrics.stage("apply"):
                 await self._in_pool(self._pool.apply_storable, records, self._refuse)
@@ -372,7 +377,7 @@ def main(settings: StreamsSettings, worker: str = "1") -> None:
     try:
         health = Health()
         health.serve(settings.curate_health_port)
-        schema_file = SchemaFile(settings.schema_path)
+        schema_file = SchemaFile(settings.schema_path, settings.schema_look_s)
         cluster_id, topic_ids = cluster_identity(settings)
 
         def open_pool() -> tuple[Pool, Conductor]:
