@@ -343,8 +343,11 @@ def _depth_exceeds(payload: bytes, limit: int) -> bool:
     """Whether brackets nest deeper than `limit`, found without recursion and outside of strings."""
     if payload.count(b"{") + payload.count(b"[") <= limit:
         return False
+    # Without escapes every second piece between quotes stands outside of strings.
+    escaped = b"\\" in payload
+    outside = _STRING.sub(b"", payload) if escaped else b"".join(payload.split(b'"')[::2])
     depth = 0
-    for bracket in _STRING.sub(b"", payload).translate(None, _NO_BRACKETS):
+    for bracket in outside.translate(None, _NO_BRACKETS):
         if bracket in b"[{":
             depth += 1
             if depth > limit:

@@ -144,10 +144,12 @@ def acceptance(
     schema = schemas.made_under(review.category, review.category_schema_hash)
     if schema is None:
         return None, None
-    shown = {name: values for name, values in review.shown.items() if values}
-    asked, submitted = schema.by_name, review.submitted
-    accepted = sum(
-        name in asked and matches(asked[name], values, submitted.get(name, ()))
-        for name, values in shown.items()
-    )
-    return len(shown), accepted
+    shown = accepted = 0
+    for name, values in review.shown.items():
+        if not values:
+            continue
+        shown += 1
+        final = review.submitted.get(name)
+        if final and name in schema.by_name:
+            accepted += final == values or matches(schema.by_name[name], values, final)
+    return shown, accepted

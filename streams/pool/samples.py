@@ -18,6 +18,7 @@ from functools import lru_cache, partial
 from typing import cast
 
 import duckdb
+from pydantic_core import from_json
 
 from schemas.category import Attribute, CategorySchema, CategorySchemas
 from schemas.completeness import scores
@@ -26,9 +27,9 @@ from streams import metrics
 from streams.pool.rows import Row, insert
 
 # The last row of each group in the log, which is dense and ordered within a listing's partition.
-# The long texts are fetched by row at the end: otherwise those of the whole table are read, of
-# which all but the listings touched are thrown away. `asked` are the attributes A, as JSON names,
-# NULL for all of the category: of another schema only the request (`request_row`) tells them.
+# The long texts are fetched by row at the end: otherwise those of the whole table would be read and
+# nearly all of them thrown away. `asked` are the attributes A, as JSON names, NULL for all of the
+# category: of another schema only the request (`request_row`) tells them.
 _COMPLETE = """
 WITH touched AS (SELECT unnest(from_json($1, '["VARCHAR"]')) AS listing_id),
 last_review AS (
@@ -89,14 +90,18 @@ def recompute(
     """Brings the samples of `listing_ids` up to what the events say, under every adapter."""
     if not listing_ids:
         return
-    complete = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
-    # Nearly all listings of a category are asked for the same.
-    asked = lru_cache(partial(_attributes, schemas))
-    samples = [_sample(asked, *row) for row in complete]
-    # A canonical answer can change while partitions are read out of order: no sample outlives it.
-    kept = [[row["listing_id"], row["adapter_hash"]] for row in samples]
-    con.execute(_DELETE_OTHERS, [json.dumps(listing_ids), json.dumps(kept)])
-    insert(con, "samples", samples)
+    with metrics.stage("find"):
+        complete = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
+    with metrics.stage("score"):
+        # Nearly all listings of a category are asked for the same.
+        asked = lru_cache(partial(_attributes, schemas))
+        samples = [_sample(asked, *row) for row in complete]
+    with metrics.stage("samples"):
+        # A canonical answer can change while partitions are read out of order: no sample outlives
+        # it.
+        kept = [[row["listing_id"], row["adapter_hash"]] for row in samples]
+        con.execute(_DELETE_OTHERS, [json.dumps(listing_ids), json.dumps(kept)])
+        insert(con, "samples", samples)
     for row in samples:
         metrics.GAP.observe(cast(float, row["gap"]))
         metrics.DEFICIT.observe(cast(float, row["deficit"]))
@@ -122,10 +127,10 @@ def _sample(
     purpose: str,
     timestamp_ms: int,
 ) -> Row:
-    attributes, model = attributes_of(category, asked), json.loads(values)
+    attributes, model = attributes_of(category, asked), from_json(values)
     if invalid is not None:
-        model |= _read_again(attributes, json.loads(invalid))
-    found = scores(attributes, json.loads(submitted), model)
+        model |= _read_again(attributes, from_json(invalid))
+    found = scores(attributes, from_json(submitted), model)
     return {
         "listing_id": listing_id,
         "adapter_hash": adapter_hash,

@@ -29,6 +29,7 @@ from schemas.events import (
     listing_sha256,
 )
 from schemas.versions import SchemaVersions
+from streams import metrics
 from streams.places import Place
 from streams.pool import outdated
 from streams.pool.errors import OffsetGap, PoolError, PoolRefused
@@ -178,7 +179,8 @@ class Pool:
         if not watermarks:
             return
         with self.transaction():
-            touched = self._insert(fresh)
+            with metrics.stage("insert"):
+                touched = self._insert(fresh)
             recompute(self.con, self.schemas, sorted(touched))
             self._advance(watermarks)
 

@@ -87,6 +87,19 @@ def test_brackets_inside_of_a_text_are_no_depth() -> None:
     assert decode(ListingRequest, record(title=title)).title == title
 
 
+@pytest.mark.parametrize("around", ['"{}"', '"\\\\{}"', '"{}\\""'])
+def test_depth_is_counted_outside_of_texts_only(around: str) -> None:
+    """With and without escapes in them; of the 32 levels the record itself is one."""
+
+    def nested(levels: int) -> bytes:
+        deep = "[" * levels + around.format("[" * 40) + "]" * levels
+        return record(extra=0).replace(b"0}", f"{deep}}}".encode())
+
+    assert decode(ListingRequest, nested(31)).listing_id == "l"
+    with pytest.raises(EventError, match="nested deeper than 32"):
+        decode(ListingRequest, nested(32))
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_bring_a_reader_down(payload: bytes) -> None:
     with pytest.raises(EventError):
