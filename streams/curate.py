@@ -106,7 +106,7 @@ class CurateApp:
 
     async def _follow_schemas(self) -> None:
         """Each shard takes changed schemas over itself, between two micro-batches."""
-        await self._schema_file.follow(self._settings.schema_look_s, lambda _: None)
+        await self._schema_file.follow(lambda _: None)
 
     async def _begin(self) -> None:
         faust_app.spawn(self._shards[0].run())
@@ -169,7 +169,7 @@ def main(settings: StreamsSettings, worker: str = "1") -> None:
     try:
         health = Health()
         health.serve(settings.curate_health_port)
-        schema_file = SchemaFile(settings.schema_path)
+        schema_file = SchemaFile(settings.schema_path, settings.schema_look_s)
         cluster_id, topic_ids = cluster_identity(settings)
         check_layout(settings)
 

@@ -124,7 +124,7 @@ class PredictApp:
         await self._ledger.done((message.topic, message.partition), message.offset)
 
     async def _follow_schemas(self) -> None:
-        await self._schema_file.follow(self._settings.schema_look_s, self._answerer.schemas.replace)
+        await self._schema_file.follow(self._answerer.schemas.replace)
 
     async def _look_after(self) -> None:
         """Commits what is done, tells readiness, and ends the worker if the control log fails."""
@@ -165,7 +165,7 @@ def main(settings: StreamsSettings, serving: ServingSettings, worker: str = "1")
         health = Health()
         health.serve(settings.predict_health_port)
         alias = ChampionAlias()
-        schema_file = SchemaFile(settings.schema_path)
+        schema_file = SchemaFile(settings.schema_path, settings.schema_look_s)
         versions = SchemaVersions(schema_file.schemas)
 
         def show_champion(_: object = None) -> None:

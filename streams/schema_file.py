@@ -29,13 +29,17 @@ Signature = tuple[int, int, int] | None
 class SchemaFile:
     """One schema file, read once and then again whenever it changed. Any thread may look."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, every_s: float) -> None:
         """Reads the file.
+
+        Args:
+            every_s: how often `follow` looks at it; 0 = nobody looks at it again.
 
         Raises:
             SchemaError: it cannot be used; at the start there are no others to go on with.
         """
         self._path = path
+        self._every_s = every_s
         self._lock = Lock()
         # Before the file is read: what is written meanwhile is found by the next look.
         self._seen = _signature(path)
@@ -44,6 +48,8 @@ class SchemaFile:
 
     def look(self, take: Take) -> None:
         """Hands the schemas to `take` if the file has others now; returns after `take` did."""
+        if not self._every_s:
+            return
         with self._lock:
             signature = _signature(self._path)
             if signature == self._seen:
@@ -63,10 +69,10 @@ class SchemaFile:
             self.schemas = schemas
             metrics.schema_file("taken" if changed else "unchanged")
 
-    async def follow(self, every_s: float, take: Take) -> None:
-        """Looks every so many seconds, in a thread, for as long as the worker runs; 0 = never."""
-        while every_s:
-            await asyncio.sleep(every_s)
+    async def follow(self, take: Take) -> None:
+        """Looks now and then, in a thread, for as long as the worker runs."""
+        while self._every_s:
+            await asyncio.sleep(self._every_s)
             try:
                 await asyncio.to_thread(self.look, take)
             except Exception as error:

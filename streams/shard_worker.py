@@ -160,13 +160,17 @@ class ShardWorker:
             self.figures = await self._in_pool(figures.measure, self._pool.con, self._settings)
 
     async def _measure_anew(self) -> None:
-        """Takes changed schemas over; then a few outdated listings after each micro-batch."""
+        """A few listings that were measured by other schemas, after each micro-batch."""
+        await self._take_schemas()
+        if self._outdated:
+            self._outdated = await self._in_pool(self._pool.remeasure)
+
+    async def _take_schemas(self) -> None:
+        """The schemas of the file as it was looked at last."""
         schemas = self._schema_file.schemas
         if schemas is not self._schemas:
             await self._in_pool(self._pool.take_schemas, schemas)
             self._schemas, self._outdated = schemas, 1
-        if self._outdated:
-            self._outdated = await self._in_pool(self._pool.remeasure)
 
     # ------------------------------------------------------------------------- records to the pool
 
@@ -222,6 +226,11 @@ class ShardWorker:
 
     async def _apply(self, records: Sequence[Record]) -> None:
         """One transaction, then Kafka is told. After a gap everything is read again."""
+        reviews = [one.event for one in records if isinstance(one.event, ListingReview)]
+        if not all(map(self._pool.knows, reviews)):
+            # Sellers may see a change before this worker does; acceptance is counted now or never.
+            await asyncio.to_thread(self._schema_file.look, lambda _: None)
+            await self._take_schemas()
         try:
             with metrics.stage("apply"):
                 await self._in_pool(self._pool.apply_storable, records, self._refuse)

@@ -27,9 +27,9 @@ from streams import metrics
 from streams.pool.rows import Row, insert
 
 # The last row of each group in the log, which is dense and ordered within a listing's partition.
-# The long texts are fetched by row at the end: otherwise those of the whole table are read, of
-# which all but the listings touched are thrown away. `asked` are the attributes A, as JSON names,
-# NULL for all of the category: of another schema only the request (`request_row`) tells them.
+# The long texts are fetched by row at the end: otherwise those of the whole table would be read and
+# nearly all of them thrown away. `asked` are the attributes A, as JSON names, NULL for all of the
+# category: of another schema only the request (`request_row`) tells them.
 _COMPLETE = """
 WITH touched AS (SELECT unnest(from_json($1, '["VARCHAR"]')) AS listing_id),
 last_review AS (

@@ -126,6 +126,11 @@ class Pool:
         """The category schemas in force, by which samples are measured."""
         return self._versions.current
 
+    def knows(self, review: ListingReview) -> bool:
+        """Whether the schema that `review` was made under is known; any thread may ask."""
+        made_under = review.category, review.category_schema_hash
+        return self._versions.made_under(*made_under) is not None
+
     def take_schemas(self, schemas: CategorySchemas) -> None:
         """From now on `schemas` are in force; what was measured by others waits for `remeasure`."""
         self._versions.replace(schemas)

@@ -13,7 +13,7 @@ from schemas.sources.json_schema import write_schemas
 from streams.replay import Replayed, replay
 from streams.settings import StreamsSettings
 from streams.topic_names import PREDICTIONS
-from tests.streams.support import Worker, applied, read_all, send, wait_for
+from tests.streams.support import Worker, applied, listing, read_all, send, wait_for
 
 MakeWorker = Callable[..., Worker]
 SHAPE = Attribute(name="shape", type=AttributeType.ENUM, values=("round", "square"))
@@ -61,6 +61,21 @@ def review(answer: ListingPrediction) -> ListingReview:
         shown=answer.values,
         submitted={"colour": ["green"], "size": ["5 cm"], "shape": ["round"]},
     )
+
+
+def test_a_review_that_comes_before_the_next_look_at_the_file_is_counted_by_its_schema(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    settings = settings.model_copy(update={"schema_look_s": 600.0})
+    new = with_green_and_shape(schemas)
+    curate = worker("curate", settings).start()
+    replace_file(settings.schema_path, new)
+    asked, answer, said = listing(new, "a")
+    send(settings, asked, answer, said.model_copy(update={"shown": {"shape": ["round"]}}))
+    wait_for(lambda: applied(curate, 3))
+    assert curate.stop() == 0
+    with duckdb.connect(str(settings.pool_dir / "default.duckdb"), read_only=True) as con:
+        assert con.execute("SELECT shown, accepted FROM acceptance_by_day").fetchall() == [(1, 0)]
 
 
 def test_a_schema_changes_under_load_and_nothing_is_lost(

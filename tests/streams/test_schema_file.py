@@ -14,6 +14,7 @@ from streams.schema_file import SchemaFile
 
 LAMPS = CategorySchemas([CategorySchema(category="Lamps", attributes=())])
 BOATS = CategorySchemas([CategorySchema(category="Boats", attributes=())])
+EVERY_S = 5.0
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def refused() -> float | None:
 
 
 def test_a_changed_file_is_taken_over_once(path: Path) -> None:
-    file = SchemaFile(path)
+    file = SchemaFile(path, EVERY_S)
     assert taken(file) == []
     write_schemas(path, BOATS)
     assert taken(file) == [["Boats"]]
@@ -42,7 +43,7 @@ def test_a_changed_file_is_taken_over_once(path: Path) -> None:
 
 
 def test_another_file_of_the_same_size_and_time_that_was_renamed_to_it_is_seen(path: Path) -> None:
-    file = SchemaFile(path)
+    file = SchemaFile(path, EVERY_S)
     aside = path.with_name("aside.json")
     write_schemas(aside, BOATS)
     before = path.stat()
@@ -53,7 +54,7 @@ def test_another_file_of_the_same_size_and_time_that_was_renamed_to_it_is_seen(p
 
 
 def test_a_file_that_was_only_touched_changes_nothing(path: Path) -> None:
-    file = SchemaFile(path)
+    file = SchemaFile(path, EVERY_S)
     os.utime(path, ns=(1, 1))
     assert taken(file) == []
 
@@ -71,7 +72,7 @@ def test_a_file_that_was_only_touched_changes_nothing(path: Path) -> None:
 def test_a_broken_file_changes_nothing_is_logged_once_and_shown(
     path: Path, caplog: pytest.LogCaptureFixture, content: str | None, fault: str
 ) -> None:
-    file = SchemaFile(path)
+    file = SchemaFile(path, EVERY_S)
     if content is None:
         path.unlink()
     else:
@@ -90,11 +91,11 @@ def test_a_broken_file_changes_nothing_is_logged_once_and_shown(
 def test_a_broken_file_at_the_start_is_refused(path: Path) -> None:
     path.write_text("{")
     with pytest.raises(SchemaError, match="not JSON"):
-        SchemaFile(path)
+        SchemaFile(path, EVERY_S)
 
 
 def test_what_could_not_be_taken_over_ends_the_look_with_its_error(path: Path) -> None:
-    file = SchemaFile(path)
+    file = SchemaFile(path, EVERY_S)
     write_schemas(path, BOATS)
 
     def fail(_: object) -> None:
@@ -102,3 +103,9 @@ def test_what_could_not_be_taken_over_ends_the_look_with_its_error(path: Path) -
 
     with pytest.raises(RuntimeError, match="disk full"):
         file.look(fail)
+
+
+def test_a_file_that_nobody_is_to_look_at_again_is_not_looked_at(path: Path) -> None:
+    file = SchemaFile(path, every_s=0)
+    write_schemas(path, BOATS)
+    assert taken(file) == []
