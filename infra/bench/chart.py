@@ -15,6 +15,8 @@ LABELS = {
     "p50_s": "seconds a listing, one at a time (median)",
     "listings_per_s": "listings/s",
     "products_per_s": "products/s",
+    "events_per_s": "events/s of a backlog",
+    "cpu_ms_per_event": "CPU ms an event",
     "peak_memory_mb": "peak memory, MB",
 }
 # The bar of our own arms stands out from the others'.

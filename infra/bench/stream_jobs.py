@@ -19,7 +19,7 @@ class LoopJob:
     topics: list[str]
     count: int
     folder: str
-    batch: int = 1000
+    batch: int
 
 
 @dataclass(frozen=True)

@@ -227,12 +227,12 @@ def events_across_a_change() -> list[Any]:
 def test_whenever_a_worker_takes_a_change_over_the_samples_end_the_same(tmp_path: Path) -> None:
     events = events_across_a_change()
     seen = []
-    for moment in range(0, len(events) + 1, 4):
+    for moment in range(0, len(events) + 1, 12):
         world = World(tmp_path / str(moment))
         world.feed(*events[:moment])
         world.pool.take_schemas(WITH_SHAPE)
-        for event in events[moment:]:
-            world.feed(event)
+        for start in range(moment, len(events), 6):
+            world.feed(*events[start : start + 6])
         while world.pool.remeasure():
             pass
         seen.append(snapshot(world))
