@@ -20,8 +20,8 @@ def test_ten_kills_lose_double_and_leave_unanswered_nothing(
     found = run(Chosen(kills=10), tmp_path, Console(force_terminal=False))
     assert found.faults == ()
     assert found.clean, f"{found.expired_share:.1%} of the requests expired though Triton was up"
-    # It was a load, and there were rounds to kill.
-    assert found.requests > 100
+    # It was a load, though a quick machine is through with the kills in a minute; and rounds.
+    assert found.requests > 30
     assert found.reviews > 0.9 * found.requests
     assert found.rounds > 0
     [written] = tmp_path.glob("chaos-*.json")

@@ -111,7 +111,9 @@ def test_goals_without_their_arms_say_so() -> None:
 def test_a_toy_run_fills_every_row_and_counts_each_review_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    toy = stream.Sizes(backlog=600, batch=100, per_s=100.0, rounds=2, k=20, v=4, pool_rows=3000)
+    toy = stream.Sizes(
+        backlog=600, batch=100, per_s=100.0, rounds=2, k=20, v=4, pool_rows=2000, pool_batch=20
+    )
     monkeypatch.setattr(stream, "QUICK", toy)
     monkeypatch.setattr(stream, "RUNS", tmp_path)
     settings = Settings()
