@@ -6,23 +6,11 @@ at how good the model gets: the end-to-end tests and `listune chaos` run on it.
 
 from pathlib import Path
 
+from infra.local.settings import PORTS
 from infra.local.tiny_model import make_tiny_model
 from infra.settings import Settings, load_settings
 
-ANY_FREE = dict.fromkeys(
-    (
-        "kafka_port",
-        "kafka_controller_port",
-        "triton_grpc_port",
-        "triton_metrics_port",
-        "sql_port",
-        "sql_http_port",
-        "curate_health_port",
-        "predict_health_port",
-        "trainer_health_port",
-    ),
-    0,
-)
+ANY_FREE = dict.fromkeys(PORTS, 0)
 
 
 def small_settings(folder: Path, seed: int) -> Settings:

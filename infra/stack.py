@@ -22,6 +22,7 @@ from infra.local.fetch import ensure_part, kafka_part
 from infra.local.kafka import Kafka
 from infra.local.ports import choose_port, free_port
 from infra.local.process import ProcessSpec
+from infra.local.settings import PORTS
 from infra.local.state import ProcessState
 from infra.local.supervisor import Supervisor
 from infra.local.triton import Triton
@@ -190,17 +191,7 @@ def _kafka(settings: Settings, run_dir: Path, jars: Path) -> ProcessSpec:
 def _choose_ports(settings: Settings, console: Console) -> None:
     local = settings.local
     chosen: list[int] = []
-    for name in (
-        "kafka_port",
-        "kafka_controller_port",
-        "triton_grpc_port",
-        "triton_metrics_port",
-        "sql_port",
-        "sql_http_port",
-        "curate_health_port",
-        "predict_health_port",
-        "trainer_health_port",
-    ):
+    for name in PORTS:
         port = choose_port(
             getattr(local, name), strict=local.strict_ports, avoid=chosen, say=console.print
         )

@@ -106,7 +106,7 @@ class CurateApp:
 
     async def _follow_schemas(self) -> None:
         """Each shard takes changed schemas over itself, between two micro-batches."""
-        await self._schema_file.follow(lambda _: None)
+        await self._schema_file.follow()
 
     async def _begin(self) -> None:
         faust_app.spawn(self._shards[0].run())

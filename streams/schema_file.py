@@ -26,6 +26,10 @@ Take = Callable[[CategorySchemas], object]
 Signature = tuple[int, int, int] | None
 
 
+def _nobody(_: CategorySchemas) -> None:
+    pass
+
+
 class SchemaFile:
     """One schema file, read once and then again whenever it changed. Any thread may look."""
 
@@ -46,8 +50,11 @@ class SchemaFile:
         self.schemas = read_schemas(path)
         """Those of the last valid file."""
 
-    def look(self, take: Take) -> None:
-        """Hands the schemas to `take` if the file has others now; returns after `take` did."""
+    def look(self, take: Take = _nobody) -> None:
+        """Hands the schemas to `take` if the file has others now; returns after `take` did.
+
+        Who looks at `schemas` itself needs no `take`.
+        """
         if not self._every_s:
             return
         with self._lock:
@@ -69,7 +76,7 @@ class SchemaFile:
             self.schemas = schemas
             metrics.schema_file("taken" if changed else "unchanged")
 
-    async def follow(self, take: Take) -> None:
+    async def follow(self, take: Take = _nobody) -> None:
         """Looks now and then, in a thread, for as long as the worker runs."""
         while self._every_s:
             await asyncio.sleep(self._every_s)

@@ -229,7 +229,7 @@ class ShardWorker:
         reviews = [one.event for one in records if isinstance(one.event, ListingReview)]
         if not all(map(self._pool.knows, reviews)):
             # Sellers may see a change before this worker does; acceptance is counted now or never.
-            await asyncio.to_thread(self._schema_file.look, lambda _: None)
+            await asyncio.to_thread(self._schema_file.look)
             await self._take_schemas()
         try:
             with metrics.stage("apply"):

@@ -64,7 +64,9 @@ def steady(
         "to_retrain_p99_s": _percentile(to_retrain_s, 99),
         "cpu_share": cpu_share,
     }
-    raw = {"into_pool_s": list(into_pool_s), "to_retrain_s": list(to_retrain_s)}
+    # Of each review it would be half a megabyte in the repository.
+    hundredths = [_percentile(into_pool_s, share) or 0.0 for share in range(101)]
+    raw = {"into_pool_percentiles_s": hundredths, "to_retrain_s": list(to_retrain_s)}
     return Row(
         "listune curate: steady", {"arm": "listune", "set": STEADY, **settings}, figures, raw
     )

@@ -50,3 +50,7 @@ class LocalSettings(BaseModel):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+
+PORTS = tuple(name for name in LocalSettings.model_fields if name.endswith("_port"))
+"""The settings that are ports, in the order in which they are chosen."""

@@ -73,7 +73,7 @@ class Conductor:
         with self.pool.transaction():
             if self.shard.leads:
                 self._lead(now_ms, lag + peers.lag)
-            elif open_round(self.con) is None:
+            elif open_round(self.con) is None and not outdated.count(self.con):
                 self._measure_again(now_ms)
             if now_ms - self._pruned_ms >= PRUNE_EVERY_MS:
                 age_ms = self.settings.pool_max_age_hours * 3_600_000
@@ -139,9 +139,7 @@ class Conductor:
 
     def _measure_again(self, now_ms: int) -> None:
         # A gap that no round will ever look at is not worth an inference.
-        if self._rounds_are_spent() or outdated.count(self.con):
-            return
-        if now_ms - self._nothing_stale_ms >= ORDER_EVERY_MS:
+        if not self._rounds_are_spent() and now_ms - self._nothing_stale_ms >= ORDER_EVERY_MS:
             schemas = self.pool.schemas
             found = backfill.order(
                 self.con, self.settings, schemas, self.champion(), now_ms, self._peers

@@ -55,10 +55,9 @@ def check_layout(settings: StreamsSettings) -> None:
     Raises:
         PoolRefused: `sharded` was changed; the message says what to do.
     """
-    whole = WHOLE.path(settings)
-    first = Shard(0, 2).path(settings)
-    other = whole if settings.sharded else first
-    if other.exists() and not (first if settings.sharded else whole).exists():
+    whole, first = WHOLE.path(settings), Shard(0, 2).path(settings)
+    own, other = (first, whole) if settings.sharded else (whole, first)
+    if other.exists() and not own.exists():
         raise PoolRefused(
             f"the pool {other} was made with streams.sharded = "
             f"{str(not settings.sharded).lower()}; set it back, or move the files of the pool "
