@@ -40,27 +40,28 @@ def scores(attributes: Sequence[Attribute], catalog: Values, model: Values) -> S
     """All of a listing at once: each value is looked at once, and an accepted one only in one."""
     if not attributes:
         return Scores(0.0, 0.0, 0.0, 0.0, 0.0)
-    submitted: set[str] = set()
-    predicted: set[str] = set()
-    kept = 0
+    submitted = predicted = missed = kept = 0
     for attribute in attributes:
         name = attribute.name
         theirs, ours = catalog.get(name, ()), model.get(name, ())
-        same = theirs == ours
         filled = is_valid(attribute, theirs)
-        if filled:
-            submitted.add(name)
-        if filled if same else is_valid(attribute, ours):
-            predicted.add(name)
-            kept += filled and (same or matches(attribute, ours, theirs))
+        if theirs == ours:
+            legal = same = filled
+        else:
+            legal = is_valid(attribute, ours)
+            same = filled and legal and matches(attribute, ours, theirs)
+        submitted += filled
+        predicted += legal
+        missed += filled and not legal
+        kept += same
     asked = len(attributes)
-    c_catalog, c_model = len(submitted) / asked, len(predicted) / asked
+    c_catalog, c_model = submitted / asked, predicted / asked
     return Scores(
         c_catalog=c_catalog,
         c_model=c_model,
         gap=c_catalog - c_model,
-        deficit=len(submitted - predicted) / asked,
-        edits=(len(submitted) - kept) / asked,
+        deficit=missed / asked,
+        edits=(submitted - kept) / asked,
     )
 
 

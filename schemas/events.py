@@ -336,18 +336,28 @@ def decode(kind: type[E], payload: bytes | None, max_bytes: int = 1 << 22) -> E:
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A JSON string, or what begins like one; linear in time, whatever stands in it."""
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_BRACKETS_ONLY = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 def _depth_exceeds(payload: bytes, limit: int) -> bool:
     """Whether brackets nest deeper than `limit`, found without recursion and outside of strings."""
     if payload.count(b"{") + payload.count(b"[") <= limit:
         return False
-    # Without escapes every second piece between quotes stands outside of strings.
-    escaped = b"\\" in payload
-    outside = _STRING.sub(b"", payload) if escaped else b"".join(payload.split(b'"')[::2])
+    if b"\\" in payload:
+        payload = _STRING.sub(b"", payload)
+    # Two quotes side by side are a string without brackets, or what parts two strings.
+    shape = payload.translate(None, _BRACKETS_ONLY).replace(b'""', b"")
+    outside = b"".join(shape.split(b'"')[::2])  # every second piece between quotes
+    left = outside
+    # Each time the innermost go, two levels at most: of an ordinary event soon nothing is left.
+    for _ in range(limit // 2):
+        before, left = left, left.replace(b"[]", b"").replace(b"{}", b"")
+        if not left:
+            return False
+        if left == before:
+            break
     depth = 0
-    for bracket in outside.translate(None, _NO_BRACKETS):
+    for bracket in outside:
         if bracket in b"[{":
             depth += 1
             if depth > limit:

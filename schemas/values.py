@@ -10,7 +10,7 @@ values of a multi-valued attribute are joined by `SEPARATOR`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 
@@ -55,14 +55,16 @@ def is_valid(attribute: Attribute, values: Sequence[str]) -> bool:
 
 def problem(attribute: Attribute, values: Sequence[str]) -> str | None:
     """Why `values` is illegal for `attribute`, or None where it is legal or blank."""
-    if not attribute.multi_value and len(values) > 1:
+    if attribute.multi_value:
+        if len(values) > attribute.max_values:
+            return f"{len(values)} values where at most {attribute.max_values} are allowed"
+        if any(VALUE_SEPARATOR in value for value in values):
+            return f"a value with {VALUE_SEPARATOR!r}, which separates values"
+    elif len(values) > 1:
         return f"{len(values)} values for an attribute that takes one"
-    if len(values) > attribute.max_values:
-        return f"{len(values)} values where at most {attribute.max_values} are allowed"
-    if attribute.multi_value and any(VALUE_SEPARATOR in value for value in values):
-        return f"a value with {VALUE_SEPARATOR!r}, which separates values"
+    of_type = _PROBLEM[attribute.type]
     for value in values:
-        reason = _single_problem(attribute, value)
+        reason = of_type(attribute, value) if value and not value.isspace() else "an empty value"
         if reason is not None:
             return reason
     return None
@@ -119,30 +121,12 @@ def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _single_problem(attribute: Attribute, value: str) -> str | None:
-    if not value.strip():
-        return "an empty value"
-    match attribute.type:
-        case AttributeType.ENUM:
-            if value not in attribute.values:
-                return f"{value!r} is not an allowed value"
-        case AttributeType.BOOLEAN:
-            if value not in (YES, NO):
-                return f"{value!r} is neither {YES} nor {NO}"
-        case AttributeType.NUMBER:
-            return _number_problem(attribute, value)
-        case AttributeType.PATTERN:
-            if len(value) > attribute.text_length:
-                return f"longer than {attribute.text_length} characters"
-            return _pattern_problem(attribute.pattern or "", value)
-        case AttributeType.TEXT:
-            if len(value) > attribute.text_length:
-                return f"longer than {attribute.text_length} characters"
-            if "\n" in value:
-                return "more than one line"
-        case AttributeType.DATE:
-            return _date_problem(value)
-    return None
+def _enum_problem(attribute: Attribute, value: str) -> str | None:
+    return None if value in attribute.values else f"{value!r} is not an allowed value"
+
+
+def _boolean_problem(attribute: Attribute, value: str) -> str | None:
+    return None if value in (YES, NO) else f"{value!r} is neither {YES} nor {NO}"
 
 
 def _number_problem(attribute: Attribute, value: str) -> str | None:
@@ -161,7 +145,16 @@ def _number_problem(attribute: Attribute, value: str) -> str | None:
     return None
 
 
-def _pattern_problem(pattern: str, value: str) -> str | None:
+def _text_problem(attribute: Attribute, value: str) -> str | None:
+    if len(value) > attribute.text_length:
+        return f"longer than {attribute.text_length} characters"
+    return "more than one line" if "\n" in value else None
+
+
+def _pattern_problem(attribute: Attribute, value: str) -> str | None:
+    if len(value) > attribute.text_length:
+        return f"longer than {attribute.text_length} characters"
+    pattern = attribute.pattern or ""
     # `re` backtracks without end on patterns such as (a|a)*b, and cannot be interrupted.
     # Not concurrent: to give the interpreter away and wait for it takes longer than the match.
     try:
@@ -176,7 +169,7 @@ def _compiled(pattern: str) -> regex.Pattern[str]:
     return regex.compile(pattern)
 
 
-def _date_problem(value: str) -> str | None:
+def _date_problem(attribute: Attribute, value: str) -> str | None:
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
         return f"{value!r} is no date of the form YYYY-MM-DD"
     try:
@@ -184,6 +177,16 @@ def _date_problem(value: str) -> str | None:
     except ValueError:
         return f"{value!r} is not in the calendar"
     return None
+
+
+_PROBLEM: Mapping[AttributeType, Callable[[Attribute, str], str | None]] = {
+    AttributeType.ENUM: _enum_problem,
+    AttributeType.BOOLEAN: _boolean_problem,
+    AttributeType.NUMBER: _number_problem,
+    AttributeType.PATTERN: _pattern_problem,
+    AttributeType.TEXT: _text_problem,
+    AttributeType.DATE: _date_problem,
+}
 
 
 def _comparable(attribute: Attribute, value: str) -> tuple[float, str] | str:

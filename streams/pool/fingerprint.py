@@ -34,6 +34,8 @@ _LEFT_OUT = {
     "reviews": "shown, accepted",
     "rounds": "lease_until_ms",
 }
+_JSON = {"predictions": ("requested", "values"), "reviews": ("submitted",)}
+"""Columns of JSON, hashed by what they say: how it is written depends on who wrote it."""
 _EVENTS = {
     "requests": REQUESTS,
     "predictions": PREDICTIONS,
@@ -133,4 +135,9 @@ def _statement(starts: Mapping[Place, int], outside: Collection[str] | None) -> 
 
 def _columns(table: str) -> str:
     left_out = _LEFT_OUT.get(table)
-    return f"* EXCLUDE ({left_out})" if left_out else "*"
+    said = ", ".join(f'json("{name}") AS "{name}"' for name in _JSON.get(table, ()))
+    return (
+        "*"
+        + (f" EXCLUDE ({left_out})" if left_out else "")
+        + (f" REPLACE ({said})" if said else "")
+    )

@@ -1,9 +1,9 @@
 """Events as rows, and the one fast way into DuckDB: a JSON array a column, in one statement."""
 
-import json
 from collections.abc import Sequence
 
 import duckdb
+from pydantic_core import to_json
 
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.values import matches
@@ -46,6 +46,8 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 _KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
 
+_PLAIN = COLUMNS["predictions"].keys() - {"requested", "values", "invalid"} - _PLACE.keys()
+
 
 def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:
     """Inserts `rows` into `store.<table>`; of events with one identity the first in the log stays.
@@ -75,8 +77,13 @@ def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> N
     )
     con.execute(
         f"{verb} INTO store.{table} ({names}) SELECT {lists} {conflict}",
-        [json.dumps([row[name] for row in rows]) for name in columns],
+        [_text([row[name] for row in rows]) for name in columns],
     )
+
+
+def _text(value: object) -> str:
+    """As JSON; pydantic's writer takes a quarter of the time that `json` does."""
+    return to_json(value).decode()
 
 
 def request_row(event: ListingRequest, partition: int, offset: int, timestamp_ms: int) -> Row:
@@ -94,15 +101,11 @@ def request_row(event: ListingRequest, partition: int, offset: int, timestamp_ms
 
 def prediction_row(event: ListingPrediction, partition: int, offset: int, timestamp_ms: int) -> Row:
     """The row of `store.predictions`."""
-    plain = event.model_dump(
-        mode="json",
-        include=COLUMNS["predictions"].keys() - {"requested", "values", "invalid"} - _PLACE.keys(),
-    )
     return {
-        **plain,
-        "requested": json.dumps(event.requested),
-        "values": json.dumps(event.values),
-        "invalid": json.dumps(event.invalid),
+        **{name: getattr(event, name) for name in _PLAIN},
+        "requested": _text(event.requested),
+        "values": _text(event.values),
+        "invalid": _text(event.invalid),
         "partition": partition,
         "offset": offset,
         "timestamp_ms": timestamp_ms,
@@ -124,7 +127,7 @@ def review_row(
         "listing_id": event.listing_id,
         "category": event.category,
         "category_schema_hash": event.category_schema_hash,
-        "submitted": json.dumps(event.submitted),
+        "submitted": _text(event.submitted),
         "shown": shown,
         "accepted": accepted,
         "partition": partition,
@@ -151,5 +154,6 @@ def acceptance(
         shown += 1
         final = review.submitted.get(name)
         if final and name in schema.by_name:
-            accepted += matches(schema.by_name[name], values, final)
+            # Most are kept as they are.
+            accepted += values == final or matches(schema.by_name[name], values, final)
     return shown, accepted

@@ -10,10 +10,14 @@ value into NULL. A `Pool` belongs to one thread.
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
 import duckdb
 
@@ -49,6 +53,12 @@ CONTROL_TOPICS = {kind: topic for topic, kind in CONTROL_KINDS.items()}
 # Of several shards each has a part: one worker may have them all.
 MEMORY_MB = 1000
 LEAST_MEMORY_MB = 256
+# With each parameter of a statement DuckDB imports pandas twice (duckdb-python issue 300). Where
+# there is none, Python searches its whole path each time, and lets other threads go first at each
+# folder. This is how it is told that there is none.
+if find_spec("pandas") is None:
+    sys.modules["pandas"] = cast(ModuleType, None)
+
 # The shape of the tables in schema.sql; raise it with them.
 FORMAT = "1"
 # What a sample is made of: raise it, and all samples of a file with another one are measured anew.

@@ -100,6 +100,33 @@ def test_depth_is_counted_outside_of_texts_only(around: str) -> None:
         decode(ListingRequest, nested(32))
 
 
+def depth(text: str) -> int:
+    """By the letter: how deep brackets nest at most, outside of strings."""
+    deepest = level = 0
+    inside = escaped = False
+    for letter in text:
+        if inside:
+            inside = escaped or letter != '"'
+            escaped = letter == "\\" and not escaped
+        elif letter == '"':
+            inside = True
+        else:
+            level += (letter in "[{") - (letter in "]}")
+            deepest = max(deepest, level)
+    return deepest
+
+
+PIECES = ["[", "]", "{", "}", "[]", "{}", '""', '"', '"["', '"]"', "\\", '\\"', "a"]
+PIECES += ["[" * 16, "{" * 16, "]" * 16, "[{" * 8, "}]" * 8]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
+def test_too_deep_is_exactly_what_nests_deeper_than_32(text: str) -> None:
+    with pytest.raises(EventError) as caught:
+        decode(ListingRequest, text.encode() or b" ")
+    assert (caught.value.reason == "too_deep") == (depth(text) > 32)
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_bring_a_reader_down(payload: bytes) -> None:
     with pytest.raises(EventError):

@@ -1,5 +1,6 @@
 """A pool's hashes: the same for the same records, another one for anything else."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ def test_any_change_of_a_row_and_a_row_lost_show_in_the_hash_of_its_table(
     assert {name for name in TABLES if before[name] != after[name]} == {table}
     world.pool.con.execute(f"DELETE FROM store.{table}")
     assert snapshot(world).tables(())[table].rows == 0
+
+
+def test_how_json_is_written_does_not_show_in_a_hash(world: World) -> None:
+    said = {"colour": ["weiß"]}
+    world.pool.apply(three_listings())
+    for table, column in (("predictions", "values"), ("reviews", "submitted")):
+        hashes = set()
+        for text in (json.dumps(said), json.dumps(said, ensure_ascii=False, indent=1)):
+            world.pool.con.execute(f'UPDATE store.{table} SET "{column}" = $1', [text])
+            hashes.add(snapshot(world).tables(())[table])
+        assert len(hashes) == 1
 
 
 def test_listings_with_events_before_the_window_are_left_out(world: World, tmp_path: Path) -> None:
