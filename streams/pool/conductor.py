@@ -16,9 +16,10 @@ from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, Trigger, 
 from streams.pool import backfill, outbox, outdated
 from streams.pool.collecting import Collector
 from streams.pool.forgetting import settle
+from streams.pool.manifest import write_manifest
 from streams.pool.peers import ALONE, Collect, Peers, ShardReport
 from streams.pool.rounds import record_round, round_id
-from streams.pool.selection import Selected, fresh_count, mark_used, prune, write_manifest
+from streams.pool.selection import Selected, fresh_count, mark_used, prune
 from streams.pool.state import (
     Champion,
     OpenRound,

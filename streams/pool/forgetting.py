@@ -17,7 +17,7 @@ import duckdb
 
 from schemas.events import ERASED_FROM, ListingForgotten, ManifestFile, RetrainRequest
 from streams.pool import outbox
-from streams.pool.selection import write_parquet
+from streams.pool.parquet import write_parquet
 from streams.topic_names import FORGOTTEN
 
 # Rows about a listing, with the column that names it.

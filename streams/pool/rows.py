@@ -1,6 +1,6 @@
 """Events as rows, and the one fast way into DuckDB: a JSON array a column, in one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 from pydantic_core import to_json
@@ -71,14 +71,17 @@ def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> N
         rows = list({row[_KEY[table]]: row for row in reversed(in_log_order)}.values())
     else:
         conflict, verb = "", "INSERT OR REPLACE"
+    statement, parameters = as_select(columns, rows)
+    con.execute(f"{verb} INTO store.{table} ({names}) {statement} {conflict}", parameters)
+
+
+def as_select(columns: Mapping[str, str], rows: Sequence[Row]) -> tuple[str, list[str]]:
+    """A statement that gives `rows`, with its parameters; `columns`: name to type."""
     lists = ", ".join(
-        f"unnest(from_json(${place}, '[\"{kind}\"]'))"
-        for place, kind in enumerate(columns.values(), start=1)
+        f'unnest(from_json(${place}, \'["{kind}"]\')) AS "{name}"'
+        for place, (name, kind) in enumerate(columns.items(), start=1)
     )
-    con.execute(
-        f"{verb} INTO store.{table} ({names}) SELECT {lists} {conflict}",
-        [_text([row[name] for row in rows]) for name in columns],
-    )
+    return f"SELECT {lists}", [_text([row[name] for row in rows]) for name in columns]
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Which listings a round takes, and their Parquet files.
+"""Which listings a round takes, and which the pool lets go.
 
 Equation (3): the k listings with the largest gap under the current model. Fresh is decided here and
 never stored: a sample whose adapter hash is the champion's, measured by the schema in force. A
@@ -10,26 +10,20 @@ did not; ranked by edits, with an edit.
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
 
-from schemas.category import CategorySchemas
-from schemas.completeness import valid_names
 from schemas.curation import COUNTS_BY, Selection
-from schemas.events import ListingRequest, ManifestFile
-from streams.pool.rows import Row, insert
-from streams.pool.samples import asked_for
+from schemas.events import ListingRequest
+from streams.pool.parquet import write_parquet
+from streams.pool.rows import insert
 
 Role = Literal["train", "validation"]
 _EVENT_TABLES = ("requests", "predictions", "reviews")
-MANIFEST_COLUMNS = (
-    "listing_id", "category", "title", "description", "attributes", "values", "images"
-)  # fmt: skip
 
 
 # As in `streams.pool.samples`: of another schema only the request tells what it asked for.
@@ -120,32 +114,6 @@ def ranked(selection: Selection) -> str:
         """
 
 
-def write_manifest(
-    con: duckdb.DuckDBPyConnection,
-    rows: Sequence[Selected],
-    schemas: CategorySchemas,
-    directory: Path,
-    pool: str,
-    round_: int,
-) -> list[ManifestFile]:
-    """Writes `<pool>-r<round>-<role>.parquet` into `directory`, one file for each role there is.
-
-    Columns are strings: listing_id, category, title, description, and as JSON text the attributes
-    asked for, the seller's legal values, and the images.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    files = []
-    roles: tuple[Role, ...] = ("train", "validation")
-    for role in roles:
-        chosen = [_manifest_row(row, schemas) for row in rows if row.role == role]
-        if chosen:
-            path = directory.resolve() / f"{pool}-r{round_}-{role}.parquet"
-            _write_manifest_rows(con, chosen, path)
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            files.append(ManifestFile(role=role, path=str(path), sha256=digest, rows=len(chosen)))
-    return files
-
-
 def mark_used(con: duckdb.DuckDBPyConnection, rows: Sequence[Selected], round_: int) -> None:
     """Takes the listings out of the pool; the caller's transaction also holds the round."""
     insert(
@@ -153,22 +121,6 @@ def mark_used(con: duckdb.DuckDBPyConnection, rows: Sequence[Selected], round_: 
         "used",
         [{"listing_id": row.listing_id, "round": round_, "role": row.role} for row in rows],
     )
-
-
-def mark_used_from_manifest(
-    con: duckdb.DuckDBPyConnection, files: Sequence[ManifestFile], round_: int
-) -> None:
-    """As `mark_used`, for a round of the log that this file does not know: after a rebuild.
-
-    A manifest that is gone cannot be read; its listings become selectable again.
-    """
-    for file in files:
-        if Path(file.path).is_file():
-            con.execute(
-                "INSERT OR IGNORE INTO store.used "
-                "SELECT listing_id, $round, $role FROM read_parquet($path)",
-                {"round": round_, "role": file.role, "path": file.path},
-            )
 
 
 def prune(
@@ -267,50 +219,3 @@ def _selected(rows: Sequence[Sequence[Any]], v: int) -> list[Selected]:
 
 def _id_hash(listing_id: str) -> str:
     return hashlib.sha256(listing_id.encode()).hexdigest()
-
-
-def _manifest_row(row: Selected, schemas: CategorySchemas) -> Row:
-    attributes = asked_for(schemas[row.request.category], row.requested)
-    legal = valid_names(attributes, row.submitted)
-    return {
-        "listing_id": row.listing_id,
-        "category": row.request.category,
-        "title": row.request.title,
-        "description": row.request.description,
-        "attributes": json.dumps([a.model_dump(mode="json") for a in attributes]),
-        "values": json.dumps(
-            {a.name: row.submitted[a.name] for a in attributes if a.name in legal}
-        ),
-        "images": json.dumps(row.request.images),
-    }
-
-
-def _write_manifest_rows(con: duckdb.DuckDBPyConnection, rows: Sequence[Row], path: Path) -> None:
-    shape = json.dumps([dict.fromkeys(MANIFEST_COLUMNS, "VARCHAR")])
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE manifest AS "
-        f"SELECT unnest(from_json($1, '{shape}'), recursive := true)",
-        [json.dumps(rows)],
-    )
-    write_parquet(con, path)
-    con.execute("DROP TABLE manifest")
-
-
-def write_parquet(
-    con: duckdb.DuckDBPyConnection, path: Path, metadata: Mapping[str, str] | None = None
-) -> None:
-    """Writes the temporary table `manifest`: aside, synced, renamed, so that a reader finds the
-    whole file or none."""
-    aside = path.with_suffix(".partial")
-    quoted = str(aside).replace("'", "''")
-    noted = ", ".join(f"'{name}': '{value}'" for name, value in (metadata or {}).items())
-    options = f", KV_METADATA {{{noted}}}" if noted else ""
-    con.execute(f"COPY manifest TO '{quoted}' (FORMAT parquet, COMPRESSION zstd{options})")
-    for place, flags in ((aside, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
-        descriptor = os.open(place, flags)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if place == aside:
-            aside.replace(path)

@@ -11,7 +11,7 @@ import pytest
 
 from schemas import curation
 from schemas.curation import Candidate, Selection
-from streams.pool import selection
+from streams.pool import manifest, selection
 from tests.streams.pool.world import (
     DAY_MS,
     LAMP,
@@ -121,7 +121,7 @@ def test_an_illegal_submission_makes_no_deficit_and_is_left_out_of_the_file(
     world.feed(asked, answer, review(answer, submitted=submitted))
     rows = chosen(world)
     assert [row.deficit for row in rows] == [0.5]
-    [file] = selection.write_manifest(world.pool.con, rows, SCHEMAS, tmp_path / "m", "default", 7)
+    [file] = manifest.write_manifest(world.pool.con, rows, SCHEMAS, tmp_path / "m", "default", 7)
     assert hashlib.sha256(Path(file.path).read_bytes()).hexdigest() == file.sha256
     assert [p.name for p in (tmp_path / "m").iterdir()] == [Path(file.path).name]
     table = duckdb.sql(f"FROM '{file.path}'")

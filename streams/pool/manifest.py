@@ -1,0 +1,97 @@
+"""The Parquet files of a round: what the trainer reads of the listings that it takes."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+
+import duckdb
+
+from schemas.category import Attribute, CategorySchemas
+from schemas.completeness import valid_names
+from schemas.events import ManifestFile
+from streams.pool.parquet import write_parquet
+from streams.pool.rows import Row, as_select
+from streams.pool.samples import asked_for
+from streams.pool.selection import Role, Selected
+
+MANIFEST_COLUMNS = (
+    "listing_id", "category", "title", "description", "attributes", "values", "images"
+)  # fmt: skip
+
+
+def write_manifest(
+    con: duckdb.DuckDBPyConnection,
+    rows: Sequence[Selected],
+    schemas: CategorySchemas,
+    directory: Path,
+    pool: str,
+    round_: int,
+) -> list[ManifestFile]:
+    """Writes `<pool>-r<round>-<role>.parquet` into `directory`, one file for each role there is.
+
+    Columns are strings: listing_id, category, title, description, and as JSON text the attributes
+    asked for, the seller's legal values, and the images.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    # Nearly all listings of a category are asked for the same.
+    asked = lru_cache(partial(_asked, schemas))
+    files = []
+    roles: tuple[Role, ...] = ("train", "validation")
+    for role in roles:
+        chosen = [_manifest_row(row, asked) for row in rows if row.role == role]
+        if chosen:
+            path = directory.resolve() / f"{pool}-r{round_}-{role}.parquet"
+            _write_manifest_rows(con, chosen, path)
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            files.append(ManifestFile(role=role, path=str(path), sha256=digest, rows=len(chosen)))
+    return files
+
+
+def mark_used_from_manifest(
+    con: duckdb.DuckDBPyConnection, files: Sequence[ManifestFile], round_: int
+) -> None:
+    """As `mark_used`, for a round of the log that this file does not know: after a rebuild.
+
+    A manifest that is gone cannot be read; its listings become selectable again.
+    """
+    for file in files:
+        if Path(file.path).is_file():
+            con.execute(
+                "INSERT OR IGNORE INTO store.used "
+                "SELECT listing_id, $round, $role FROM read_parquet($path)",
+                {"round": round_, "role": file.role, "path": file.path},
+            )
+
+
+Asked = tuple[Sequence[Attribute], str]
+"""Attributes, and as the manifest has them."""
+
+
+def _asked(schemas: CategorySchemas, category: str, names: tuple[str, ...] | None) -> Asked:
+    attributes = asked_for(schemas[category], names)
+    return attributes, json.dumps([a.model_dump(mode="json") for a in attributes])
+
+
+def _manifest_row(row: Selected, asked: Callable[[str, tuple[str, ...] | None], Asked]) -> Row:
+    attributes, as_text = asked(row.request.category, row.requested)
+    legal = valid_names(attributes, row.submitted)
+    return {
+        "listing_id": row.listing_id,
+        "category": row.request.category,
+        "title": row.request.title,
+        "description": row.request.description,
+        "attributes": as_text,
+        "values": json.dumps(
+            {a.name: row.submitted[a.name] for a in attributes if a.name in legal}
+        ),
+        "images": json.dumps(row.request.images),
+    }
+
+
+def _write_manifest_rows(con: duckdb.DuckDBPyConnection, rows: Sequence[Row], path: Path) -> None:
+    statement, parameters = as_select(dict.fromkeys(MANIFEST_COLUMNS, "VARCHAR"), rows)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE manifest AS {statement}", parameters)
+    write_parquet(con, path)
+    con.execute("DROP TABLE manifest")

@@ -1,0 +1,27 @@
+"""A Parquet file that is there as a whole or not at all."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+
+def write_parquet(
+    con: duckdb.DuckDBPyConnection, path: Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes the temporary table `manifest`: aside, synced, renamed, so that a reader finds the
+    whole file or none."""
+    aside = path.with_suffix(".partial")
+    quoted = str(aside).replace("'", "''")
+    noted = ", ".join(f"'{name}': '{value}'" for name, value in (metadata or {}).items())
+    options = f", KV_METADATA {{{noted}}}" if noted else ""
+    con.execute(f"COPY manifest TO '{quoted}' (FORMAT parquet, COMPRESSION zstd{options})")
+    for place, flags in ((aside, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
+        descriptor = os.open(place, flags)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if place == aside:
+            aside.replace(path)
