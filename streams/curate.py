@@ -14,6 +14,7 @@ from typing import Any
 
 from serving.health import Health
 from streams import faust_app, metrics
+from streams.decoding import Decoder
 from streams.parcels import BUFFERED, Parcels
 from streams.places import Place
 from streams.pool import figures, snapshot
@@ -53,6 +54,7 @@ class CurateApp:
     ) -> None:
         self._settings = settings
         self._schema_file = schema_file
+        self._decoder = Decoder(schema_file.schemas, settings.max_event_bytes)
         self._health = health
         self._open_pool = open_pool
         self._publisher = Publisher(settings, client_id=f"{GROUP}.{worker}")
@@ -74,7 +76,7 @@ class CurateApp:
             async for event in stream.events():
                 # What arrives of a shard that has moved is read by the worker that has it now.
                 if shard := self._shards.get(event.message.partition % self._count):
-                    await shard.queue.put(event.message.value)
+                    await shard.intake.queue.put(event.message.value)
 
         async def assigned(*sent: Any, **_: Any) -> None:
             if self._settings.sharded:
@@ -102,6 +104,7 @@ class CurateApp:
             self._admin,
             self._talk,
             self._schema_file,
+            self._decoder,
         )
 
     async def _follow_schemas(self) -> None:

@@ -10,7 +10,6 @@ that is asked to stop has `STOP_S` seconds for it: Faust itself would wait witho
 """
 
 import asyncio
-import gc
 import logging
 import os
 import sys
@@ -24,6 +23,7 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
 from schemas.errors import ListuneError
+from streams.garbage import collect_seldom
 from streams.pool.errors import PoolRefused
 from streams.settings import StreamsSettings
 from streams.topics import record_limit
@@ -36,9 +36,6 @@ REFUSED_CODE = os.EX_CONFIG
 READY_FILE = "LISTUNE_READY_FILE"
 SESSION_S = 15.0
 """A worker silent for this long loses its partitions; the broker allows no less than 6."""
-YOUNG_OBJECTS = 200_000
-"""So many more than were let go are made before the garbage collector looks at them."""
-
 _tasks: set[asyncio.Task[None]] = set()
 
 
@@ -125,7 +122,7 @@ def run(app: faust.App) -> NoReturn:
     logging.getLogger("faust").setLevel(logging.WARNING)
     logging.getLogger("mode").setLevel(logging.WARNING)
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
-    _collect_seldom()
+    collect_seldom()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = faust.Worker(
@@ -148,18 +145,6 @@ def run(app: faust.App) -> NoReturn:
         _end(code())
     except BaseException as error:
         crash(error)
-
-
-def _collect_seldom() -> None:
-    """Lets the garbage collector look at what is new, and at that not all the time.
-
-    A micro-batch of decoded events is a hundred thousand objects, none of them in a cycle. At
-    Python's own setting each is looked at several times, and with it all modules, which was half of
-    the time that decoding took.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS)
 
 
 def _end(code: int) -> NoReturn:

@@ -41,7 +41,7 @@ from streams.pool.errors import PoolError
 from streams.pool.fingerprint import Ask, Fingerprint, take
 from streams.pool.origin import Bounds, deleted
 from streams.pool.shard import WHOLE, Shard
-from streams.pool.store import Pool, Record
+from streams.pool.store import Pool
 from streams.settings import StreamsSettings
 from streams.topic_names import CONTROL_KINDS, KINDS, MODEL_EVENTS
 from streams.topics import cluster_identity, log_bounds
@@ -264,7 +264,7 @@ class _Rebuild:
         for message in messages:
             event = _decode(KINDS[_topic(message)], message, self.pool.settings)
             place = (_topic(message), message.partition() or 0, message.offset() or 0)
-            records.append(Record(*place, message.timestamp()[1], event))
+            records.append(self.pool.record(*place, message.timestamp()[1], event))
         self.pool.apply_storable(records, lambda *_: None)  # its dead letter is there already
 
     def _apply_control(self, messages: Sequence[Message]) -> None:

@@ -92,7 +92,7 @@ class StreamsSettings(BaseModel):
         0, ge=0, le=65535, description="predict's health and metrics, on 127.0.0.1; 0 = off"
     )
 
-    micro_batch_events: int = Field(2000, ge=1, description="events in one pool transaction")
+    micro_batch_events: int = Field(4000, ge=1, description="events in one pool transaction")
     micro_batch_s: float = Field(0.2, gt=0, description="seconds to wait for so many")
     in_flight: int = Field(4, ge=1, description="requests that one predict worker has under way")
     request_timeout_s: float = Field(120.0, gt=0, description="default deadline set by the SDK")

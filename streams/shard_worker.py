@@ -15,7 +15,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import faust
 from confluent_kafka.admin import AdminClient
@@ -24,9 +24,6 @@ from faust.types import TP
 from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import (
-    ListingPrediction,
-    ListingRequest,
-    ListingReview,
     decode,
     now_ms,
 )
@@ -38,7 +35,9 @@ from streams.control import (
     PublishedEvents,
 )
 from streams.dead_letters import bury, to_dead_letter
+from streams.decoding import Decoder
 from streams.errors import TopicsError
+from streams.intake import Intake
 from streams.places import Place, Places
 from streams.pool import figures, outbox, snapshot
 from streams.pool.conductor import Conductor
@@ -63,8 +62,6 @@ TICK_S = 1.0
 REPORT_S = 1.0
 OUTBOX_ROWS = 500
 FIGURES_S = 5.0
-BATCH_BYTES = 8 * 1024 * 1024
-"""A micro-batch of larger events ends earlier: decoded, each takes several times its size."""
 
 
 class ShardWorker:
@@ -80,6 +77,7 @@ class ShardWorker:
         admin: AdminClient,
         talk: ShardTalk | None,
         schema_file: SchemaFile,
+        decoder: Decoder,
     ) -> None:
         """`open_pool` is called on the shard's own thread; `talk` is None of a pool in one file."""
         self.shard = shard
@@ -89,6 +87,7 @@ class ShardWorker:
         self._admin = admin
         self._talk = talk
         self._schema_file = schema_file
+        self._decoder = decoder
         self._schemas: CategorySchemas | None = None
         self._outdated = 0
         self._open_pool = open_pool
@@ -97,8 +96,8 @@ class ShardWorker:
         self._published = PublishedEvents()
         self._control_records: deque[ControlRecord] = deque()
         self._control = ControlLog(settings, [self._published, self._control_records.append])
-        self.queue: asyncio.Queue[Sequence[Any]] = asyncio.Queue(1)
         self._places = Places()
+        self.intake = Intake(settings, self._places, self._next, decoder, schema_file, self._bury)
         self._ticked_at = self._shown_at = self._reported_at = 0.0
         self._copied_at = time.monotonic()
         self.closing = False
@@ -117,15 +116,16 @@ class ShardWorker:
 
     async def run(self) -> None:
         """Works until `closing` is set, and gives the file back after the micro-batch under way."""
-        coming = asyncio.ensure_future(self._take())
+        taking_in = faust_app.spawn(self.intake.run())
+        coming = asyncio.ensure_future(self.intake.take())
         while not self.closing:
             records = await coming
-            # The next are decoded while DuckDB, which needs no interpreter, has these.
-            coming = asyncio.ensure_future(self._take())
+            # The next come while DuckDB has these.
+            coming = asyncio.ensure_future(self.intake.take())
             await self._step(records)
         coming.cancel()
-        if not self.queue.empty():
-            self.queue.get_nowait()  # whoever waits to put the next parcel is let go
+        taking_in.cancel()
+        self.intake.close()
         self._control.close()
         await self._in_pool(stop_serving, self._pool.con, self._settings, self.shard)
         await self._in_pool(self._pool.close)
@@ -169,52 +169,11 @@ class ShardWorker:
         """The schemas of the file as it was looked at last."""
         schemas = self._schema_file.schemas
         if schemas is not self._schemas:
+            self._decoder.take(schemas)
             await self._in_pool(self._pool.take_schemas, schemas)
             self._schemas, self._outdated = schemas, 1
 
     # ------------------------------------------------------------------------- records to the pool
-
-    async def _take(self) -> list[Record]:
-        """The next micro-batch, decoded: `micro_batch_events` and the rest of a parcel.
-
-        Fewer where they are large, or where no more came within `micro_batch_s`.
-        """
-        batch: list[Record] = []
-        size = 0
-        end = time.monotonic() + self._settings.micro_batch_s
-        while len(batch) < self._settings.micro_batch_events and size < BATCH_BYTES:
-            try:
-                parcel = self.queue.get_nowait()
-            except asyncio.QueueEmpty:
-                left_s = end - time.monotonic()
-                try:
-                    parcel = await asyncio.wait_for(self.queue.get(), max(left_s, 0))
-                except TimeoutError:
-                    break
-            size += sum(len(record.value or b"") for record in parcel)
-            with metrics.stage("validate"):
-                batch += await self._accept(parcel)
-        return batch
-
-    async def _accept(self, parcel: Sequence[Any]) -> list[Record]:
-        """The records of a partition that come next in it, decoded."""
-        place = (parcel[0].topic, parcel[0].partition)
-        await self._next(place)
-        accepted: list[Record] = []
-        letters = []
-        for record in parcel:
-            # What is not next was applied before, or waits behind a gap for `_seek_back`.
-            if not self._places.accept(place, record.offset):
-                continue
-            event: ListingRequest | ListingPrediction | ListingReview | None = None
-            try:
-                event = decode(KINDS[record.topic], record.value, self._settings.max_event_bytes)
-            except EventError as error:
-                letters.append(self._bury((*place, record.offset), record.key, record.value, error))
-            accepted.append(Record(*place, record.offset, record.timestamp, event))
-        # Side by side: a flood of dead letters waits for the broker once, not once for each.
-        await asyncio.gather(*letters)
-        return accepted
 
     async def _next(self, place: Place) -> int:
         """The offset of `place` that the pool expects next."""
@@ -226,11 +185,6 @@ class ShardWorker:
 
     async def _apply(self, records: Sequence[Record]) -> None:
         """One transaction, then Kafka is told. After a gap everything is read again."""
-        reviews = [one.event for one in records if isinstance(one.event, ListingReview)]
-        if not all(map(self._pool.knows, reviews)):
-            # Sellers may see a change before this worker does; acceptance is counted now or never.
-            await asyncio.to_thread(self._schema_file.look)
-            await self._take_schemas()
         try:
             with metrics.stage("apply"):
                 await self._in_pool(self._pool.apply_storable, records, self._refuse)
@@ -247,19 +201,20 @@ class ShardWorker:
 
     def _refuse(self, record: Record, fault: EventError) -> None:
         """Buries what DuckDB cannot store; on the pool's thread, before its offset is passed."""
-        assert record.event is not None
+        assert record.row is not None
         place = (record.topic, record.partition, record.offset)
-        key, payload = record.event.listing_id.encode(), record.event.to_bytes()
-        bury(self._publisher, to_dead_letter(*place, key, payload, fault)).result()
+        key = str(record.row["listing_id"]).encode()
+        bury(self._publisher, to_dead_letter(*place, key, record.payload, fault)).result()
 
     async def _bury(
         self,
-        place: tuple[str, int, int],
+        place: Place,
+        offset: int,
         key: bytes | None,
         payload: bytes | None,
         error: EventError,
     ) -> None:
-        letter = to_dead_letter(*place, key, payload, error)
+        letter = to_dead_letter(*place, offset, key, payload, error)
         await asyncio.wrap_future(bury(self._publisher, letter))
 
     # ------------------------------------------------------------------------- place in the log
@@ -304,7 +259,7 @@ class ShardWorker:
 
     async def _seek_back(self) -> None:
         """Places partitions that do not deliver what the pool expects next at that offset."""
-        if not self.queue.empty():
+        if not self.intake.queue.empty():
             return
         for place, offset in self._places.stalled().items():
             log.info("%s[%d] is read again from %d", *place, offset)
@@ -325,8 +280,8 @@ class ShardWorker:
             if record.event is not None:
                 events.append(record.event)
             elif record.error is not None:
-                place = (record.topic, 0, record.offset)
-                await self._bury(place, record.key, record.payload, record.error)
+                place = (record.topic, 0)
+                await self._bury(place, record.offset, record.key, record.payload, record.error)
             positions[record.topic] = record.offset + 1
         if positions:
             await self._in_pool(self._pool.apply_control, events, positions)

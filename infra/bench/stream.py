@@ -51,7 +51,7 @@ class Sizes:
     """How much is sent: of the backlog, of the steady part with its k and v, to the full pool."""
 
     backlog: int = 40_000
-    batch: int = 2000  # of the loops, as of ours
+    batch: int = 4000  # of the loops, as of ours
     per_s: float = 200.0
     rounds: int = 20
     k: int = 1000

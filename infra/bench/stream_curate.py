@@ -33,7 +33,10 @@ STALLED_S = 120.0
 
 @dataclass(frozen=True)
 class Seen:
-    """The group's offsets at a moment, and the CPU seconds that the worker had used by then."""
+    """The group's offsets at a moment, and the CPU seconds that the worker had used by then.
+
+    The worker is its process and those that it started.
+    """
 
     at_s: float
     cpu_s: float
@@ -94,8 +97,9 @@ class Progress:
         pid = self.pid()
         if pid is None:
             return 0.0
-        used = psutil.Process(pid).cpu_times()
-        return used.user + used.system
+        worker = psutil.Process(pid)
+        used = [one.cpu_times() for one in (worker, *worker.children(recursive=True))]
+        return sum(times.user + times.system for times in used)
 
 
 @dataclass(frozen=True)

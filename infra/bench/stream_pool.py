@@ -21,7 +21,7 @@ from schemas.category import CategorySchemas
 from schemas.events import BASE_ADAPTER, ListingPrediction, ListingRequest, ListingReview, now_ms
 from streams.pool.conductor import Conductor
 from streams.pool.selection import fresh_count, ranked, select
-from streams.pool.store import Pool, Record
+from streams.pool.store import Pool
 from streams.settings import StreamsSettings
 from streams.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 
@@ -97,7 +97,8 @@ class Feed:
         start = self._next.get(topic, 0)
         self._next[topic] = start + len(events)
         stamp = now_ms()
-        self._pool.apply([Record(topic, 0, start + n, stamp, e) for n, e in enumerate(events)])
+        record = self._pool.record
+        self._pool.apply([record(topic, 0, start + n, stamp, e) for n, e in enumerate(events)])
 
 
 def fill(pool: Pool, seeds: int, rows: int) -> None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams.places import Place
-from streams.topic_names import PREDICTIONS, REQUESTS, REVIEWS
+from streams.pool.rows import EVENT_TABLES
 
 Rows = Sequence[Sequence[Any]]
 Ask = Callable[[str], Rows]
@@ -36,11 +36,6 @@ _LEFT_OUT = {
 }
 _JSON = {"predictions": ("requested", "values"), "reviews": ("submitted",)}
 """Columns of JSON, hashed by what they say: how it is written depends on who wrote it."""
-_EVENTS = {
-    "requests": REQUESTS,
-    "predictions": PREDICTIONS,
-    "reviews": REVIEWS,
-}
 _HASH = "md5_number_lower(to_json(t)::VARCHAR)"
 
 
@@ -105,7 +100,7 @@ def _statement(starts: Mapping[Place, int], outside: Collection[str] | None) -> 
     if outside is None:
         events = " UNION ALL ".join(
             f"SELECT '{topic}' AS topic, partition, \"offset\", listing_id FROM store.{table}"
-            for table, topic in _EVENTS.items()
+            for topic, table in EVENT_TABLES.items()
         )
         left_out = (
             f"SELECT DISTINCT listing_id FROM ({events}) JOIN starts USING (topic, partition) "

@@ -8,6 +8,7 @@ from pydantic_core import to_json
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.values import matches
 from schemas.versions import SchemaVersions
+from streams.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 
 Row = dict[str, object]
 
@@ -44,6 +45,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     "watermarks": {"topic": _TEXT, "partition": "INTEGER", "next_offset": "BIGINT"},
     "used": {"listing_id": _TEXT, "round": "INTEGER", "role": _TEXT},
 }
+EVENT_TABLES = {REQUESTS: "requests", PREDICTIONS: "predictions", REVIEWS: "reviews"}
+"""Which table the events of a topic are rows of."""
 _KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
 
 _PLAIN = COLUMNS["predictions"].keys() - {"requested", "values", "invalid"} - _PLACE.keys()
@@ -87,6 +90,23 @@ def as_select(columns: Mapping[str, str], rows: Sequence[Row]) -> tuple[str, lis
 def _text(value: object) -> str:
     """As JSON; pydantic's writer takes a quarter of the time that `json` does."""
     return to_json(value).decode()
+
+
+def row_of(
+    event: ListingRequest | ListingPrediction | ListingReview,
+    schemas: SchemaVersions,
+    partition: int,
+    offset: int,
+    timestamp_ms: int,
+) -> Row:
+    """The row of `event`, which stands at `offset` of a partition of its topic."""
+    match event:
+        case ListingRequest():
+            return request_row(event, partition, offset, timestamp_ms)
+        case ListingPrediction():
+            return prediction_row(event, partition, offset, timestamp_ms)
+        case ListingReview():
+            return review_row(event, schemas, partition, offset, timestamp_ms)
 
 
 def request_row(event: ListingRequest, partition: int, offset: int, timestamp_ms: int) -> Row:

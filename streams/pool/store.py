@@ -40,11 +40,11 @@ from streams.pool.errors import OffsetGap, PoolError, PoolRefused
 from streams.pool.forgetting import forget, forgotten_hashes
 from streams.pool.origin import Bounds, check_bounds, check_origin
 from streams.pool.rounds import observe
-from streams.pool.rows import insert, prediction_row, request_row, review_row
+from streams.pool.rows import EVENT_TABLES, Row, insert, row_of
 from streams.pool.samples import recompute
 from streams.pool.shard import WHOLE, Shard
 from streams.settings import StreamsSettings
-from streams.topic_names import CONTROL_KINDS
+from streams.topic_names import CONTROL_KINDS, PREDICTIONS
 
 __all__ = ["OffsetGap", "Pool", "PoolError", "PoolRefused", "Record"]
 
@@ -53,6 +53,9 @@ CONTROL_TOPICS = {kind: topic for topic, kind in CONTROL_KINDS.items()}
 # Of several shards each has a part: one worker may have them all.
 MEMORY_MB = 1000
 LEAST_MEMORY_MB = 256
+# How long the write-ahead log may become before it is worked into the file. DuckDB's own 16 MB are
+# there after five full micro-batches, a tenth of whose time that is. After a crash 64 MB take .7 s.
+CHECKPOINT = "64MB"
 # With each parameter of a statement DuckDB imports pandas twice (duckdb-python issue 300). Where
 # there is none, Python searches its whole path each time, and lets other threads go first at each
 # folder. This is how it is told that there is none.
@@ -76,16 +79,18 @@ def read_definitions() -> str:
 
 @dataclass(frozen=True)
 class Record:
-    """One record of a payload topic; `event` is None where there is only an offset to pass.
+    """One record of a payload topic, as its row; None where there is only an offset to pass.
 
-    None stands for a tombstone or for a record that went to the dead letters.
+    None stands for a tombstone or for a record that went to the dead letters. `payload` is what
+    stands in the topic, for the dead letter of a record that turns out not to be storable.
     """
 
     topic: str
     partition: int
     offset: int
     timestamp_ms: int
-    event: ListingRequest | ListingPrediction | ListingReview | None
+    row: Row | None
+    payload: bytes | None = None
 
 
 class Pool:
@@ -113,7 +118,10 @@ class Pool:
         self.path = shard.path(settings)
         memory = max(MEMORY_MB // shard.count, LEAST_MEMORY_MB)
         try:
-            self.con = duckdb.connect(str(self.path), config={"memory_limit": f"{memory}MB"})
+            self.con = duckdb.connect(
+                str(self.path),
+                config={"memory_limit": f"{memory}MB", "checkpoint_threshold": CHECKPOINT},
+            )
         except duckdb.IOException as error:
             raise PoolError(
                 f"the pool {self.path} cannot be opened; stop the curate worker that has it, "
@@ -136,10 +144,18 @@ class Pool:
         """The category schemas in force, by which samples are measured."""
         return self._versions.current
 
-    def knows(self, review: ListingReview) -> bool:
-        """Whether the schema that `review` was made under is known; any thread may ask."""
-        made_under = review.category, review.category_schema_hash
-        return self._versions.made_under(*made_under) is not None
+    def record(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        timestamp_ms: int,
+        event: ListingRequest | ListingPrediction | ListingReview | None,
+    ) -> Record:
+        """The record of an event that was decoded here."""
+        place = (partition, offset, timestamp_ms)
+        row = None if event is None else row_of(event, self._versions, *place)
+        return Record(topic, *place, row)
 
     def take_schemas(self, schemas: CategorySchemas) -> None:
         """From now on `schemas` are in force; what was measured by others waits for `remeasure`."""
@@ -226,10 +242,10 @@ class Pool:
                 self.apply_storable(records[middle:], refuse)
                 return
             [record] = records
-            if record.event is None:
+            if record.row is None:
                 raise
             refuse(record, EventError("not_storable", f"the pool cannot store it: {error}"))
-            self.apply([replace(record, event=None)])
+            self.apply([replace(record, row=None)])
 
     def apply_control(
         self,
@@ -292,25 +308,19 @@ class Pool:
         return fresh, advanced
 
     def _insert(self, records: Sequence[Record]) -> set[str]:
-        """Writes the events of `records`; returns the listings that they are about."""
-        requests, predictions, reviews = [], [], []
+        """Writes the rows of `records`; returns the listings that they are about."""
+        rows: dict[str, list[Row]] = {topic: [] for topic in EVENT_TABLES}
         touched: set[str] = set()
         for record in records:
-            place = (record.partition, record.offset, record.timestamp_ms)
-            if record.event is None or self.is_forgotten(record.event.listing_id):
+            if record.row is None:
                 continue
-            match record.event:
-                case ListingRequest() as event:
-                    requests.append(request_row(event, *place))
-                case ListingPrediction() as event:
-                    predictions.append(prediction_row(event, *place))
-                case ListingReview() as event:
-                    reviews.append(review_row(event, self._versions, *place))
-            touched.add(event.listing_id)
-        insert(self.con, "requests", requests)
-        insert(self.con, "predictions", predictions)
-        insert(self.con, "reviews", reviews)
-        self._settle_orders([row["request_id"] for row in predictions])
+            listing_id = str(record.row["listing_id"])
+            if not self.is_forgotten(listing_id):
+                rows[record.topic].append(record.row)
+                touched.add(listing_id)
+        for topic, table in EVENT_TABLES.items():
+            insert(self.con, table, rows[topic])
+        self._settle_orders([row["request_id"] for row in rows[PREDICTIONS]])
         return touched
 
     def is_forgotten(self, listing_id: str) -> bool:

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable
 
 import duckdb
+import psutil
 import pytest
 
 from infra.local.supervisor import GIVE_UP_CODE
@@ -247,3 +248,35 @@ def test_a_pool_ahead_of_the_log_is_refused(settings: StreamsSettings, worker: M
     with pytest.raises(AssertionError, match="the log ends at 0: it has lost records"):
         again.start()
     assert again.code() == REFUSED_CODE
+
+
+def test_what_decodes_for_a_worker_ends_with_it_when_it_is_killed(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    curate = worker("curate").start()
+    children = decoding(curate)
+    curate.kill()
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+def test_a_worker_ends_with_what_decodes_for_it_and_the_next_one_loses_nothing(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    curate = worker("curate").start()
+    send(settings, *listing(schemas, "a"))
+    wait_for(lambda: applied(curate, 3))
+    for child in decoding(curate):
+        child.kill()
+    send(settings, *listing(schemas, "b"))
+    assert curate.code() == 1
+    again = worker("curate").start()
+    wait_for(lambda: applied(again, 6))
+    assert rows(settings, again) == of_each(2)
+
+
+def decoding(curate: Worker) -> list[psutil.Process]:
+    """The processes that a worker has beside its own."""
+    assert curate.process is not None
+    found = psutil.Process(curate.process.pid).children(recursive=True)
+    assert found
+    return found

@@ -8,7 +8,7 @@ from streams.pool import outbox
 from streams.pool.conductor import Conductor
 from streams.pool.peers import Peers, ShardReport
 from streams.pool.shard import Shard, shards_of
-from streams.pool.store import Pool, Record
+from streams.pool.store import Pool
 from tests.streams.pool.world import (
     CHANNEL,
     CONTROL,
@@ -57,7 +57,7 @@ class Cluster:
             place = (CHANNEL[type(event)], shard)
             offset = self.offsets.get(place, 0)
             self.offsets[place] = offset + 1
-            records.append(Record(*place, offset, self.now_ms, event))
+            records.append(self.pools[shard].record(*place, offset, self.now_ms, event))
         self.pools[shard].apply(records)
 
     def say(self, *events: ModelEvent | RetrainRequest) -> None:

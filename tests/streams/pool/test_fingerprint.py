@@ -24,19 +24,19 @@ def snapshot(world: World, starts: dict[tuple[str, int], int] | None = None) -> 
     return take(lambda sql: world.rows(sql), starts or ALL)
 
 
-def three_listings() -> list[Record]:
+def three_listings(world: World) -> list[Record]:
     asked = [request(listing) for listing in "abc"]
     answers = [prediction(one, filled) for filled, one in enumerate(asked)]
     reviews = [review(one) for one in answers]
     return [
-        Record(topic, partition, offset, START_MS + offset, event)
+        world.pool.record(topic, partition, offset, START_MS + offset, event)
         for (topic, partition), events in zip(ALL, (asked, answers, reviews), strict=True)
         for offset, event in enumerate(events)
     ]
 
 
 def test_the_order_of_reading_does_not_show_in_a_hash(world: World, tmp_path: Path) -> None:
-    records = three_listings()
+    records = three_listings(world)
     world.pool.apply(records)
     other = World(tmp_path / "other")
     for topic, _ in reversed(ALL):
@@ -64,7 +64,7 @@ def test_any_change_of_a_row_and_a_row_lost_show_in_the_hash_of_its_table(
 
 def test_how_json_is_written_does_not_show_in_a_hash(world: World) -> None:
     said = {"colour": ["weiß"]}
-    world.pool.apply(three_listings())
+    world.pool.apply(three_listings(world))
     for table, column in (("predictions", "values"), ("reviews", "submitted")):
         hashes = set()
         for text in (json.dumps(said), json.dumps(said, ensure_ascii=False, indent=1)):
@@ -74,18 +74,18 @@ def test_how_json_is_written_does_not_show_in_a_hash(world: World) -> None:
 
 
 def test_listings_with_events_before_the_window_are_left_out(world: World, tmp_path: Path) -> None:
-    records = three_listings()
+    records = three_listings(world)
     world.pool.apply(records)
     starts = dict.fromkeys(ALL, 1)
     # A rebuild finds the late review of `a`, and not what it was a review of.
     late = review(prediction(request("a")), review_id="late")
-    world.pool.apply([Record("listing.reviews", 0, 3, START_MS, late)])
+    world.pool.apply([world.pool.record("listing.reviews", 0, 3, START_MS, late)])
     live = snapshot(world, starts)
     assert live.outside == {"a"}
     rebuilt = World(tmp_path / "rebuilt")
     rebuilt.pool.join_log({place: (1, 9) for place in ALL})
     rebuilt.pool.apply([record for record in records if record.offset > 0])
-    rebuilt.pool.apply([Record("listing.reviews", 0, 3, START_MS, late)])
+    rebuilt.pool.apply([rebuilt.pool.record("listing.reviews", 0, 3, START_MS, late)])
     found = take(lambda sql: rebuilt.rows(sql), starts, live.outside)
     assert found.tables(()) == live.tables(())
     rebuilt.pool.close()

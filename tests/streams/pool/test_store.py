@@ -100,8 +100,8 @@ def test_a_replay_from_the_beginning_changes_nothing(world: World) -> None:
 
 
 def test_an_offset_gap_raises_and_writes_nothing(world: World) -> None:
-    good = Record("listing.requests", 0, 0, START_MS, request("a"))
-    beyond = Record("listing.requests", 0, 2, START_MS, request("b"))
+    good = world.pool.record("listing.requests", 0, 0, START_MS, request("a"))
+    beyond = world.pool.record("listing.requests", 0, 2, START_MS, request("b"))
     with pytest.raises(OffsetGap) as caught:
         world.pool.apply([good, beyond])
     assert (caught.value.expected, caught.value.got) == (1, 2)
@@ -111,12 +111,12 @@ def test_an_offset_gap_raises_and_writes_nothing(world: World) -> None:
 
 def test_records_that_retention_deleted_are_passed_over_on_purpose_only(world: World) -> None:
     world.pool.start_at("listing.requests", 0, 7)
-    world.pool.apply([Record("listing.requests", 0, 7, START_MS, request("a"))])
+    world.pool.apply([world.pool.record("listing.requests", 0, 7, START_MS, request("a"))])
     assert world.pool.watermark("listing.requests", 0) == 8
     assert world.rows("SELECT listing_id FROM store.requests") == [("a",)]
 
 
-def test_a_record_without_event_only_advances_the_watermark(world: World) -> None:
+def test_a_record_without_row_only_advances_the_watermark(world: World) -> None:
     world.pool.apply([Record("listing.reviews", 3, 0, START_MS, None)])
     assert world.pool.watermark("listing.reviews", 3) == 1
 
@@ -130,7 +130,7 @@ def test_a_batch_that_fails_leaves_rows_and_offsets_as_they_were(
     with monkeypatch.context() as patch:
         patch.setattr("streams.pool.store.recompute", fail)
         with pytest.raises(RuntimeError, match="power cut"):
-            world.pool.apply([Record("listing.requests", 0, 0, START_MS, request("a"))])
+            world.pool.apply([world.pool.record("listing.requests", 0, 0, START_MS, request("a"))])
     assert world.rows("FROM store.requests") == []
     assert world.pool.watermark("listing.requests", 0) == 0
 
@@ -163,7 +163,9 @@ def test_of_one_identity_in_two_partitions_the_first_in_the_log_stays(tmp_path: 
     for number, batches in enumerate(([[3, 2]], [[2, 3]], [[3], [2]], [[2], [3]])):
         world = World(tmp_path / str(number))
         for batch in batches:
-            events = [Record("listing.requests", p, 0, START_MS, request("a")) for p in batch]
+            events = [
+                world.pool.record("listing.requests", p, 0, START_MS, request("a")) for p in batch
+            ]
             world.pool.apply(events)
         assert world.rows("SELECT partition FROM store.requests") == [(2,)]
         world.pool.close()

@@ -133,7 +133,7 @@ class World:
         topic = CHANNEL[type(event)]
         offset = self.offsets.get(topic, 0)
         self.offsets[topic] = offset + 1
-        return Record(topic, 0, offset, timestamp_ms or self.now_ms, event)
+        return self.pool.record(topic, 0, offset, timestamp_ms or self.now_ms, event)
 
     def feed(self, *events: Any) -> None:
         records = [self.record(event) for event in events]

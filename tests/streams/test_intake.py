@@ -1,0 +1,100 @@
+"""From parcels to micro-batches: in the order of the log, each record once, dead letters before."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from aiokafka.structs import ConsumerRecord
+
+from schemas.category import CategorySchemas
+from schemas.errors import EventError
+from schemas.sources.json_schema import write_schemas
+from streams.decoding import Decoder
+from streams.intake import Intake
+from streams.places import Place, Places
+from streams.pool.store import Record
+from streams.schema_file import SchemaFile
+from streams.settings import StreamsSettings
+from streams.topic_names import REVIEWS
+from tests.streams.support import listing
+
+BEGIN = 5
+PLACE = (REVIEWS, 1)
+
+
+@pytest.fixture
+def decoder(schemas: CategorySchemas) -> Iterator[Decoder]:
+    decoder = Decoder(schemas, 10_000)
+    yield decoder
+    decoder.close()
+
+
+class World:
+    """An intake whose partition begins at `BEGIN`, and the dead letters that it wrote."""
+
+    def __init__(self, folder: Path, schemas: CategorySchemas, decoder: Decoder) -> None:
+        settings = StreamsSettings(micro_batch_events=4, micro_batch_s=0.5, pool_dir=folder)
+        write_schemas(folder / "schema.json", schemas)
+        self.places = Places()
+        self.buried: list[int] = []
+        schema_file = SchemaFile(folder / "schema.json", 1)
+        self.intake = Intake(settings, self.places, self.next, decoder, schema_file, self.bury)
+        self.review = listing(schemas, "a")[2].to_bytes()
+
+    async def next(self, place: Place) -> int:
+        if self.places.expected(place) is None:
+            self.places.expect(place, BEGIN)
+        return BEGIN
+
+    async def bury(
+        self, place: Place, offset: int, key: bytes | None, payload: bytes | None, error: EventError
+    ) -> None:
+        await asyncio.sleep(0.05)  # a broker takes its time
+        self.buried.append(offset)
+
+    def parcel(self, offsets: Sequence[int]) -> list[ConsumerRecord[bytes, bytes]]:
+        return [
+            ConsumerRecord(*PLACE, at, 1_000 + at, 0, b"key", self.review, None, 3, 5, ())
+            for at in offsets
+        ]
+
+
+@pytest.fixture
+def world(tmp_path: Path, schemas: CategorySchemas, decoder: Decoder) -> World:
+    return World(tmp_path, schemas, decoder)
+
+
+def taken(world: World, parcels: Sequence[Sequence[ConsumerRecord[bytes, bytes]]]) -> list[Record]:
+    """The first micro-batch of what Faust delivers."""
+
+    async def scenario() -> list[Record]:
+        running = asyncio.create_task(world.intake.run())
+        for parcel in parcels:
+            await world.intake.queue.put(parcel)
+        records = await world.intake.take()
+        running.cancel()
+        return records
+
+    return asyncio.run(scenario())
+
+
+def test_what_was_applied_comes_twice_or_lies_behind_a_gap_is_passed_over(world: World) -> None:
+    parcels = [world.parcel(offsets) for offsets in ([3, 4, 5, 6], [6, 7, 9], [8, 10], [9])]
+    records = taken(world, parcels)
+    assert [record.offset for record in records] == [5, 6, 7, 8]
+    assert all(record.row and record.row["listing_id"] == "a" for record in records)
+    assert world.places.expected(PLACE) == 10
+
+
+def test_a_batch_is_taken_once_its_dead_letters_are_written(world: World) -> None:
+    world.review, good = b"{", world.review
+    bad = world.parcel([5, 6])
+    world.review = good
+    records = taken(world, [bad, world.parcel([7, 8])])
+    assert [record.row is None for record in records] == [True, True, False, False]
+    assert sorted(world.buried) == [5, 6]
+
+
+def test_a_batch_that_does_not_fill_is_taken_after_a_while(world: World) -> None:
+    assert taken(world, []) == []
