@@ -26,8 +26,8 @@ from types import FrameType
 import duckdb
 import psutil
 
+from streams.pool.file import VIEWS_BEGIN, read_definitions
 from streams.pool.shard import WHOLE, Shard, shards_of
-from streams.pool.store import VIEWS_BEGIN, read_definitions
 from streams.settings import StreamsSettings
 from streams.sql_client import endpoint_path, load_extensions
 from streams.sql_guard import VIEWS, RefusedError, SqlGuard

@@ -21,7 +21,7 @@ import duckdb
 
 from infra.bench.arm import peak_memory_mb, say
 from infra.bench.stream_jobs import LoopJob
-from streams.pool.store import MEMORY_MB
+from streams.pool.file import CHECKPOINT, MEMORY_MB
 
 WITHIN_S = 0.2
 """A batch that does not fill is written after so long."""
@@ -35,7 +35,10 @@ class Sink:
         self.commits: list[tuple[float, float, int]] = []
         self._of, self._total = job.count, 0
         path = Path(job.folder) / f"{job.way}-{job.topics[-1]}.duckdb"
-        self._con = duckdb.connect(str(path), config={"memory_limit": f"{MEMORY_MB}MB"})
+        self._con = duckdb.connect(
+            str(path),
+            config={"memory_limit": f"{MEMORY_MB}MB", "checkpoint_threshold": CHECKPOINT},
+        )
         columns = ", ".join(f"{name} VARCHAR" for name in COLUMNS)
         self._con.execute(f"CREATE TABLE events ({columns})")
         shape = json.dumps([dict.fromkeys(COLUMNS, "VARCHAR")])

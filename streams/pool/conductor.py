@@ -10,7 +10,8 @@ Of a pool in several shards the one with number 0 decides, on what the others re
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
 from streams.pool import backfill, outbox, outdated
@@ -31,7 +32,7 @@ from streams.pool.state import (
 )
 from streams.pool.status import status_line
 from streams.pool.store import Pool
-from streams.pool.trigger import AcceptanceDrop, last_began_ms, outlook
+from streams.pool.trigger import AcceptanceDrop, Outlook, last_began_ms, outlook
 from streams.topic_names import CONTROL_TOPICS, MODEL_EVENTS, RETRAIN
 
 # A wish for a round that could not be granted for so long, or that a rebuild reads again, lapses.
@@ -117,14 +118,19 @@ class Conductor:
         settle(self.con, self.settings.pool)
         read = {RETRAIN: self.pool.watermark(RETRAIN, 0)}
         self._missing = self._peers.missing(self.champion().hash, read, now_ms)
+        # Of a million listings it takes as long as all the rest: once a tick, and only if need be.
+        look = lru_cache(partial(self._look, now_ms))
         if not self._count("store.pending"):
-            self._decide(now_ms, lag)
-        fell = self._acceptance_fell(now_ms)
+            self._decide(now_ms, look, lag)
         self._remember_status(
-            status_line(self.con, self.settings, now_ms, lag, fell, self._peers, self._missing)
+            status_line(self.con, self.settings, now_ms, look, lag, self._peers, self._missing)
         )
 
-    def _decide(self, now_ms: int, lag: int) -> None:
+    def _look(self, now_ms: int) -> Outlook:
+        fell = self._acceptance_fell(now_ms)
+        return outlook(self.con, self.settings, now_ms, fell, self._peers)
+
+    def _decide(self, now_ms: int, look: Callable[[], Outlook], lag: int) -> None:
         """At most one thing a tick; what a person asked for comes first."""
         if self._answer_wish(now_ms):
             return
@@ -133,7 +139,7 @@ class Conductor:
             self._conduct(current, now_ms)
         elif self._missing or outdated.count(self.con):
             return  # which gaps are the largest is known once all are of the schema in force
-        elif lag <= self.settings.small_lag and self._trigger(now_ms):
+        elif lag <= self.settings.small_lag and self._trigger(now_ms, look):
             return
         else:
             self._measure_again(now_ms)
@@ -152,7 +158,7 @@ class Conductor:
         last = self._count("store.rounds", "coalesce(max(round), 0)")
         return 0 < self.settings.max_rounds <= last
 
-    def _trigger(self, now_ms: int) -> bool:
+    def _trigger(self, now_ms: int, look: Callable[[], Outlook]) -> bool:
         """Begins a round that is due (`streams.pool.trigger`), or that a person asks for."""
         settings = self.settings
         wished = self._wished_for_a_round(now_ms)
@@ -160,7 +166,7 @@ class Conductor:
             self._rounds_are_spent() or fruitless_rounds(self.con) >= settings.pause_after
         ):
             return False
-        seen = outlook(self.con, settings, now_ms, self._acceptance_fell(now_ms), self._peers)
+        seen = look()
         if wished and not seen.have:
             logger.warning("a round was asked for, but no fresh listing counts for one")
             self._drop_wishes_for_a_round()

@@ -1,6 +1,6 @@
 """One line for a person: what the conductor waits for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import duckdb
 
@@ -10,7 +10,7 @@ from streams.pool import outdated
 from streams.pool.backfill import outstanding, stale_count
 from streams.pool.peers import ALONE, Peers
 from streams.pool.state import champion, fruitless_rounds, open_round
-from streams.pool.trigger import Outlook, outlook
+from streams.pool.trigger import Outlook
 from streams.settings import StreamsSettings
 
 # Without an event for so long, and with nothing to measure again, too few candidates is an answer.
@@ -22,16 +22,16 @@ def status_line(
     con: duckdb.DuckDBPyConnection,
     settings: StreamsSettings,
     now_ms: int,
+    look: Callable[[], Outlook],
     lag: int = 0,
-    fell: bool = False,
     peers: Peers = ALONE,
     missing: Sequence[int] = (),
 ) -> str:
     """Such as `collecting 12/44 · cool-down 40 s` or `training round 2 (attempt 1)`.
 
     Args:
+        look: what the trigger sees now; asked for only where nothing else is to be said.
         lag: records that wait on the payload topics.
-        fell: whether the champion's live acceptance did, by `acceptance_drop`.
         peers, missing: the other shards, and those of them that a decision waits for.
     """
     current = open_round(con)
@@ -45,7 +45,7 @@ def status_line(
     fruitless = fruitless_rounds(con)
     if fruitless >= settings.pause_after:
         return f"paused: {fruitless} rounds without promotion"
-    seen = outlook(con, settings, now_ms, fell, peers)
+    seen = look()
     parts = [_collecting(con, settings, now_ms, seen, peers), *_held_back(settings, seen, lag)]
     if listings := outdated.count(con):
         parts.append(f"{listings} listings to measure by a changed schema first")

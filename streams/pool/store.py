@@ -10,14 +10,9 @@ value into NULL. A `Pool` belongs to one thread.
 """
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
-from pathlib import Path
-from types import ModuleType
-from typing import cast
 
 import duckdb
 
@@ -35,10 +30,10 @@ from schemas.events import (
 from schemas.versions import SchemaVersions
 from streams import metrics
 from streams.places import Place
-from streams.pool import outdated
+from streams.pool import file, outdated
 from streams.pool.errors import OffsetGap, PoolError, PoolRefused
 from streams.pool.forgetting import forget, forgotten_hashes
-from streams.pool.origin import Bounds, check_bounds, check_origin
+from streams.pool.origin import Bounds, check_bounds
 from streams.pool.rounds import observe
 from streams.pool.rows import EVENT_TABLES, Row, insert, row_of
 from streams.pool.samples import recompute
@@ -49,32 +44,6 @@ from streams.topic_names import CONTROL_KINDS, PREDICTIONS
 __all__ = ["OffsetGap", "Pool", "PoolError", "PoolRefused", "Record"]
 
 CONTROL_TOPICS = {kind: topic for topic, kind in CONTROL_KINDS.items()}
-# Unbounded, DuckDB takes up to 80 % of a machine that it shares with the broker and the model.
-# Of several shards each has a part: one worker may have them all.
-MEMORY_MB = 1000
-LEAST_MEMORY_MB = 256
-# How long the write-ahead log may become before it is worked into the file. DuckDB's own 16 MB are
-# there after five full micro-batches, a tenth of whose time that is. After a crash 64 MB take .7 s.
-CHECKPOINT = "64MB"
-# With each parameter of a statement DuckDB imports pandas twice (duckdb-python issue 300). Where
-# there is none, Python searches its whole path each time, and lets other threads go first at each
-# folder. This is how it is told that there is none.
-if find_spec("pandas") is None:
-    sys.modules["pandas"] = cast(ModuleType, None)
-
-# The shape of the tables in schema.sql; raise it with them.
-FORMAT = "1"
-# What a sample is made of: raise it, and all samples of a file with another one are measured anew.
-MEASURES = "2"
-
-
-# The line of schema.sql after which only views are made.
-VIEWS_BEGIN = "-- views for people"
-
-
-def read_definitions() -> str:
-    """The statements that make the pool's tables and views."""
-    return (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -116,24 +85,14 @@ class Pool:
         settings.pool_dir.mkdir(parents=True, exist_ok=True)
         self.shard = shard
         self.path = shard.path(settings)
-        memory = max(MEMORY_MB // shard.count, LEAST_MEMORY_MB)
+        self.con = file.connect(self.path, shard.count)
         try:
-            self.con = duckdb.connect(
-                str(self.path),
-                config={"memory_limit": f"{memory}MB", "checkpoint_threshold": CHECKPOINT},
-            )
-        except duckdb.IOException as error:
-            raise PoolError(
-                f"the pool {self.path} cannot be opened; stop the curate worker that has it, "
-                f"or read it with `listune sql` ({str(error).splitlines()[0]})"
-            ) from error
-        try:
-            self.con.execute(read_definitions())
+            self.con.execute(file.read_definitions())
             with self.transaction():
-                self._take_origin(cluster_id, topic_ids)
-                self._remember_settings()
+                file.take_origin(self.con, cluster_id, topic_ids, self.path)
+                file.remember(self.con, settings)
                 outdated.take_over(self.con, self.schemas)
-                self._compare_measures()
+                file.compare_measures(self.con)
             self._forgotten = forgotten_hashes(self.con)
         except BaseException:
             self.con.close()
@@ -343,40 +302,3 @@ class Pool:
             for (topic, partition), next_offset in watermarks.items()
         ]
         insert(self.con, "watermarks", moved)
-
-    def _take_origin(self, cluster_id: str, topic_ids: Mapping[str, str]) -> None:
-        known = self._meta()
-        if known.get("format", FORMAT) != FORMAT:
-            raise PoolRefused(
-                f"the pool {self.path} was written by another version of Listune; "
-                "move the file away, so that it is rebuilt from the topics"
-            )
-        check_origin(known, cluster_id, topic_ids, self.path)
-        self._set_meta({"cluster_id": cluster_id, "format": FORMAT})
-        self._set_meta({f"topic:{topic}": topic_id for topic, topic_id in topic_ids.items()})
-
-    def _remember_settings(self) -> None:
-        """What the views need to know of the settings."""
-        chosen = self.settings
-        self._set_meta(
-            {
-                "pool": chosen.pool,
-                "k": str(chosen.k),
-                "v": str(chosen.v),
-                "min_gap": str(chosen.min_gap),
-                "selection": chosen.selection,
-            }
-        )
-
-    def _compare_measures(self) -> None:
-        """All listings of a file whose samples were made of something else are outdated."""
-        if self._meta().get("measures") != MEASURES:
-            outdated.mark_all(self.con)
-            self._set_meta({"measures": MEASURES})
-
-    def _meta(self) -> dict[str, str]:
-        return dict(self.con.execute("FROM store.meta").fetchall())
-
-    def _set_meta(self, values: Mapping[str, str]) -> None:
-        for name, value in values.items():
-            self.con.execute("INSERT OR REPLACE INTO store.meta VALUES (?, ?)", [name, value])
