@@ -1,0 +1,111 @@
+"""The pool's DuckDB file: how it is opened, and what it remembers of itself in `store.meta`."""
+
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+import duckdb
+
+from streams.pool import outdated
+from streams.pool.errors import PoolError, PoolRefused
+from streams.pool.origin import check_origin
+from streams.settings import StreamsSettings
+
+# Unbounded, DuckDB takes up to 80 % of a machine that it shares with the broker and the model.
+# Of several shards each has a part: one worker may have them all.
+MEMORY_MB = 1000
+LEAST_MEMORY_MB = 256
+# How long the write-ahead log may become before it is worked into the file. DuckDB's own 16 MB are
+# there after five full micro-batches, a tenth of whose time that is. After a crash 64 MB take .7 s.
+CHECKPOINT = "64MB"
+# With each parameter of a statement DuckDB imports pandas twice (duckdb-python issue 300). Where
+# there is none, Python searches its whole path each time, and lets other threads go first at each
+# folder. This is how it is told that there is none.
+if find_spec("pandas") is None:
+    sys.modules["pandas"] = cast(ModuleType, None)
+
+# The shape of the tables in schema.sql; raise it with them.
+FORMAT = "1"
+# What a sample is made of: raise it, and all samples of a file with another one are measured anew.
+MEASURES = "2"
+
+
+# The line of schema.sql after which only views are made.
+VIEWS_BEGIN = "-- views for people"
+
+
+def read_definitions() -> str:
+    """The statements that make the pool's tables and views."""
+    return (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
+
+
+def connect(path: Path, shards: int) -> duckdb.DuckDBPyConnection:
+    """Opens, or makes, the file of one of so many shards.
+
+    Raises:
+        PoolError: another process has it.
+    """
+    memory = max(MEMORY_MB // shards, LEAST_MEMORY_MB)
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{memory}MB",
+        "checkpoint_threshold": CHECKPOINT,
+    }
+    try:
+        return duckdb.connect(str(path), config=config)
+    except duckdb.IOException as error:
+        raise PoolError(
+            f"the pool {path} cannot be opened; stop the curate worker that has it, "
+            f"or read it with `listune sql` ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def take_origin(
+    con: duckdb.DuckDBPyConnection, cluster_id: str, topic_ids: Mapping[str, str], path: Path
+) -> None:
+    """Compares the Kafka that the file `path` came from with the one that is there; or notes it.
+
+    Raises:
+        PoolRefused: another cluster, a topic made again, or a file of another version.
+    """
+    known = _meta(con)
+    if known.get("format", FORMAT) != FORMAT:
+        raise PoolRefused(
+            f"the pool {path} was written by another version of Listune; "
+            "move the file away, so that it is rebuilt from the topics"
+        )
+    check_origin(known, cluster_id, topic_ids, path)
+    _note(con, {"cluster_id": cluster_id, "format": FORMAT})
+    _note(con, {f"topic:{topic}": topic_id for topic, topic_id in topic_ids.items()})
+
+
+def remember(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
+    """What the views need to know of the settings."""
+    _note(
+        con,
+        {
+            "pool": settings.pool,
+            "k": str(settings.k),
+            "v": str(settings.v),
+            "min_gap": str(settings.min_gap),
+            "selection": settings.selection,
+        },
+    )
+
+
+def compare_measures(con: duckdb.DuckDBPyConnection) -> None:
+    """All listings of a file whose samples were made of something else are outdated."""
+    if _meta(con).get("measures") != MEASURES:
+        outdated.mark_all(con)
+        _note(con, {"measures": MEASURES})
+
+
+def _meta(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    return dict(con.execute("FROM store.meta").fetchall())
+
+
+def _note(con: duckdb.DuckDBPyConnection, values: Mapping[str, str]) -> None:
+    for name, value in values.items():
+        con.execute("INSERT OR REPLACE INTO store.meta VALUES (?, ?)", [name, value])
