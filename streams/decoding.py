@@ -7,22 +7,23 @@ a worker has one such process: payloads go there by the parcel, rows come back.
     Decoder   the worker's side: starts the process, hands parcels to it in order
     Decoded   what comes back of a parcel: of each record its row, or why it has none
 
-The process holds nothing that cannot be had again. It ends with the worker, however that ends; if
-it ends itself, `decode` raises, and with it the worker does.
+The process holds nothing that cannot be had again. It ends when the worker is gone, however that
+ended; if it ends itself, `decode` raises, and with it the worker does.
 """
 
 import asyncio
 import multiprocessing
-import os
 import signal
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
 
 from schemas.category import CategorySchemas
-from schemas.errors import EventError
+from schemas.errors import EventError, ListuneError
 from schemas.events import decode
 from schemas.versions import SchemaVersions
 from streams import metrics
@@ -32,6 +33,15 @@ from streams.topic_names import KINDS
 
 Raw = tuple[int, int, bytes | None]
 """A record's offset, its timestamp in ms, and its payload."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """Records of one partition."""
+
+    topic: str
+    partition: int
+    raws: Sequence[Raw]
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,7 @@ class Decoded:
     """A parcel's records, in their order.
 
     unknown: a review among them was made under a schema that is not known (yet).
+    seconds: what it took.
     """
 
     rows: Sequence[Row | Fault]
@@ -55,79 +66,107 @@ class Decoded:
 
 
 class Decoder:
-    """Decodes parcels in a process of its own, one after the other."""
+    """Decodes parcels in a process of its own, one after the other. Belongs to one thread."""
 
     def __init__(self, schemas: CategorySchemas, max_event_bytes: int) -> None:
         """Starts the process. `schemas`: those in force."""
-        self._sent = schemas
+        self._schemas = schemas
         # Not forked: of a process with threads and a broker's client only a part would be there.
-        self._process = ProcessPoolExecutor(
-            1, multiprocessing.get_context("spawn"), _begin, (schemas, max_event_bytes)
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, schemas, max_event_bytes), name="decoding", daemon=True
         )
-        self._process.submit(os.getpid)
+        self._process.start()
+        theirs.close()  # or its end would never be seen here
+        self._to_send: SimpleQueue[Parcel | CategorySchemas] = SimpleQueue()
+        self._waiting: SimpleQueue[Future[Decoded]] = SimpleQueue()
+        # A pipe holds less than a parcel: whoever sends waits for the process, and so for it.
+        for work in (self._send, self._receive):
+            threading.Thread(target=work, name="decoding", daemon=True).start()
 
     def take(self, schemas: CategorySchemas) -> bool:
         """From now on `schemas` are in force; whether others were before."""
-        if schemas is self._sent:
+        if schemas is self._schemas:
             return False
-        self._sent = schemas
-        self._process.submit(_replace, schemas)
+        self._schemas = schemas
+        self._to_send.put(schemas)
         return True
 
-    async def decode(self, topic: str, partition: int, raws: Sequence[Raw]) -> Decoded:
-        """Rows of the records of one partition.
+    async def decode(self, parcel: Parcel) -> Decoded:
+        """The rows of a parcel.
 
         Raises:
-            BrokenProcessPool: the process is gone.
+            ListuneError: the process is gone.
         """
-        decoding: Future[Decoded] = self._process.submit(_decode, topic, partition, raws)
+        decoding: Future[Decoded] = Future()
+        self._waiting.put(decoding)
+        self._to_send.put(parcel)
         decoded = await asyncio.wrap_future(decoding)
         metrics.STAGE_SECONDS.labels("validate").observe(decoded.seconds)
         return decoded
 
     def close(self) -> None:
-        """Ends the process; what it has under way is dropped."""
-        self._process.shutdown(wait=False, cancel_futures=True)
+        """Ends the process; what it has under way is lost."""
+        self._process.kill()
+        self._process.join()
+
+    def _send(self) -> None:
+        try:
+            while True:
+                self._pipe.send(self._to_send.get())
+        except OSError:
+            return  # it is gone, as `_receive` tells
+
+    def _receive(self) -> None:
+        try:
+            while True:
+                decoded: Decoded = self._pipe.recv()
+                decoding = self._waiting.get()
+                if decoding.set_running_or_notify_cancel():
+                    decoding.set_result(decoded)
+        except (EOFError, OSError):
+            gone = ListuneError("the process that decodes has ended; its last words are above")
+            while True:
+                decoding = self._waiting.get()
+                if decoding.set_running_or_notify_cancel():
+                    decoding.set_exception(gone)
 
 
 # ----------------------------------------------------------------------------- in the process
 
 
-class _State:
-    versions: SchemaVersions
-    max_event_bytes: int
-
-
-def _begin(schemas: CategorySchemas, max_event_bytes: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's; the worker ends this process
-    threading.Thread(target=_end_with_the_worker, daemon=True).start()
+def _serve(
+    pipe: "Connection[Decoded, Parcel | CategorySchemas]",
+    schemas: CategorySchemas,
+    max_event_bytes: int,
+) -> None:
+    """Decodes what comes through `pipe` until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's: this process ends with the worker
     collect_seldom()
-    _State.versions = SchemaVersions(schemas)
-    _State.max_event_bytes = max_event_bytes
+    versions = SchemaVersions(schemas)
+    try:
+        while True:
+            job = pipe.recv()
+            if isinstance(job, Parcel):
+                pipe.send(_decode(job, versions, max_event_bytes))
+            else:
+                versions.replace(job)
+    except (EOFError, OSError):
+        return
 
 
-def _end_with_the_worker() -> None:
-    worker = multiprocessing.parent_process()
-    assert worker is not None
-    worker.join()
-    os._exit(0)
-
-
-def _replace(schemas: CategorySchemas) -> None:
-    _State.versions.replace(schemas)
-
-
-def _decode(topic: str, partition: int, raws: Sequence[Raw]) -> Decoded:
+def _decode(parcel: Parcel, versions: SchemaVersions, max_event_bytes: int) -> Decoded:
     began = time.perf_counter()
     rows: list[Row | Fault] = []
     unknown = False
-    for offset, timestamp_ms, payload in raws:
+    for offset, timestamp_ms, payload in parcel.raws:
         try:
-            event = decode(KINDS[topic], payload, _State.max_event_bytes)
+            event = decode(KINDS[parcel.topic], payload, max_event_bytes)
         except EventError as error:
             rows.append(Fault(error.reason, str(error)))
             continue
-        row = row_of(event, _State.versions, partition, offset, timestamp_ms)
+        row = row_of(event, versions, parcel.partition, offset, timestamp_ms)
         unknown = unknown or row.get("shown", 0) is None
         rows.append(row)
     return Decoded(rows, unknown, time.perf_counter() - began)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from schemas.errors import EventError
-from streams.decoding import Decoded, Decoder, Fault
+from streams.decoding import Decoded, Decoder, Fault, Parcel
 from streams.parcels import PARCEL_RECORDS
 from streams.places import Place, Places
 from streams.pool.store import Record
@@ -104,12 +104,13 @@ class Intake:
         await asyncio.gather(*letters)
         return records
 
-    async def _rows(self, place: Place, parcel: Sequence[Any]) -> Decoded:
-        raws = [(record.offset, record.timestamp, record.value) for record in parcel]
-        decoded = await self._decoder.decode(*place, raws)
+    async def _rows(self, place: Place, records: Sequence[Any]) -> Decoded:
+        raws = [(record.offset, record.timestamp, record.value) for record in records]
+        parcel = Parcel(*place, raws)
+        decoded = await self._decoder.decode(parcel)
         if decoded.unknown:
             # Sellers may see a change before this worker does; acceptance is counted now or never.
             await asyncio.to_thread(self._schema_file.look)
             if self._decoder.take(self._schema_file.schemas):
-                decoded = await self._decoder.decode(*place, raws)
+                decoded = await self._decoder.decode(parcel)
         return decoded

@@ -7,9 +7,10 @@ import pytest
 
 from infra.bench.stream_events import make
 from schemas.category import CategorySchemas
+from schemas.errors import ListuneError
 from schemas.events import ListingReview
 from schemas.versions import SchemaVersions
-from streams.decoding import Decoded, Decoder, Fault, Raw
+from streams.decoding import Decoded, Decoder, Fault, Parcel, Raw
 from streams.pool.rows import row_of
 from streams.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from tests.streams.support import listing
@@ -26,7 +27,7 @@ def decoder(schemas: CategorySchemas) -> Iterator[Decoder]:
 
 def decode(decoder: Decoder, topic: str, payloads: Sequence[bytes | None]) -> Decoded:
     raws: list[Raw] = [(7 + n, 1_000 + n, payload) for n, payload in enumerate(payloads)]
-    return asyncio.run(decoder.decode(topic, 3, raws))
+    return asyncio.run(decoder.decode(Parcel(topic, 3, raws)))
 
 
 def test_rows_are_those_that_are_made_here(decoder: Decoder, schemas: CategorySchemas) -> None:
@@ -56,3 +57,10 @@ def test_acceptance_is_counted_by_the_schema_that_a_review_was_made_under(
     found = decode(decoder, REVIEWS, [events[0].review, listing(schemas, "a")[2].to_bytes()])
     assert not found.unknown, "the schemas before are known as well"
     assert found.rows[0] == row_of(review, SchemaVersions(others), 3, 7, 1_000)
+
+
+def test_who_waits_for_a_process_that_is_gone_is_told(decoder: Decoder) -> None:
+    decoder.close()
+    for _ in range(2):
+        with pytest.raises(ListuneError, match="the process that decodes has ended"):
+            decode(decoder, REQUESTS, [b"{}"])
