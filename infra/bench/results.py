@@ -8,6 +8,7 @@ why: a row by `not_run`, a goal by `reason`. A goal that was missed stays in the
 import json
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -178,17 +179,26 @@ def _grids(result: BenchResult) -> list[Grid]:
     grids = []
     for title, rows in (("Arms", result.rows), ("Trials for the best set-up", result.trials)):
         if rows:
-            grids.append(_arms(title, rows))
+            common = _common(rows)
+            grids += [_arms(title, rows, common), *_details(rows, common)]
     if result.goals:
         lines = [[goal.name, goal.goal, _cell(goal.measured), _met(goal)] for goal in result.goals]
         grids.append(("Goals", ["goal", "wanted", "measured", "met"], lines))
     return grids
 
 
-def _arms(title: str, rows: Sequence[Row]) -> Grid:
-    """One line a row; a column for each figure that any of them has."""
-    named = dict.fromkeys(name for row in rows for name in row.figures)
-    figures = [name for name in named if any(row.figure(name) is not None for row in rows)]
+def _common(rows: Sequence[Row]) -> list[str]:
+    """The figures to compare by: those that at least half of the rows have."""
+    had = Counter(name for row in rows for name in _figures(row))
+    return [name for name, count in had.items() if 2 * count >= sum(map(bool, map(_figures, rows)))]
+
+
+def _figures(row: Row) -> list[str]:
+    return [name for name in row.figures if row.figure(name) is not None]
+
+
+def _arms(title: str, rows: Sequence[Row], figures: Sequence[str]) -> Grid:
+    """One line a row, one column a figure."""
     notes = any(row.not_run or row.note for row in rows)
     lines = []
     for row in rows:
@@ -198,6 +208,23 @@ def _arms(title: str, rows: Sequence[Row]) -> Grid:
         said = f"not run: {row.not_run}" if row.not_run else row.note
         lines.append([*line, said] if notes else line)
     return title, ["arm", "set-up", *figures, *(["note"] if notes else [])], lines
+
+
+def _details(rows: Sequence[Row], common: Sequence[str]) -> list[Grid]:
+    """What few rows have, one line a figure; rows that have the same stand side by side."""
+    alike: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        own = tuple(name for name in _figures(row) if name not in common)
+        if own:
+            alike.setdefault(own, []).append(row)
+    return [
+        (
+            "More figures",
+            ["figure", *(row.name for row in group)],
+            [[name, *(_cell(row.figure(name)) for row in group)] for name in names],
+        )
+        for names, group in alike.items()
+    ]
 
 
 def _met(goal: Goal) -> str:

@@ -58,6 +58,7 @@ class Sizes:
     v: int = 100
     pool_rows: int = 1_000_000
     pool_batch: int = 500
+    full_batch: int = 4000
 
     @property
     def steady(self) -> int:
@@ -67,7 +68,7 @@ class Sizes:
 
 QUIET = Console(quiet=True)
 """For what would show a progress of its own beside the benchmark's."""
-QUICK = Sizes(backlog=3_000, per_s=100.0, rounds=3, k=50, v=5, pool_rows=20_000)
+QUICK = Sizes(backlog=3_000, per_s=100.0, rounds=3, k=50, v=5, pool_rows=20_000, full_batch=1000)
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,8 @@ def measure(bench: Bench) -> Iterator[Row]:
         sizes = bench.sizes
         folder = bench.folder / "full"
         folder.mkdir()
-        job = PoolJob(str(folder), sizes.pool_rows, sizes.k, sizes.v, sizes.pool_batch)
+        batches = sizes.pool_batch, sizes.full_batch
+        job = PoolJob(str(folder), sizes.pool_rows, sizes.k, sizes.v, *batches)
         yield full_pool({"k": sizes.k, "v": sizes.v}, bench.job(job, "full pool"))
 
 

@@ -29,7 +29,8 @@ class PoolJob:
     Attributes:
         rows: listings.
         k, v: of what is selected from them.
-        batch: new reviews in each of the micro-batches that are applied to the full pool.
+        batch, full_batch: new reviews in each of the micro-batches that are applied to the full
+            pool, of a moderate load and of a backlog.
     """
 
     folder: str
@@ -37,3 +38,4 @@ class PoolJob:
     k: int = 1000
     v: int = 100
     batch: int = 500
+    full_batch: int = 4000

@@ -8,7 +8,9 @@ the pool is opened afresh, and measured is what the conductor and the curate wor
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from streams.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 
 SEED_LISTINGS = 1000
 REPEATS = 20
-BATCHES = 10
+BATCHES, FULL_BATCHES = 10, 5
 
 _COPIES = """
 INSERT INTO store.{table} SELECT t.* REPLACE ({replaced})
@@ -46,7 +48,8 @@ def main(job_path: str, result_path: str) -> None:
     """Measures the job in the file `job_path` and writes what came out to `result_path`."""
     job = PoolJob(**json.loads(Path(job_path).read_text()))
     seeds = min(SEED_LISTINGS, job.rows)
-    schemas, events = make(seeds + job.batch * BATCHES)
+    new = job.batch * BATCHES + job.full_batch * FULL_BATCHES
+    schemas, events = make(seeds + new)
     settings = StreamsSettings(pool_dir=Path(job.folder), k=job.k, v=job.v)
     began = time.perf_counter()
     pool = _open(settings, schemas)
@@ -58,7 +61,7 @@ def main(job_path: str, result_path: str) -> None:
     began = time.perf_counter()
     pool = _open(settings, schemas)
     open_s = time.perf_counter() - began
-    measured = measure(pool, feed.on(pool), events[seeds:], settings, job.batch)
+    measured = measure(pool, feed.on(pool), events[seeds:], settings, job)
     pool.close()
     measured |= {
         "made_s": made_s,
@@ -121,7 +124,7 @@ def fill(pool: Pool, seeds: int, rows: int) -> None:
 
 
 def measure(
-    pool: Pool, feed: Feed, new: list[ListingEvents], settings: StreamsSettings, batch: int
+    pool: Pool, feed: Feed, new: list[ListingEvents], settings: StreamsSettings, job: PoolJob
 ) -> dict[str, Any]:
     """Seconds of each thing that is done with a full pool, several times; memory in between."""
     by = (settings.selection, settings.min_gap)
@@ -138,9 +141,9 @@ def measure(
     }
     resident_mb = psutil.Process().memory_info().rss / 1e6
     feed.apply(new, with_review=False)
-    batches = [new[start : start + batch] for start in range(0, len(new), batch)]
-    applied = iter(batches)
-    seconds["apply"] = _timed(lambda: feed.review(next(applied)), len(batches))
+    left = iter(new)
+    seconds["apply"] = _reviewed(feed, left, job.batch, BATCHES)
+    seconds["apply_full"] = _reviewed(feed, left, job.full_batch, FULL_BATCHES)
     (rows,) = pool.con.execute("SELECT count(*) FROM store.samples").fetchall()[0]
     # As nearly always: more is needed than is there. The first tick prunes, too.
     pool.settings = settings.model_copy(update={"k": 10 * rows})
@@ -155,6 +158,11 @@ def measure(
 
 def _open(settings: StreamsSettings, schemas: CategorySchemas) -> Pool:
     return Pool(settings, schemas, "bench", {})
+
+
+def _reviewed(feed: Feed, left: Iterator[ListingEvents], size: int, times: int) -> list[float]:
+    portions = [list(islice(left, size)) for _ in range(times)]
+    return [_timed(partial(feed.review, portion), 1)[0] for portion in portions]
 
 
 def _timed(work: Callable[[], object], times: int = REPEATS) -> list[float]:

@@ -1,6 +1,7 @@
 """A benchmark's result: the file holds everything, the tables leave nothing unsaid."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,16 @@ def test_tables_and_page_show_what_was_not_measured_and_why(result: BenchResult)
         assert "not run: it is not installed" in text
         assert "not measured: nobody counted" in text
         assert "its best" in text
+
+
+def test_what_few_arms_have_stands_aside_and_arms_that_have_the_same_side_by_side(
+    result: BenchResult,
+) -> None:
+    rows = [Row(name, {}, {"p50_s": 1.0}) for name in "abc"]
+    rows += [Row(name, {}, {"rounds": n, "rows": n + 10}) for n, name in enumerate("de")]
+    page = markdown(replace(result, rows=rows))
+    assert "| arm | set-up | p50_s |" in page
+    assert "| figure | d | e |\n| --- | --- | --- |\n| rounds | 0 | 1 |\n| rows | 10 | 11 |" in page
 
 
 def test_a_picture_is_drawn_beside_the_file(result: BenchResult, tmp_path: Path) -> None:
