@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from infra.bench.results import BenchResult
+from infra.bench.results import BenchResult, cell
 from trainer.figures import COLORS, DOTS_PER_INCH, GRID, INK
 
 LABELS = {
@@ -39,7 +39,7 @@ def draw(result: BenchResult, figures: Sequence[str], path: Path) -> Path:
         axes = figure.add_subplot(1, len(figures), panel)
         axes.set_title(LABELS.get(name, name), loc="left", fontsize=10, color=INK)
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         values = [value for row in rows if (value := row.figure(name))]
         if values:  # the shortest bar is still a bar, and its figure has room behind the longest
@@ -55,7 +55,7 @@ def draw(result: BenchResult, figures: Sequence[str], path: Path) -> Path:
                 continue
             color = COLORS[0] if row.settings.get("arm") in OURS else COLORS[4]
             axes.barh(place, value, 0.7, color=color)
-            axes.text(value, place, f" {value:.3g}", va="center", fontsize=8, color=INK)
+            axes.text(value, place, f" {cell(value)}", va="center", fontsize=8, color=INK)
     title = f"{result.benchmark}, {result.date}, commit {result.commit}: {result.machine['cpu']}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
     figure.savefig(path, dpi=DOTS_PER_INCH)

@@ -167,7 +167,7 @@ def markdown(result: BenchResult) -> str:
         cells = ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in grid]
         parts += [f"## {title}", "\n".join(cells)]
     if result.constants:
-        parts.append("\n".join(f"- {k}: {_cell(v)}" for k, v in result.constants.items()))
+        parts.append("\n".join(f"- {k}: {cell(v)}" for k, v in result.constants.items()))
     return "\n\n".join(parts) + "\n"
 
 
@@ -182,7 +182,7 @@ def _grids(result: BenchResult) -> list[Grid]:
             common = _common(rows)
             grids += [_arms(title, rows, common), *_details(rows, common)]
     if result.goals:
-        lines = [[goal.name, goal.goal, _cell(goal.measured), _met(goal)] for goal in result.goals]
+        lines = [[goal.name, goal.goal, cell(goal.measured), _met(goal)] for goal in result.goals]
         grids.append(("Goals", ["goal", "wanted", "measured", "met"], lines))
     return grids
 
@@ -203,8 +203,8 @@ def _arms(title: str, rows: Sequence[Row], figures: Sequence[str]) -> Grid:
     lines = []
     for row in rows:
         told = {name: value for name, value in row.settings.items() if name not in TOLD_BY_NAME}
-        line = [row.name, ", ".join(f"{name} {_cell(value)}" for name, value in told.items())]
-        line += [_cell(row.figures.get(name)) for name in figures]
+        line = [row.name, ", ".join(f"{name} {cell(value)}" for name, value in told.items())]
+        line += [cell(row.figures.get(name)) for name in figures]
         said = f"not run: {row.not_run}" if row.not_run else row.note
         lines.append([*line, said] if notes else line)
     return title, ["arm", "set-up", *figures, *(["note"] if notes else [])], lines
@@ -221,7 +221,7 @@ def _details(rows: Sequence[Row], common: Sequence[str]) -> list[Grid]:
         (
             "More figures",
             ["figure", *(row.name for row in group)],
-            [[name, *(_cell(row.figure(name)) for row in group)] for name in names],
+            [[name, *(cell(row.figure(name)) for row in group)] for name in names],
         )
         for names, group in alike.items()
     ]
@@ -231,7 +231,7 @@ def _met(goal: Goal) -> str:
     return {True: "yes", False: "no", None: f"not measured: {goal.reason}"}[goal.met]
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """A value as it stands in a table: three significant digits are what a timing can carry."""
     match value:
         case None:
@@ -239,7 +239,9 @@ def _cell(value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case float() if abs(value) >= 1000:
-            return f"{value:.0f}"
+            return f"{value:,.0f}"
         case float():
             return f"{value:.3g}"
+        case int():
+            return f"{value:,}"
     return str(value)
