@@ -336,7 +336,7 @@ def decode(kind: type[E], payload: bytes | None, max_bytes: int = 1 << 22) -> E:
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A JSON string, or what begins like one; linear in time, whatever stands in it."""
-_BRACKETS_ONLY = bytes(set(range(256)) - set(b'[]{}"'))
+_NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 def _depth_exceeds(payload: bytes, limit: int) -> bool:
@@ -346,7 +346,7 @@ def _depth_exceeds(payload: bytes, limit: int) -> bool:
     if b"\\" in payload:
         payload = _STRING.sub(b"", payload)
     # Two quotes side by side are a string without brackets, or what parts two strings.
-    shape = payload.translate(None, _BRACKETS_ONLY).replace(b'""', b"")
+    shape = payload.translate(None, _NEITHER_BRACKET_NOR_QUOTE).replace(b'""', b"")
     outside = b"".join(shape.split(b'"')[::2])  # every second piece between quotes
     left = outside
     # Each time the innermost go, two levels at most: of an ordinary event soon nothing is left.

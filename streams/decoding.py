@@ -163,10 +163,13 @@ def _decode(parcel: Parcel, versions: SchemaVersions, max_event_bytes: int) -> D
     for offset, timestamp_ms, payload in parcel.raws:
         try:
             event = decode(KINDS[parcel.topic], payload, max_event_bytes)
+            row = row_of(event, versions, parcel.partition, offset, timestamp_ms)
         except EventError as error:
             rows.append(Fault(error.reason, str(error)))
             continue
-        row = row_of(event, versions, parcel.partition, offset, timestamp_ms)
+        except ValueError as error:  # text that cannot be written, of which none is known
+            rows.append(Fault("not_storable", f"the pool cannot store it: {error}"))
+            continue
         unknown = unknown or row.get("shown", 0) is None
         rows.append(row)
     return Decoded(rows, unknown, time.perf_counter() - began)

@@ -36,6 +36,7 @@ REFUSED_CODE = os.EX_CONFIG
 READY_FILE = "LISTUNE_READY_FILE"
 SESSION_S = 15.0
 """A worker silent for this long loses its partitions; the broker allows no less than 6."""
+
 _tasks: set[asyncio.Task[None]] = set()
 
 
