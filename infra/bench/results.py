@@ -98,7 +98,9 @@ class BenchResult:
         """The content of the result file."""
         content = asdict(self)
         for entry, goal in zip(content["goals"], self.goals, strict=True):
-            entry |= {"goal": goal.goal, "met": goal.met}
+            # Goals are made with the reason at hand, before it is seen whether it is needed.
+            reason = goal.reason if goal.met is None else ""
+            entry |= {"goal": goal.goal, "met": goal.met, "reason": reason}
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
