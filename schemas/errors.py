@@ -22,3 +22,7 @@ class EventError(ListuneError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+    def __reduce__(self) -> tuple[type["EventError"], tuple[str, str]]:
+        """Both arguments, so that it can be handed to another process."""
+        return EventError, (self.reason, str(self))

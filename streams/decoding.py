@@ -45,14 +45,6 @@ class Parcel:
 
 
 @dataclass(frozen=True)
-class Fault:
-    """Why a record has no row: the reason and the sentence of an `EventError`."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True)
 class Decoded:
     """A parcel's records, in their order.
 
@@ -60,7 +52,7 @@ class Decoded:
     seconds: what it took.
     """
 
-    rows: Sequence[Row | Fault]
+    rows: Sequence[Row | EventError]
     unknown: bool
     seconds: float
 
@@ -158,17 +150,17 @@ def _serve(
 
 def _decode(parcel: Parcel, versions: SchemaVersions, max_event_bytes: int) -> Decoded:
     began = time.perf_counter()
-    rows: list[Row | Fault] = []
+    rows: list[Row | EventError] = []
     unknown = False
     for offset, timestamp_ms, payload in parcel.raws:
         try:
             event = decode(KINDS[parcel.topic], payload, max_event_bytes)
             row = row_of(event, versions, parcel.partition, offset, timestamp_ms)
         except EventError as error:
-            rows.append(Fault(error.reason, str(error)))
+            rows.append(error.with_traceback(None))  # which would hold these very rows
             continue
         except ValueError as error:  # text that cannot be written, of which none is known
-            rows.append(Fault("not_storable", f"the pool cannot store it: {error}"))
+            rows.append(EventError("not_storable", f"the pool cannot store it: {error}"))
             continue
         unknown = unknown or row.get("shown", 0) is None
         rows.append(row)

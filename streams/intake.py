@@ -5,7 +5,8 @@
     take    the next micro-batch, out
 
 A record that cannot be used is a dead letter before its batch is taken. At each moment so much is
-under way: a parcel in the queue, `AHEAD` parcels being decoded, and the batch that was taken.
+under way: a parcel in the queue, parcels for two micro-batches decoded or being so, and the batch
+that was taken.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from schemas.errors import EventError
-from streams.decoding import Decoded, Decoder, Fault, Parcel
+from streams.decoding import Decoded, Decoder, Parcel
 from streams.parcels import PARCEL_RECORDS
 from streams.places import Place, Places
 from streams.pool.store import Record
@@ -95,10 +96,9 @@ class Intake:
         records: list[Record] = []
         letters = []
         for record, found in zip(parcel, decoded.rows, strict=True):
-            row = None if isinstance(found, Fault) else found
-            if isinstance(found, Fault):
-                fault = EventError(found.reason, found.message)
-                letters.append(self._bury(place, record.offset, record.key, record.value, fault))
+            row = None if isinstance(found, EventError) else found
+            if isinstance(found, EventError):
+                letters.append(self._bury(place, record.offset, record.key, record.value, found))
             records.append(Record(*place, record.offset, record.timestamp, row, record.value))
         # Side by side: a flood of dead letters waits for the broker once, not once for each.
         await asyncio.gather(*letters)

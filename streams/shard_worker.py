@@ -23,10 +23,7 @@ from faust.types import TP
 
 from schemas.category import CategorySchemas
 from schemas.errors import EventError
-from schemas.events import (
-    decode,
-    now_ms,
-)
+from schemas.events import decode, now_ms
 from streams import faust_app, metrics
 from streams.control import (
     ControlEvent,

@@ -191,8 +191,9 @@ def _grids(result: BenchResult) -> list[Grid]:
 
 def _common(rows: Sequence[Row]) -> list[str]:
     """The figures to compare by: those that at least half of the rows have."""
-    had = Counter(name for row in rows for name in _figures(row))
-    return [name for name, count in had.items() if 2 * count >= sum(map(bool, map(_figures, rows)))]
+    measured = [figures for row in rows if (figures := _figures(row))]
+    had = Counter(name for figures in measured for name in figures)
+    return [name for name, count in had.items() if 2 * count >= len(measured)]
 
 
 def _figures(row: Row) -> list[str]:

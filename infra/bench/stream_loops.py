@@ -17,11 +17,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from infra.bench.arm import peak_memory_mb, say
 from infra.bench.stream_jobs import LoopJob
-from streams.pool.file import CHECKPOINT, MEMORY_MB
+from streams.pool.file import connect
 
 WITHIN_S = 0.2
 """A batch that does not fill is written after so long."""
@@ -35,10 +33,7 @@ class Sink:
         self.commits: list[tuple[float, float, int]] = []
         self._of, self._total = job.count, 0
         path = Path(job.folder) / f"{job.way}-{job.topics[-1]}.duckdb"
-        self._con = duckdb.connect(
-            str(path),
-            config={"memory_limit": f"{MEMORY_MB}MB", "checkpoint_threshold": CHECKPOINT},
-        )
+        self._con = connect(path, 1)
         columns = ", ".join(f"{name} VARCHAR" for name in COLUMNS)
         self._con.execute(f"CREATE TABLE events ({columns})")
         shape = json.dumps([dict.fromkeys(COLUMNS, "VARCHAR")])

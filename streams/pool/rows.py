@@ -100,49 +100,37 @@ def row_of(
     timestamp_ms: int,
 ) -> Row:
     """The row of `event`, which stands at `offset` of a partition of its topic."""
+    place = {"partition": partition, "offset": offset, "timestamp_ms": timestamp_ms}
     match event:
         case ListingRequest():
-            return request_row(event, partition, offset, timestamp_ms)
+            return _request(event) | place
         case ListingPrediction():
-            return prediction_row(event, partition, offset, timestamp_ms)
+            return _prediction(event) | place
         case ListingReview():
-            return review_row(event, schemas, partition, offset, timestamp_ms)
+            return _review(event, schemas) | place
 
 
-def request_row(event: ListingRequest, partition: int, offset: int, timestamp_ms: int) -> Row:
-    """The row of `store.requests`; the whole event is kept, a backfill order repeats it."""
+def _request(event: ListingRequest) -> Row:
+    """The whole event is kept: a backfill order repeats it."""
     return {
         "request_id": event.request_id,
         "listing_id": event.listing_id,
         "input_hash": event.input_hash(),
         "payload": event.model_dump_json(),
-        "partition": partition,
-        "offset": offset,
-        "timestamp_ms": timestamp_ms,
     }
 
 
-def prediction_row(event: ListingPrediction, partition: int, offset: int, timestamp_ms: int) -> Row:
-    """The row of `store.predictions`."""
+def _prediction(event: ListingPrediction) -> Row:
     return {
         **{name: getattr(event, name) for name in _PLAIN},
         "requested": _text(event.requested),
         "values": _text(event.values),
         "invalid": _text(event.invalid),
-        "partition": partition,
-        "offset": offset,
-        "timestamp_ms": timestamp_ms,
     }
 
 
-def review_row(
-    event: ListingReview,
-    schemas: SchemaVersions,
-    partition: int,
-    offset: int,
-    timestamp_ms: int,
-) -> Row:
-    """The row of `store.reviews`; `shown` and `accepted` stay NULL under an unknown schema."""
+def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
+    """`shown` and `accepted` stay NULL under an unknown schema."""
     shown, accepted = acceptance(event, schemas)
     return {
         "review_id": event.review_id,
@@ -153,9 +141,6 @@ def review_row(
         "submitted": _text(event.submitted),
         "shown": shown,
         "accepted": accepted,
-        "partition": partition,
-        "offset": offset,
-        "timestamp_ms": timestamp_ms,
     }
 
 

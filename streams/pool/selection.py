@@ -20,10 +20,9 @@ import duckdb
 from schemas.curation import COUNTS_BY, Selection
 from schemas.events import ListingRequest
 from streams.pool.parquet import write_parquet
-from streams.pool.rows import insert
+from streams.pool.rows import EVENT_TABLES, insert
 
 Role = Literal["train", "validation"]
-_EVENT_TABLES = ("requests", "predictions", "reviews")
 
 
 # As in `streams.pool.samples`: of another schema only the request tells what it asked for.
@@ -132,7 +131,7 @@ def prune(
     What an open round uses is kept. With the last sample of a listing its events go too.
     """
     bounds = {"rows": max_rows, "age": max_age_ms}
-    if not any(_out_of_bounds(con, table, bounds) for table in ("samples", *_EVENT_TABLES)):
+    if not any(_out_of_bounds(con, table, bounds) for table in ("samples", *EVENT_TABLES.values())):
         return
     con.execute(
         f"""
@@ -155,7 +154,7 @@ def prune(
     con.execute(
         "DELETE FROM store.predictions WHERE prediction_id IN (SELECT prediction_id FROM pruned)"
     )
-    for table in _EVENT_TABLES:
+    for table in EVENT_TABLES.values():
         con.execute(
             f"""
             DELETE FROM store.{table} WHERE listing_id NOT IN (SELECT listing_id FROM store.samples)

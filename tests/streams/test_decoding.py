@@ -7,10 +7,10 @@ import pytest
 
 from infra.bench.stream_events import make
 from schemas.category import CategorySchemas
-from schemas.errors import ListuneError
+from schemas.errors import EventError, ListuneError
 from schemas.events import ListingReview
 from schemas.versions import SchemaVersions
-from streams.decoding import Decoded, Decoder, Fault, Parcel, Raw
+from streams.decoding import Decoded, Decoder, Parcel, Raw
 from streams.pool.rows import row_of
 from streams.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from tests.streams.support import listing
@@ -42,7 +42,7 @@ def test_each_record_has_its_row_or_the_reason_why_it_has_none(
 ) -> None:
     good = listing(schemas, "a")[0].to_bytes()
     found = decode(decoder, REQUESTS, [good, None, b"{", good.ljust(LIMIT + 1), good])
-    reasons = [row.reason if isinstance(row, Fault) else row["offset"] for row in found.rows]
+    reasons = [row.reason if isinstance(row, EventError) else row["offset"] for row in found.rows]
     assert reasons == [7, "empty", "not_json", "too_large", 11]
 
 
