@@ -113,10 +113,10 @@ class Chosen:
         many = 4000 if listings <= 100 else 1000
         return many // 20 if self.quick else many
 
-    @property
-    def courses(self) -> int:
+    def courses(self, listings: int) -> int:
         """How many courses a row is made of."""
-        return 20 if self.quick else 400
+        many = 400 if listings <= 100 else 100
+        return many // 20 if self.quick else many
 
 
 def run(settings: Settings, chosen: Chosen, console: Console) -> BenchResult:
@@ -277,8 +277,9 @@ def _course_rows(rule: Rule, chosen: Chosen) -> Iterator[Callable[[], Row]]:
                 gains: Callable[[int], float] = gains,
                 listings: int = listings,
             ) -> Row:
+                count = chosen.courses(listings)
                 worst = np.array(
-                    [course(rule, world, listings, gains, seed) for seed in range(chosen.courses)]
+                    [course(rule, world, listings, gains, seed) for seed in range(count)]
                 )
                 return Row(
                     name=f"{name}, {listings} listings",
@@ -287,7 +288,7 @@ def _course_rows(rule: Rule, chosen: Chosen) -> Iterator[Callable[[], Row]]:
                         "within_margin": float((worst <= rule.margin + 1e-9).mean()),
                         "mean_loss": float(worst.mean()),
                         "largest_loss": float(worst.max()),
-                        "courses": chosen.courses,
+                        "courses": count,
                     },
                 )
 

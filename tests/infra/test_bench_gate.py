@@ -61,7 +61,7 @@ def test_the_command_leaves_a_table_and_a_picture(
     monkeypatch.setattr(gate, "RUNS", tmp_path)
     monkeypatch.setattr(gate, "SIZES", (24,))
     monkeypatch.setattr(Chosen, "candidates", lambda self, listings: 5)
-    monkeypatch.setattr(Chosen, "courses", property(lambda self: 1))
+    monkeypatch.setattr(Chosen, "courses", lambda self, listings: 1)
     gate.run(Settings(), Chosen(quick=True), Console(quiet=True))
     (path,) = (tmp_path / "bench").glob("gate-*.json")
     result = BenchResult.from_json(path.read_text())
