@@ -2,7 +2,8 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env fetch demo test chaos experiment bench-serving bench-training bench-stream lint types clean
+.PHONY: help env fetch demo test chaos experiment bench-serving bench-training bench-stream \
+	bench-gate lint types clean
 
 CATALOG ?=
 SCHEMA ?=
@@ -57,6 +58,9 @@ bench-training: env ## Compare training with TRL on this machine (ARGS=--quick t
 
 bench-stream: env ## Measure the streams against bare loops on this machine (ARGS=--quick to try)
 	@$(BIN)/python -m infra.cli bench stream $(ARGS)
+
+bench-gate: env ## Simulate how often the gate is wrong (ARGS=--quick to try)
+	@$(BIN)/python -m infra.cli bench gate $(ARGS)
 
 experiment: env ## Compare strategies on real catalogs, resumable (ARGS="--data DIR --profile full")
 	@$(BIN)/python -m infra.cli experiment $(ARGS)

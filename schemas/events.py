@@ -19,9 +19,9 @@ import re
 import time
 import uuid
 from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from schemas.curation import Selection
 from schemas.errors import EventError
@@ -172,25 +172,33 @@ class ManifestFile(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
-    role: Literal["train", "validation"]
+    # Manifests from before listings were held out by their hash say `validation`.
+    role: Annotated[
+        Literal["train", "heldout"],
+        BeforeValidator(lambda role: "heldout" if role == "validation" else role),
+    ]
     path: str
     sha256: str
     rows: int = Field(ge=0)
 
 
 class RetrainRequest(Event):
-    """The commit point of a round, identified by `(pool, round)`: train on these files."""
+    """The commit point of a round, identified by `(pool, round)`: train on these files.
+
+    Look 1 trains and judges. A further look judges the round's challenger again, on the held-out
+    listings that are there by then: its files are those alone.
+    """
 
     pool: str
     round: int = Field(ge=1)
     attempt: int = Field(default=1, ge=1)
+    look: int = Field(default=1, ge=1)
     parent_id: str
     parent_hash: str
     parent_uri: str | None = None  # the parent's adapter file; None for the base
     trigger: Trigger = "count"  # what older events, without it, were about
     selection: Selection
     k: int = Field(ge=1)
-    v: int = Field(ge=0)
     min_gap: float
     pool_size: int = Field(default=0, ge=0)  # samples in the pool at selection
     mean_deficit: float = 0.0  # of the listings selected
@@ -206,7 +214,7 @@ class ModelEventKind(StrEnum):
     PROPOSED = "proposed"  # trainer: passed the gate, asks for promotion
     PROMOTED = "promoted"  # conductor: the champion alias now names this adapter
     REJECTED = "rejected"  # trainer: judged worse
-    INCONCLUSIVE = "inconclusive"  # trainer: cannot be decided on this held-out set
+    CHALLENGER = "challenger"  # trainer: not decided yet; judged again as held-out listings come
     FAILED = "failed"  # trainer or conductor (lease expired); `reason` says why
     SUPERSEDED = "superseded"  # conductor: the parent is no longer champion, or the round is closed
     ROLLED_BACK = "rolled_back"  # conductor: the alias moved back to an earlier adapter
@@ -214,21 +222,26 @@ class ModelEventKind(StrEnum):
     PROMOTION_REQUESTED = "promotion_requested"  # a person: asks the conductor for it
     RETRAIN_REQUESTED = "retrain_requested"  # a person: asks for a round now
 
+    @classmethod
+    def _missing_(cls, value: object) -> "ModelEventKind | None":
+        """What a log from before challengers calls an undecided round."""
+        return cls.CHALLENGER if value == "inconclusive" else None
+
 
 TERMINAL_KINDS = frozenset(
     {
         ModelEventKind.PROMOTED,
         ModelEventKind.REJECTED,
-        ModelEventKind.INCONCLUSIVE,
+        ModelEventKind.CHALLENGER,
         ModelEventKind.FAILED,
         ModelEventKind.SUPERSEDED,
     }
 )
-"""The kinds that close a round."""
+"""The kinds that end a look at a round. A challenger's round may be looked at again."""
 
 
 class Interval(BaseModel):
-    """A share with its two-sided 95 % bootstrap interval."""
+    """A share, or a net benefit, with its two-sided 95 % bootstrap interval."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -238,10 +251,12 @@ class Interval(BaseModel):
 
 
 class RoundMetrics(BaseModel):
-    """What the judge measured of one adapter on the held-out listings."""
+    """What the judge measured of one adapter on the held-out listings (`trainer.evaluate`)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    net_benefit: Interval | None = None  # None in events from before it was measured
+    correct_completeness: Interval | None = None
     completeness: Interval
     recall: Interval
     precision: Interval
@@ -258,6 +273,7 @@ class ModelEvent(Event):
     pool: str
     round: int = Field(ge=0)  # 0 for events that belong to no round
     attempt: int = 1
+    look: int = 1
     adapter_id: str | None = None
     adapter_hash: str | None = None
     adapter_uri: str | None = None  # where the adapter's safetensors file is kept (the registry)

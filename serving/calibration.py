@@ -19,6 +19,9 @@ POOLED: Literal["*"] = "*"
 
 Kind = AttributeType | Literal["*"]
 
+NEVER = 2.0
+"""A threshold that no confidence reaches."""
+
 MAX_STEPS = 32
 # Of the JSON in an adapter's header; every curve there can be, with all its steps, needs a third.
 MAX_CALIBRATION_CHARACTERS = 64 << 10
@@ -32,7 +35,7 @@ class Curve(BaseModel):
 
     `starts[i]` is the confidence from which on `probabilities[i]` holds; below the first, the first
     holds. An answer less confident than `threshold` is better left blank; None where no threshold
-    is wanted, or where none reaches the target precision.
+    is wanted, `NEVER` where no answer of this kind is sure enough.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -41,7 +44,7 @@ class Curve(BaseModel):
     kind: Kind
     starts: Shares
     probabilities: Shares
-    threshold: Share | None
+    threshold: Annotated[float, Field(ge=0, le=NEVER)] | None
     examples: int = Field(ge=1)
 
     @model_validator(mode="after")
@@ -63,8 +66,17 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    target_precision: Share  # what the thresholds are to reach; 0 = no thresholds
+    # What the thresholds are for: each answer's own probability, or the precision of all of them
+    # together (0 = no thresholds); one of the two.
+    least_probability: Share | None = None
+    target_precision: Share | None = None
     curves: tuple[Curve, ...]
+
+    @model_validator(mode="after")
+    def _is_for_something(self) -> Self:
+        if (self.least_probability is None) == (self.target_precision is None):
+            raise ValueError("a calibration is for a least probability or for a target precision")
+        return self
 
     @model_validator(mode="after")
     def _curves_differ(self) -> Self:

@@ -1,11 +1,12 @@
 """An adapter, and what it is compared with: every arm answers the same held-out listings.
 
-base, base with one example, base with the schema,
+base, base with the schema
+base with one example, the nearest training listing,
 majority value, nearest listing (as it is, and filled up)   fitted on training listings
 an endpoint                                                 where the settings name one
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from serving.adapters import AdapterFile
@@ -13,14 +14,14 @@ from serving.generation import Generator
 from serving.settings import ServingSettings
 from trainer.baselines import MajorityValue, NearestListing
 from trainer.comparison import ENDPOINT
-from trainer.dataset import file_hash, read_heldout
+from trainer.dataset import Row, file_hash, read_heldout
 from trainer.endpoint import Endpoint
 from trainer.errors import DataError
 from trainer.evaluate import Evaluation
 from trainer.judge import Judge
 from trainer.settings import EndpointSettings
 
-BASE = "base"
+BASE, ONE_EXAMPLE = "base", "base, one example"
 
 
 def adapter_arm(judge: Judge, adapter: AdapterFile | None) -> dict[str, Evaluation]:
@@ -30,16 +31,20 @@ def adapter_arm(judge: Judge, adapter: AdapterFile | None) -> dict[str, Evaluati
 
 
 def base_arms(judge: Judge) -> dict[str, Evaluation]:
-    """The base as it is, with one worked example, and with the category's schema."""
+    """The base as it is, and with the category's schema."""
     return {
         **adapter_arm(judge, None),
-        "base, one example": judge.evaluate(None, "judge base, one example", one_shot=True),
         "base, schema shown": judge.evaluate(None, "judge base, schema shown", schema_shown=True),
     }
 
 
+def example_arm(judge: Judge, examples: Sequence[Row]) -> dict[str, Evaluation]:
+    """The base with a worked example before each listing, the nearest of `examples`."""
+    return {ONE_EXAMPLE: judge.evaluate(None, f"judge {ONE_EXAMPLE}", examples=examples)}
+
+
 def fitted_arms(judge: Judge, train: Path) -> dict[str, Evaluation]:
-    """The baselines that are fitted on the listings of the JSONL file `train`.
+    """What knows the listings of the JSONL file `train`, and no adapter.
 
     Raises:
         DataError: the file cannot be used, or shares listings with the held-out ones.
@@ -58,7 +63,7 @@ def fitted_arms(judge: Judge, train: Path) -> dict[str, Evaluation]:
         "nearest listing": lambda: NearestListing(rows),
         "nearest listing, filled up": lambda: NearestListing(rows, fill_from_next=True),
     }
-    return {
+    return example_arm(judge, rows) | {
         name: judge.baseline(name, make, f"judge {name}", trained_on)
         for name, make in makers.items()
     }

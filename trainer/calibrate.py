@@ -1,4 +1,4 @@
-"""How often is a value right that the adapter is so sure of? Fitted on validation listings.
+"""How often is a value right that the adapter is so sure of? Fitted on held-out listings.
 
 An example is a legal value that was suggested where the catalog has one too; what the catalog
 leaves blank is unlabelled. For each mode, and for each kind of value with `MIN_EXAMPLES` of its own
@@ -6,11 +6,17 @@ beside the pooled one of all kinds:
 
 - the curve is the isotonic least-squares fit of right (1) or wrong (0) on confidence (Zadrozny and
   Elkan, "Transforming classifier scores into accurate multiclass probability estimates", KDD 2002);
-- the threshold is the lowest confidence at which the precision of the examples at or above it is
-  surely enough: the lower bound of its one-sided 95 % interval reaches the target.
+- the threshold is the lowest confidence whose probability on the curve is enough. A suggestion that
+  is right with probability p is worth p - c (1 - p) to the seller, c what a wrong one costs in
+  right ones saved (`trainer.evaluate`): it is made from p = c / (1 + c) on.
 
-Two things that the bound does not know of make it a little optimistic: it is the best of as many
-thresholds as there are examples, and values of one listing stand or fall together.
+Where a target precision is set instead, the threshold is the lowest confidence at which the
+precision of the examples at or above it is surely enough: the lower bound of its one-sided 95 %
+interval reaches the target. Two things that the bound does not know of make it a little optimistic:
+it is the best of as many thresholds as there are examples, and values of one listing stand or fall
+together.
+
+A kind of value that is never sure enough abstains: its threshold is `serving.calibration.NEVER`.
 """
 
 import logging
@@ -24,7 +30,7 @@ from schemas.category import AttributeType
 from schemas.completeness import valid_names
 from schemas.events import Mode
 from schemas.values import matches
-from serving.calibration import MAX_STEPS, POOLED, Calibration, Curve, Kind
+from serving.calibration import MAX_STEPS, NEVER, POOLED, Calibration, Curve, Kind
 from serving.generation import GenerationResult
 from trainer.bootstrap import ONE_SIDED_Z
 from trainer.dataset import Row
@@ -78,24 +84,31 @@ def suggestions(row: Row, result: GenerationResult) -> list[Suggestion]:
 
 
 def calibrate(
-    examples: Mapping[Mode, Sequence[Suggestion]], target_precision: float
+    examples: Mapping[Mode, Sequence[Suggestion]],
+    cost_of_wrong: float,
+    target_precision: float | None = None,
 ) -> Calibration:
     """The calibration of an adapter that made these suggestions, by mode.
 
     Args:
-        target_precision: right / suggested that thresholds are to reach; 0 wants no thresholds.
+        cost_of_wrong: what a wrong suggestion costs, in right ones saved.
+        target_precision: right / suggested that thresholds are to reach instead; 0 wants no
+            thresholds.
     """
+    enough = cost_of_wrong / (1 + cost_of_wrong) if target_precision is None else None
     curves = []
     for mode, all_kinds in examples.items():
         if not all_kinds:
             logger.warning("calibration: no suggestion in %s mode can be compared", mode)
             continue
-        curves.append(_curve(mode, POOLED, all_kinds, target_precision))
+        curves.append(_curve(mode, POOLED, all_kinds, enough, target_precision))
         for kind in AttributeType:
             own = [example for example in all_kinds if example.kind is kind]
             if len(own) >= MIN_EXAMPLES:
-                curves.append(_curve(mode, kind, own, target_precision))
-    return Calibration(target_precision=target_precision, curves=tuple(curves))
+                curves.append(_curve(mode, kind, own, enough, target_precision))
+    return Calibration(
+        least_probability=enough, target_precision=target_precision, curves=tuple(curves)
+    )
 
 
 def by_confidence(examples: Iterable[Suggestion]) -> list[Block]:
@@ -143,25 +156,35 @@ def precision_bound(right: int, count: int) -> float:
 
 
 def _curve(
-    mode: Mode, kind: Kind, examples: Sequence[Suggestion], target_precision: float
+    mode: Mode,
+    kind: Kind,
+    examples: Sequence[Suggestion],
+    enough: float | None,
+    target_precision: float | None,
 ) -> Curve:
     blocks = by_confidence(examples)
-    threshold = lowest_threshold(blocks, target_precision) if target_precision else None
-    if target_precision and threshold is None:
+    steps = isotonic(blocks)
+    if enough is not None:
+        sure = [step.start for step in steps if step.probability >= enough]
+        # Below the lowest confidence that was seen the lowest step holds.
+        threshold: float | None = 0.0 if len(sure) == len(steps) else next(iter(sure), NEVER)
+    elif target_precision:
+        lowest = lowest_threshold(blocks, target_precision)
+        threshold = NEVER if lowest is None else lowest
+    else:
+        threshold = None
+    if threshold == NEVER:
         logger.warning(
-            "calibration: no threshold reaches precision %g in %s mode for kind %s (%d examples); "
-            "nothing is abstained there",
-            target_precision,
-            mode,
-            kind,
-            len(examples),
-        )
-    steps = _few(isotonic(blocks))
+            "calibration: no answer of kind %s is sure enough in %s mode (%d examples); "
+            "all are left blank in constrained mode",
+            kind, mode, len(examples),
+        )  # fmt: skip
+    few = _few(steps)
     return Curve(
         mode=mode,
         kind=kind,
-        starts=tuple(step.start for step in steps),
-        probabilities=tuple(step.probability for step in steps),
+        starts=tuple(step.start for step in few),
+        probabilities=tuple(step.probability for step in few),
         threshold=threshold,
         examples=len(examples),
     )

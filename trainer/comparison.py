@@ -25,8 +25,8 @@ ENDPOINT = "endpoint:"
 HEADINGS = (
     "arm",
     "listings",
-    *METRICS,
-    *(f"Δ {metric}" for metric in METRICS),
+    *(metric.replace("_", " ") for metric in METRICS),
+    *(f"Δ {metric.replace('_', ' ')}" for metric in METRICS),
     "abstained",
     "calibration error",
     "p50 ms",
@@ -37,7 +37,7 @@ HEADINGS = (
 
 @dataclass(frozen=True)
 class ArmRow:
-    """One arm: shares 0 to 1 with two-sided 95 % intervals.
+    """One arm: its metrics with two-sided 95 % intervals.
 
     `differences` is arm minus reference by metric, paired by listing; empty for the reference.
     `calibration_error` is None where the arm does not say how sure it is, `cost_per_thousand`
@@ -46,9 +46,7 @@ class ArmRow:
 
     arm: str
     listings: int
-    completeness: Interval
-    recall: Interval
-    precision: Interval
+    shares: dict[str, Interval]  # by metric
     abstention: float
     calibration_error: float | None
     p50_ms: float
@@ -60,6 +58,7 @@ class ArmRow:
 def table(
     evaluations: Mapping[str, Evaluation],
     reference: str,
+    cost_of_wrong: float,
     prices: Prices | None = None,
     calibrations: Mapping[str, Calibration] | None = None,
     draws: int = 2000,
@@ -70,6 +69,7 @@ def table(
     Args:
         evaluations: by the name of the arm; all of the same listings in the same order.
         reference: the arm that the others are compared with.
+        cost_of_wrong: the net benefit's c (`trainer.evaluate`).
         prices: what a machine and an endpoint cost; without it there is no cost.
         calibrations: those of the arms that have one. Their calibration error is that of the
             calibrated probability, the others' that of the plain confidence.
@@ -83,15 +83,13 @@ def table(
     for arm, evaluation in evaluations.items():
         if not evaluation.same_listings(base):
             raise TrainingError(f"{arm} and {reference} saw other listings; evaluate both anew")
-        metrics = evaluation.metrics(draws, seed)
+        metrics = evaluation.metrics(cost_of_wrong, draws, seed)
         suggestions = judged_suggestions(evaluation, (calibrations or {}).get(arm))
         rows.append(
             ArmRow(
                 arm=arm,
                 listings=metrics.listings,
-                completeness=metrics.completeness,
-                recall=metrics.recall,
-                precision=metrics.precision,
+                shares={metric: getattr(metrics, metric) for metric in METRICS},
                 abstention=evaluation.ratio("abstention").value,
                 calibration_error=calibration_error(reliability(suggestions)),
                 p50_ms=metrics.p50_ms,
@@ -100,7 +98,10 @@ def table(
                 differences={}
                 if arm == reference
                 else {
-                    m: paired_interval(base.ratio(m), evaluation.ratio(m), drawn) for m in METRICS
+                    m: paired_interval(
+                        base.measure(m, cost_of_wrong), evaluation.measure(m, cost_of_wrong), drawn
+                    )
+                    for m in METRICS
                 },
             )
         )
@@ -156,7 +157,7 @@ def _cells(row: ArmRow) -> list[str]:
     return [
         row.arm,
         str(row.listings),
-        *(_share(getattr(row, metric)) for metric in METRICS),
+        *(_share(row.shares[metric]) for metric in METRICS),
         *(_share(row.differences.get(metric), "+") for metric in METRICS),
         f"{row.abstention:.3f}",
         _number(row.calibration_error, ".3f"),

@@ -25,8 +25,10 @@ GROUPINGS: Mapping[str, Callable[[ListingScore], str]] = {
     "category group": lambda score: score.category_group,
 }
 NOTES = """\
-Shares with two-sided 95 % bootstrap intervals, drawn by listing; Δ is the arm minus {reference},
-paired by listing. Precision is right / suggested where the catalog has a value. Pictures are not
+Metrics with two-sided 95 % bootstrap intervals, drawn by listing; Δ is the arm minus {reference},
+paired by listing. Precision is right / suggested where the catalog has a value; net benefit is
+(right - c x wrong) / values of the catalog, c = {cost:g} (`trainer.cost_of_wrong`); correct
+completeness is completeness x precision. Pictures are not
 part of the prompt: the model sees the text alone, whatever a listing carries.
 """
 
@@ -36,6 +38,7 @@ class Comparison:
     """All tables of a comparison."""
 
     reference: str
+    cost_of_wrong: float
     rows: list[ArmRow]
     groups: dict[str, dict[str, list[ArmRow]]]  # grouping, group, rows
     reliability: dict[str, list[Bin]]  # by arm
@@ -44,6 +47,7 @@ class Comparison:
 def compare(
     evaluations: Mapping[str, Evaluation],
     reference: str,
+    cost_of_wrong: float,
     prices: Prices | None = None,
     calibrations: Mapping[str, Calibration] | None = None,
 ) -> Comparison:
@@ -53,7 +57,11 @@ def compare(
         by_arm = {arm: evaluation.groups(group) for arm, evaluation in evaluations.items()}
         groups[grouping] = {
             name: table(
-                {arm: own[name] for arm, own in by_arm.items()}, reference, prices, calibrations
+                {arm: own[name] for arm, own in by_arm.items()},
+                reference,
+                cost_of_wrong,
+                prices,
+                calibrations,
             )
             for name in by_arm[reference]
         }
@@ -63,7 +71,8 @@ def compare(
     }
     return Comparison(
         reference=reference,
-        rows=table(evaluations, reference, prices, calibrations),
+        cost_of_wrong=cost_of_wrong,
+        rows=table(evaluations, reference, cost_of_wrong, prices, calibrations),
         groups=groups,
         reliability={arm: own for arm, own in bins.items() if own},
     )
@@ -85,7 +94,7 @@ def page(comparison: Comparison) -> str:
     parts = [
         "# Comparison\n",
         markdown(comparison.rows),
-        NOTES.format(reference=comparison.reference),
+        NOTES.format(reference=comparison.reference, cost=comparison.cost_of_wrong),
         f"![How sure, and how often right]({DIAGRAM})\n",
     ]
     for grouping, groups in comparison.groups.items():

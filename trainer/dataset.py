@@ -1,5 +1,6 @@
 """Listings and their catalog values, as rounds and held-out benchmarks bring them."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -80,6 +81,21 @@ def read_heldout(path: Path) -> list[Row]:
     return rows
 
 
+def rows_hash(rows: Sequence[Row]) -> str:
+    """What tells one list of listings, with what is asked and the values they have, from another:
+    64 hexadecimal digits."""
+    content = [[*_asked(row), row.values] for row in rows]
+    return _digest(content)
+
+
+def question_hash(row: Row) -> str:
+    """What an answer to `row` depends on, of the row: the listing and the attributes asked for.
+
+    It begins with the listing's own hash, so that what is kept of it can be found.
+    """
+    return f"{listing_sha256(row.listing.listing_id)}-{_digest(_asked(row))[:16]}"
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, 64 hexadecimal digits.
 
@@ -91,6 +107,16 @@ def file_hash(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}; restore it") from error
+
+
+def _asked(row: Row) -> list[Any]:
+    attributes = [attribute.model_dump(mode="json") for attribute in row.attributes]
+    return [dataclasses.asdict(row.listing), attributes]
+
+
+def _digest(content: object) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read_parquet(file: ManifestFile) -> list[Row]:

@@ -1,10 +1,15 @@
-"""What an adapter is worth on held-out listings: completeness, recall, precision, latency.
+"""What an adapter is worth on held-out listings: net benefit and what it is made of, latency.
 
+- net benefit = (right - c * wrong) / values that the catalog has; wrong = suggested there and not
+  right, c = what a wrong suggestion costs the seller, in right ones saved. Guessing raises recall
+  and lowers precision; this is their sum in the seller's currency. Vickers and Elkin, "Decision
+  curve analysis", Medical Decision Making 26, 2006.
 - completeness, equation (1): the mean over listings of the share of requested attributes that are
   filled legally.
 - recall = right / values that the catalog has.
 - precision = right / those of them for which a legal value was suggested. What the catalog leaves
   blank is unlabelled, so a value suggested there counts neither for nor against.
+- correct completeness = completeness * precision, what the paper audits by hand.
 - abstention: the share of requested attributes for which nothing was written, legal or not.
 
 Each has a bootstrap interval clustered by listing.
@@ -27,11 +32,11 @@ from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.listing import Listing
 from serving.prompt import Example
 from serving.settings import ServingSettings
-from trainer.bootstrap import Ratio, draw_listings, interval
+from trainer.bootstrap import Measure, Product, Ratio, draw_listings, interval
 from trainer.calibrate import Suggestion, suggestions
 from trainer.dataset import Row
 
-METRICS = ("completeness", "recall", "precision")
+METRICS = ("net_benefit", "completeness", "recall", "precision", "correct_completeness")
 
 # Everything in the settings that an answer depends on.
 ANSWER_SETTINGS = {
@@ -95,7 +100,8 @@ class EvaluationKey(BaseModel):
     one_shot: bool
     settings: str  # JSON of `ANSWER_SETTINGS`
     schema_shown: bool = False  # the category's attributes and allowed values before each listing
-    version: int = 2  # of what is kept of an answer: older files are judged anew
+    shown_from: str = ""  # `one_shot`: the hash of the listings that examples are taken from
+    version: int = 3  # of what is kept of an answer: older files are judged anew
 
     @classmethod
     def of(
@@ -106,6 +112,7 @@ class EvaluationKey(BaseModel):
         serving: ServingSettings,
         one_shot: bool = False,
         schema_shown: bool = False,
+        shown_from: str = "",
     ) -> "EvaluationKey":
         """The key of an evaluation under `serving`."""
         return cls(
@@ -115,6 +122,7 @@ class EvaluationKey(BaseModel):
             one_shot=one_shot,
             settings=serving.model_dump_json(include=ANSWER_SETTINGS),
             schema_shown=schema_shown,
+            shown_from=shown_from,
         )
 
     @classmethod
@@ -162,8 +170,20 @@ class Evaluation(BaseModel):
             for name, own in sorted(members.items())
         }
 
+    def measure(self, metric: str, cost_of_wrong: float) -> Measure:
+        """One of `METRICS`; `cost_of_wrong` is the net benefit's c."""
+        if metric == "net_benefit":
+            right, suggested, labelled = (
+                np.array([getattr(s, name) for s in self.listings], dtype=np.float64)
+                for name in ("right", "suggested", "labelled")
+            )
+            return Ratio(right - cost_of_wrong * (suggested - right), labelled)
+        if metric == "correct_completeness":
+            return Product(self.ratio("completeness"), self.ratio("precision"))
+        return self.ratio(metric)
+
     def ratio(self, metric: str) -> Ratio:
-        """One of `METRICS`, or `abstention`, listing by listing."""
+        """`completeness`, `recall`, `precision` or `abstention`, listing by listing."""
         if metric == "abstention":
             blank = [float(s.blank) for s in self.listings]
             return Ratio(np.array(blank), np.array([float(s.asked) for s in self.listings]))
@@ -175,13 +195,15 @@ class Evaluation(BaseModel):
         right = np.array([s.right for s in self.listings], dtype=np.float64)
         return Ratio(right, np.array(below, dtype=np.float64))
 
-    def metrics(self, draws: int = 2000, seed: int = 0) -> RoundMetrics:
-        """The metrics with their two-sided 95 % intervals.
+    def metrics(self, cost_of_wrong: float, draws: int = 2000, seed: int = 0) -> RoundMetrics:
+        """`METRICS` with their two-sided 95 % intervals.
 
         The latencies, in milliseconds, are those of a listing among `in_flight` others.
         """
         drawn = draw_listings(len(self.listings), draws, seed)
-        intervals: dict[str, Interval] = {m: interval(self.ratio(m), drawn) for m in METRICS}
+        intervals: dict[str, Interval] = {
+            m: interval(self.measure(m, cost_of_wrong), drawn) for m in METRICS
+        }
         p50, p90 = np.quantile([s.seconds * 1000 for s in self.listings], [0.5, 0.9])
         return RoundMetrics(
             **intervals, listings=len(self.listings), p50_ms=float(p50), p90_ms=float(p90)
@@ -233,21 +255,34 @@ def evaluate(
         EngineError: as `answers` raises.
     """
     started = time.perf_counter()
-    requests = [
-        GenerationRequest(
-            listing=row.listing,
-            attributes=row.attributes,
-            adapter_hash=key.adapter_hash,
-            example=example(row),
-        )
-        for row in rows
-    ]
+    requests = [question(row, key, example(row)) for row in rows]
     results = answers(generator, requests, in_flight, progress)
+    return scored(key, rows, results, time.perf_counter() - started, in_flight)
+
+
+def question(row: Row, key: EvaluationKey, example: Example | None) -> GenerationRequest:
+    """What the adapter that `key` names is asked about `row`."""
+    return GenerationRequest(
+        listing=row.listing,
+        attributes=row.attributes,
+        adapter_hash=key.adapter_hash,
+        example=example,
+    )
+
+
+def scored(
+    key: EvaluationKey,
+    rows: Sequence[Row],
+    results: Sequence[GenerationResult],
+    seconds: float,
+    in_flight: int,
+) -> Evaluation:
+    """The evaluation that these answers to `rows` make, given in `seconds` of wall clock."""
     return Evaluation(
         key=key,
         adapter_id=results[-1].adapter_id,
         listings=[score(row, result) for row, result in zip(rows, results, strict=True)],
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         in_flight=in_flight,
     )
 
@@ -283,17 +318,3 @@ def carried(listing: Listing) -> Inputs:
     if listing.images:
         return "text+image" if text else "image"
     return "text" if text else "nothing"
-
-
-def one_shot_example(rows: Sequence[Row], row: Row) -> Example | None:
-    """The example to show before `row`: the first other listing, of its category if possible.
-
-    Without one a base model does not know the format, and the first round's gain looks staged.
-    """
-    others = [o for o in rows if o.listing.listing_id != row.listing.listing_id and o.filled()]
-    same = [o for o in others if o.listing.category == row.listing.category]
-    shown = next(iter(same or others), None)
-    if shown is None:
-        return None
-    filled = shown.filled()
-    return Example(shown.listing, tuple(filled), {a.name: shown.answer(a) for a in filled})

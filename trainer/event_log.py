@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 ANSWERED = TERMINAL_KINDS | {ModelEventKind.PROPOSED}
 """The kinds after which the trainer has no more to do for a round."""
 
+Attempt = tuple[int, int, int]
+"""Round, attempt and look."""
+
 POLL_S = 0.5
 FETCH_WAIT_MS = 50
 DELIVERY_S = 120.0
@@ -70,8 +73,9 @@ class EventLog:
             }
         )
         self._consumer.assign([TopicPartition(t, 0, OFFSET_BEGINNING) for t in self._read_to])
-        self._answered: set[tuple[str, int, int]] = set()
-        self._latest: dict[str, tuple[int, int]] = {}
+        self._answered: set[tuple[str, *Attempt]] = set()
+        self._latest: dict[tuple[str, int], Attempt] = {}
+        self._newest: dict[str, int] = {}
         self._forgotten: set[str] = set()
 
     @property
@@ -122,14 +126,19 @@ class EventLog:
             pass
 
     def answered(self, request: RetrainRequest) -> bool:
-        """Whether the round, in this attempt, is closed or proposed, as far as the log is read.
+        """Whether the round, in this attempt and look, is closed or proposed, as far as the log is
+        read.
 
-        Compaction keeps only the latest event of a round, and rounds follow each other: something
-        said of a later attempt or round closes this one too.
+        Compaction keeps only the latest event of a round: something said of a later attempt or look
+        closes this one too. Rounds follow each other, but for a look at an earlier round's
+        challenger.
         """
-        attempt = (request.round, request.attempt)
-        closed = (request.pool, *attempt) in self._answered
-        return closed or attempt < self._latest.get(request.pool, attempt)
+        attempt = (request.round, request.attempt, request.look)
+        if (request.pool, *attempt) in self._answered:
+            return True
+        latest = self._latest.get((request.pool, request.round), attempt)
+        later_round = request.look == 1 and request.round < self._newest.get(request.pool, 0)
+        return later_round or attempt < latest
 
     def publish(self, event: ModelEvent) -> None:
         """Write `event` and wait until the broker has it.
@@ -178,8 +187,10 @@ class EventLog:
         return True
 
     def _note(self, event: ModelEvent) -> None:
-        attempt = (event.round, event.attempt)
-        self._latest[event.pool] = max(self._latest.get(event.pool, attempt), attempt)
+        attempt = (event.round, event.attempt, event.look)
+        place = (event.pool, event.round)
+        self._latest[place] = max(self._latest.get(place, attempt), attempt)
+        self._newest[event.pool] = max(self._newest.get(event.pool, 0), event.round)
         if event.kind in ANSWERED:
             self._answered.add((event.pool, *attempt))
 

@@ -1,9 +1,9 @@
 """Does a round lose what earlier ones taught? Parent and candidate on listings of earlier rounds.
 
-Their validation listings, not those that were trained on: on the latter the parent is flattered by
+Their held-out listings, not those that were trained on: on the latter the parent is flattered by
 what it learnt by heart, whose fading harms no seller, and a strategy that replays them would be
-asked what it was just told. The validation listings were drawn from the same selection by hash, and
-no round trains on them. Nothing is decided here: the gate looks at the held-out set alone.
+asked what it was just told. Nothing is decided here: the gate looks at the newest held-out listings
+alone.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,6 +16,7 @@ from trainer.history import with_role
 from trainer.judge import Judge
 from trainer.registry import Entry
 from trainer.results import Forgetting
+from trainer.settings import TrainerSettings
 
 
 def forgetting(
@@ -24,27 +25,28 @@ def forgetting(
     candidate: AdapterFile,
     judge: Judge,
     serving: ServingSettings,
-    size: int,
+    trainer: TrainerSettings,
     forgotten: Collection[str] = (),
 ) -> list[Forgetting]:
-    """What `parent` and `candidate` are worth on `size` listings of each round of `chain`.
+    """What both are worth on `trainer.forgetting` listings of each round of `chain`; 0 is none.
 
-    A round without validation listings is left out; `size` 0 looks at none. `forgotten` are the
-    SHA-256 of listings that nobody is asked about any more.
+    A round without held-out listings is left out. `forgotten` are the SHA-256 of listings that
+    nobody is asked about any more.
 
     Raises:
         DataError: a file of an earlier round is missing or another.
     """
-    if parent is None or size == 0:
+    if parent is None or not trainer.forgetting:
         return []  # before the base there is nothing
-    files = [with_role(entry.data(), "validation") for entry in chain]
-    read = [read_rows(of_round, forgotten)[:size] for of_round in files]
+    files = [with_role(entry.data(), "heldout") for entry in chain]
+    read = [read_rows(of_round, forgotten)[: trainer.forgetting] for of_round in files]
     slices = [(e.lineage.round, rows) for e, rows in zip(chain, read, strict=True) if rows]
     if not slices:
         return []
     parts = [rows for _, rows in slices]
-    before = _shares(parent, parts, judge, serving, "judge parent on earlier rounds")
-    after = _shares(candidate, parts, judge, serving, "judge candidate on earlier rounds")
+    cost = trainer.cost_of_wrong
+    before = _shares(parent, parts, judge, serving, cost, "judge parent on earlier rounds")
+    after = _shares(candidate, parts, judge, serving, cost, "judge candidate on earlier rounds")
     return [
         Forgetting(round=number, listings=len(rows), parent=old, candidate=new)
         for (number, rows), old, new in zip(slices, before, after, strict=True)
@@ -56,6 +58,7 @@ def _shares(
     parts: Sequence[Sequence[Row]],
     judge: Judge,
     serving: ServingSettings,
+    cost_of_wrong: float,
     stage: str,
 ) -> list[dict[str, float]]:
     """`METRICS` of each part."""
@@ -69,5 +72,5 @@ def _shares(
             listings=scores,
             seconds=sum(listing.seconds for listing in scores),
         )
-        shares.append({metric: evaluation.ratio(metric).value for metric in METRICS})
+        shares.append({m: evaluation.measure(m, cost_of_wrong).value for m in METRICS})
     return shares

@@ -1,97 +1,211 @@
 """May the candidate replace its parent? A paired bootstrap clustered by listing decides.
 
-For completeness, recall and precision the difference candidate - parent is drawn; margin m.
+What decides is the difference candidate - parent in net benefit (`trainer.evaluate`; by setting
+completeness), on held-out listings that nothing was trained on. With `least_gain` 0:
 
-- promote: every one-sided 95 % lower bound is >= -m, and some point estimate is above 0.
-- reject: some one-sided 95 % upper bound is < -m, or no point estimate is above 0.
-- inconclusive: neither; so many listings would be needed. The champion stays.
+- promote: its lower bound is above 0, and the lower bound of the difference to the best former
+  champion is above -margin, so that small losses do not add up.
+- reject: an upper bound says the contrary (below 0; below -margin), or `LOOKS` looks are used up.
+- challenger: neither. The champion stays, and the candidate is judged again on the held-out
+  listings that are there by then.
 
-A metric with nothing to divide by is 0 (see `trainer.bootstrap.Ratio`): against a parent that
-suggests nothing, any precision is a gain.
+The bounds are one-sided: value ± Student's t times the bootstrap's standard error. Each look that
+may promote spends a part of `ALPHA`, half of what is left (Lan and DeMets, "Discrete sequential
+boundaries for clinical trials", Biometrika 70, 1983; the parts are added up as if the looks had
+nothing in common), so that a candidate without any gain passes in 5 % of cases at most however
+often it is looked at. What the rates really are is simulated: `infra.bench.gate`.
+
+A metric with nothing to divide by is 0 (see `trainer.bootstrap.Ratio`).
 """
 
 import math
+from dataclasses import dataclass
 
-import numpy as np
-
-from trainer.bootstrap import ONE_SIDED, ONE_SIDED_Z, draw_listings, paired
+from trainer.bootstrap import (
+    Floats,
+    Measure,
+    draw_listings,
+    paired,
+    standard_error,
+    student_t,
+)
 from trainer.errors import TrainingError
 from trainer.evaluate import METRICS, Evaluation
 from trainer.results import Decision, Difference, Verdict
+from trainer.settings import TrainerSettings
 
+ALPHA = 0.05
+LOOKS = 5
+# Fewer listings tell nothing of how much they differ: their bounds are all that is possible.
+LEAST_LISTINGS = 12
 MOST_LISTINGS = 1_000_000
 
 
+@dataclass(frozen=True)
+class Rule:
+    """What the settings say of deciding; see there."""
+
+    by: str
+    cost_of_wrong: float
+    least_gain: float
+    margin: float
+    draws: int = 2000
+    seed: int = 0
+
+    @classmethod
+    def of(cls, trainer: TrainerSettings) -> "Rule":
+        """The rule that `trainer` sets."""
+        return cls(
+            by=trainer.decide_by,
+            cost_of_wrong=trainer.cost_of_wrong,
+            least_gain=trainer.least_gain,
+            margin=trainer.margin,
+            draws=trainer.bootstrap_draws,
+            seed=trainer.bootstrap_seed,
+        )
+
+    @property
+    def widest(self) -> float:
+        """The largest difference that there can be."""
+        return 1 + self.cost_of_wrong
+
+
 def decide(
-    parent: Evaluation, candidate: Evaluation, margin: float, draws: int = 2000, seed: int = 0
+    parent: Evaluation,
+    candidate: Evaluation,
+    rule: Rule,
+    best: Evaluation | None = None,
+    look: int = 1,
 ) -> Decision:
     """Judge `candidate` against `parent` on the same held-out listings.
+
+    Args:
+        best: of the best former champion, where that is not the parent.
+        look: how often the candidate has been judged with this time, from 1.
 
     Raises:
         TrainingError: they were not evaluated on the same listings.
     """
-    if not parent.same_listings(candidate):
-        raise TrainingError("parent and candidate saw different listings; evaluate both anew")
-    differences = _differences(parent, candidate, draws, seed)
-    kind, reason, needed = _verdict(differences, margin, len(parent.listings))
+    for other in (parent, best):
+        if other is not None and not other.same_listings(candidate):
+            raise TrainingError("the adapters saw different listings; evaluate all of them anew")
+    listings = len(candidate.listings)
+    drawn = draw_listings(listings, rule.draws, rule.seed)
+
+    def against(other: Evaluation, metric: str) -> Difference:
+        before, after = (e.measure(metric, rule.cost_of_wrong) for e in (other, candidate))
+        return difference(before, after, drawn, rule, look)
+
+    differences = {metric: against(parent, metric) for metric in METRICS}
+    gain, held = differences[rule.by], None if best is None else against(best, rule.by)
+    kind = verdict(gain, held, rule, look)
+    needed = _needed(gain, held, rule, look, listings) if kind is Verdict.CHALLENGER else None
+    best_id = best.adapter_id if best else None
     return Decision(
         kind=kind,
-        reason=reason,
+        reason=_reason(kind, gain, held, rule, look, listings, needed, parent.adapter_id, best_id),
+        by=rule.by,
         differences=differences,
-        margin=margin,
-        listings=len(parent.listings),
+        against_best=held,
+        best_id=best_id,
+        margin=rule.margin,
+        listings=listings,
+        look=look,
         needed_listings=needed,
     )
 
 
-def _differences(
-    parent: Evaluation, candidate: Evaluation, draws: int, seed: int
-) -> dict[str, Difference]:
-    drawn = draw_listings(len(parent.listings), draws, seed)
-    differences = {}
-    for metric in METRICS:
-        before, after = parent.ratio(metric), candidate.ratio(metric)
-        sample = paired(before, after, drawn)
-        lower, upper = np.quantile(sample, [ONE_SIDED, 1 - ONE_SIDED])
-        differences[metric] = Difference(
-            value=after.value - before.value,
-            lower=float(lower),
-            upper=float(upper),
-            error=float(sample.std()),
-        )
-    return differences
+def alpha_of(look: int) -> float:
+    """The probability of promoting what gains nothing that `look` spends."""
+    return ALPHA / 2**look
 
 
-def _verdict(
-    differences: dict[str, Difference], margin: float, listings: int
-) -> tuple[Verdict, str, int | None]:
-    worse = [m for m, d in differences.items() if d.upper < -margin]
-    if worse:
-        said = " and ".join(f"{m} by {-differences[m].value:.3f}" for m in worse)
-        return Verdict.REJECT, f"worse in {said}, surely beyond the margin {margin:g}", None
-    if all(d.value <= 0 for d in differences.values()):
-        return Verdict.REJECT, f"{', '.join(differences)}: none is better than the parent's", None
-    unsure = [m for m, d in differences.items() if d.lower < -margin]
-    if not unsure:
-        better = [f"{m} {d.value:+.3f}" for m, d in differences.items() if d.value > 0]
-        return Verdict.PROMOTE, f"{', '.join(better)}; nothing worse than {margin:g}", None
-    needed = max(_needed(differences[m], margin, listings) for m in unsure)
-    return (
-        Verdict.INCONCLUSIVE,
-        f"{' and '.join(unsure)} might be worse by more than {margin:g}: needs {needed} listings",
-        needed,
+def difference(
+    before: Measure, after: Measure, drawn: Floats, rule: Rule, look: int = 1
+) -> Difference:
+    """after - before over the same listings: lower bound at the look's alpha, upper at `ALPHA`."""
+    listings = drawn.shape[1]
+    value = after.value - before.value
+    if listings < LEAST_LISTINGS:
+        return Difference(value=value, lower=-rule.widest, upper=rule.widest, error=rule.widest)
+    error = standard_error(paired(before, after, drawn), listings)
+    return Difference(
+        value=value,
+        lower=max(-rule.widest, value - student_t(alpha_of(look), listings - 1) * error),
+        upper=min(rule.widest, value + student_t(ALPHA, listings - 1) * error),
+        error=error,
     )
 
 
-def _needed(difference: Difference, margin: float, listings: int) -> int:
-    """How many held-out listings would settle this metric, its estimate staying as it is.
+def verdict(gain: Difference, held: Difference | None, rule: Rule, look: int) -> Verdict:
+    """What the differences to the parent and (None: it is the parent) the best champion say."""
+    holds = held is None or held.lower >= -rule.margin
+    if gain.lower > rule.least_gain and holds:
+        return Verdict.PROMOTE
+    # Without any difference, as with the parent itself, there is no error and nothing to wait for.
+    hopeless = gain.upper <= rule.least_gain or (held is not None and held.upper < -rule.margin)
+    return Verdict.REJECT if hopeless or look >= LOOKS else Verdict.CHALLENGER
 
-    The error shrinks with the square root of the listings; it must fall to the distance between
-    the estimate and -margin. An estimate on the very margin is never settled: capped.
+
+def _reason(
+    kind: Verdict,
+    gain: Difference,
+    held: Difference | None,
+    rule: Rule,
+    look: int,
+    listings: int,
+    needed: int | None,
+    parent_id: str,
+    best_id: str | None,
+) -> str:
+    """One sentence for a person: what was compared, by how much, and what would settle it."""
+    least = f"{rule.least_gain:g}"
+    said = [
+        f"{rule.by.replace('_', ' ')} {gain.value:+.3f} against {parent_id} "
+        f"on {listings} held-out listings"
+    ]
+    if kind is Verdict.PROMOTE:
+        said.append(f"surely more than {least} (lower bound {gain.lower:+.3f})")
+    elif gain.upper <= rule.least_gain:
+        said.append(f"surely not more than {least} (upper bound {gain.upper:+.3f})")
+    elif gain.lower <= rule.least_gain:
+        said.append(f"perhaps not more than {least} (lower bound {gain.lower:+.3f})")
+    if held is not None:
+        below = f"{rule.margin:g} below the best former champion {best_id}"
+        if held.upper < -rule.margin:
+            said.append(f"surely more than {below} (upper bound {held.upper:+.3f})")
+        elif held.lower < -rule.margin:
+            said.append(f"perhaps more than {below} (lower bound {held.lower:+.3f})")
+        else:
+            said.append(f"not more than {below} (lower bound {held.lower:+.3f})")
+    sentence = ", ".join(said)
+    if kind is Verdict.REJECT and look >= LOOKS:
+        return f"{sentence}; this was the last of {LOOKS} looks"
+    if needed is None:
+        return sentence
+    return f"{sentence}; about {needed:,} held-out listings would settle it"
+
+
+def _needed(
+    gain: Difference, held: Difference | None, rule: Rule, look: int, listings: int
+) -> int | None:
+    """How many held-out listings would settle it, the estimates staying as they are.
+
+    The error shrinks with the square root of the listings; it must fall to the distance between the
+    estimate and what it is compared with. None where that is more than anyone will ever have.
     """
-    distance = abs(difference.value + margin)
-    if distance * math.sqrt(MOST_LISTINGS) <= ONE_SIDED_Z * difference.error * math.sqrt(listings):
-        return MOST_LISTINGS
-    needed = listings * (ONE_SIDED_Z * difference.error / distance) ** 2
-    # The bootstrap's bounds are not quite normal: never fewer than are there already.
-    return max(math.ceil(needed), listings + 1)
+    if listings < LEAST_LISTINGS:
+        return LEAST_LISTINGS
+    open_ = [(gain, rule.least_gain)] if gain.lower <= rule.least_gain else []
+    if held is not None and held.lower < -rule.margin:
+        open_.append((held, -rule.margin))
+    needed = 0.0
+    for found, line in open_:
+        above, distance = found.value > line, abs(found.value - line)
+        if distance == 0:
+            return None
+        bound = student_t(alpha_of(look + 1) if above else ALPHA, listings - 1)
+        needed = max(needed, listings * (bound * found.error / distance) ** 2)
+    # Never fewer than are there already.
+    settled = max(math.ceil(needed), listings + 1)
+    return settled if settled <= MOST_LISTINGS else None

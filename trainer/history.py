@@ -78,5 +78,5 @@ def trained_on(
 
 
 def with_role(files: Sequence[ManifestFile], role: str) -> list[ManifestFile]:
-    """Those of a manifest's files that are for `train` or `validation`; never an empty one."""
+    """Those of a manifest's files that are for `train` or `heldout`; never an empty one."""
     return [file for file in files if file.role == role and file.rows]

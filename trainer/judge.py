@@ -5,28 +5,21 @@ The same engine answers what an adapter is calibrated on, so that the base is lo
 
 import shutil
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from schemas.events import BASE_ADAPTER, ManifestFile, Mode, RetrainRequest, RoundMetrics
+from schemas.events import BASE_ADAPTER, Mode, RoundMetrics
 from serving.adapters import AdapterFile, base_hash
 from serving.engine import Engine
 from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.model import resolve_base
 from serving.prompt import Example
 from serving.settings import ServingSettings
-from trainer.baselines import schema_example
-from trainer.dataset import Row, file_hash, read_heldout, read_rows
-from trainer.errors import DataError
-from trainer.evaluate import (
-    Evaluation,
-    EvaluationKey,
-    answers,
-    evaluate,
-    one_shot_example,
-)
-from trainer.evaluation_store import EVALUATIONS, EvaluationStore
+from trainer.baselines import NearestExample, schema_example
+from trainer.dataset import Row, question_hash, rows_hash
+from trainer.evaluate import Evaluation, EvaluationKey, answers, question, scored
+from trainer.evaluation_store import ANSWERS, EVALUATIONS, Answered, AnswerStore, EvaluationStore
 from trainer.progress import RoundProgress
 from trainer.settings import TrainerSettings
 
@@ -47,6 +40,7 @@ class Judge:
         self.rows = rows
         self.heldout_hash = heldout_hash
         self.store = EvaluationStore(trainer.registry_dir / EVALUATIONS)
+        self._answers = AnswerStore(trainer.registry_dir / ANSWERS)
         self.seconds = 0.0  # spent on answers made here
         self._trainer = trainer
         queue = max(serving.max_queue, trainer.eval_in_flight)
@@ -76,30 +70,32 @@ class Judge:
         self,
         adapter: AdapterFile | None,
         stage: str,
-        one_shot: bool = False,
+        examples: Sequence[Row] = (),
         schema_shown: bool = False,
     ) -> Evaluation:
         """The evaluation of `adapter` (None: of the base), made now or remembered.
 
-        Before each listing, `one_shot` shows a worked example and `schema_shown` all attributes of
-        the category with their allowed values; not both.
+        Before each listing a worked example is shown, the nearest of `examples`, where there are
+        any; or with `schema_shown` all attributes of the category with their allowed values.
 
         Raises:
             EngineError: the adapter does not fit the base.
+            DataError: the examples have no words to compare.
         """
         key = EvaluationKey.of(
             adapter.hash if adapter else BASE_ADAPTER,
             self._base_hash,
             self.heldout_hash,
             self._serving,
-            one_shot,
+            bool(examples),
             schema_shown,
+            rows_hash(examples) if examples else "",
         )
 
-        def example(row: Row) -> Example | None:
+        def example() -> Callable[[Row], Example | None]:
             if schema_shown:
-                return schema_example(row)
-            return one_shot_example(self.rows, row) if one_shot else None
+                return schema_example
+            return NearestExample(examples) if examples else lambda row: None
 
         return self._remembered(key, lambda: self._engine_with(adapter), example, stage)
 
@@ -114,7 +110,7 @@ class Judge:
             depends_on: tells what else its answers depend on, such as its training file's hash.
         """
         key = EvaluationKey.of_baseline(name, self.heldout_hash, depends_on)
-        return self._remembered(key, make, lambda row: None, stage)
+        return self._remembered(key, make, lambda: lambda row: None, stage)
 
     def ask(
         self, adapter: AdapterFile, rows: Sequence[Row], mode: Mode, stage: str
@@ -142,7 +138,10 @@ class Judge:
 
     def metrics(self, evaluation: Evaluation) -> RoundMetrics:
         """The evaluation's metrics with their intervals."""
-        return evaluation.metrics(self._trainer.bootstrap_draws, self._trainer.bootstrap_seed)
+        trainer = self._trainer
+        return evaluation.metrics(
+            trainer.cost_of_wrong, trainer.bootstrap_draws, trainer.bootstrap_seed
+        )
 
     def path(self, evaluation: Evaluation) -> str:
         """The file with the evaluation's answers, absolute."""
@@ -152,22 +151,43 @@ class Judge:
         self,
         key: EvaluationKey,
         make: Callable[[], Generator],
-        example: Callable[[Row], Example | None],
+        example: Callable[[], Callable[[Row], Example | None]],
         stage: str,
     ) -> Evaluation:
+        """Only what was never answered under `key` is asked, whatever list it was in then."""
         known = self.store.get(key)
         if known is not None:
             return known
-        evaluation = evaluate(
-            make(),
-            self.rows,
+        places = [question_hash(row) for row in self.rows]
+        kept = self._answers.get(key)
+        new = {place: row for place, row in zip(places, self.rows, strict=True)
+               if place not in kept}  # fmt: skip
+        if new:
+            shown, started = example(), time.perf_counter()
+            results = answers(
+                make(),
+                [question(row, key, shown(row)) for row in new.values()],
+                self._trainer.eval_in_flight,
+                lambda done, total: self._progress.update(stage, done, total),
+            )
+            seconds = time.perf_counter() - started
+            self.seconds += seconds
+            each = seconds / len(new)
+            made = {
+                place: Answered(result=result, wall_seconds=each)
+                for place, result in zip(new, results, strict=True)
+            }
+            self._answers.put(key, made)
+            kept = kept | made
+        found = [kept[place] for place in places]
+        evaluation = scored(
             key,
-            example=example,
-            progress=lambda done, total: self._progress.update(stage, done, total),
-            in_flight=self._trainer.eval_in_flight,
+            self.rows,
+            [answer.result for answer in found],
+            sum(answer.wall_seconds for answer in found),
+            self._trainer.eval_in_flight,
         )
         self.store.put(evaluation)
-        self.seconds += evaluation.seconds
         return evaluation
 
     def _engine_with(self, adapter: AdapterFile | None) -> Engine:
@@ -176,30 +196,3 @@ class Judge:
         if adapter is not None:
             self._engine.push(adapter.id, adapter.hash, adapter.blob)
         return self._engine
-
-
-def read_judging_rows(
-    trainer: TrainerSettings, request: RetrainRequest | None, forgotten: Collection[str] = ()
-) -> tuple[list[Row], str]:
-    """The listings to judge on, and their hash: the held-out benchmark, or for want of one the
-    validation listings of the round but for those that are `forgotten` (by SHA-256).
-
-    Raises:
-        DataError: there are neither, or the file is wrong.
-    """
-    if trainer.heldout is not None:
-        return read_heldout(trainer.heldout), file_hash(trainer.heldout)
-    files = validation_files(request) if request else []
-    rows = read_rows(files, forgotten)
-    if not rows:
-        raise DataError("nothing to judge on: set trainer.heldout to a JSONL file of listings")
-    hashes = [file.sha256 for file in files]
-    if len(rows) != sum(file.rows for file in files):
-        # An evaluation that was made before some were forgotten is another one.
-        hashes.append(f"{len(rows)} left")
-    return rows, "+".join(hashes)
-
-
-def validation_files(request: RetrainRequest) -> list[ManifestFile]:
-    """The round's listings that are not trained on; none of these files is empty."""
-    return [file for file in request.files if file.role == "validation" and file.rows]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.events import ManifestFile, RoundMetrics
+from schemas.events import BASE_ADAPTER, ManifestFile, RoundMetrics
 from serving.adapters import AdapterFile, read_adapter, to_peft_folder, write_file
 from serving.errors import AdapterError
 from trainer.dataset import file_hash
@@ -58,6 +58,9 @@ class Lineage(BaseModel):
     eval_seconds: float
     created_ms: int
     heldout_hash: str
+    # Of the former champions, the parent among them, the best on the held-out listings of then.
+    best_id: str = BASE_ADAPTER
+    best_hash: str = BASE_ADAPTER
     metrics: RoundMetrics
     parent_metrics: RoundMetrics
     decision: Decision

@@ -1,6 +1,6 @@
 """What a round's process is told and what it leaves behind: plain data, read without torch.
 
-<work_dir>/<adapter id>/job.json        `Job`
+<work_dir>/<adapter id>/job.json        `Job`; of a further look in <adapter id>/look-<number>
                         progress.json   `trainer.progress.Place`, while it runs
                         losses.jsonl    one training step a line
                         result.json     `RoundResult`, or
@@ -10,7 +10,7 @@
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
 from schemas.category import Attribute
 from schemas.events import RetrainRequest, RoundMetrics
@@ -21,7 +21,7 @@ from trainer.settings import TrainerSettings
 EXIT_REFUSED = 3
 """Exit status of a round that cannot be completed; `failure.json` says why."""
 
-JOB, RESULT, BASELINES = "job.json", "result.json", "baselines.json"
+JOB, RESULT = "job.json", "result.json"
 FAILURE, PROGRESS = "failure.json", "progress.json"
 
 
@@ -30,18 +30,18 @@ class Verdict(StrEnum):
 
     PROMOTE = "promote"
     REJECT = "reject"
-    INCONCLUSIVE = "inconclusive"
+    CHALLENGER = "challenger"
 
 
 class Difference(BaseModel):
-    """Candidate minus parent in one metric, with its one-sided 95 % bounds."""
+    """Candidate minus another adapter in one metric, with the gate's one-sided bounds."""
 
     model_config = ConfigDict(frozen=True)
 
     value: float
     lower: float
     upper: float
-    error: float  # bootstrap standard error
+    error: float  # standard error
 
 
 class Decision(BaseModel):
@@ -51,18 +51,22 @@ class Decision(BaseModel):
 
     kind: Verdict
     reason: str
-    differences: dict[str, Difference]
+    by: str  # the metric that decided
+    differences: dict[str, Difference]  # candidate - parent, by metric
+    against_best: Difference | None = None  # in `by`; None where the parent is the best there was
+    best_id: str | None = None
     margin: float
     listings: int
-    needed_listings: int | None = None  # inconclusive only
+    look: int = 1
+    needed_listings: int | None = None  # of a challenger, where more would settle it
 
 
 class Job(BaseModel):
-    """What a round's process is told; `retrain` is None for `--baselines`."""
+    """What a round's process is told."""
 
     model_config = ConfigDict(frozen=True)
 
-    retrain: RetrainRequest | None = None
+    retrain: RetrainRequest
     trainer: TrainerSettings
     serving: ServingSettings  # `base_model` names the base
     folder: Path  # the round's own
@@ -88,7 +92,7 @@ class Trained(BaseModel):
 
 
 class Forgetting(BaseModel):
-    """Parent and candidate on validation listings of an earlier round; each metric 0 to 1."""
+    """Parent and candidate on held-out listings of an earlier round, by metric."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -116,7 +120,7 @@ class CanaryListing(BaseModel):
 
 
 class RoundResult(BaseModel):
-    """A finished round."""
+    """A finished round, or a further look at one: that has trained nothing."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -126,11 +130,11 @@ class RoundResult(BaseModel):
     decision: Decision
     metrics: RoundMetrics
     parent_metrics: RoundMetrics
-    trained: Trained
+    trained: Trained | None = None
     eval_seconds: float  # of this round, calibration included; a parent judged before costs nothing
     evaluation: str  # file with the candidate's answers
     parent_evaluation: str
-    losses: str  # JSONL, one step a line
+    losses: str | None = None  # JSONL, one step a line
     canary: CanaryListing
     forgetting: list[Forgetting] = []  # by earlier round, where there is one and it is looked at
 
@@ -143,20 +147,12 @@ class Failure(BaseModel):
     reason: str
 
 
-class Baseline(BaseModel):
-    """The base on the held-out listings."""
-
-    model_config = ConfigDict(frozen=True)
-
-    one_shot: bool  # with a worked example before each listing
-    metrics: RoundMetrics
-    evaluation: str  # file with its answers
-    seconds: float
-
-
-BASELINE_LIST = TypeAdapter(list[Baseline])
-
-
 def adapter_id(request: RetrainRequest) -> str:
     """The name of the adapter that `request` makes: never given twice."""
     return f"{request.pool}-r{request.round}-a{request.attempt}"
+
+
+def round_folder(work_dir: Path, request: RetrainRequest) -> Path:
+    """Where the round's process works, a further look in a folder of its own."""
+    folder = work_dir / adapter_id(request)
+    return folder if request.look == 1 else folder / f"look-{request.look}"

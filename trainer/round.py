@@ -1,7 +1,9 @@
 """One round in a process of its own: `python -m trainer.round --job job.json`.
 
-    data -> finetune (-> average) -> calibrate -> evaluate parent -> evaluate candidate -> gate
-         -> registry -> result.json
+    data -> finetune (-> average) -> calibrate -> evaluate parent, best champion and candidate
+         -> gate -> registry -> result.json
+
+A further look at a round's challenger begins with the evaluating, and ends with the gate.
 
 The calibration is part of the adapter, so it comes before the judging: what is judged is what is
 kept. Every finished stage leaves its result in the round's folder (or, for evaluations, in the
@@ -12,8 +14,6 @@ registry folder never changes.
 A process of its own because training must not stop the worker's heartbeats, and because memory goes
 back to the machine with it. With several processes, `accelerate launch` starts them all here: they
 train together, then all but the first are done.
-
-`--baselines` judges the base instead, without and with a one-shot example.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from transformers.utils import logging as transformers_logging
@@ -30,25 +31,22 @@ from schemas.events import Mode, RetrainRequest, now_ms
 from serving.adapters import CALIBRATION, AdapterFile, read_adapter, write_adapter, write_file
 from trainer.calibrate import calibrate, suggestions
 from trainer.candidate import make_candidate
-from trainer.dataset import read_rows
-from trainer.errors import TrainingError
+from trainer.dataset import Row
 from trainer.evaluate import ANSWER_SETTINGS
 from trainer.finetune import CHECKPOINT, LOSSES, StepReport, finetune
 from trainer.forgetting import forgetting
-from trainer.gate import decide
+from trainer.heldout import HeldOut, fit_to_train, read_held_out, taught_before
 from trainer.history import ancestry, parent_adapter, situation, trained_on
-from trainer.judge import Judge, read_judging_rows, validation_files
+from trainer.judge import Judge
+from trainer.judging import Judged, judge_candidate
 from trainer.launch import end_with_parent
 from trainer.progress import RoundProgress
 from trainer.registry import Lineage, Registry
 from trainer.results import (
-    BASELINE_LIST,
-    BASELINES,
     EXIT_REFUSED,
     FAILURE,
     PROGRESS,
     RESULT,
-    Baseline,
     CanaryListing,
     Failure,
     Job,
@@ -69,7 +67,7 @@ def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResu
     """Run the stages that are not finished yet.
 
     Args:
-        job: the round; its `retrain` must be set.
+        job: the round, or a further look at its challenger.
         progress: told of every step and every listing judged.
         main: whether this is the first of the launched processes; the others only train.
 
@@ -79,76 +77,90 @@ def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResu
     Raises:
         ListuneError: the round cannot be completed; one sentence says why.
     """
-    request = job.retrain
-    if request is None:
-        raise TrainingError("the job names no round; write it with its retrain request")
     done = job.folder / RESULT
     if done.exists():
         return RoundResult.model_validate_json(done.read_bytes())
-    trainer = job.trainer
+    if job.retrain.look > 1:
+        result = _look_again(job, progress) if main else None
+    else:
+        result = _train_and_judge(job, progress, main)
+    if result is not None:
+        write_file(done, result.model_dump_json(indent=2).encode())
+        # Large, and of no more use: the registry has the adapter.
+        for left in (TRAINED, CALIBRATED, CHECKPOINT):
+            (job.folder / left).unlink(missing_ok=True)
+    return result
+
+
+def _train_and_judge(job: Job, progress: RoundProgress, main: bool) -> RoundResult | None:
+    request, trainer = job.retrain, job.trainer
     registry = Registry(trainer.registry_dir)
     parent = parent_adapter(request, registry)
     chain = ancestry(request, registry, trainer)
     known = situation(request, parent, chain, trainer, job.forgotten)
+    known = replace(known, new=fit_to_train(known.new, trainer))
     plan = STRATEGIES[trainer.strategy](known)
     trained = _train(job, request, known, plan, progress, main)
     if not main or trained is None:
         return None
-    rows, heldout_hash = read_judging_rows(trainer, request, job.forgotten)
-    with Judge(trainer, job.serving, rows, heldout_hash, job.folder / "engine", progress) as judge:
-        candidate = _calibrate(job, request, judge)
-        before = judge.evaluate(parent, "judge parent")
-        after = judge.evaluate(candidate, "judge candidate")
+    taught = [*known.new, *taught_before(request, registry, job.forgotten)]
+    held_out = read_held_out(trainer, request, taught, job.forgotten)
+    with Judge(
+        trainer, job.serving, held_out.judging, held_out.hash, job.folder / "engine", progress
+    ) as judge:
+        candidate = _calibrate(job, held_out.calibrating, judge)
+        judged = judge_candidate(request, registry, parent, candidate, judge, trainer)
         remembered = forgetting(
-            chain, parent, candidate, judge, job.serving, trainer.forgetting, job.forgotten
+            chain, parent, candidate, judge, job.serving, trainer, job.forgotten
         )
-    decision = decide(
-        before, after, trainer.margin, trainer.bootstrap_draws, trainer.bootstrap_seed
-    )
-    result = RoundResult(
-        adapter_id=candidate.id,
-        adapter_hash=candidate.hash,
-        adapter_path=str(registry.path(candidate.id).resolve()),
-        decision=decision,
-        metrics=judge.metrics(after),
-        parent_metrics=judge.metrics(before),
-        trained=trained,
-        eval_seconds=judge.seconds,
-        evaluation=judge.path(after),
-        parent_evaluation=judge.path(before),
-        losses=str((job.folder / LOSSES).resolve()),
-        canary=CanaryListing(listing=rows[0].listing, attributes=rows[0].attributes),
-        forgetting=remembered,
+    result = _result(candidate, registry, judged, judge, held_out).model_copy(
+        update={
+            "trained": trained,
+            "losses": str((job.folder / LOSSES).resolve()),
+            "forgetting": remembered,
+        }
     )
     data = trained_on(plan, known, request, chain)
-    lineage = _lineage(job, request, data, candidate, result, heldout_hash)
+    lineage = _lineage(job, trained, data, candidate, result, judged, held_out)
     registry.put(candidate.blob, lineage, request.files)
-    write_file(done, result.model_dump_json(indent=2).encode())
-    # Large, and of no more use: the registry has the adapter.
-    for left in (TRAINED, CALIBRATED, CHECKPOINT):
-        (job.folder / left).unlink(missing_ok=True)
     return result
 
 
-def run_baselines(job: Job, progress: RoundProgress) -> list[Baseline]:
-    """Judge the base on the held-out listings, without and with a one-shot example."""
-    rows, heldout_hash = read_judging_rows(job.trainer, None)
-    scratch = job.folder / "engine"
-    with Judge(job.trainer, job.serving, rows, heldout_hash, scratch, progress) as judge:
-        judged = [judge.evaluate(None, "judge base")]
-        if job.trainer.evaluate_one_shot:
-            judged.append(judge.evaluate(None, "judge base, one-shot", one_shot=True))
-    baselines = [
-        Baseline(
-            one_shot=evaluation.key.one_shot,
-            metrics=judge.metrics(evaluation),
-            evaluation=judge.path(evaluation),
-            seconds=evaluation.seconds,
-        )
-        for evaluation in judged
-    ]
-    write_file(job.folder / BASELINES, BASELINE_LIST.dump_json(baselines, indent=2))
-    return baselines
+def _look_again(job: Job, progress: RoundProgress) -> RoundResult:
+    """Judges the round's challenger on the held-out listings that are there by now."""
+    request, trainer = job.retrain, job.trainer
+    registry = Registry(trainer.registry_dir)
+    candidate = registry.get(adapter_id(request)).read()
+    parent = parent_adapter(request, registry)
+    taught = taught_before(request, registry, job.forgotten)
+    held_out = read_held_out(trainer, request, taught, job.forgotten)
+    with Judge(
+        trainer, job.serving, held_out.judging, held_out.hash, job.folder / "engine", progress
+    ) as judge:
+        judged = judge_candidate(request, registry, parent, candidate, judge, trainer)
+    return _result(candidate, registry, judged, judge, held_out)
+
+
+def _result(
+    candidate: AdapterFile,
+    registry: Registry,
+    judged: Judged,
+    judge: Judge,
+    held_out: HeldOut,
+) -> RoundResult:
+    first = held_out.judging[0]
+    return RoundResult(
+        adapter_id=candidate.id,
+        adapter_hash=candidate.hash,
+        adapter_path=str(registry.path(candidate.id).resolve()),
+        decision=judged.decision,
+        metrics=judge.metrics(judged.candidate),
+        parent_metrics=judge.metrics(judged.parent),
+        eval_seconds=judge.seconds,
+        evaluation=judge.path(judged.candidate),
+        parent_evaluation=judge.path(judged.parent),
+        canary=CanaryListing(listing=first.listing, attributes=first.attributes),
+    )
 
 
 def _train(
@@ -193,15 +205,14 @@ def _train(
     return trained
 
 
-def _calibrate(job: Job, request: RetrainRequest, judge: Judge) -> AdapterFile:
+def _calibrate(job: Job, rows: Sequence[Row], judge: Judge) -> AdapterFile:
     """The final adapter: the trained one, with its calibration where there are listings for it."""
     final = job.folder / CALIBRATED
     if final.exists():
         return read_adapter(final.read_bytes())
     trained = read_adapter((job.folder / TRAINED).read_bytes())
-    rows = read_rows(validation_files(request), job.forgotten)
     if not rows:
-        logger.warning("%s: no validation listings, so it has no calibration", trained.id)
+        logger.warning("%s: no listings to calibrate on, so it has no calibration", trained.id)
         write_file(final, trained.blob)
         return trained
     tensors = trained.tensors()
@@ -218,7 +229,7 @@ def _calibrate(job: Job, request: RetrainRequest, judge: Judge) -> AdapterFile:
         ]
         for mode in Mode
     }
-    calibration = calibrate(examples, job.trainer.target_precision)
+    calibration = calibrate(examples, job.trainer.cost_of_wrong, job.trainer.target_precision)
     header = {**trained.metadata, CALIBRATION: calibration.model_dump_json()}
     calibrated = read_adapter(write_adapter(tensors, header))
     write_file(final, calibrated.blob)
@@ -227,13 +238,14 @@ def _calibrate(job: Job, request: RetrainRequest, judge: Judge) -> AdapterFile:
 
 def _lineage(
     job: Job,
-    request: RetrainRequest,
+    trained: Trained,
     data: list[str],
     candidate: AdapterFile,
     result: RoundResult,
-    heldout_hash: str,
+    judged: Judged,
+    held_out: HeldOut,
 ) -> Lineage:
-    trained = result.trained
+    request = job.retrain
     return Lineage(
         adapter_id=candidate.id,
         adapter_hash=candidate.hash,
@@ -258,7 +270,9 @@ def _lineage(
         train_seconds=trained.seconds,
         eval_seconds=result.eval_seconds,
         created_ms=now_ms(),
-        heldout_hash=heldout_hash,
+        heldout_hash=held_out.hash,
+        best_id=judged.best.id,
+        best_hash=judged.best.hash,
         metrics=result.metrics,
         parent_metrics=result.parent_metrics,
         decision=result.decision,
@@ -270,7 +284,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="trainer.round", description="run one training round")
     parser.add_argument("--job", type=Path, required=True, help="the round's job.json")
-    parser.add_argument("--baselines", action="store_true", help="judge the base instead")
     parser.add_argument(
         "--end-with-parent", action="store_true", help="end when standard input closes"
     )
@@ -286,10 +299,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failure.unlink(missing_ok=True)
     try:
         with RoundProgress(job.folder / PROGRESS, job.trainer.progress and first) as progress:
-            if given.baselines:
-                run_baselines(job, progress)
-            else:
-                run_round(job, progress, first)
+            run_round(job, progress, first)
     except ListuneError as error:
         print(error, file=sys.stderr)
         write_file(failure, Failure(reason=str(error)).model_dump_json().encode())

@@ -67,18 +67,45 @@ class TrainerSettings(BaseModel):
 
     registry_dir: Path = Field(Path("runs/local/registry"), description="adapters and lineage")
     work_dir: Path = Field(Path("runs/local/rounds"), description="a folder for each round")
-    heldout: Path | None = Field(None, description="held-out benchmark, JSONL; gate listings")
-    margin: float = Field(0.02, ge=0, description="m: how much worse is still not worse")
+    heldout: Path | None = Field(
+        None,
+        description="a fixed held-out benchmark, JSONL, that judges in the place of the stream's "
+        "held-out listings; those all calibrate then",
+    )
+    calibration_share: float = Field(
+        0.3,
+        gt=0,
+        lt=1,
+        description="of the stream's held-out listings, those that calibrate; the rest judges",
+    )
+    decide_by: Literal["net_benefit", "completeness"] = Field(
+        "net_benefit", description="what a candidate must gain in to be promoted"
+    )
+    cost_of_wrong: float = Field(
+        0.25,
+        ge=0,
+        description="what a wrong suggestion costs the seller, in right ones saved: net benefit = "
+        "(right - this x wrong) / values; constrained mode suggests from the probability on at "
+        "which the two weigh the same",
+    )
+    least_gain: float = Field(
+        0.0, description="how much better than its parent a candidate must surely be"
+    )
+    margin: float = Field(
+        0.02,
+        ge=0,
+        description="how far below the best former champion a candidate may possibly be, so that "
+        "small losses do not add up",
+    )
     bootstrap_draws: int = Field(2000, ge=100, description="draws behind each interval")
     bootstrap_seed: int = Field(0, description="the same seed decides the same")
 
-    target_precision: float = Field(
-        0.0,
+    target_precision: float | None = Field(
+        None,
         ge=0,
         le=1,
-        description="right / suggested that constrained mode is to reach by abstaining; each "
-        "adapter's thresholds are set for it on the round's validation listings; 0 = calibrate, "
-        "but set no threshold",
+        description="right / suggested that constrained mode is to reach by abstaining, in the "
+        "place of what `cost_of_wrong` asks for; 0 = abstain never",
     )
     eval_in_flight: int = Field(
         4, ge=1, description="listings asked for at once while judging; 1 times each alone"

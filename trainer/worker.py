@@ -2,13 +2,14 @@
 
     STARTED, HEARTBEAT…, then one of
     PUBLISHED + PROPOSED    passed the gate, is in Triton and answered there unlike the base
-    REJECTED, INCONCLUSIVE  the gate's verdict; the adapter stays in the registry
+    REJECTED, CHALLENGER    the gate's verdict; the adapter stays in the registry
     FAILED                  one sentence why
 
 One round at a time, trained and judged in a process of its own (`trainer.round`) while this one
 stays in its Kafka group and sends heartbeats. A second worker of the group stands by. The offset of
 a round is committed only after its answer is acknowledged, and a round that has an answer is not
-run again, so that a worker may be killed anywhere: the round goes on where it was.
+run again, so that a worker may be killed anywhere: the round goes on where it was. A further look
+at a challenger is a round too, without the training.
 """
 
 import logging
@@ -34,12 +35,12 @@ from serving.push import Canary, CanaryRequest, PushReport, push_and_try
 from serving.settings import ServingSettings
 from trainer import metrics
 from trainer.errors import TrainingError
-from trainer.evaluation_store import EVALUATIONS, EvaluationStore
+from trainer.evaluation_store import ANSWERS, EVALUATIONS, AnswerStore, EvaluationStore
 from trainer.event_log import DELIVERY_S, EventLog, RoundQueue
 from trainer.launch import RoundProcess
 from trainer.progress import Place
 from trainer.registry import Registry
-from trainer.results import Failure, Job, RoundResult, Verdict, adapter_id
+from trainer.results import Failure, Job, RoundResult, Verdict, adapter_id, round_folder
 from trainer.settings import KafkaSettings, TrainerSettings
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ PUSH_RETRY_S = 1.0
 KIND_OF = {
     Verdict.PROMOTE: ModelEventKind.PROPOSED,
     Verdict.REJECT: ModelEventKind.REJECTED,
-    Verdict.INCONCLUSIVE: ModelEventKind.INCONCLUSIVE,
+    Verdict.CHALLENGER: ModelEventKind.CHALLENGER,
 }
 
 T = TypeVar("T")
@@ -149,8 +150,12 @@ class Worker:
             logger.error("%s", error)
             return
         removed = EvaluationStore(folder / EVALUATIONS).erase(new)
-        if files or removed:
-            logger.info("forgotten: %d files changed, %d evaluations removed", files, removed)
+        answers = AnswerStore(folder / ANSWERS).erase(new)
+        if files or removed or answers:
+            logger.info(
+                "forgotten: %d files changed, %d evaluations and %d answers removed",
+                files, removed, answers,
+            )  # fmt: skip
 
     def _deal_with(self, message: Message) -> None:
         try:
@@ -191,7 +196,7 @@ class Worker:
                 retrain=request,
                 trainer=self._trainer,
                 serving=self._serving,
-                folder=self._trainer.work_dir / adapter_id(request),
+                folder=round_folder(self._trainer.work_dir, request),
                 forgotten=self._log.forgotten,
             )
         )
@@ -208,7 +213,7 @@ class Worker:
             "adapter_uri": result.adapter_path,
             "metrics": result.metrics,
             "parent_metrics": result.parent_metrics,
-            "train_seconds": result.trained.seconds,
+            "train_seconds": result.trained.seconds if result.trained else None,
             "eval_seconds": result.eval_seconds,
             "reason": result.decision.reason,
             "details": _details(result),
@@ -276,6 +281,7 @@ class Worker:
             pool=request.pool,
             round=request.round,
             attempt=request.attempt,
+            look=request.look,
             adapter_id=adapter_id(request),
             parent_id=request.parent_id,
             parent_hash=request.parent_hash,
@@ -286,16 +292,20 @@ class Worker:
 
 def _details(result: RoundResult) -> dict[str, float | int | str | bool | None]:
     """The round's figures, flat, for the log and for people."""
+    decision = result.decision
     details: dict[str, float | int | str | bool | None] = {
-        **result.trained.model_dump(exclude={"seconds"}),
-        "margin": result.decision.margin,
-        "needed_listings": result.decision.needed_listings,
+        **(result.trained.model_dump(exclude={"seconds"}) if result.trained else {}),
+        "decided_by": decision.by,
+        "listings_judged": decision.listings,
+        "margin": decision.margin,
+        "best": decision.best_id,
+        "needed_listings": decision.needed_listings,
         "evaluation": result.evaluation,
         "parent_evaluation": result.parent_evaluation,
         "losses": result.losses,
         "forgetting": "; ".join(map(str, result.forgetting)) or None,
     }
-    for metric, difference in result.decision.differences.items():
+    for metric, difference in decision.differences.items():
         details |= {
             f"{metric}_difference": difference.value,
             f"{metric}_lower": difference.lower,

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: `listune bench stream` · `listune bench stream --quick` · "
         "`listune bench stream --arms faust,listune`"
     )(stream)
+    bench.command(epilog="Examples: `listune bench gate` · `listune bench gate --quick`")(gate)
     app.add_typer(bench, name="bench")
 
 
@@ -82,3 +83,12 @@ def stream(
 
 def _names(arms: str) -> tuple[str, ...]:
     return tuple(filter(None, arms.replace(" ", "").split(",")))
+
+
+def gate(
+    quick: bool = typer.Option(False, help="few candidates, to try; kept under runs/bench"),
+) -> None:
+    """Simulate how often the gate promotes what is no better, and what is."""
+    from infra.bench import gate as benchmark
+
+    benchmark.run(load_settings(), benchmark.Chosen(quick), console)

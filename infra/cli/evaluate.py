@@ -31,10 +31,12 @@ def evaluate(
     adapter: str = typer.Option(BASE_ADAPTER, help="an adapter of the registry, or `base`"),
     against: str = typer.Option("", help="another one, to compare with listing by listing"),
     baselines: bool = typer.Option(
-        False, help="also the base in three ways, and the endpoint of evaluation.endpoint"
+        False, help="also the base in two ways, and the endpoint of evaluation.endpoint"
     ),
     train: Path | None = typer.Option(
-        None, help="JSONL of training listings: also majority value and nearest listing"
+        None,
+        help="JSONL of training listings: also the base with the nearest one as an example, "
+        "majority value and nearest listing",
     ),
     registry: Path | None = typer.Option(None, help="folder of adapters, if not the settings'"),
     out: Path = typer.Option(OUT, help="folder for the tables, their data and the picture"),
@@ -44,17 +46,18 @@ def evaluate(
     from trainer import arms
     from trainer.comparison import rich_table
     from trainer.comparison_report import compare, write_comparison
-    from trainer.judge import Judge, read_judging_rows
+    from trainer.dataset import read_heldout, rows_hash
+    from trainer.judge import Judge
     from trainer.progress import RoundProgress
 
     settings = _settings(heldout, registry)
     judged = {name: _adapter(settings, name) for name in dict.fromkeys([against, adapter]) if name}
-    rows, heldout_hash = read_judging_rows(settings.trainer, None)
+    rows = read_heldout(heldout)
     evaluations: dict[str, Evaluation] = {}
     with (
         RoundProgress(out / "progress.json", settings.trainer.progress) as progress,
         Judge(
-            settings.trainer, settings.serving, rows, heldout_hash, out / "engine", progress
+            settings.trainer, settings.serving, rows, rows_hash(rows), out / "engine", progress
         ) as judge,
     ):
         if baselines:
@@ -67,7 +70,8 @@ def evaluate(
     reference = against or next(iter(evaluations))
     found = {name: file.calibration for name, file in judged.items() if file}
     calibrations = {name: made for name, made in found.items() if made}
-    comparison = compare(evaluations, reference, settings.evaluation.prices, calibrations)
+    cost = settings.trainer.cost_of_wrong
+    comparison = compare(evaluations, reference, cost, settings.evaluation.prices, calibrations)
     write_comparison(comparison, out)
     console.print(rich_table(comparison.rows, title=f"{len(rows)} held-out listings"))
     console.print(f"tables, data and picture are in {out}")

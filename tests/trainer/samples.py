@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import duckdb
@@ -26,9 +27,12 @@ ATTRIBUTES = (
 
 
 def make_rows(count: int, seed: int = 0) -> list[Row]:
-    """Listings whose text tells colour and material; every third leaves `washable` blank."""
+    """Listings whose text tells colour and material; every third leaves `washable` blank.
+
+    Of two seeds none is the same, and no title is like another.
+    """
     rng = random.Random(seed)
-    return [_row(rng, number) for number in range(count)]
+    return [_row(rng, seed, number) for number in range(count)]
 
 
 def write_manifest(rows: Sequence[Row], path: Path, role: str = "train") -> ManifestFile:
@@ -67,7 +71,7 @@ def record(row: Row) -> dict[str, Any]:
     }
 
 
-def _row(rng: random.Random, number: int) -> Row:
+def _row(rng: random.Random, seed: int, number: int) -> Row:
     colour, material = rng.choice(COLOURS), rng.choice(MATERIALS)
     values: ValueLists = {
         "colour": [colour],
@@ -78,8 +82,10 @@ def _row(rng: random.Random, number: int) -> Row:
     if number % 3:
         values["washable"] = [rng.choice(["yes", "no"])]
     words = " ".join(rng.choices(["round", "light", "kitchen", "gift"], k=number % 3 + 1))
+    name = "".join(random.Random(f"{seed}/{number}").choices(ascii_lowercase, k=12))
+    own = f"s{seed}-l{number}" if seed else f"l{number}"
     return Row(
-        listing=Listing(f"l{number}", "Mugs", f"{colour} mug", f"A {material} mug. {words}"),
+        listing=Listing(own, "Mugs", f"{colour} mug {name}", f"A {material} mug. {words}"),
         attributes=ATTRIBUTES,
         values=values,
     )

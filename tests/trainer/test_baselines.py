@@ -9,7 +9,7 @@ from serving.generation import GenerationRequest
 from serving.listing import Listing
 from serving.prompt import example_text
 from serving.settings import ServingSettings
-from trainer.baselines import MajorityValue, NearestListing, schema_example
+from trainer.baselines import MajorityValue, NearestExample, NearestListing, schema_example
 from trainer.dataset import Row
 from trainer.evaluate import EvaluationKey, evaluate
 
@@ -78,7 +78,7 @@ def test_a_baseline_is_evaluated_as_an_adapter_is() -> None:
         assert made.adapter_id == baseline.name
         assert made.mode is None
         assert all(score.suggestions for score in made.listings)
-        recall = made.metrics().recall.value
+        recall = made.metrics(0.25).recall.value
         # Colour and material stand in the text, which only one of them reads.
         assert recall > 0.4 if isinstance(baseline, NearestListing) else recall < 0.4
 
@@ -93,3 +93,30 @@ def test_the_schema_is_shown_before_the_product() -> None:
     assert "Category: Mugs" in text
     assert "colour (red, blue, green); material (steel, glass, wood, plastic)" in text
     assert "uses (text, several with |)" in text
+
+
+def test_the_worked_example_is_the_nearest_listing_of_the_category() -> None:
+    small = row("small red mug", colour=["red"])
+    large = row("large blue travel mug", colour=["blue"])
+    lamp = row("large blue travel lamp", "Lamps", colour=["blue"])
+    blank = row("large blue travel mug too")
+    examples = NearestExample([small, large, lamp, blank])
+    shown = examples(row("a large mug for travel in blue"))
+    assert shown is not None
+    assert (shown.listing, shown.values) == (large.listing, {"colour": ["blue"]})
+
+
+def test_without_one_of_its_category_the_first_of_any_shows_the_format() -> None:
+    mug = row("small red mug", colour=["red"])
+    shown = NearestExample([mug])(row("large lamp", "Lamps"))
+    assert shown is not None
+    assert shown.listing == mug.listing
+    assert NearestExample([])(mug) is None
+
+
+def test_a_listing_is_never_its_own_example() -> None:
+    mug, other = row("small red mug", colour=["red"]), row("tall green mug", colour=["green"])
+    shown = NearestExample([mug, other])(mug)
+    assert shown is not None
+    assert shown.listing == other.listing
+    assert NearestExample([mug])(mug) is None

@@ -9,7 +9,8 @@ import pytest
 
 from schemas.category import AttributeType
 from schemas.events import Mode
-from serving.calibration import MAX_STEPS, POOLED
+from serving.calibration import MAX_STEPS, NEVER, POOLED, abstain_below
+from trainer.bootstrap import ONE_SIDED_Z
 from trainer.calibrate import (
     MIN_EXAMPLES,
     Block,
@@ -22,7 +23,6 @@ from trainer.calibrate import (
     suggestions,
 )
 from trainer.dataset import Row
-from trainer.gate import ONE_SIDED_Z
 
 from .samples import make_rows
 from .test_evaluate import answer
@@ -116,7 +116,7 @@ def test_the_bound_agrees_with_a_published_table(
 
 def test_a_kind_has_a_curve_of_its_own_from_fifty_examples_on() -> None:
     given = [*examples(MIN_EXAMPLES), *examples(MIN_EXAMPLES - 1, 1, NUMBER)]
-    made = calibrate({Mode.FREE: given, Mode.CONSTRAINED: given[:10]}, 0.0)
+    made = calibrate({Mode.FREE: given, Mode.CONSTRAINED: given[:10]}, 0.25)
     found = {(curve.mode, curve.kind): curve.examples for curve in made.curves}
     assert found == {
         (Mode.FREE, POOLED): 2 * MIN_EXAMPLES - 1,
@@ -128,25 +128,46 @@ def test_a_kind_has_a_curve_of_its_own_from_fifty_examples_on() -> None:
 def test_a_target_of_zero_gives_curves_without_thresholds(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    made = calibrate({Mode.FREE: examples(60)}, 0.0)
+    made = calibrate({Mode.FREE: examples(60)}, 0.25, target_precision=0.0)
     assert made.curves
     assert all(curve.threshold is None for curve in made.curves)
     assert not caplog.text
 
 
-def test_a_target_out_of_reach_abstains_from_nothing_and_the_log_says_so(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("target", [None, 0.8])
+def test_a_kind_that_is_never_sure_enough_abstains_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture, target: float | None
 ) -> None:
     wrong = [Suggestion(ENUM, 0.9, False)] * 10
-    made = calibrate({Mode.CONSTRAINED: wrong}, 0.8)
-    assert made.threshold(Mode.CONSTRAINED, ENUM) is None
-    assert "no threshold reaches precision 0.8 in constrained mode for kind *" in caplog.text
+    made = calibrate({Mode.CONSTRAINED: wrong}, 0.25, target)
+    assert made.threshold(Mode.CONSTRAINED, ENUM) == NEVER
+    assert abstain_below(made, Mode.CONSTRAINED, ENUM, 0.0) > 1
+    assert abstain_below(made, Mode.FREE, ENUM, 0.0) == 0
+    assert "no answer of kind * is sure enough in constrained mode (10 examples)" in caplog.text
+
+
+@pytest.mark.parametrize("cost", [0.0, 0.25, 1.0, 3.0])
+def test_an_answer_is_suggested_from_the_probability_on_that_is_worth_its_cost(cost: float) -> None:
+    given = examples(400, seed=2)
+    (curve, _) = calibrate({Mode.CONSTRAINED: given}, cost).curves
+    assert curve.threshold is not None
+    for step in range(101):
+        probability = curve.probability(step / 100)
+        worth = probability - cost * (1 - probability)
+        assert (step / 100 >= curve.threshold) == (worth >= -1e-9)
+
+
+def test_where_every_answer_is_worth_it_none_is_held_back() -> None:
+    right = [Suggestion(ENUM, confidence, True) for confidence in (0.3, 0.6, 0.9)]
+    made = calibrate({Mode.CONSTRAINED: right}, 0.25)
+    assert made.threshold(Mode.CONSTRAINED, ENUM) == 0.0
+    assert made.least_probability == pytest.approx(0.2)
 
 
 def test_without_an_example_there_is_no_curve_and_the_log_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    assert calibrate({Mode.FREE: []}, 0.8).curves == ()
+    assert calibrate({Mode.FREE: []}, 0.25).curves == ()
     assert "no suggestion in free mode" in caplog.text
 
 
@@ -158,7 +179,7 @@ def test_a_curve_stays_small_however_many_examples_it_has() -> None:
         for right in [True] * step + [False] * (100 - step)
     ]
     assert len(isotonic(by_confidence(rising))) == 100
-    (curve, _) = calibrate({Mode.FREE: rising}, 0.5).curves
+    (curve, _) = calibrate({Mode.FREE: rising}, 0.25).curves
     assert MAX_STEPS / 2 < len(curve.starts) <= MAX_STEPS
     assert curve.probability(0.5) == pytest.approx(0.5, abs=0.04)
 
@@ -166,7 +187,7 @@ def test_a_curve_stays_small_however_many_examples_it_has() -> None:
 def test_the_same_examples_in_any_order_give_the_same_calibration() -> None:
     given = examples(200)
     shuffled = random.Random(1).sample(given, len(given))
-    assert calibrate({Mode.FREE: given}, 0.6) == calibrate({Mode.FREE: shuffled}, 0.6)
+    assert calibrate({Mode.FREE: given}, 0.25) == calibrate({Mode.FREE: shuffled}, 0.25)
 
 
 def test_only_suggestions_on_which_the_catalog_has_a_value_are_examples() -> None:

@@ -41,19 +41,19 @@ def evaluation(*right: int, key: EvaluationKey = KEY, **more: object) -> Evaluat
 
 
 def test_each_arm_is_compared_with_the_reference_pair_by_pair() -> None:
-    base, better = table({"base": evaluation(1, 3, 5), "r1": evaluation(2, 4, 6)}, "base")
+    base, better = table({"base": evaluation(1, 3, 5), "r1": evaluation(2, 4, 6)}, "base", 0.25)
     assert base.differences == {}
     gain = better.differences["recall"]
     # Listings differ, but each of them gained one attribute of ten.
     assert (gain.value, gain.low, gain.high) == pytest.approx((0.1, 0.1, 0.1))
-    assert better.recall.low < better.recall.value < better.recall.high
+    assert better.shares["recall"].low < better.shares["recall"].value
     # Five filled and one refused of ten: four were left blank.
     assert better.abstention == pytest.approx(0.4)
 
 
 def test_arms_that_saw_other_listings_cannot_be_compared() -> None:
     with pytest.raises(TrainingError, match="other listings"):
-        table({"base": evaluation(1, 2), "r1": evaluation(1, 2, 3)}, "base")
+        table({"base": evaluation(1, 2), "r1": evaluation(1, 2, 3)}, "base", 0.25)
 
 
 def test_the_calibration_error_is_the_mean_distance_of_confidence_and_share_right() -> None:
@@ -73,7 +73,7 @@ def test_a_calibration_turns_confidence_into_the_probability_that_is_judged() ->
     made = evaluation(1, suggestions=(said(0.95, True), said(0.95, False)))
     assert {s.confidence for s in judged_suggestions(made)} == {0.95}
     assert {s.confidence for s in judged_suggestions(made, calibration)} == {0.5}
-    (row,) = table({"r1": made}, "r1", calibrations={"r1": calibration})
+    (row,) = table({"r1": made}, "r1", 0.25, calibrations={"r1": calibration})
     assert row.calibration_error == pytest.approx(0.0)
 
 
@@ -93,13 +93,13 @@ def test_our_machine_costs_by_the_hour_and_an_endpoint_by_the_token() -> None:
 
 def test_a_table_leaves_out_what_no_arm_has() -> None:
     arms = {"base": evaluation(1, 3), "r1|a": evaluation(2, 4, suggestions=(said(0.9, True),))}
-    text = markdown(table(arms, "base"))
+    text = markdown(table(arms, "base", 0.25))
     assert text.count("\n") == 4
     assert "calibration error" in text
     assert "cost" not in text
     assert "r1\\|a" in text
     assert "+0.100 [+0.100, +0.100]" in text
-    priced = table(arms, "base", Prices(machine_hour=3.0))
+    priced = table(arms, "base", 0.25, Prices(machine_hour=3.0))
     assert "cost / 1,000" in markdown(priced)
     assert len(rich_table(priced).columns) == len(markdown(priced).splitlines()[0].split(" | "))
 

@@ -12,7 +12,7 @@ from trainer.baselines import MajorityValue, NearestListing
 from trainer.comparison_report import compare, page, write_comparison
 from trainer.dataset import Row
 from trainer.errors import DataError
-from trainer.evaluate import Evaluation, EvaluationKey, evaluate
+from trainer.evaluate import METRICS, Evaluation, EvaluationKey, evaluate
 from trainer.judge import Judge
 from trainer.progress import RoundProgress
 from trainer.settings import EndpointSettings, TrainerSettings
@@ -51,7 +51,7 @@ def evaluations() -> dict[str, Evaluation]:
 def test_it_leaves_tables_their_data_and_a_picture(
     evaluations: dict[str, Evaluation], tmp_path: Path
 ) -> None:
-    comparison = compare(evaluations, "majority value")
+    comparison = compare(evaluations, "majority value", 0.25)
     write_comparison(comparison, tmp_path / "made")
     assert (tmp_path / "made" / "reliability.png").read_bytes().startswith(b"\x89PNG")
     data = json.loads((tmp_path / "made" / "comparison.json").read_text())
@@ -75,7 +75,7 @@ def test_one_group_alone_is_not_shown_twice(evaluations: dict[str, Evaluation]) 
         arm: evaluation.groups(lambda score: score.category_group)["Lamps"]
         for arm, evaluation in evaluations.items()
     }
-    assert "By category group" not in page(compare(lamps, "majority value"))
+    assert "By category group" not in page(compare(lamps, "majority value", 0.25))
 
 
 def test_all_arms_answer_the_same_listings_and_are_remembered(
@@ -101,8 +101,8 @@ def test_all_arms_answer_the_same_listings_and_are_remembered(
     arms, seconds = judged()
     assert list(arms) == [
         "base",
-        "base, one example",
         "base, schema shown",
+        "base, one example",
         "majority value",
         "nearest listing",
         "nearest listing, filled up",
@@ -110,8 +110,8 @@ def test_all_arms_answer_the_same_listings_and_are_remembered(
     assert len({evaluation.key for evaluation in arms.values()}) == len(arms)
     assert seconds > 0
     assert judged() == (arms, 0.0)
-    comparison = compare(arms, "base")
-    assert all(len(row.differences) == 3 for row in comparison.rows[1:])
+    comparison = compare(arms, "base", 0.25)
+    assert all(len(row.differences) == len(METRICS) for row in comparison.rows[1:])
 
 
 def test_a_baseline_must_not_know_what_is_held_out(tmp_path: Path, tiny_base: Path) -> None:

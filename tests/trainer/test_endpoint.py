@@ -148,5 +148,5 @@ def test_it_is_evaluated_as_an_adapter_is(chat: Chat) -> None:
     rows = make_rows(6)
     key = EvaluationKey.of_baseline("endpoint:small", "c" * 64)
     made = evaluate(endpoint(chat), rows, key, in_flight=3)
-    assert made.metrics().completeness.value == pytest.approx(2 / 5)
+    assert made.metrics(0.25).completeness.value == pytest.approx(2 / 5)
     assert [score.listing_id for score in made.listings] == [r.listing.listing_id for r in rows]

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from schemas.events import ValueLists
+from schemas.events import ValueLists, listing_sha256
 from serving.engine import Engine
 from serving.errors import EngineFailed
 from serving.generation import GenerationRequest, GenerationResult
 from serving.settings import ServingSettings
-from trainer.dataset import Row
+from trainer.baselines import NearestExample
+from trainer.dataset import Row, question_hash
 from trainer.evaluate import (
     Evaluation,
     EvaluationKey,
     evaluate,
-    one_shot_example,
     score,
 )
-from trainer.evaluation_store import EvaluationStore
+from trainer.evaluation_store import Answered, AnswerStore, EvaluationStore
 
 from .samples import make_rows
 
@@ -112,17 +112,21 @@ def test_several_values_of_a_single_valued_attribute_are_alternative_spellings()
 def test_the_metrics_are_those_of_the_definitions() -> None:
     rows = [row(colour=["red"], material=["wood"]), row(colour=["red"], washable=["yes"])]
     answers = iter([answer({"colour": ["red"]}, 0.1), answer({"colour": ["blue"]}, 0.3)])
-    made = evaluate(Answers(lambda request: next(answers)), rows, KEY).metrics(draws=500)
+    made = evaluate(Answers(lambda request: next(answers)), rows, KEY).metrics(0.25, draws=500)
     assert made.completeness.value == pytest.approx(1 / 5)
     assert made.recall.value == pytest.approx(1 / 4)
     assert made.precision.value == pytest.approx(1 / 2)
+    assert made.net_benefit is not None
+    assert made.net_benefit.value == pytest.approx((1 - 0.25) / 4)
+    assert made.correct_completeness is not None
+    assert made.correct_completeness.value == pytest.approx(1 / 5 * 1 / 2)
     assert (made.precision.low, made.precision.high) == (0.0, 1.0)
     assert made.completeness.low == made.completeness.high == pytest.approx(1 / 5)
     assert made.p50_ms == pytest.approx(200)
 
 
 def test_an_adapter_that_says_nothing_has_precision_zero() -> None:
-    made = evaluate(Answers(lambda request: answer({})), [row(colour=["red"])], KEY).metrics()
+    made = evaluate(Answers(lambda request: answer({})), [row(colour=["red"])], KEY).metrics(0.25)
     assert made.precision.value == made.precision.high == 0.0
 
 
@@ -130,8 +134,8 @@ def test_intervals_are_clustered_by_listing() -> None:
     """Ten attributes that stand or fall together tell as much as one: the interval stays wide."""
     good, bad = row(colour=["red"]), row(colour=["blue"])
     say_red = Answers(lambda request: answer({"colour": ["red"]}))
-    few = evaluate(say_red, [good, bad] * 5, KEY).metrics().precision
-    many = evaluate(say_red, [good, bad] * 50, KEY).metrics().precision
+    few = evaluate(say_red, [good, bad] * 5, KEY).metrics(0.25).precision
+    many = evaluate(say_red, [good, bad] * 50, KEY).metrics(0.25).precision
     assert few.high - few.low > 0.5
     assert many.high - many.low < 0.25
 
@@ -149,7 +153,7 @@ def test_the_request_names_the_adapter_and_shows_the_example() -> None:
         Answers(remember),
         rows,
         KEY,
-        example=lambda row: one_shot_example(rows, row),
+        example=NearestExample(rows),
         progress=lambda done, total: told.append((done, total)),
     )
     assert {request.adapter_hash for request in seen} == {"a" * 64}
@@ -232,16 +236,13 @@ def test_an_engine_answers_several_in_flight_as_one_after_the_other(
     ]
 
 
-def test_an_example_is_of_the_same_category_where_there_is_one() -> None:
-    one, other, third = make_rows(3)
-    lamp = Row(type(other.listing)("l9", "Lamps", "lamp"), other.attributes, {"colour": ["red"]})
-    shown = one_shot_example([one, lamp, third], third)
-    assert shown is not None
-    assert shown.listing == one.listing
-    shown = one_shot_example([one, lamp], one)
-    assert shown is not None
-    assert shown.listing == lamp.listing
-    assert one_shot_example([one], one) is None
+def test_a_wrong_suggestion_takes_its_cost_and_a_blank_nothing() -> None:
+    rows = [row(colour=["red"]), row(colour=["red"]), row(colour=["red"])]
+    said: list[ValueLists] = [{"colour": ["red"]}, {"colour": ["blue"]}, {}]
+    answers = iter(answer(values) for values in said)
+    made = evaluate(Answers(lambda request: next(answers)), rows, KEY)
+    for cost in (0.0, 0.25, 1.0, 4.0):
+        assert made.measure("net_benefit", cost).value == pytest.approx((1 - cost) / 3)
 
 
 def test_an_evaluation_is_kept_under_all_that_it_depends_on(tmp_path: Path) -> None:
@@ -258,3 +259,19 @@ def test_an_evaluation_is_kept_under_all_that_it_depends_on(tmp_path: Path) -> N
     assert store.get(KEY.model_copy(update={"base_hash": "d" * 64})) is None
     elsewhere = ServingSettings(triton_url="127.0.0.1:1", threads=2)
     assert store.get(EvaluationKey.of("a" * 64, "b" * 64, "c" * 64, elsewhere)) == made
+
+
+def test_answers_are_kept_by_listing_whatever_list_it_is_in(tmp_path: Path) -> None:
+    store = AnswerStore(tmp_path)
+    first, second = make_rows(2)
+    said = Answered(result=answer({"colour": ["red"]}), wall_seconds=0.5)
+    store.put(KEY, {question_hash(first): said})
+    store.put(KEY.model_copy(update={"heldout_hash": "other"}), {question_hash(second): said})
+    assert store.get(KEY) == {question_hash(first): said, question_hash(second): said}
+    assert store.get(KEY.model_copy(update={"shown_from": "examples"})) == {}
+    relabelled = replace(first, values={})
+    assert question_hash(relabelled) == question_hash(first), "the values are not asked about"
+    asked_less = replace(first, attributes=first.attributes[:2])
+    assert question_hash(asked_less) != question_hash(first)
+    assert store.erase({listing_sha256("l0")}) == 1
+    assert store.get(KEY) == {question_hash(second): said}

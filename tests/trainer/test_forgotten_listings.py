@@ -13,8 +13,8 @@ from trainer.dataset import Row, file_hash, read_rows
 from trainer.errors import DataError, RegistryError
 from trainer.evaluate import Evaluation, EvaluationKey, ListingScore
 from trainer.evaluation_store import EvaluationStore
+from trainer.heldout import read_held_out
 from trainer.history import situation
-from trainer.judge import read_judging_rows
 from trainer.parquet import erase, erased_from
 from trainer.registry import Registry
 from trainer.settings import TrainerSettings
@@ -34,7 +34,7 @@ def ids(rows: list[Row]) -> list[str]:
 def data(tmp_path: Path) -> list[ManifestFile]:
     return [
         write_manifest(make_rows(4), tmp_path / "train.parquet"),
-        write_manifest(make_rows(2), tmp_path / "validation.parquet", "validation"),
+        write_manifest(make_rows(2), tmp_path / "heldout.parquet", "heldout"),
     ]
 
 
@@ -50,7 +50,7 @@ def registry(tmp_path: Path, data: list[ManifestFile]) -> Registry:
 def next_round(data: list[ManifestFile], **changes: object) -> RetrainRequest:
     given = {
         "pool": "default", "round": 2, "parent_id": "default-r1-a1", "parent_hash": "1" * 64,
-        "selection": "gap", "k": 4, "v": 2, "min_gap": 0.0, "files": data,
+        "selection": "gap", "k": 4, "min_gap": 0.0, "files": data,
     }  # fmt: skip
     return RetrainRequest.model_validate(given | changes)
 
@@ -89,15 +89,13 @@ def test_no_strategy_trains_on_it(
 
 
 def test_nobody_is_judged_on_it_and_that_is_another_evaluation(data: list[ManifestFile]) -> None:
-    trainer, request = TrainerSettings(), next_round(data)
-    (before, whole), (after, left) = (
-        read_judging_rows(trainer, request, forgotten) for forgotten in ((), GONE)
-    )
-    assert (ids(before), ids(after)) == (["l0", "l1"], ["l0"])
-    assert whole != left
+    trainer, request = TrainerSettings(calibration_share=1e-9), next_round(data)
+    before, after = (read_held_out(trainer, request, [], gone) for gone in ((), GONE))
+    assert (ids(before.judging), ids(after.judging)) == (["l0", "l1"], ["l0"])
+    assert before.hash != after.hash
     everybody = {listing_sha256(one) for one in ("l0", "l1")}
     with pytest.raises(DataError, match="nothing to judge on"):
-        read_judging_rows(trainer, request, everybody)
+        read_held_out(trainer, request, [], everybody)
 
 
 def test_it_leaves_the_registry_and_adapters_stay_as_they_are(registry: Registry) -> None:

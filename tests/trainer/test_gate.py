@@ -1,4 +1,4 @@
-"""The gate's table of cases."""
+"""The gate's table of cases; tests/infra/test_bench_gate.py asks how often it is wrong."""
 
 import random
 
@@ -7,31 +7,37 @@ import pytest
 from serving.settings import ServingSettings
 from trainer.errors import TrainingError
 from trainer.evaluate import Evaluation, EvaluationKey, ListingScore
-from trainer.gate import decide
+from trainer.gate import ALPHA, LEAST_LISTINGS, LOOKS, Rule, alpha_of, decide
 from trainer.results import Verdict
 
-ASKED = 20
+ASKED, LABELLED = 20, 12
+RULE = Rule(by="net_benefit", cost_of_wrong=0.25, least_gain=0.0, margin=0.02)
 
 
 def evaluation(
-    valid: float, right: float, listings: int = 32, seed: int = 0, suggested: float | None = None
+    right: float,
+    suggested: float = 0.9,
+    listings: int = 60,
+    seed: int = 0,
+    adapter_id: str = "x",
+    valid: float = 0.9,
 ) -> Evaluation:
-    """Listings of 20 attributes, 12 of them labelled, with these shares on average.
+    """Listings of 20 attributes, 12 of them labelled; a share of these is suggested and right.
 
-    `suggested` is the share of the labelled ones with a suggestion, `right` that of the right ones
-    among the labelled.
+    Two of the same seed answer alike as far as their shares allow.
     """
     rng = random.Random(seed)
     scores = []
     for number in range(listings):
-        said = sum(rng.random() < (valid if suggested is None else suggested) for _ in range(12))
-        hits = min(said, sum(rng.random() < right for _ in range(12)))
+        luck = [(rng.random(), rng.random()) for _ in range(LABELLED)]
+        said = sum(first < suggested for first, _ in luck)
+        hits = sum(first < suggested and second < right / suggested for first, second in luck)
         scores.append(
             ListingScore(
                 listing_id=f"l{number}",
                 asked=ASKED,
                 valid=max(said, round(valid * ASKED)),
-                labelled=12,
+                labelled=LABELLED,
                 suggested=said,
                 right=hits,
                 seconds=1.0,
@@ -40,93 +46,140 @@ def evaluation(
             )
         )
     key = EvaluationKey.of("a" * 64, "b" * 64, "c" * 64, ServingSettings())
-    return Evaluation(key=key, adapter_id="x", listings=scores, seconds=1.0)
+    return Evaluation(key=key, adapter_id=adapter_id, listings=scores, seconds=1.0)
 
 
-def test_better_in_everything_is_promoted() -> None:
-    decision = decide(evaluation(0.2, 0.1), evaluation(0.8, 0.5, seed=1), margin=0.02)
+def test_what_is_surely_better_is_promoted_and_the_reason_says_by_how_much() -> None:
+    decision = decide(evaluation(0.3, adapter_id="base"), evaluation(0.5, seed=1), RULE)
     assert decision.kind is Verdict.PROMOTE
-    assert "completeness +0.597" in decision.reason
+    gain = decision.differences["net_benefit"]
+    assert decision.reason == (
+        f"net benefit {gain.value:+.3f} against base on 60 held-out listings, surely more than 0 "
+        f"(lower bound {gain.lower:+.3f})"
+    )
     assert decision.needed_listings is None
 
 
-def test_clearly_worse_in_one_is_rejected_however_good_the_others() -> None:
-    fuller_but_wrong = evaluation(0.9, 0.1, seed=1)
-    decision = decide(evaluation(0.5, 0.4), fuller_but_wrong, margin=0.02)
+def test_recall_that_is_bought_by_guessing_is_promoted_only_where_it_is_worth_its_cost() -> None:
+    """The demo's case: a base that says little with fair precision, a candidate that says all."""
+    careful, bold = evaluation(0.12, suggested=0.25), evaluation(0.40, suggested=0.95, seed=1)
+    assert decide(careful, bold, RULE).kind is Verdict.PROMOTE
+    dear = Rule(by="net_benefit", cost_of_wrong=2.0, least_gain=0.0, margin=0.02)
+    assert decide(careful, bold, dear).kind is Verdict.REJECT
+
+
+def test_what_is_surely_worse_is_rejected() -> None:
+    decision = decide(evaluation(0.5), evaluation(0.3, seed=1), RULE)
     assert decision.kind is Verdict.REJECT
-    assert "precision" in decision.reason
+    assert "surely not more than 0 (upper bound -0" in decision.reason
 
 
-def test_the_same_is_rejected_since_nothing_is_better() -> None:
-    same = evaluation(0.5, 0.3)
-    decision = decide(same, same, margin=0.02)
-    assert decision.kind is Verdict.REJECT
-    assert "none is better" in decision.reason
+def test_the_parent_itself_is_rejected_since_there_is_nothing_to_wait_for() -> None:
+    same = evaluation(0.5)
+    assert decide(same, same, RULE).kind is Verdict.REJECT
 
 
-def test_a_little_better_on_few_listings_is_inconclusive() -> None:
-    decision = decide(
-        evaluation(0.80, 0.50, listings=8), evaluation(0.85, 0.55, listings=8, seed=1), 0.02
-    )
-    assert decision.kind is Verdict.INCONCLUSIVE
+def test_a_little_better_on_few_listings_is_a_challenger_and_the_reason_says_what_settles_it() -> (
+    None
+):
+    decision = decide(evaluation(0.50, listings=24), evaluation(0.53, listings=24, seed=1), RULE)
+    assert decision.kind is Verdict.CHALLENGER
     assert decision.needed_listings is not None
-    assert decision.needed_listings > 8
-    assert f"needs {decision.needed_listings} listings" in decision.reason
+    assert decision.needed_listings > 24
+    assert "perhaps not more than 0" in decision.reason
+    assert f"about {decision.needed_listings:,} held-out listings would settle" in decision.reason
 
 
 def test_the_listings_it_asks_for_about_settle_it() -> None:
-    few = decide(
-        evaluation(0.80, 0.50, listings=40), evaluation(0.84, 0.54, listings=40, seed=1), 0.05
-    )
-    assert few.kind is Verdict.INCONCLUSIVE
-    assert few.needed_listings is not None
-    assert few.needed_listings < 4000
+    few = decide(evaluation(0.50, listings=40), evaluation(0.54, listings=40, seed=1), RULE)
+    assert few.kind is Verdict.CHALLENGER
     many = decide(
-        evaluation(0.80, 0.50, listings=2000), evaluation(0.84, 0.54, listings=2000, seed=1), 0.05
+        evaluation(0.50, listings=2000), evaluation(0.54, listings=2000, seed=1), RULE, look=2
     )
     assert many.kind is Verdict.PROMOTE
 
 
-def test_a_wider_margin_lets_a_noisy_gain_pass() -> None:
-    before, after = evaluation(0.78, 0.50), evaluation(0.84, 0.56, seed=1)
-    assert decide(before, after, margin=0.0).kind is Verdict.INCONCLUSIVE
-    assert decide(before, after, margin=0.2).kind is Verdict.PROMOTE
+def test_each_look_asks_for_more_and_all_of_them_spend_no_more_than_alpha() -> None:
+    before, after = evaluation(0.48), evaluation(0.55, seed=1)
+    bounds = [decide(before, after, RULE, look=n).differences["net_benefit"] for n in range(1, 6)]
+    lowers = [bound.lower for bound in bounds]
+    assert lowers == sorted(lowers, reverse=True)
+    assert len({bound.upper for bound in bounds}) == 1
+    assert sum(alpha_of(look) for look in range(1, LOOKS + 1)) < ALPHA
 
 
-def test_against_a_parent_that_says_nothing_any_precision_is_a_gain() -> None:
-    decision = decide(evaluation(0.0, 0.0), evaluation(0.5, 0.2, seed=1), margin=0.02)
-    assert decision.kind is Verdict.PROMOTE
-    assert decision.differences["precision"].lower > 0
+def test_the_last_look_decides() -> None:
+    before, after = evaluation(0.50, listings=24), evaluation(0.53, listings=24, seed=1)
+    last = decide(before, after, RULE, look=LOOKS)
+    assert last.kind is Verdict.REJECT
+    assert last.reason.endswith(f"this was the last of {LOOKS} looks")
+    assert last.needed_listings is None
+
+
+def test_better_than_its_parent_but_not_than_the_best_champion_there_was() -> None:
+    parent, best = evaluation(0.30), evaluation(0.60, seed=2, adapter_id="default-r1-a1")
+    decision = decide(parent, evaluation(0.45, seed=1), RULE, best)
+    assert decision.kind is Verdict.REJECT
+    assert "surely more than 0.02 below the best former champion default-r1-a1" in decision.reason
+    near = decide(parent, evaluation(0.58, seed=1), RULE, best)
+    assert near.kind is Verdict.CHALLENGER
+    assert "perhaps more than 0.02 below the best former champion" in near.reason
+    assert near.needed_listings is not None
+    better = decide(parent, evaluation(0.75, seed=1), RULE, best)
+    assert better.kind is Verdict.PROMOTE
+    assert better.best_id == "default-r1-a1"
+    assert better.against_best is not None
+
+
+def test_too_few_listings_settle_nothing() -> None:
+    few = LEAST_LISTINGS - 1
+    decision = decide(evaluation(0.1, listings=few), evaluation(0.9, listings=few, seed=1), RULE)
+    assert decision.kind is Verdict.CHALLENGER
+    assert decision.needed_listings == LEAST_LISTINGS
+
+
+def test_a_gain_below_all_that_is_possible_lets_everything_pass() -> None:
+    anything = Rule(by="net_benefit", cost_of_wrong=0.25, least_gain=-2.0, margin=2.0)
+    few = evaluation(0.5, listings=2), evaluation(0.1, listings=2, seed=1)
+    assert decide(*few, anything).kind is Verdict.PROMOTE
+
+
+def test_completeness_alone_may_decide() -> None:
+    by_paper = Rule(by="completeness", cost_of_wrong=0.25, least_gain=0.0, margin=0.02)
+    before, fuller = evaluation(0.5, valid=0.5), evaluation(0.3, seed=1, valid=1.0)
+    assert decide(before, fuller, by_paper).kind is Verdict.PROMOTE
+    assert decide(before, fuller, RULE).kind is Verdict.REJECT
 
 
 def test_a_candidate_that_falls_silent_is_rejected() -> None:
-    assert decide(evaluation(0.5, 0.3), evaluation(0.0, 0.0), 0.02).kind is Verdict.REJECT
+    assert decide(evaluation(0.5), evaluation(0.0, suggested=1e-9), RULE).kind is Verdict.REJECT
 
 
 def test_the_comparison_is_paired() -> None:
     """Listings differ much, the candidate adds one right value to each: paired, that is sure."""
-    before = evaluation(0.5, 0.3)
+    before = evaluation(0.5, suggested=0.8)
     better = [
-        score.model_copy(
-            update={
-                "valid": score.valid + 1,
-                "suggested": score.suggested + 1,
-                "right": score.right + 1,
-            }
-        )
+        score.model_copy(update={"suggested": score.suggested + 1, "right": score.right + 1})
         for score in before.listings
     ]
-    decision = decide(before, before.model_copy(update={"listings": better}), margin=0.0)
+    decision = decide(before, before.model_copy(update={"listings": better}), RULE)
     assert decision.kind is Verdict.PROMOTE
-    assert decision.differences["completeness"].error == pytest.approx(0, abs=1e-9)
+    assert decision.differences["net_benefit"].error == pytest.approx(0, abs=1e-9)
 
 
 def test_the_same_seed_decides_the_same() -> None:
-    before, after = evaluation(0.78, 0.50), evaluation(0.84, 0.56, seed=1)
-    assert decide(before, after, 0.05, seed=3) == decide(before, after, 0.05, seed=3)
-    assert decide(before, after, 0.05, seed=3) != decide(before, after, 0.05, seed=4)
+    before, after = evaluation(0.5), evaluation(0.53, seed=1)
+
+    def with_seed(seed: int) -> object:
+        return decide(before, after, Rule("net_benefit", 0.25, 0.0, 0.02, seed=seed))
+
+    assert with_seed(3) == with_seed(3)
+    assert with_seed(3) != with_seed(4)
 
 
 def test_other_listings_cannot_be_compared() -> None:
+    four, five = evaluation(0.5, listings=4), evaluation(0.5, listings=5)
     with pytest.raises(TrainingError, match="different listings"):
-        decide(evaluation(0.5, 0.3, listings=4), evaluation(0.5, 0.3, listings=5), 0.02)
+        decide(four, five, RULE)
+    with pytest.raises(TrainingError, match="different listings"):
+        decide(four, four, RULE, best=five)

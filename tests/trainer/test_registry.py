@@ -60,7 +60,12 @@ def make_lineage(adapter_id: str, blob: bytes, parent_id: str = "base", round_: 
         metrics=metrics,
         parent_metrics=metrics,
         decision=Decision(
-            kind=Verdict.REJECT, reason="none is better", differences={}, margin=0.02, listings=4
+            kind=Verdict.REJECT,
+            reason="none is better",
+            by="net_benefit",
+            differences={},
+            margin=0.02,
+            listings=4,
         ),
     )
 
@@ -85,7 +90,7 @@ def registry(tmp_path: Path) -> Registry:
 def data(tmp_path: Path) -> list[ManifestFile]:
     return [
         write_manifest(make_rows(3), tmp_path / "train.parquet"),
-        write_manifest(make_rows(1), tmp_path / "validation.parquet", "validation"),
+        write_manifest(make_rows(1), tmp_path / "heldout.parquet", "heldout"),
     ]
 
 
@@ -97,7 +102,6 @@ def request(parent: Entry | None, data: list[ManifestFile], **changes: object) -
         "parent_hash": parent.lineage.adapter_hash if parent else "base",
         "selection": "gap",
         "k": 3,
-        "v": 1,
         "min_gap": 0.0,
         "files": data,
     }

@@ -46,7 +46,7 @@ WAIT_S = 150.0
 ANSWERS = {
     ModelEventKind.PROPOSED,
     ModelEventKind.REJECTED,
-    ModelEventKind.INCONCLUSIVE,
+    ModelEventKind.CHALLENGER,
     ModelEventKind.FAILED,
 }
 
@@ -110,7 +110,7 @@ class Scene:
             registry_dir=folder / "registry",
             work_dir=folder / "rounds",
             heldout=write_heldout(make_rows(4, seed=9), folder / "heldout.jsonl"),
-            margin=1.0,
+            least_gain=-2.0,  # below all that is possible: every candidate passes
             bootstrap_draws=200,
             heartbeat_s=0.5,
             progress=False,
@@ -131,7 +131,6 @@ class Scene:
             "parent_hash": BASE_ADAPTER,
             "selection": "gap",
             "k": 6,
-            "v": 0,
             "min_gap": 0.0,
             "files": [train],
         }
@@ -253,6 +252,27 @@ def test_a_round_is_answered_once_and_the_next_starts_from_it(scene: Scene) -> N
     answers = scene.answers(2)
     assert [(a.round, a.attempt) for a in answers] == [(1, 1), (2, 1)]
     assert answers[1].parent_metrics == one.metrics
+
+
+def test_what_is_left_undecided_is_answered_again_at_each_look(scene: Scene) -> None:
+    scene.trainer = scene.trainer.model_copy(update={"least_gain": 0.0})
+    first = scene.order()
+    scene.worker()
+    [one] = scene.answers()
+    assert one.kind is ModelEventKind.CHALLENGER
+    look = first.model_copy(update={"look": 2, "files": []})
+    scene.send(scene.kafka.retrain_topic, look.to_bytes())
+    two = scene.answers(2)[1]
+    assert (two.kind, two.round, two.attempt, two.look) == (one.kind, 1, 1, 2)
+    assert two.adapter_hash == one.adapter_hash
+    assert two.train_seconds is None
+    scene.send(scene.kafka.retrain_topic, look.to_bytes())  # it comes twice
+    scene.order(round=2)
+    assert [(a.round, a.look) for a in scene.answers(3)] == [(1, 1), (1, 2), (2, 1)]
+    # A look at an earlier round's challenger, after a later round has ended.
+    third = look.model_copy(update={"look": 3})
+    scene.send(scene.kafka.retrain_topic, third.to_bytes())
+    assert [(a.round, a.look) for a in scene.answers(4)][3] == (1, 3)
 
 
 def test_a_forgotten_listing_is_in_no_round_and_leaves_the_registry(scene: Scene) -> None:

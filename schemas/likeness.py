@@ -1,0 +1,50 @@
+"""Titles that are nearly the same: offers of one product, or one product in several colours.
+
+Two titles of one category are near-duplicates where the pairs and triples of neighbouring
+characters that they have in common are `NEAR` or more of all that they have (Jaccard). Characters
+and not words, since many scripts write no spaces; letter case, width, white space and punctuation
+do not count.
+"""
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+NEAR = 0.6
+
+
+class Titles:
+    """Titles that others are compared with, under a key each (a listing's id, a number)."""
+
+    def __init__(self) -> None:
+        self._grams: list[frozenset[str]] = []
+        self._keys: list[str] = []
+        self._having: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+
+    def add(self, category: str, title: str, key: str) -> None:
+        """Compare with this one from now on; a title without any letter or digit is like none."""
+        found = grams(title)
+        for gram in found:
+            self._having[category, gram].append(len(self._grams))
+        self._grams.append(found)
+        self._keys.append(key)
+
+    def near(self, category: str, title: str) -> Iterator[str]:
+        """The keys of the near-duplicates of `title`, in the order in which they were added."""
+        wanted = grams(title)
+        common = Counter(
+            place for gram in wanted for place in self._having.get((category, gram), ())
+        )
+        for place, shared in sorted(common.items()):
+            if shared >= NEAR * (len(wanted) + len(self._grams[place]) - shared):
+                yield self._keys[place]
+
+
+def grams(title: str) -> frozenset[str]:
+    """The pairs and triples of neighbouring characters in `title`."""
+    text = unicodedata.normalize("NFKC", title).casefold()
+    # Marks stay: in many scripts they are the vowels.
+    kept = "".join(c for c in text if c.isalnum() or unicodedata.category(c).startswith("M"))
+    if len(kept) < 2:
+        return frozenset({kept} - {""})
+    return frozenset(kept[i : i + n] for n in (2, 3) for i in range(len(kept) - n + 1))

@@ -1,0 +1,43 @@
+"""Titles of one product are alike in any script; titles of different products are not."""
+
+import pytest
+
+from schemas.likeness import Titles
+
+
+def near(one: str, other: str, category: str = "Mugs") -> bool:
+    titles = Titles()
+    titles.add("Mugs", one, "one")
+    return list(titles.near(category, other)) == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Ceramic mug, 300 ml, red", "Ceramic Mug 300 ml - Blue"),
+        ("陶瓷马克杯 300毫升 大容量 红色", "陶瓷马克杯 300毫升 大容量 蓝色"),
+        ("セラミックマグカップ 赤 300ml", "セラミックマグカップ 青 300ml"),
+        ("Кружка керамическая красная 300 мл", "Кружка керамическая синяя 300 мл"),
+        ("HP 61XL cartridge (black)", "ＨＰ ６１ＸＬ Cartridge  BLACK"),
+    ],
+)
+def test_near_duplicates_in_any_script(one: str, other: str) -> None:
+    assert near(one, other)
+    assert near(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Ceramic mug, 300 ml, red", "Steel travel mug with lid"),
+        ("陶瓷马克杯 红色", "不锈钢保温杯 带盖"),
+        ("", ""),
+        ("!!!", "???"),
+    ],
+)
+def test_others_are_not(one: str, other: str) -> None:
+    assert not near(one, other)
+
+
+def test_a_title_is_compared_within_its_category_only() -> None:
+    assert not near("Ceramic mug, 300 ml", "Ceramic mug, 300 ml", category="Bowls")
