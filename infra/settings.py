@@ -53,11 +53,14 @@ class DemoSettings(BaseModel):
     alternatives: bool = Field(
         False, description="several catalog values of an attribute are alternative spellings"
     )
-    seed: int = Field(7, description="seeds the catalog, the split, the sellers and the training")
+    seed: int = Field(
+        7, description="seeds the catalog, the arrivals, the sellers and the training"
+    )
     rounds: int = Field(2, ge=1, description="training rounds to play")
-    heldout: int = Field(32, ge=4, description="held-out listings that the gate judges on")
-    wave: int = Field(30, ge=1, description="new listings that arrive in each round")
-    final_wave: int = Field(12, ge=0, description="listings that the last champion answers")
+    wave: int = Field(
+        56, ge=1, description="new listings that arrive in each round, held-out ones among them"
+    )
+    final_wave: int = Field(8, ge=0, description="listings that the last champion answers")
     in_flight: int = Field(4, ge=1, description="sellers at work at the same time")
     stall_minutes: float = Field(10.0, gt=0, description="give up after so long without progress")
     sellers: SellerSettings = SellerSettings()

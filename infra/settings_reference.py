@@ -43,8 +43,7 @@ choose the addresses and folders of their own parts whatever is set here:
 `streams.bootstrap_servers`, `streams.sql_port` and `streams.sql_http_port` (set `local.kafka_port`,
 `local.sql_port` and `local.sql_http_port`), the health ports (set those of `local`),
 `streams.pool_dir`, `serving.triton_url`, `serving.adapter_store`, `trainer.registry_dir`,
-`trainer.work_dir`; the demo also `streams.schema_path`, `streams.max_rounds`, `trainer.heldout` and
-`trainer.seed`.
+`trainer.work_dir`; the demo also `streams.schema_path`, `streams.max_rounds` and `trainer.seed`.
 
 The columns `laptop` and `paper` are empty where the profile leaves the default.
 """

@@ -50,6 +50,20 @@ class StreamsSettings(BaseModel):
     )
     k: int = Field(1000, ge=1, description="listings trained on in a round")
     v: int = Field(100, ge=0, description="validation listings of a round")
+    heldout_share: float = Field(
+        0.2,
+        description="of all listings, by the hash of their ids, so many are never trained on: they "
+        "judge; more than 0, less than 1",
+    )
+    heldout_most: int = Field(
+        200, ge=1, description="of the held-out listings the newest so many reviewed judge a round"
+    )
+    heldout_least: int = Field(
+        40,
+        ge=1,
+        validate_default=True,
+        description="with fewer reviewed held-out listings no round begins",
+    )
     min_gap: float = Field(0.0, ge=0, description="smallest deficit, or edits, that counts")
     max_rounds: int = Field(0, ge=0, description="no more rounds than this; 0 = no limit")
     small_lag: int = Field(1000, ge=0, description="no trigger while more records than this wait")

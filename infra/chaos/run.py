@@ -106,7 +106,7 @@ def shoot(
     plan = make_plan(chosen.kills, chosen.seed, chosen.victims)
     seller = Seller(chosen.seed, settings.demo.sellers)
     executioner = Executioner(supervisor, settings.streams)
-    load = Load(settings.streams, stage.schemas, stage.products.stream, seller, rate=chosen.rate)
+    load = Load(settings.streams, stage.schemas, stage.products, seller, rate=chosen.rate)
     with ExitStack() as ending:
         outages = ending.enter_context(Outages(supervisor))
         shown = ending.enter_context(bar(console))

@@ -23,7 +23,7 @@ def demo(
     alternatives: bool = typer.Option(
         False, help="several catalog values of one attribute are alternative spellings"
     ),
-    seed: int | None = typer.Option(None, help="seed of catalog, split, sellers and training"),
+    seed: int | None = typer.Option(None, help="seed of catalog, arrivals, sellers and training"),
 ) -> None:
     """Play a catalog through the whole loop and write a report under runs/."""
     if (catalog is None) != (schema is None):

@@ -1,23 +1,18 @@
-"""A catalog: products with the values that sellers know, read from JSONL and split for judging.
+"""A catalog: products with the values that sellers know, read from JSONL.
 
 A line is an object with `product_id`, `category`, `title` and, where there are any, `description`,
 `images`, `catalog` (attribute to a value or a list of values), `requested` (attribute names) and
 `cluster` (offers of one product). A wrong line stops the reading with one sentence; a value that
 the schema does not know or refuses is left out and counted in a warning.
-
-`split` keeps offers of one product on one side, so that the held-out listings are new to the model
-that is judged on them.
 """
 
 import json
-import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.demo.grouping import stratified, together
 from schemas.category import Attribute, CategorySchema
 from schemas.errors import ListuneError
 from schemas.events import ValueLists
@@ -50,16 +45,6 @@ class Product:
     def attributes(self, schemas: Schemas) -> tuple[Attribute, ...]:
         """The attributes that are asked for this product, in the schema's order."""
         return schemas[self.category].select(self.requested)
-
-
-@dataclass(frozen=True)
-class Split:
-    """Disjoint parts of a catalog; no product is on two sides."""
-
-    stream: list[Product]
-    calibration: list[Product]
-    gate: list[Product]
-    test: list[Product]
 
 
 def read_catalog(
@@ -103,33 +88,6 @@ def read_catalog(
     return products, [f"{path.name}: left out {n} {what}" for what, n in sorted(dropped.items())]
 
 
-def split(products: Sequence[Product], seed: int, heldout: int) -> Split:
-    """Deal `products` into the stream and three parts of `heldout` products each.
-
-    Every part has the categories in proportion. Deterministic in `seed` and in the products,
-    whatever their order. Held-out products all have at least one value. A part may be a little
-    larger than asked, by a group that stays together.
-
-    Raises:
-        CatalogError: fewer than `heldout` products would be left for the stream.
-    """
-    if 4 * heldout > len(products):
-        raise CatalogError(
-            f"3 x {heldout} of {len(products)} products would be held out; "
-            "give a larger catalog, or a smaller LISTUNE_DEMO__HELDOUT"
-        )
-    parts: list[list[Product]] = [[], [], []]
-    stream: list[Product] = []
-    # A large group would fill a part with one product's offers.
-    largest = max(1, heldout // 4)
-    for group in stratified(together(products), seed):
-        part = next((part for part in parts if len(part) < heldout), stream)
-        known = all(product.truth for product in group)
-        (part if known and len(group) <= largest else stream).extend(group)
-    random.Random(f"stream/{seed}").shuffle(stream)
-    return Split(stream, *parts)
-
-
 def listing_row(product: Product, schemas: Schemas, values: ValueLists) -> dict[str, Any]:
     """A row as the trainer reads it: the product, what is asked, and the `values` to learn."""
     return {
@@ -141,13 +99,6 @@ def listing_row(product: Product, schemas: Schemas, values: ValueLists) -> dict[
         "values": values,
         "images": list(product.images),
     }
-
-
-def write_heldout(path: Path, products: Iterable[Product], schemas: Schemas) -> None:
-    """Write `products` with their truth as a held-out file, JSONL."""
-    rows = (listing_row(product, schemas, product.truth) for product in products)
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_text(text, encoding="utf-8")
 
 
 def write_catalog(path: Path, products: Iterable[Product]) -> None:

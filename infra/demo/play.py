@@ -2,17 +2,15 @@
 
 The demo is only a user of the stack. It plays the listing service and the sellers through the
 producer SDK, as `docs/` tells anyone to, and otherwise watches the topics: what it reports was
-done by the same processes that `listune up` starts.
+done by the same processes that `listune up` starts, judged on listings that they held out.
 
-    prepare   catalog → category schemas, stream products, held-out files
-    measure   the base model, and the base with a worked example, on the held-out listings
+    prepare   catalog → category schemas, products in the order in which they arrive
     play      a wave of listings a round → wait for the round's end → the next wave
-    report    the table, the plots and report.html
+    judge     the base and every round's adapter side by side, on all held-out listings that came
+    report    the tables, the plots and report.html
 """
 
-import json
-import subprocess
-import sys
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -24,11 +22,14 @@ from rich.console import Console
 
 from infra import stack
 from infra.demo import summary
-from infra.demo.catalog import Product, Split, read_catalog, split, write_heldout
+from infra.demo.catalog import CatalogError, Product, read_catalog
 from infra.demo.generate import generate
+from infra.demo.grouping import stratified
 from infra.demo.report import PoolPoint
 from infra.demo.sellers import Seller
 from infra.demo.served import Served
+from infra.demo.side_by_side import judge_side_by_side, parted
+from infra.demo.summary import Played
 from infra.demo.watch import RoundWatch
 from infra.local.fetch import ensure_all
 from infra.machine import commit
@@ -36,16 +37,18 @@ from infra.progress import bar
 from infra.settings import RUNS, Settings
 from schemas.category import CategorySchemas
 from schemas.errors import ListuneError
-from schemas.events import ListingPrediction, Status
+from schemas.events import ListingPrediction, Status, ValueLists
 from schemas.sources.json_schema import read_schemas, write_schemas
 from schemas.values import matches
 from streams.producer import ListuneClient
 from streams.sql_client import query
 
-# A wave that does not fill the pool is topped up by so many listings at a time.
-TOP_UP = 8
+# A wave that does not bring the round about is topped up, by this part of a wave at a time.
+TOP_UPS_A_WAVE = 7
 # How long the pool may stand still, with everything answered, before it is topped up.
 QUIET_SECONDS = 10.0
+# The generated catalog has so many times what the waves should need, so that topping up has some.
+SPARE = 2
 
 
 @dataclass
@@ -53,7 +56,7 @@ class Stage:
     """What the demo plays with."""
 
     schemas: CategorySchemas
-    products: Split
+    products: list[Product]  # in the order in which they arrive
 
 
 def run(settings: Settings, console: Console) -> Path:
@@ -72,88 +75,78 @@ def run(settings: Settings, console: Console) -> Path:
     resolved = stack.resolve(settings, run_dir, parts, console)
     console.print(f"Run folder [bold]{run_dir}[/], logs in {run_dir / 'logs'}", highlight=False)
     with stack.running(resolved, run_dir, parts, console) as supervisor:
-        timings = {"start": time.time() - started}
-        console.rule("The base model, before any training")
-        measure_baselines(resolved, run_dir)
-        timings["judge the base"] = time.time() - started - timings["start"]
+        start = time.time() - started
         play = Play(resolved, stage, console, supervisor.check)
         play.run()
-        report = summary.build(
-            resolved,
-            stage.schemas,
-            play.watch.rounds,
-            play.served,
-            summary.changed_samples(
-                resolved, stage.schemas, stage.products.test, play.watch.champion_hash
-            ),
-            play.pool_history,
-            timings | play.seconds,
-            started,
-            made_by,
-        )
+    # The judging needs nothing of the stack but its files, and has the machine for itself.
+    console.rule("All adapters on the same held-out listings")
+    played = play.judge()
+    timings = {"start": start} | play.seconds
+    report = summary.build(resolved, stage.schemas, played, timings, started, made_by)
     summary.write(report, run_dir, console)
     return run_dir
 
 
 def read_stage(settings: Settings, console: Console) -> Stage:
-    """Read or generate the catalog, and split it.
+    """Read or generate the catalog; its products arrive with the categories dealt out evenly.
 
     Raises:
-        ListuneError: a schema or catalog that cannot be used, with file and line.
+        ListuneError: a schema or catalog that cannot be used, with file and line, or a catalog
+            that is too small for the rounds.
     """
-    demo = settings.demo
+    demo, share = settings.demo, settings.streams.heldout_share
     warnings: list[str] = []
     if demo.catalog is None or demo.catalog_schema is None:
-        arriving = demo.rounds * (demo.wave + 4 * TOP_UP) + demo.final_wave
-        schemas, products = generate(demo.seed, 3 * demo.heldout + arriving)
+        schemas, products = generate(demo.seed, _to_generate(settings))
     else:
         schemas = read_schemas(demo.catalog_schema, alternatives=demo.alternatives)
         products, warnings = read_catalog(demo.catalog, schemas, demo.alternatives)
     for warning in warnings:
         console.print(f"[yellow]{warning}[/]")
-    parts = split(products, demo.seed, demo.heldout)
+    check_enough(products, settings)
     console.print(
         f"Catalog [bold]{demo.catalog or 'generated'}[/]: {len(schemas)} categories, "
-        f"{len(products)} products; {len(parts.gate)} held out for the gate, "
-        f"{len(parts.stream)} to arrive",
+        f"{len(products)} products; of those that arrive {share:.0%} are held out",
         highlight=False,
     )
-    return Stage(schemas, parts)
+    dealt = stratified([[product] for product in products], demo.seed)
+    return Stage(schemas, [product for (product,) in dealt])
+
+
+def _to_generate(settings: Settings) -> int:
+    """How many products are enough for all waves, and for topping them up."""
+    demo, streams = settings.demo, settings.streams
+    share = streams.heldout_share
+    a_round = max(demo.wave, streams.k / (1 - share), streams.heldout_least / share)
+    return SPARE * math.ceil(demo.rounds * a_round) + demo.final_wave
+
+
+def check_enough(products: list[Product], settings: Settings) -> None:
+    """See whether every round can begin at least when all of `products` have arrived.
+
+    Raises:
+        CatalogError: one cannot.
+    """
+    streams, rounds = settings.streams, settings.demo.rounds
+    held_out, others = parted(products, streams.heldout_share)
+    # A listing is trained on once, and one of which no value is known teaches nothing.
+    teaching = sum(bool(product.truth) for product in others)
+    if teaching < rounds * streams.k or len(held_out) < streams.heldout_least:
+        raise CatalogError(
+            f"{settings.demo.catalog or 'the generated catalog'}: has {teaching} products to learn "
+            f"from and {len(held_out)} to judge on, where {rounds} rounds need "
+            f"{rounds * streams.k} and {streams.heldout_least}; give a larger catalog, or a "
+            "smaller LISTUNE_STREAMS__K or LISTUNE_STREAMS__HELDOUT_LEAST"
+        )
 
 
 def write_stage(stage: Stage, settings: Settings, run_dir: Path) -> None:
-    """Write what workers and trainer read, and name it in the settings."""
+    """Write what the workers read, and name it in the settings."""
     write_schemas(run_dir / "schema.json", stage.schemas)
-    write_heldout(run_dir / "heldout.jsonl", stage.products.gate, stage.schemas)
     settings.streams.schema_path = run_dir / "schema.json"
-    settings.trainer.heldout = run_dir / "heldout.jsonl"
     settings.trainer.seed = settings.demo.seed
     # The demo ends with its rounds: another one would start on what the last champion leaves.
     settings.streams.max_rounds = settings.demo.rounds
-
-
-def measure_baselines(settings: Settings, run_dir: Path) -> None:
-    """Judge the base model, without and with a worked example, in a process of its own.
-
-    Its progress bars go to this terminal; what it finds is kept for the rounds to compare with.
-
-    Raises:
-        ListuneError: the judging failed; the message is its own.
-    """
-    folder = run_dir / "rounds" / "baselines"
-    folder.mkdir(parents=True, exist_ok=True)
-    job = {
-        "trainer": settings.trainer.model_dump(mode="json"),
-        "serving": settings.serving.model_dump(mode="json"),
-        "folder": str(folder),
-    }
-    (folder / "job.json").write_text(json.dumps(job))
-    command = [sys.executable, "-m", "trainer.round", "--job", str(folder / "job.json")]
-    done = subprocess.run([*command, "--baselines"], check=False)
-    if done.returncode != 0:
-        failure = folder / "failure.json"
-        reason = json.loads(failure.read_text())["reason"] if failure.exists() else "see above"
-        raise ListuneError(f"the base model could not be judged: {reason}")
 
 
 class Play:
@@ -168,11 +161,12 @@ class Play:
         self.console = console
         self.check = check
         self.served: dict[str, Served] = {}
+        self.submitted: dict[str, ValueLists] = {}  # by listing
         self.seconds: dict[str, float] = {}
         self.pool_history: list[PoolPoint] = []
         self.started = time.monotonic()
         self.seller = Seller(settings.demo.seed, settings.demo.sellers)
-        self.arrivals = iter(stage.products.stream)
+        self.coming = iter(stage.products)
         self.watch = RoundWatch(settings, console, check)
 
     def run(self) -> None:
@@ -185,21 +179,43 @@ class Play:
                 self._timed(f"round {number}", lambda n=number: self._round(client, n))  # type: ignore[misc]
             self.console.rule("The last champion at work")
             self._timed("final wave", lambda: self._wave(client, demo.final_wave, "reviewed"))
+            self._timed("further looks", self.watch.wait_settled)
+
+    def judge(self) -> Played:
+        """What was played, with all adapters judged side by side.
+
+        Raises:
+            ListuneError: the judging failed; the message is its own.
+        """
+        arrived = [p for p in self.stage.products if p.product_id in self.submitted]
+        rounds = dict(sorted(self.watch.rounds.items()))
+        verdicts = [made.verdict for made in rounds.values()]
+        adapters = [verdict.adapter_id for verdict in verdicts if verdict and verdict.adapter_id]
+        begun = time.monotonic()
+        judged = judge_side_by_side(
+            self.settings, self.stage.schemas, arrived, self.submitted, adapters
+        )
+        self.seconds["judge side by side"] = time.monotonic() - begun
+        return Played(
+            rounds, self.watch.champion_id, self.served, judged, arrived, self.pool_history
+        )
 
     def _round(self, client: ListuneClient, number: int) -> None:
         """Wait for the round's end; top the pool up while the trigger has too little."""
+        portion = math.ceil(self.settings.demo.wave / TOP_UPS_A_WAVE)
         while not self.watch.wait_requested(number, QUIET_SECONDS):
             self.console.print(f"[dim]{self.watch.status_line()}: more listings arrive[/]")
-            if self._wave(client, TOP_UP, "topped up") == 0:
+            if self._wave(client, portion, "topped up") == 0:
                 raise ListuneError(
-                    f"round {number} was not triggered and no product is left to arrive; "
-                    "give a larger catalog, or a smaller LISTUNE_STREAMS__K"
+                    f"round {number} was not triggered and no product is left to arrive; give a "
+                    "larger catalog, or a smaller LISTUNE_STREAMS__K or "
+                    "LISTUNE_STREAMS__HELDOUT_LEAST"
                 )
-        self.watch.wait_closed(number, self.settings.demo.stall_minutes * 60)
+        self.watch.wait_closed(number)
 
     def _wave(self, client: ListuneClient, count: int, word: str) -> int:
         """Let up to `count` products arrive; returns how many did."""
-        products = [p for p, _ in zip(self.arrivals, range(count), strict=False)]
+        products = [p for p, _ in zip(self.coming, range(count), strict=False)]
         with (
             ThreadPoolExecutor(self.settings.demo.in_flight) as sellers,
             bar(self.console) as shown,
@@ -208,7 +224,8 @@ class Play:
             jobs = [sellers.submit(self._one, client, product) for product in products]
             try:
                 for job in as_completed(jobs):
-                    job.result()
+                    # Here and not by the sellers: side by side they would count over each other.
+                    self._count(*job.result())
                     self.check()
                     shown.advance(task)
             except BaseException:
@@ -217,8 +234,8 @@ class Play:
         client.flush(10.0)
         return len(products)
 
-    def _one(self, client: ListuneClient, product: Product) -> None:
-        """One product: asked for, answered, reviewed by its seller."""
+    def _one(self, client: ListuneClient, product: Product) -> tuple[ListingPrediction, ValueLists]:
+        """One product: asked for, answered, reviewed by its seller; the answer and the review."""
         prediction = client.predict(
             listing_id=product.product_id,
             category=product.category,
@@ -230,10 +247,11 @@ class Play:
         if prediction.status is not Status.OK:
             raise ListuneError(f"listing {product.product_id} was not answered: {prediction.error}")
         submitted = self.seller.review(product, prediction, self.stage.schemas)
-        self._count(prediction, submitted)
         client.review(prediction, shown=prediction.values, submitted=submitted)
+        return prediction, submitted
 
-    def _count(self, prediction: ListingPrediction, submitted: dict[str, list[str]]) -> None:
+    def _count(self, prediction: ListingPrediction, submitted: ValueLists) -> None:
+        self.submitted[prediction.listing_id] = submitted
         served = self.served.setdefault(prediction.adapter_id, Served())
         attributes = self.stage.schemas[prediction.category].by_name
         served.latencies_ms.append(prediction.latency_ms)

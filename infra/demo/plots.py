@@ -5,11 +5,11 @@ from typing import Any
 
 from matplotlib.patches import Patch
 
-from infra.demo.report import RoundRow, RunReport, rows_to_show
+from infra.demo.report import RoundRow, RunReport, label, number, rows_to_show
 from trainer import loss_plot
 from trainer.figures import COLORS, INK, new_figure, save
 
-SHARES = ("completeness", "recall", "precision", "acceptance")
+SHOWN = ("net_benefit", "completeness", "recall", "precision", "acceptance")
 
 
 def plot_losses(report: RunReport, path: Path) -> Path:
@@ -22,32 +22,34 @@ def plot_losses(report: RunReport, path: Path) -> Path:
 
 
 def plot_metrics(report: RunReport, path: Path) -> Path:
-    """Completeness, recall, precision and acceptance by adapter, into the PNG file `path`.
+    """Net benefit, shares and live acceptance by adapter, into the PNG file `path`.
 
     Bars carry their 95 % intervals; what was not measured has no bar.
     """
     rows = rows_to_show(report)
-    figure, axes = new_figure(
-        "Held-out shares by round, with 95 % intervals", 3.0 + 1.6 * len(rows), 4.6
-    )
-    width = 0.8 / len(SHARES)
-    for number, name in enumerate(SHARES):
-        offset = (number - (len(SHARES) - 1) / 2) * width
-        _bars(axes, rows, name, offset, width * 0.92, COLORS[number])
+    # Never narrower than the legend.
+    size = max(8.0, 3.0 + 1.8 * len(rows)), 4.6
+    figure, axes = new_figure("The same held-out listings for all, with 95 % intervals", *size)
+    width = 0.8 / len(SHOWN)
+    for place, (name, color) in enumerate(zip(SHOWN, COLORS, strict=False)):
+        offset = (place - (len(SHOWN) - 1) / 2) * width
+        _bars(axes, rows, name, offset, width * 0.92, color)
     axes.set_xticks(range(len(rows)), [_label(row) for row in rows])
     axes.set_xlim(-0.6, len(rows) - 0.4)
-    axes.set_ylim(0, 1.08)
-    axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    axes.set_ylabel("share (0 to 1)")
+    # A net benefit may be negative.
+    axes.set_ylim(min(0.0, _lowest(rows) - 0.05), 1.08)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.spines["bottom"].set_visible(False)
+    axes.set_ylabel("net benefit, shares (0 to 1)")
     axes.tick_params(axis="x", length=0)
-    # Every share stands in the legend, so that one which was never measured is missed.
-    names = ["acceptance (live)" if name == "acceptance" else name for name in SHARES]
+    # All stand in the legend, so that what was never measured is missed.
+    names = [f"{name} (live)" if name == "acceptance" else name.replace("_", " ") for name in SHOWN]
     patches = [Patch(color=color, label=name) for name, color in zip(names, COLORS, strict=False)]
     axes.legend(
         handles=patches,
         loc="upper center",
         bbox_to_anchor=(0.5, -0.2),
-        ncols=len(SHARES),
+        ncols=len(SHOWN),
         frameon=False,
     )
     return save(figure, path)
@@ -67,10 +69,15 @@ def _bars(
             spread = [[max(0.0, value - bounds[0])], [max(0.0, bounds[1] - value)]]
             axes.errorbar(x, value, yerr=spread, color=INK, elinewidth=1, capsize=3)
         top = max(value, bounds[1] if bounds else value)
-        text = f"{value:.2f}".removeprefix("0")
-        axes.text(x, top + 0.015, text, ha="center", va="bottom", fontsize=8, color=INK)
+        axes.text(
+            x, max(top, 0.0) + 0.015, number(value), ha="center", va="bottom", fontsize=7, color=INK
+        )
+
+
+def _lowest(rows: list[RoundRow]) -> float:
+    bounds = (row.net_benefit_interval for row in rows)
+    return min((low for low, _ in filter(None, bounds)), default=0.0)
 
 
 def _label(row: RoundRow) -> str:
-    decision = "" if row.decision in ("", "base", "baseline") else f"\n{row.decision}"
-    return f"round {row.round}\n{row.adapter}{decision}"
+    return f"{label(row)}\n{row.adapter}\n{row.decision}" if row.round else label(row)

@@ -4,6 +4,7 @@ import json
 import statistics
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +12,46 @@ from rich.console import Console
 
 from infra.demo.catalog import Product
 from infra.demo.report import (
+    MEASURED,
     ChangedValue,
     LossPoint,
     PoolPoint,
     RoundRow,
     RunInfo,
     RunReport,
-    console_table,
+    best_candidate,
+    print_report,
     write_report,
 )
 from infra.demo.served import Served
+from infra.demo.side_by_side import BASE, ONE_EXAMPLE, Judged
 from infra.demo.watch import Round
 from infra.machine import describe
 from infra.settings import Settings
-from schemas.category import CategorySchemas
-from schemas.events import BASE_ADAPTER, RoundMetrics, ValueLists
+from schemas.category import Attribute, CategorySchemas
+from schemas.events import ValueLists
 from schemas.values import format_answer, matches
-from serving.client import TritonClient
-from serving.listing import Listing
+from trainer.evaluate import Evaluation
 
 SAMPLE_LISTINGS = 3
-ONE_SHOT = "base, one-shot"
+
+
+@dataclass(frozen=True)
+class Played:
+    """What the demo saw."""
+
+    rounds: Mapping[int, Round]  # by number, in order
+    champion: str  # the adapter that serves in the end
+    served: Mapping[str, Served]  # by adapter
+    judged: Sequence[Judged]  # side by side
+    arrived: Sequence[Product]
+    pool_history: Sequence[PoolPoint]
 
 
 def build(
     settings: Settings,
     schemas: CategorySchemas,
-    rounds: Mapping[int, Round],
-    served: Mapping[str, Served],
-    samples: Sequence[ChangedValue],
-    pool_history: Sequence[PoolPoint],
+    played: Played,
     timings: Mapping[str, float],
     started: float,
     commit: str,
@@ -51,60 +62,58 @@ def build(
         started: wall-clock time of the run's begin, in seconds.
         commit: what stood in the checkout then; by now it may be another.
     """
-    rounds_folder = settings.trainer.work_dir
-    baselines = json.loads((rounds_folder / "baselines" / "baselines.json").read_text())
-    rows = [_baseline_row(entry, served.get(BASE_ADAPTER)) for entry in baselines]
-    return RunReport(
-        run=_run_info(settings, schemas, started, commit),
-        rounds=[rows[0], *(_round_row(n, made, served) for n, made in sorted(rounds.items()))],
-        baselines=rows[1:],
+    judged = {entry.name: entry for entry in played.judged}
+    base, served = judged[BASE], played.served
+    rounds = [_round_row(made, judged, served) for made in played.rounds.values()]
+    report = RunReport(
+        run=_run_info(settings, schemas, base.metrics.listings, started, commit),
+        rounds=[_baseline_row(base, served.get(BASE)), *rounds],
+        baselines=[_baseline_row(judged[name]) for name in (ONE_EXAMPLE,) if name in judged],
+        serves=played.champion,
         losses={
             number: losses
-            for number, made in sorted(rounds.items())
-            if (losses := _losses(rounds_folder, made))
+            for number, made in played.rounds.items()
+            if (losses := _losses(settings.trainer.work_dir, made))
         },
-        pool_history=list(pool_history),
-        samples=list(samples),
+        pool_history=list(played.pool_history),
         timings=dict(timings),
     )
+    best = best_candidate(report)
+    if best is not None:
+        report.samples = changed_samples(played.arrived, schemas, base, judged[best.adapter])
+    return report
 
 
 def write(report: RunReport, run_dir: Path, console: Console) -> None:
-    """Write the report's files, print the table, and say where to look."""
+    """Write the report's files, print the tables, and say where to look."""
     files = write_report(report, run_dir)
     console.print()
-    console.print(console_table(report))
+    print_report(report, console)
     console.print(f"Report: [bold]{files[-1]}[/]", highlight=False)
 
 
 def changed_samples(
-    settings: Settings,
-    schemas: CategorySchemas,
-    products: Sequence[Product],
-    champion_hash: str,
+    products: Sequence[Product], schemas: CategorySchemas, base: Judged, new: Judged
 ) -> list[ChangedValue]:
-    """Held-out attributes that the base and the champion answer differently, from live Triton."""
-    if champion_hash == BASE_ADAPTER:
-        return []
-    client = TritonClient(settings.serving)
+    """Attributes of a few held-out `products` that `base` and `new` answered differently."""
+    before, after = _answers(base), _answers(new)
+    held_out = [product for product in products if product.product_id in before]
     found: list[ChangedValue] = []
-    try:
-        for product in products[:SAMPLE_LISTINGS]:
-            attributes = product.attributes(schemas)
-            listing = Listing(
-                product.product_id, product.category, product.title, product.description
-            )
-            base = client.generate(listing, attributes).values
-            new = client.generate(listing, attributes, adapter_hash=champion_hash).values
-            for attribute in attributes:
-                found += _change(product, attribute, base, new)
-    finally:
-        client.close()
+    for product in held_out[:SAMPLE_LISTINGS]:
+        for attribute in product.attributes(schemas):
+            identity = product.product_id
+            found += _change(product, attribute, before[identity], after[identity])
     return found
 
 
+def _answers(judged: Judged) -> dict[str, ValueLists]:
+    """Listing to the values that were suggested for it."""
+    evaluation = Evaluation.model_validate_json(judged.evaluation.read_bytes())
+    return {score.listing_id: score.values for score in evaluation.listings}
+
+
 def _change(
-    product: Product, attribute: Any, base: ValueLists, new: ValueLists
+    product: Product, attribute: Attribute, base: ValueLists, new: ValueLists
 ) -> list[ChangedValue]:
     before, after = base.get(attribute.name, []), new.get(attribute.name, [])
     truth = product.truth.get(attribute.name, [])
@@ -122,48 +131,49 @@ def _change(
     ]
 
 
-def _baseline_row(entry: Mapping[str, Any], served: Served | None) -> RoundRow:
+def _baseline_row(judged: Judged, served: Served | None = None) -> RoundRow:
     """The base, bare or with an example; only the bare one answered sellers."""
-    one_shot = entry["one_shot"]
     return RoundRow(
-        round=0,
-        adapter=ONE_SHOT if one_shot else BASE_ADAPTER,
-        decision="baseline",
-        eval_seconds=entry["seconds"],
-        **_shares(RoundMetrics.model_validate(entry["metrics"])),
-        **_live(None if one_shot else served),
+        round=0, adapter=judged.name, decision="baseline", **_measured(judged), **_live(served)
     )
 
 
-def _round_row(number: int, made: Round, served: Mapping[str, Served]) -> RoundRow:
-    verdict, end = made.verdict, made.end
-    last = verdict or end
-    adapter = last.adapter_id if last else None
+def _round_row(made: Round, judged: Mapping[str, Judged], served: Mapping[str, Served]) -> RoundRow:
+    verdict, outcome = made.verdict, made.outcome
+    last = verdict or outcome
+    adapter = (last.adapter_id if last else None) or "none"
     forgotten = verdict.details.get("forgetting") if verdict else None
+    gate = {} if verdict is None else {"look": verdict.look}
+    if verdict is not None and verdict.metrics is not None:
+        gate["gate_listings"] = verdict.metrics.listings
     return RoundRow(
-        round=number,
-        adapter=adapter or "none",
+        round=made.request.round,
+        adapter=adapter,
         parent=made.request.parent_id,
-        decision=str(end.kind) if end else "unfinished",
-        reason=(end.reason if end and end.reason else None)
-        or (verdict.reason if verdict else None),
+        decision=str(outcome.kind) if outcome else "unfinished",
+        reason=(outcome.reason if outcome else None) or (verdict.reason if verdict else None),
+        **gate,
         forgetting=str(forgotten) if forgotten else None,
         pool_size=made.request.pool_size,
         train_seconds=verdict.train_seconds if verdict else None,
-        eval_seconds=verdict.eval_seconds if verdict else None,
-        **_shares(verdict.metrics if verdict else None),
-        **_live(served.get(adapter or "")),
+        **_measured(judged.get(adapter)),
+        **_live(served.get(adapter)),
     )
 
 
-def _shares(metrics: RoundMetrics | None) -> dict[str, Any]:
-    shares: dict[str, Any] = {}
-    if metrics is not None:
-        for name in ("completeness", "recall", "precision"):
-            measured = getattr(metrics, name)
-            shares[name] = measured.value
-            shares[f"{name}_interval"] = (measured.low, measured.high)
-    return shares
+def _measured(judged: Judged | None) -> dict[str, Any]:
+    """The columns that the side-by-side judging fills."""
+    if judged is None:
+        return {}
+    columns: dict[str, Any] = {"eval_seconds": judged.seconds}
+    for name in MEASURED:
+        measured = getattr(judged.metrics, name)
+        if measured is not None:
+            columns |= {name: measured.value, f"{name}_interval": (measured.low, measured.high)}
+    if judged.difference is not None:
+        bounds = (judged.difference.lower, judged.difference.upper)
+        columns |= {"over_base": judged.difference.value, "over_base_bounds": bounds}
+    return columns
 
 
 def _live(served: Served | None) -> dict[str, Any]:
@@ -182,7 +192,9 @@ def _losses(folder: Path, made: Round) -> list[LossPoint]:
     return [LossPoint(step=step["step"], loss=step["loss"]) for step in steps]
 
 
-def _run_info(settings: Settings, schemas: CategorySchemas, started: float, commit: str) -> RunInfo:
+def _run_info(
+    settings: Settings, schemas: CategorySchemas, heldout: int, started: float, commit: str
+) -> RunInfo:
     demo = settings.demo
     return RunInfo(
         started=time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)),
@@ -192,11 +204,20 @@ def _run_info(settings: Settings, schemas: CategorySchemas, started: float, comm
         catalog="/".join(demo.catalog.parts[-2:]) if demo.catalog else "generated",
         generated=demo.catalog is None,
         categories=len(schemas),
-        heldout=demo.heldout,
+        heldout=heldout,
         seconds=time.time() - started,
         settings={
             "streams": settings.streams.model_dump(
-                mode="json", include={"selection", "k", "v", "min_gap", "backfill_factor"}
+                mode="json",
+                include={
+                    "selection",
+                    "k",
+                    "min_gap",
+                    "backfill_factor",
+                    "heldout_share",
+                    "heldout_least",
+                    "heldout_most",
+                },
             ),
             "trainer": settings.trainer.model_dump(
                 mode="json",
@@ -208,6 +229,10 @@ def _run_info(settings: Settings, schemas: CategorySchemas, started: float, comm
                     "steps",
                     "batch_size",
                     "margin",
+                    "decide_by",
+                    "cost_of_wrong",
+                    "least_gain",
+                    "calibration_share",
                 },
             ),
             "serving": settings.serving.model_dump(

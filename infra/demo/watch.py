@@ -21,23 +21,37 @@ from schemas.events import (
 )
 from streams.control import ControlLog, ControlRecord
 
+GATE_KINDS = (ModelEventKind.PROPOSED, ModelEventKind.REJECTED, ModelEventKind.CHALLENGER)
+# The conductor sees a review, and orders the look that it makes due, within so long.
+SETTLE_SECONDS = 5.0
+
 
 @dataclass
 class Round:
-    """One round: its order, and everything that was said of it."""
+    """One round: its order, how often it was looked at, and everything that was said of it."""
 
-    request: RetrainRequest
-    events: list[ModelEvent] = field(default_factory=list)
+    request: RetrainRequest  # that of its latest attempt
+    look: int = 1  # the latest that was ordered
+    events: list[ModelEvent] = field(default_factory=list)  # of that attempt, all looks
 
     @property
     def end(self) -> ModelEvent | None:
-        """The event that closed the round for good."""
-        return next((e for e in reversed(self.events) if e.kind in TERMINAL_KINDS), None)
+        """The event that ended the latest attempt and look; None while that is under way."""
+        return self._last_end(lambda e: e.look >= self.look)
+
+    @property
+    def outcome(self) -> ModelEvent | None:
+        """What became of the round so far; a further look that failed changes nothing."""
+        return self._last_end(lambda e: e.kind is not ModelEventKind.FAILED or e.look == 1)
 
     @property
     def verdict(self) -> ModelEvent | None:
-        """The trainer's last word, which carries the metrics."""
-        return next((e for e in reversed(self.events) if e.metrics is not None), None)
+        """The gate's last word: it has the metrics, the look and the reason."""
+        return next((e for e in reversed(self.events) if e.kind in GATE_KINDS), None)
+
+    def _last_end(self, counts: Callable[[ModelEvent], bool]) -> ModelEvent | None:
+        ends = (e for e in reversed(self.events) if e.kind in TERMINAL_KINDS)
+        return next((e for e in ends if counts(e)), None)
 
 
 class RoundWatch:
@@ -49,11 +63,12 @@ class RoundWatch:
         self.console = console
         self.check = check
         self.rounds: dict[int, Round] = {}
+        self.champion_id = BASE_ADAPTER
         self.champion_hash = BASE_ADAPTER
         self.latest = ""
         self.heard = time.monotonic()
         self._changed = threading.Condition()
-        self._log = ControlLog(settings.streams, [self._take])
+        self._log = ControlLog(settings.streams, [self.take])
 
     def __enter__(self) -> Self:
         self._log.start()
@@ -69,39 +84,53 @@ class RoundWatch:
         self._log.close()
 
     def wait_requested(self, number: int, quiet_seconds: float) -> bool:
-        """Whether round `number` is ordered before the pool has stood still for so long."""
-        with self._changed:
-            deadline = time.monotonic() + quiet_seconds
-            while number not in self.rounds and time.monotonic() < deadline:
-                self._changed.wait(0.2)
-                self.check()
-            return number in self.rounds
+        """Whether round `number` is ordered before the pool has stood still for so long.
 
-    def wait_closed(self, number: int, stall_seconds: float) -> ModelEvent:
+        It does not stand still while an earlier round is tried or looked at again.
+
+        Raises:
+            ListuneError: as `wait_closed` raises.
+        """
+        deadline = time.monotonic() + quiet_seconds
+        while number not in self.rounds and time.monotonic() < deadline:
+            if self._wait_under_way():
+                deadline = time.monotonic() + quiet_seconds
+            self._wait(0.2)
+        return number in self.rounds
+
+    def wait_closed(self, number: int) -> ModelEvent:
         """Wait for the end of round `number`, showing what the trainer says meanwhile.
 
         Raises:
-            ListuneError: nothing was heard of the round for `stall_seconds`.
+            ListuneError: nothing was heard of the round for `demo.stall_minutes`.
         """
-        with self.console.status(f"round {number}") as shown:
-            while True:
-                with self._changed:
-                    end = self.rounds[number].end
-                    if end is not None:
-                        break
-                    self._changed.wait(0.5)
-                shown.update(f"round {number}: {self.latest}")
-                self.check()
+        stall_seconds = self.settings.demo.stall_minutes * 60
+        name = f"round {number}"
+        with self.console.status(name) as shown:
+            while (end := self.rounds[number].end) is None:
+                self._wait(0.5)
+                shown.update(f"{name}: {self.latest}")
                 if time.monotonic() - self.heard > stall_seconds:
                     raise ListuneError(
-                        f"nothing was heard of round {number} for {stall_seconds:.0f} s; "
+                        f"nothing was heard of {name} for {stall_seconds:.0f} s; "
                         "see the trainer's log"
                     )
+        look = f", look {end.look}" if end.look > 1 else ""
         self.console.print(
-            f"Round {number}: [bold]{end.kind}[/] {end.adapter_id or ''} {end.reason or ''}",
+            f"Round {number}{look}: [bold]{end.kind}[/] {end.adapter_id or ''} {end.reason or ''}",
             highlight=False,
         )
         return end
+
+    def wait_settled(self, settle_seconds: float = SETTLE_SECONDS) -> None:
+        """Wait for what is under way, and for a look that the last reviews make due.
+
+        Raises:
+            ListuneError: as `wait_closed` raises.
+        """
+        deadline = time.monotonic() + settle_seconds
+        while self._wait_under_way() or (self._challenger() and time.monotonic() < deadline):
+            self._wait(0.2)
 
     def status_line(self) -> str:
         """What the conductor says it waits for."""
@@ -110,21 +139,49 @@ class RoundWatch:
         except ListuneError as error:
             return str(error)
 
-    def _take(self, record: ControlRecord) -> None:
+    def take(self, record: ControlRecord) -> None:
+        """One record of a control topic; called on the log's thread."""
         event = record.event
         with self._changed:
             self.heard = time.monotonic()
             if isinstance(event, RetrainRequest):
-                # A second attempt is the same round, ordered again.
-                self.rounds[event.round] = Round(event)
-                self.latest = f"ordered, {event.k} listings to learn from"
+                self._ordered(event)
             elif isinstance(event, ModelEvent):
-                if event.round in self.rounds:
-                    self.rounds[event.round].events.append(event)
+                made = self.rounds.get(event.round)
+                # What is still said of an earlier attempt is of no account.
+                if made is not None and event.attempt >= made.request.attempt:
+                    made.events.append(event)
                     self.latest = _say(event)
                 if event.kind in (ModelEventKind.PROMOTED, ModelEventKind.ROLLED_BACK):
+                    self.champion_id = event.adapter_id or BASE_ADAPTER
                     self.champion_hash = event.adapter_hash or BASE_ADAPTER
             self._changed.notify_all()
+
+    def _ordered(self, request: RetrainRequest) -> None:
+        if request.look == 1:
+            # A second attempt is the same round, ordered again.
+            self.rounds[request.round] = Round(request)
+            self.latest = f"ordered, {request.k} listings to learn from"
+        elif request.round in self.rounds:
+            self.rounds[request.round].look = request.look
+            self.latest = f"look {request.look} ordered"
+
+    def _wait_under_way(self) -> bool:
+        """Wait for the end of a round that is under way; whether there was one."""
+        number = next((n for n, made in list(self.rounds.items()) if made.end is None), None)
+        if number is not None:
+            self.wait_closed(number)
+        return number is not None
+
+    def _challenger(self) -> bool:
+        """Whether some round is undecided."""
+        outcomes = [made.outcome for made in list(self.rounds.values())]
+        return any(o is not None and o.kind is ModelEventKind.CHALLENGER for o in outcomes)
+
+    def _wait(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait(seconds)
+        self.check()
 
 
 def _say(event: ModelEvent) -> str:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from infra import stack
 from infra.demo import play
+from infra.demo.catalog import Product
 from infra.local.fetch import ensure_all
 from infra.local.supervisor import Supervisor
 from infra.settings import Settings
@@ -26,7 +27,9 @@ def tiny_settings(folder: Path) -> Settings:
     settings = small_settings(folder, SEED)
     settings.streams.lease_s = 60.0
     demo = settings.demo
-    demo.wave, demo.final_wave, demo.in_flight = 10, 2, 4
+    # Half of a wave is held out; the rest fills the round.
+    settings.streams.heldout_share, settings.streams.heldout_least = 0.5, 6
+    demo.wave, demo.final_wave, demo.in_flight = 16, 2, 4
     demo.stall_minutes = 3.0
     return settings
 
@@ -40,6 +43,11 @@ class Loop:
     stage: play.Stage
     play: play.Play
     supervisor: Supervisor
+
+    @property
+    def unseen(self) -> list[Product]:
+        """Products that did not arrive."""
+        return [p for p in self.stage.products if p.product_id not in self.play.submitted]
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +66,6 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stack, "ACTIVE", run_dir / "active")
         with stack.running(resolved, run_dir, parts, console) as supervisor:
-            play.measure_baselines(resolved, run_dir)
             player = play.Play(resolved, stage, console, supervisor.check)
             player.run()
             yield Loop(resolved, run_dir, stage, player, supervisor)

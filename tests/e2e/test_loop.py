@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from rich.console import Console
@@ -21,6 +22,7 @@ from schemas.events import (
     decode,
     new_id,
 )
+from schemas.heldout import is_held_out
 from serving.client import TritonClient
 from serving.listing import Listing
 from streams.errors import RequestRefused
@@ -54,7 +56,7 @@ def test_the_promoted_adapter_really_serves(loop: Loop) -> None:
     client = TritonClient(loop.settings.serving)
     champion = loop.play.watch.champion_hash
     different = 0
-    for product in loop.stage.products.gate:
+    for product in loop.unseen[:6]:
         asked = (_listing(product), product.attributes(loop.stage.schemas))
         base = client.generate(*asked)
         new = client.generate(*asked, adapter_hash=champion)
@@ -77,27 +79,32 @@ def test_every_review_is_in_the_pool_once(loop: Loop) -> None:
     assert eventually(lambda: _one(loop, statement) == reviewed)
 
 
+def test_what_is_trained_on_is_never_held_out(loop: Loop) -> None:
+    request = loop.play.watch.rounds[1].request
+    share, of = loop.settings.streams.heldout_share, {}
+    for file in request.files:
+        rows = duckdb.sql(f"SELECT listing_id FROM '{file.path}'").fetchall()
+        of[file.role] = [is_held_out(listing_id, share) for (listing_id,) in rows]
+    assert not any(of["train"])
+    assert all(of["heldout"])
+    assert len(of["train"]) == loop.settings.streams.k
+    assert len(of["heldout"]) >= loop.settings.streams.heldout_least
+
+
 def test_the_report_holds_every_figure(loop: Loop, tmp_path: Path) -> None:
-    samples = summary.changed_samples(
-        loop.settings, loop.stage.schemas, loop.stage.products.test, loop.play.watch.champion_hash
-    )
-    report = summary.build(
-        loop.settings,
-        loop.stage.schemas,
-        {1: loop.play.watch.rounds[1]},
-        loop.play.served,
-        samples,
-        loop.play.pool_history,
-        loop.play.seconds,
-        time.time(),
-        commit(),
-    )
+    played, seconds = loop.play.judge(), loop.play.seconds
+    settings, schemas = loop.settings, loop.stage.schemas
+    report = summary.build(settings, schemas, played, seconds, time.time(), commit())
     summary.write(report, tmp_path, Console())
     rows = json.loads((tmp_path / "report.json").read_text())["rounds"]
     assert [row["round"] for row in rows] == [0, 1]
-    names = ("completeness", "recall", "precision", "acceptance", "p50_ms", "p90_ms")
+    names = ("net_benefit", "completeness", "recall", "precision", "correct_completeness")
     for row in rows:
         assert all(row[name] is not None for name in names), row
+        assert all(row[f"{name}_interval"] is not None for name in names), row
+        assert all(row[name] is not None for name in ("acceptance", "p50_ms", "p90_ms")), row
+    assert (rows[1]["look"], rows[1]["decision"]) == (1, "promoted")
+    assert rows[1]["gate_listings"] > 0
     assert rows[1]["train_seconds"] > 0
     assert rows[1]["pool_size"] >= loop.settings.streams.k
     assert "http" not in _sources((tmp_path / "report.html").read_text())
@@ -107,8 +114,7 @@ def test_a_malformed_event_goes_to_dead_letters_and_the_next_is_answered(loop: L
     publisher = Publisher(loop.settings.streams)
     bad = publisher.send(REQUESTS, "bad", b'{"request_id": 5').result(10)
     publisher.close()
-    product = loop.stage.products.gate[0]
-    assert _predict(loop, product).status is Status.OK
+    assert _predict(loop, loop.unseen[0]).status is Status.OK
     letter = _dead_letter(loop, bad.partition, bad.offset)
     assert letter.reason == "not_json"
 
@@ -120,7 +126,7 @@ def test_an_event_without_a_known_category_is_answered_with_the_reason(loop: Loo
     publisher = Publisher(loop.settings.streams)
     publisher.send(REQUESTS, "x", request.to_bytes()).result(10)
     publisher.close()
-    assert _predict(loop, loop.stage.products.gate[0]).status is Status.OK
+    assert _predict(loop, loop.unseen[0]).status is Status.OK
     with (
         ListuneClient(loop.settings.streams, loop.stage.schemas) as client,
         pytest.raises(RequestRefused, match="Nowhere"),
@@ -154,7 +160,7 @@ def test_a_triton_that_comes_up_empty_is_given_the_champion_again(loop: Loop) ->
     loop.supervisor.kill("triton")
     for blob in sorted(store.glob("*.safetensors")):
         blob.unlink()
-    prediction = _predict(loop, loop.stage.products.gate[1], timeout_s=120)
+    prediction = _predict(loop, loop.unseen[1], timeout_s=120)
     assert prediction.status is Status.OK
     assert prediction.adapter_hash == loop.play.watch.champion_hash
 
@@ -162,7 +168,7 @@ def test_a_triton_that_comes_up_empty_is_given_the_champion_again(loop: Loop) ->
 @pytest.mark.parametrize("worker", ["predict", "curate"])
 def test_a_killed_worker_comes_back_and_loses_nothing(loop: Loop, worker: str) -> None:
     with ListuneClient(loop.settings.streams, loop.stage.schemas) as client:
-        product = loop.stage.products.calibration[0]
+        product = loop.unseen[2]
         before = _one(loop, "SELECT sum(reviews) FROM acceptance_by_day")
         loop.supervisor.kill(worker)
         prediction = _predict(loop, product, timeout_s=120)

@@ -1,22 +1,17 @@
-"""Catalogs: read with one sentence for what is wrong, and split so that nothing leaks."""
+"""Catalogs: read with one sentence for what is wrong."""
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from infra.demo.catalog import (
     CatalogError,
     Product,
     listing_row,
     read_catalog,
-    split,
     write_catalog,
-    write_heldout,
 )
 from infra.demo.generate import generate
 from infra.demo.grouping import together
@@ -134,47 +129,12 @@ def test_a_written_catalog_reads_back(tmp_path: Path) -> None:
     assert read_catalog(tmp_path / "c.jsonl", schemas) == (products, [])
 
 
-def test_a_held_out_row_has_what_the_trainer_reads(tmp_path: Path) -> None:
+def test_a_row_has_what_the_trainer_reads() -> None:
     lamp = product(1, requested=("Note", "Color"))
-    write_heldout(tmp_path / "h.jsonl", [lamp], SCHEMAS)
-    row = json.loads((tmp_path / "h.jsonl").read_text())
-    assert row == listing_row(lamp, SCHEMAS, lamp.truth)
+    row = listing_row(lamp, SCHEMAS, {"Color": ["blue"]})
+    assert (row["listing_id"], row["category"], row["title"]) == ("p0001", "Lamps", "lamp 1")
     assert [Attribute.model_validate(a) for a in row["attributes"]] == [COLOR, NOTE]
-    assert row["values"] == {"Color": ["red"]}
-
-
-@given(st.integers(0, 3), st.permutations([product(n) for n in range(60)]))
-def test_a_split_is_disjoint_complete_and_the_same_in_any_order(
-    seed: int, products: list[Product]
-) -> None:
-    parts = split(products, seed, 8)
-    dealt = [*parts.stream, *parts.calibration, *parts.gate, *parts.test]
-    assert sorted(p.product_id for p in dealt) == sorted(p.product_id for p in products)
-    assert len(parts.calibration) == len(parts.gate) == len(parts.test) == 8
-    assert parts == split(sorted(products, key=lambda p: p.product_id), seed, 8)
-
-
-def test_another_seed_holds_out_others() -> None:
-    products = [product(n) for n in range(100)]
-    assert split(products, 1, 8).gate != split(products, 2, 8).gate
-
-
-def test_held_out_products_are_of_all_categories_in_proportion() -> None:
-    products = [product(n, category="Lamps" if n % 4 else "Tents") for n in range(400)]
-    counts = Counter(p.category for p in split(products, 0, 32).gate)
-    assert counts["Tents"] == pytest.approx(8, abs=1)
-
-
-def test_offers_of_one_product_stay_on_one_side() -> None:
-    products = [product(n, cluster=f"c{n // 2}") for n in range(100)]
-    products += [
-        product(100 + n, f"a rather long name of lamp {n // 2} {'!' * (n % 2)}") for n in range(40)
-    ]
-    parts = split(products, 3, 10)
-    sides = [parts.stream, parts.calibration, parts.gate, parts.test]
-    for group in together(products):
-        assert sum(any(p in side for p in group) for side in sides) == 1
-    assert max(len(group) for group in together(products[:100])) == 2
+    assert row["values"] == {"Color": ["blue"]}
 
 
 def test_titles_that_share_most_of_their_words_are_one_product() -> None:
@@ -184,21 +144,10 @@ def test_titles_that_share_most_of_their_words_are_one_product() -> None:
     assert len(together([product(1, one), product(2, "red lamp of wood for beds by Tarn")])) == 2
 
 
-def test_products_without_any_value_are_not_held_out() -> None:
-    products = [product(n, truth={"Color": ["red"]} if n % 2 else {}) for n in range(100)]
-    parts = split(products, 0, 8)
-    assert all(p.truth for p in (*parts.calibration, *parts.gate, *parts.test))
-
-
-def test_a_catalog_too_small_for_its_held_out_parts_says_so() -> None:
-    with pytest.raises(CatalogError, match=r"3 x 8 of 31 products .* smaller"):
-        split([product(n) for n in range(31)], 0, 8)
-
-
 @pytest.mark.parametrize(
     ("name", "alternatives", "count"), [("flipkart", False, 648), ("wdc_pave", True, 1066)]
 )
-def test_real_catalogs_are_read_and_split(name: str, alternatives: bool, count: int) -> None:
+def test_real_catalogs_are_read(name: str, alternatives: bool, count: int) -> None:
     folder = DATA / name
     if not folder.is_dir():
         pytest.skip(f"the real catalog {name} is not in shared/data here")
@@ -206,7 +155,3 @@ def test_real_catalogs_are_read_and_split(name: str, alternatives: bool, count: 
     products, warnings = read_catalog(folder / "listings.jsonl", schemas, alternatives)
     assert len(products) == count
     assert 1 <= len(warnings) <= 3
-    parts = split(products, 0, 32)
-    clusters = [{p.cluster for p in part if p.cluster} for part in (parts.stream, parts.gate)]
-    assert not clusters[0] & clusters[1]
-    assert 32 <= len(parts.gate) < 40

@@ -96,7 +96,9 @@ def test_a_catalog_that_is_too_small_says_so(refused: Refused) -> None:
     Path("schema.json").write_text(SCHEMA)
     Path("products.jsonl").write_text(LINE + "\n")
     said = refused("demo", "--catalog", "products.jsonl", "--schema", "schema.json")
-    assert "give a larger catalog, or a smaller LISTUNE_DEMO__HELDOUT" in said
+    assert "products.jsonl: has " in said
+    assert "give a larger catalog, or a smaller LISTUNE_STREAMS__K" in said
+    assert not Path("runs").exists()
 
 
 def test_a_fault_in_a_schema_names_category_and_attribute(refused: Refused) -> None:
