@@ -19,9 +19,10 @@ from trainer.endpoint import Endpoint
 from trainer.errors import DataError
 from trainer.evaluate import Evaluation
 from trainer.judge import Judge
+from trainer.results import ONE_EXAMPLE
 from trainer.settings import EndpointSettings
 
-BASE, ONE_EXAMPLE = "base", "base, one example"
+BASE = "base"
 
 
 def adapter_arm(judge: Judge, adapter: AdapterFile | None) -> dict[str, Evaluation]:

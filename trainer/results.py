@@ -10,7 +10,7 @@
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from schemas.category import Attribute
 from schemas.events import RetrainRequest, RoundMetrics
@@ -23,6 +23,9 @@ EXIT_REFUSED = 3
 
 JOB, RESULT = "job.json", "result.json"
 FAILURE, PROGRESS = "failure.json", "progress.json"
+SIDE_BY_SIDE = "side-by-side.json"
+ONE_EXAMPLE = "base, one example"
+"""The name of the base that is shown a worked example before each listing."""
 
 
 class Verdict(StrEnum):
@@ -145,6 +148,34 @@ class Failure(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     reason: str
+
+
+class SideBySideJob(BaseModel):
+    """What `trainer.side_by_side` is told."""
+
+    model_config = ConfigDict(frozen=True)
+
+    trainer: TrainerSettings
+    serving: ServingSettings  # `base_model` names the base
+    folder: Path  # the job's own
+    heldout: Path  # JSONL; all arms answer these
+    examples: Path | None = None  # JSONL of listings that have arrived, none of them held out
+    adapters: list[str] = []  # of the registry
+
+
+class Arm(BaseModel):
+    """One that was asked, side by side with others."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str  # `base`, `ONE_EXAMPLE`, or an adapter's id
+    metrics: RoundMetrics
+    difference: Difference | None  # in net benefit to the base, with two-sided 95 % bounds
+    evaluation: Path  # with its answers
+    seconds: float
+
+
+ARMS = TypeAdapter(list[Arm])
 
 
 def adapter_id(request: RetrainRequest) -> str:

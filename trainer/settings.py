@@ -113,7 +113,6 @@ class TrainerSettings(BaseModel):
     forgetting: int = Field(
         8, ge=0, description="listings of each earlier round that are judged again; 0 = off"
     )
-    evaluate_one_shot: bool = Field(True, description="judge the base with an example too")
     health_port: int = Field(
         0, ge=0, le=65535, description="the trainer's health and metrics, on 127.0.0.1; 0 = off"
     )

@@ -11,52 +11,30 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
 from transformers.utils import logging as transformers_logging
 
 from schemas.errors import ListuneError
-from schemas.events import RoundMetrics
+from schemas.events import BASE_ADAPTER
 from serving.adapters import write_file
-from serving.settings import ServingSettings
-from trainer.arms import BASE, adapter_arm, example_arm
+from trainer.arms import adapter_arm, example_arm
 from trainer.bootstrap import draw_listings, paired, paired_interval
 from trainer.dataset import read_heldout, rows_hash
 from trainer.evaluate import Evaluation
 from trainer.judge import Judge
 from trainer.progress import RoundProgress
 from trainer.registry import Registry
-from trainer.results import EXIT_REFUSED, FAILURE, PROGRESS, Difference, Failure
+from trainer.results import (
+    ARMS,
+    EXIT_REFUSED,
+    FAILURE,
+    PROGRESS,
+    SIDE_BY_SIDE,
+    Arm,
+    Difference,
+    Failure,
+    SideBySideJob,
+)
 from trainer.settings import TrainerSettings
-
-SIDE_BY_SIDE = "side-by-side.json"
-
-
-class SideBySideJob(BaseModel):
-    """What the process is told."""
-
-    model_config = ConfigDict(frozen=True)
-
-    trainer: TrainerSettings
-    serving: ServingSettings  # `base_model` names the base
-    folder: Path  # the job's own
-    heldout: Path  # JSONL; all arms answer these
-    examples: Path | None = None  # JSONL of listings that have arrived, none of them held out
-    adapters: list[str] = []  # of the registry
-
-
-class Arm(BaseModel):
-    """One that was asked."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str  # `base`, `base, one example`, or an adapter's id
-    metrics: RoundMetrics
-    difference: Difference | None  # in net benefit to the base, with two-sided 95 % bounds
-    evaluation: str  # file with its answers
-    seconds: float
-
-
-ARMS = TypeAdapter(list[Arm])
 
 
 def compare(job: SideBySideJob, progress: RoundProgress) -> list[Arm]:
@@ -82,7 +60,7 @@ def _arms(
     evaluations: Mapping[str, Evaluation], judge: Judge, trainer: TrainerSettings
 ) -> list[Arm]:
     drawn = draw_listings(len(judge.rows), trainer.bootstrap_draws, trainer.bootstrap_seed)
-    cost, base = trainer.cost_of_wrong, evaluations[BASE]
+    cost, base = trainer.cost_of_wrong, evaluations[BASE_ADAPTER]
 
     def over_base(evaluation: Evaluation) -> Difference:
         before, after = (e.measure("net_benefit", cost) for e in (base, evaluation))
@@ -94,7 +72,7 @@ def _arms(
         Arm(
             name=name,
             metrics=judge.metrics(evaluation),
-            difference=None if name == BASE else over_base(evaluation),
+            difference=None if name == BASE_ADAPTER else over_base(evaluation),
             evaluation=judge.path(evaluation),
             seconds=evaluation.seconds,
         )

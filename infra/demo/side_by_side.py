@@ -14,33 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
-
 from infra.demo.catalog import Product, listing_row
 from infra.settings import Settings
 from schemas.category import CategorySchemas
 from schemas.errors import ListuneError
-from schemas.events import RoundMetrics, ValueLists
+from schemas.events import ValueLists
 from schemas.heldout import is_held_out
-from trainer.results import Difference
-
-BASE, ONE_EXAMPLE = "base", "base, one example"
-RESULT = "side-by-side.json"
-
-
-class Judged(BaseModel):
-    """One of those that were judged side by side."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str  # `BASE`, `ONE_EXAMPLE` or an adapter's id
-    metrics: RoundMetrics
-    evaluation: Path  # a `trainer.evaluate.Evaluation`, JSON
-    seconds: float
-    difference: Difference | None = None  # net benefit minus the base's
-
-
-_JUDGED = TypeAdapter(list[Judged])
+from trainer.results import ARMS, FAILURE, JOB, SIDE_BY_SIDE, Arm, SideBySideJob
 
 
 def judge_side_by_side(
@@ -49,7 +29,7 @@ def judge_side_by_side(
     arrived: Sequence[Product],
     submitted: Mapping[str, ValueLists],
     adapters: Sequence[str],
-) -> list[Judged]:
+) -> list[Arm]:
     """Judge the base, the base with an example, and `adapters`, in a process of its own.
 
     Its progress bars go to this terminal; its files are in `side-by-side` under
@@ -69,22 +49,22 @@ def judge_side_by_side(
     judging, shown = parted(arrived, settings.streams.heldout_share)
     _write(heldout, (listing_row(p, schemas, p.truth) for p in judging))
     _write(examples, (listing_row(p, schemas, submitted[p.product_id]) for p in shown))
-    job = {
-        "trainer": settings.trainer.model_dump(mode="json"),
-        "serving": settings.serving.model_dump(mode="json"),
-        "folder": str(folder),
-        "heldout": str(heldout),
-        "examples": str(examples),
-        "adapters": list(adapters),
-    }
-    (folder / "job.json").write_text(json.dumps(job))
-    command = [sys.executable, "-m", "trainer.round", "--job", str(folder / "job.json")]
-    done = subprocess.run([*command, "--side-by-side"], check=False)
+    job = SideBySideJob(
+        trainer=settings.trainer,
+        serving=settings.serving,
+        folder=folder,
+        heldout=heldout,
+        examples=examples if shown else None,
+        adapters=list(adapters),
+    )
+    (folder / JOB).write_text(job.model_dump_json())
+    command = [sys.executable, "-m", "trainer.side_by_side", "--job", str(folder / JOB)]
+    done = subprocess.run(command, check=False)
     if done.returncode != 0:
-        failure = folder / "failure.json"
+        failure = folder / FAILURE
         reason = json.loads(failure.read_text())["reason"] if failure.exists() else "see above"
         raise ListuneError(f"the adapters could not be judged side by side: {reason}")
-    return _JUDGED.validate_json((folder / RESULT).read_bytes())
+    return ARMS.validate_json((folder / SIDE_BY_SIDE).read_bytes())
 
 
 def parted(products: Iterable[Product], share: float) -> tuple[list[Product], list[Product]]:

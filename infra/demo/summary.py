@@ -24,14 +24,14 @@ from infra.demo.report import (
     write_report,
 )
 from infra.demo.served import Served
-from infra.demo.side_by_side import BASE, ONE_EXAMPLE, Judged
 from infra.demo.watch import Round
 from infra.machine import describe
 from infra.settings import Settings
 from schemas.category import Attribute, CategorySchemas
-from schemas.events import ValueLists
+from schemas.events import BASE_ADAPTER, ValueLists
 from schemas.values import format_answer, matches
 from trainer.evaluate import Evaluation
+from trainer.results import ONE_EXAMPLE, Arm
 
 SAMPLE_LISTINGS = 3
 
@@ -43,7 +43,7 @@ class Played:
     rounds: Mapping[int, Round]  # by number, in order
     champion: str  # the adapter that serves in the end
     served: Mapping[str, Served]  # by adapter
-    judged: Sequence[Judged]  # side by side
+    judged: Sequence[Arm]  # side by side
     arrived: Sequence[Product]
     pool_history: Sequence[PoolPoint]
 
@@ -63,11 +63,11 @@ def build(
         commit: what stood in the checkout then; by now it may be another.
     """
     judged = {entry.name: entry for entry in played.judged}
-    base, served = judged[BASE], played.served
+    base, served = judged[BASE_ADAPTER], played.served
     rounds = [_round_row(made, judged, served) for made in played.rounds.values()]
     report = RunReport(
         run=_run_info(settings, schemas, base.metrics.listings, started, commit),
-        rounds=[_baseline_row(base, served.get(BASE)), *rounds],
+        rounds=[_baseline_row(base, served.get(BASE_ADAPTER)), *rounds],
         baselines=[_baseline_row(judged[name]) for name in (ONE_EXAMPLE,) if name in judged],
         serves=played.champion,
         losses={
@@ -93,7 +93,7 @@ def write(report: RunReport, run_dir: Path, console: Console) -> None:
 
 
 def changed_samples(
-    products: Sequence[Product], schemas: CategorySchemas, base: Judged, new: Judged
+    products: Sequence[Product], schemas: CategorySchemas, base: Arm, new: Arm
 ) -> list[ChangedValue]:
     """Attributes of a few held-out `products` that `base` and `new` answered differently."""
     before, after = _answers(base), _answers(new)
@@ -106,7 +106,7 @@ def changed_samples(
     return found
 
 
-def _answers(judged: Judged) -> dict[str, ValueLists]:
+def _answers(judged: Arm) -> dict[str, ValueLists]:
     """Listing to the values that were suggested for it."""
     evaluation = Evaluation.model_validate_json(judged.evaluation.read_bytes())
     return {score.listing_id: score.values for score in evaluation.listings}
@@ -131,14 +131,14 @@ def _change(
     ]
 
 
-def _baseline_row(judged: Judged, served: Served | None = None) -> RoundRow:
+def _baseline_row(judged: Arm, served: Served | None = None) -> RoundRow:
     """The base, bare or with an example; only the bare one answered sellers."""
     return RoundRow(
         round=0, adapter=judged.name, decision="baseline", **_measured(judged), **_live(served)
     )
 
 
-def _round_row(made: Round, judged: Mapping[str, Judged], served: Mapping[str, Served]) -> RoundRow:
+def _round_row(made: Round, judged: Mapping[str, Arm], served: Mapping[str, Served]) -> RoundRow:
     verdict, outcome = made.verdict, made.outcome
     last = verdict or outcome
     adapter = (last.adapter_id if last else None) or "none"
@@ -161,7 +161,7 @@ def _round_row(made: Round, judged: Mapping[str, Judged], served: Mapping[str, S
     )
 
 
-def _measured(judged: Judged | None) -> dict[str, Any]:
+def _measured(judged: Arm | None) -> dict[str, Any]:
     """The columns that the side-by-side judging fills."""
     if judged is None:
         return {}

@@ -50,8 +50,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     job: dict[str, Any] = {}
 
     def run(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
-        assert command[1:4] == ["-m", "trainer.round", "--job"]
-        assert command[5:] == ["--side-by-side"]
+        assert command[1:4] == ["-m", "trainer.side_by_side", "--job"]
         job.update(json.loads(Path(command[4]).read_text()))
         folder = Path(job["folder"])
         names = ["base", "base, one example", *job["adapters"]]
