@@ -95,7 +95,7 @@ class EvaluationKey(BaseModel):
     one_shot: bool
     settings: str  # JSON of `ANSWER_SETTINGS`
     schema_shown: bool = False  # the category's attributes and allowed values before each listing
-    version: int = 2  # of what is kept of an answer: older files are judged anew
+    version: int = 3  # of what is kept of an answer: older files are judged anew
 
     @classmethod
     def of(

@@ -22,7 +22,7 @@ from serving.engine import Engine
 from serving.generation import GenerationRequest, GenerationResult
 from serving.model import load_base
 from serving.preparing import judge
-from serving.prompt import PromptBuilder, answer_cap
+from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer.calibrate import calibrate, suggestions
 from trainer.dataset import Row
@@ -167,7 +167,7 @@ def test_plain_peft_gives_the_same_values_with_what_the_registry_exports(
 
 def answers_by(model: PeftModel, builder: PromptBuilder, row: Row) -> dict[str, Answer]:
     """Branch by branch: a question, its answer up to a stop token, a newline, the next question."""
-    vocabulary, limit = builder.vocabulary, builder.settings.max_answer_tokens
+    vocabulary = builder.vocabulary
     tree = builder.tree(row.listing, row.attributes)
     answers = {}
     for branch in tree.branches:
@@ -179,7 +179,7 @@ def answers_by(model: PeftModel, builder: PromptBuilder, row: Row) -> dict[str, 
                 input_ids=prompt,
                 attention_mask=torch.ones_like(prompt),
                 do_sample=False,
-                max_new_tokens=answer_cap(segment.attribute, vocabulary, limit),
+                max_new_tokens=builder.cap(segment.attribute),
                 eos_token_id=vocabulary.stops,
                 pad_token_id=0,
             )
