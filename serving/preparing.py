@@ -108,8 +108,8 @@ def judge(
     """The legal values, and (in free mode) the texts that are no legal values.
 
     An answer that the cap ended is no answer, whatever its text says: `Red` may be the beginning of
-    `Red wine`. No allowed value is lost by it, since each has room with its stop (`answer_cap`):
-    what reaches the cap is longer, or written in other tokens than it is taught in.
+    `Red wine`. No allowed value of a sane length is lost by it, since each has room with its stop
+    (`answer_cap`): what reaches the cap is longer, or written in other tokens than is taught.
 
     In constrained mode an answer that is illegal after all (a number out of range, a date not in
     the calendar, what the cap ended) or less probable than `floor` or than the adapter's calibrated

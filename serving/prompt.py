@@ -15,6 +15,7 @@ a later measurement asks the same questions (paper: "attribute batches with rand
 """
 
 import hashlib
+import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from schemas.values import NO, SEPARATOR, YES, Values, format_answer
 from serving.listing import Listing
 from serving.settings import ServingSettings
 
+logger = logging.getLogger(__name__)
+
 # A description is cut to this many characters before it is tokenised: four a token is typical,
 # and tokenising a megabyte to throw most of it away would block the engine.
 CHARACTERS_PER_TOKEN = 8
@@ -36,6 +39,9 @@ MAX_HINT_CHARACTERS = 1000
 # No tokenizer writes a date in more tokens than it has characters, or a text in more than bytes.
 DATE_CHARACTERS = len(" 2024-12-31")
 BYTES_PER_CHARACTER = 4
+# Of an allowed value and its stop, where the settings do not allow more. The longest in a real
+# catalog has 57, of 263 characters; a hostile schema has one that would take thousands of passes.
+ALLOWED_VALUE_TOKENS = 64
 
 
 @dataclass(frozen=True)
@@ -224,18 +230,18 @@ def answer_text(values: Sequence[str]) -> str:
 def answer_cap(attribute: Attribute, vocabulary: Vocabulary, limit: int) -> int:
     """The cap on an answer's new tokens: those of the longest legal value, and its stop.
 
-    An allowed value, a yes or no and a date always have room. Of a number, a pattern and a text
-    nobody knows how long they get, so they have `limit` at most. So have the values of a
-    multi-valued attribute together, except that each of them has room alone: an answer of 100
-    values would hold up all others in its pass.
+    A yes or no, a date and an allowed value of less than `ALLOWED_VALUE_TOKENS` always have room.
+    Of a number, a pattern and a text nobody knows how long they get, so they have `limit` at most.
+    So have the values of a multi-valued attribute together, except that each of them has room
+    alone: an answer of 100 values would hold up all others in its pass.
 
     Since the stop is counted, an answer that its cap ends is longer than every value that has room.
     """
     match attribute.type:
         case AttributeType.ENUM:
-            longest = _longest(attribute.values, vocabulary)
+            longest = _longest_allowed(attribute, vocabulary, max(limit, ALLOWED_VALUE_TOKENS) - 1)
         case AttributeType.BOOLEAN:
-            longest = _longest((YES, NO), vocabulary)
+            longest = max(_lengths((YES, NO), vocabulary))
         case AttributeType.DATE:
             longest = DATE_CHARACTERS
         case AttributeType.NUMBER:
@@ -249,8 +255,24 @@ def answer_cap(attribute: Attribute, vocabulary: Vocabulary, limit: int) -> int:
     return max(longest + 1, min(limit, together))
 
 
-def _longest(values: Sequence[str], vocabulary: Vocabulary) -> int:
-    return max(map(len, vocabulary.encode_all([answer_text([value]) for value in values])))
+def _longest_allowed(attribute: Attribute, vocabulary: Vocabulary, most: int) -> int:
+    """The tokens of the longest allowed value, up to `most`; warns of what is longer."""
+    lengths = _lengths(attribute.values, vocabulary)
+    too_long = sum(length > most for length in lengths)
+    if too_long:
+        logger.warning(
+            "attribute %r: %d of %d allowed values are longer than %d tokens; they can never be "
+            "answered: shorten them, or raise serving.max_answer_tokens",
+            attribute.name,
+            too_long,
+            len(lengths),
+            most,
+        )
+    return min(max(lengths), most)
+
+
+def _lengths(values: Sequence[str], vocabulary: Vocabulary) -> list[int]:
+    return [len(ids) for ids in vocabulary.encode_all([answer_text([value]) for value in values])]
 
 
 def example_text(example: Example, builder: PromptBuilder) -> str:

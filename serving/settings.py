@@ -27,8 +27,8 @@ class ServingSettings(BaseModel):
     max_answer_tokens: int = Field(
         32,
         ge=1,
-        description="cap on the new tokens of an answer; an allowed value, a date and a yes or no "
-        "always have room",
+        description="cap on the new tokens of an answer; an allowed value of up to 64, a date and "
+        "a yes or no always have room",
     )
     hint_values: int = Field(12, ge=0, description="allowed values are listed up to this many")
     abstain_below: float = Field(

@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from schemas.category import Attribute, AttributeType
-from serving.prompt import PromptBuilder, answer_cap, answer_text
+from serving.prompt import ALLOWED_VALUE_TOKENS, PromptBuilder, answer_cap, answer_text
 from serving.settings import ServingSettings
 from tests.serving.helpers import BRAND, COLOUR, PORTS, SINCE, SKU, TAGS, WASHABLE, WEIGHT
 
@@ -18,13 +18,23 @@ def tokens(base):
 
 @pytest.mark.parametrize("limit", [1, 32])
 def test_allowed_values_have_room_whatever_the_limit(base, tokens, limit):
-    long = Attribute(name="Long", type=AttributeType.ENUM, values=("red", "dark red, " * 20))
+    long = Attribute(name="Long", type=AttributeType.ENUM, values=("red", "dark red, " * 8))
     for attribute in (COLOUR, long):
         longest = max(tokens(value) for value in attribute.values)
         assert answer_cap(attribute, base.vocabulary, limit) == longest
     yes_or_no = max(tokens("yes"), tokens("no"))
     assert answer_cap(WASHABLE, base.vocabulary, limit) == yes_or_no
     assert answer_cap(SINCE, base.vocabulary, limit) >= tokens("2024-12-31")
+
+
+def test_an_allowed_value_that_is_too_long_for_any_answer_is_warned_of_once(base, caplog):
+    values = ("red", "very " * 2000 + "red", "very " * 3000 + "red")
+    hostile = Attribute(name="Shade", type=AttributeType.ENUM, values=values)
+    builder = PromptBuilder(base.vocabulary, ServingSettings(max_answer_tokens=7))
+    assert builder.cap(hostile) == builder.cap(hostile) == ALLOWED_VALUE_TOKENS
+    assert answer_cap(hostile, base.vocabulary, 100) == 100
+    first, _ = caplog.messages
+    assert first.startswith("attribute 'Shade': 2 of 3 allowed values are longer than 63 tokens;")
 
 
 def test_thousands_of_allowed_values_have_room_too(base, tokens):
