@@ -382,9 +382,12 @@ def test_in_constrained_mode_the_engine_abstains_below_the_adapters_threshold(
 
 
 def test_in_free_mode_the_engine_never_abstains(calibrated: Calibrated) -> None:
-    with_it, without = calibrated.answers[Mode.FREE], calibrated.bare[Mode.FREE]
-    assert [answer.values for answer in with_it] == [answer.values for answer in without]
-    assert any(answer.values for answer in with_it)
+    with_it, without = (
+        [(answer.values, answer.invalid) for answer in answers[Mode.FREE]]
+        for answers in (calibrated.answers, calibrated.bare)
+    )
+    assert with_it == without
+    assert any(values or invalid for values, invalid in with_it)
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])
