@@ -75,7 +75,7 @@ class Rules:
 class Answer:
     """The answer to one question: its token ids without the stop, their text, its probability.
 
-    `complete` is False where the cap ended it.
+    `complete` is False where the cap ended it: then its text is no value (`preparing.judge`).
     """
 
     ids: tuple[int, ...]

@@ -24,7 +24,7 @@ from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 from schemas.category import Attribute, AttributeType
 from schemas.values import NO, SEPARATOR, YES
 from serving.branch import Matcher
-from serving.prompt import Vocabulary
+from serving.prompt import Vocabulary, answer_text
 
 logger = logging.getLogger(__name__)
 
@@ -133,10 +133,11 @@ def build_trie(attribute: Attribute, values: Iterable[str], vocabulary: Vocabula
     bar = SEPARATOR.strip()
     limit = attribute.max_values if attribute.multi_value else 1
     trie = Trie(tuple(vocabulary.encode(f" {bar}")), limit)
-    for number, value in enumerate(values):
-        # A bar inside a value would be read as two values.
-        if not (attribute.multi_value and bar in value):
-            trie.add(number, vocabulary.encode(f" {value}"))
+    # A bar inside a value would be read as two values.
+    allowed = [value for value in values if not (attribute.multi_value and bar in value)]
+    encoded = vocabulary.encode_all([answer_text([value]) for value in allowed])
+    for number, ids in enumerate(encoded):
+        trie.add(number, ids)
     return trie
 
 

@@ -31,11 +31,11 @@ class GenerationRequest:
 class GenerationResult:
     """The answer to one request.
 
-    `values` holds legal values only and `invalid` the texts that the schema refuses; an attribute
-    in neither is a blank. `confidence` has every attribute asked for: the probability of its
-    answer, stop included, 0 to 1. `forward_passes` are those that it took part in,
-    `tokens_computed` and `logits_computed` (tokens that went through the head) its own. `seconds`
-    is the time at work, side by side with others, without the time in the queue.
+    `values` holds legal values only and `invalid` the texts that the schema refuses or that the cap
+    ended; an attribute in neither is a blank. `confidence` has every attribute asked for: the
+    probability of its answer, stop included, 0 to 1. `forward_passes` are those that it took part
+    in, `tokens_computed` and `logits_computed` (tokens that went through the head) its own.
+    `seconds` is the time at work, side by side with others, without the time in the queue.
     """
 
     values: ValueLists

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
 
 from schemas.category import Attribute
 from schemas.events import Mode, ValueLists
@@ -15,7 +14,7 @@ from serving.errors import Refused
 from serving.generation import GenerationRequest, GenerationResult
 from serving.lora import Lora
 from serving.model import Base
-from serving.prompt import PromptBuilder, answer_cap
+from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 
 # One pass computes all first questions, so their number bounds its time and memory.
@@ -64,9 +63,6 @@ class Preparer:
         self._settings = settings
         self._builder = PromptBuilder(base.vocabulary, settings)
         self._constraints = Constraints(base.vocabulary, base.vocabulary_size)
-        self._cap = lru_cache(maxsize=65_536)(
-            partial(answer_cap, vocabulary=base.vocabulary, limit=settings.max_answer_tokens)
-        )
 
     def prepare(self, request: GenerationRequest, lora: Lora | None) -> Job:
         """The job of `request`, to be answered by the base with `lora`.
@@ -87,7 +83,7 @@ class Preparer:
         )
         rules = Rules(
             vocabulary=self._base.vocabulary,
-            cap={a: self._cap(a) for a in request.attributes}.__getitem__,
+            cap={a: self._builder.cap(a) for a in request.attributes}.__getitem__,
             matcher=self._matchers(request) if mode is Mode.CONSTRAINED else lambda _: None,
         )
         return Job(request, Tree(prompt, rules, lora), mode)
@@ -109,11 +105,15 @@ def judge(
     floor: float = 0.0,
     calibration: Calibration | None = None,
 ) -> tuple[ValueLists, dict[str, str]]:
-    """The legal values, and (in free mode) the texts that the schema refuses.
+    """The legal values, and (in free mode) the texts that are no legal values.
+
+    An answer that the cap ended is no answer, whatever its text says: `Red` may be the beginning of
+    `Red wine`. No allowed value of a sane length is lost by it, since each has room with its stop
+    (`answer_cap`): what reaches the cap is longer, or written in other tokens than is taught.
 
     In constrained mode an answer that is illegal after all (a number out of range, a date not in
-    the calendar, a value that the cap cut off) or less probable than `floor` or than the adapter's
-    calibrated threshold is a blank.
+    the calendar, what the cap ended) or less probable than `floor` or than the adapter's calibrated
+    threshold is a blank.
     """
     values: ValueLists = {}
     invalid: dict[str, str] = {}
@@ -124,7 +124,7 @@ def judge(
             continue
         if answer.confidence < abstain_below(calibration, mode, attribute.type, floor):
             continue
-        if is_valid(attribute, parsed):
+        if answer.complete and is_valid(attribute, parsed):
             values[attribute.name] = parsed
         elif mode is Mode.FREE:
             invalid[attribute.name] = answer.text.strip()

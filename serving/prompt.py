@@ -15,16 +15,19 @@ a later measurement asks the same questions (paper: "attribute batches with rand
 """
 
 import hashlib
+import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from schemas.category import Attribute, AttributeType
 from schemas.values import NO, SEPARATOR, YES, Values, format_answer
 from serving.listing import Listing
 from serving.settings import ServingSettings
+
+logger = logging.getLogger(__name__)
 
 # A description is cut to this many characters before it is tokenised: four a token is typical,
 # and tokenising a megabyte to throw most of it away would block the engine.
@@ -33,9 +36,12 @@ CHARACTERS_PER_TOKEN = 8
 
 # Allowed values are listed up to this many characters: a question is part of every prompt.
 MAX_HINT_CHARACTERS = 1000
+# No tokenizer writes a date in more tokens than it has characters, or a text in more than bytes.
 DATE_CHARACTERS = len(" 2024-12-31")
-# Where a list of allowed values is longer, tokenising all of it to save a few tokens is no bargain.
-MAX_CAPPED_VALUES = 500
+BYTES_PER_CHARACTER = 4
+# Of an allowed value and its stop, where the settings do not allow more. The longest in a real
+# catalog has 57, of 263 characters; a hostile schema has one that would take thousands of passes.
+ALLOWED_VALUE_TOKENS = 64
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,14 @@ class Vocabulary:
         """Token ids of `text`, without special tokens."""
         return self.tokenizer.encode(text, add_special_tokens=False)
 
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` of each of `texts`, in a third of the time: there may be ten thousand."""
+        backend = self.tokenizer.backend_tokenizer
+        # As `encode` does: a tokenizer may have been saved with either.
+        backend.no_truncation()
+        backend.no_padding()
+        return [e.ids for e in backend.encode_batch_fast(texts, add_special_tokens=False)]
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`. Cleaning up spaces would damage values, so it is off."""
         return self.tokenizer.decode(
@@ -116,6 +130,10 @@ class PromptBuilder:
         self.vocabulary = vocabulary
         self.settings = settings
         self._segment_ids = lru_cache(maxsize=65_536)(self._encode_segment)
+        self.cap = lru_cache(maxsize=65_536)(
+            partial(answer_cap, vocabulary=vocabulary, limit=settings.max_answer_tokens)
+        )
+        """`answer_cap` of an attribute: what serving allows, and training teaches no more than."""
 
     def tree(
         self,
@@ -145,8 +163,7 @@ class PromptBuilder:
 
     def answer(self, values: Sequence[str]) -> tuple[int, ...]:
         """The token ids that answer a segment: ` value` and the canonical newline."""
-        text = " " + format_answer(values)
-        return (*self.vocabulary.encode(text), self.vocabulary.newline)
+        return (*self.vocabulary.encode(answer_text(values)), self.vocabulary.newline)
 
     def _encode_segment(self, text: str) -> tuple[int, ...]:
         return tuple(self.vocabulary.encode(text))
@@ -205,23 +222,57 @@ def hint(attribute: Attribute, hint_values: int) -> str:
     return f"{text}, several with {SEPARATOR.strip()}" if attribute.multi_value else text
 
 
-def answer_cap(attribute: Attribute, vocabulary: Vocabulary, limit: int) -> int:
-    """The cap on an answer's new tokens: the longest legal value and its stop, at most `limit`.
+def answer_text(values: Sequence[str]) -> str:
+    """The text that answers a segment with `values`: what is generated, taught and allowed."""
+    return " " + format_answer(values)
 
-    Where it is not cheap to know how long that is, it is `limit`.
+
+def answer_cap(attribute: Attribute, vocabulary: Vocabulary, limit: int) -> int:
+    """The cap on an answer's new tokens: those of the longest legal value, and its stop.
+
+    A yes or no, a date and an allowed value of less than `ALLOWED_VALUE_TOKENS` always have room.
+    Of a number, a pattern and a text nobody knows how long they get, so they have `limit` at most.
+    So have the values of a multi-valued attribute together, except that each of them has room
+    alone: an answer of 100 values would hold up all others in its pass.
+
+    Since the stop is counted, an answer that its cap ends is longer than every value that has room.
     """
-    if attribute.multi_value:
-        return limit
     match attribute.type:
-        case AttributeType.DATE:
-            return min(limit, DATE_CHARACTERS + 1)
+        case AttributeType.ENUM:
+            longest = _longest_allowed(attribute, vocabulary, max(limit, ALLOWED_VALUE_TOKENS) - 1)
         case AttributeType.BOOLEAN:
-            values: tuple[str, ...] = (YES, NO)
-        case AttributeType.ENUM if len(attribute.values) <= MAX_CAPPED_VALUES:
-            values = attribute.values
-        case _:
-            return limit
-    return min(limit, max(len(vocabulary.encode(f" {value}")) for value in values) + 1)
+            longest = max(_lengths((YES, NO), vocabulary))
+        case AttributeType.DATE:
+            longest = DATE_CHARACTERS
+        case AttributeType.NUMBER:
+            longest = limit - 1
+        case AttributeType.PATTERN | AttributeType.TEXT:
+            longest = min(limit - 1, attribute.text_length * BYTES_PER_CHARACTER + 1)
+    if not attribute.multi_value:
+        return longest + 1
+    # After each value a separator, after the last one the stop.
+    together = attribute.max_values * (longest + len(vocabulary.encode(SEPARATOR.rstrip())))
+    return max(longest + 1, min(limit, together))
+
+
+def _longest_allowed(attribute: Attribute, vocabulary: Vocabulary, most: int) -> int:
+    """The tokens of the longest allowed value, up to `most`; warns of what is longer."""
+    lengths = _lengths(attribute.values, vocabulary)
+    too_long = sum(length > most for length in lengths)
+    if too_long:
+        logger.warning(
+            "attribute %r: %d of %d allowed values are longer than %d tokens; they can never be "
+            "answered: shorten them, or raise serving.max_answer_tokens",
+            attribute.name,
+            too_long,
+            len(lengths),
+            most,
+        )
+    return min(max(lengths), most)
+
+
+def _lengths(values: Sequence[str], vocabulary: Vocabulary) -> list[int]:
+    return [len(ids) for ids in vocabulary.encode_all([answer_text([value]) for value in values])]
 
 
 def example_text(example: Example, builder: PromptBuilder) -> str:

@@ -24,7 +24,12 @@ class ServingSettings(BaseModel):
         0, ge=0, description="B, branches a listing's attributes are split into; 0 = one each"
     )
     max_trunk_tokens: int = Field(1024, ge=16, description="longer product texts are cut to this")
-    max_answer_tokens: int = Field(32, ge=1, description="cap on the new tokens of one value")
+    max_answer_tokens: int = Field(
+        32,
+        ge=1,
+        description="cap on the new tokens of an answer; an allowed value of up to 64, a date and "
+        "a yes or no always have room",
+    )
     hint_values: int = Field(12, ge=0, description="allowed values are listed up to this many")
     abstain_below: float = Field(
         0.0,

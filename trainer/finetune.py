@@ -11,6 +11,7 @@ not depend on how many processes share it. The first process says where all of t
 
 import hashlib
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -34,17 +35,27 @@ from trainer.dataset import Row
 from trainer.errors import TrainingError
 from trainer.gradient import Gradient
 from trainer.loss import SummedLoss
-from trainer.packing import PackedTree, collate, join
+from trainer.packing import PACKING_SETTINGS, PackedTree, collate, join, taught_answers, teaches
 from trainer.schedule import draw_tree, draws, learning_rate
 from trainer.settings import TrainerSettings
 
 GUARD_TOLERANCE = 1e-4
 """How far, in nats a token, the model about to train may be from its parent (fp32)."""
 
+logger = logging.getLogger(__name__)
+
 CHECKPOINT, LOSSES = "checkpoint.pt", "losses.jsonl"
 
 TYPICAL_ROWS = 512
 """Tokens of a packed listing: the number type is measured on products of this size."""
+
+NAMED = 20
+"""Listings that are left out are named up to this many; a round may have a thousand."""
+
+NO_ROOM = (
+    "no room for a question and its answer; raise trainer.max_length or "
+    "serving.max_answer_tokens, or lower serving.max_trunk_tokens"
+)
 
 
 @dataclass(frozen=True)
@@ -86,9 +97,9 @@ def finetune(
     arguments, the training goes on from its last checkpoint.
 
     Raises:
-        TrainingError: no row has a value to learn; the parent belongs to another base, or the
-            model does not start where it stands; memory does not suffice for one listing; the loss
-            is not finite; or nothing changed.
+        TrainingError: no row has a value to learn, or room for one; the parent belongs to another
+            base, or the model does not start where it stands; memory does not suffice for one
+            listing; the loss is not finite; or nothing changed.
     """
     return _Finetuning(rows, parent, trainer, serving, folder).run(on_step)
 
@@ -104,8 +115,8 @@ class _Finetuning:
         serving: ServingSettings,
         folder: Path,
     ) -> None:
-        self.rows = [row for row in rows if row.filled()]
-        if not self.rows:
+        filled = [row for row in rows if row.filled()]
+        if not filled:
             raise TrainingError("no listing of the round has a value; check what sellers submit")
         self.parent = parent
         self.settings = trainer
@@ -120,6 +131,7 @@ class _Finetuning:
         exact = {"dtype": "float32", "device": str(self.device)}
         self.base: Base = load_base(serving.model_copy(update=exact), serving.base_model)
         self.builder = PromptBuilder(self.base.vocabulary, serving)
+        self.rows = self._teachable(filled)
 
     def run(self, on_step: Callable[[StepReport], None]) -> Finetuned:
         folder = self.folder
@@ -171,6 +183,39 @@ class _Finetuning:
             losses=reports,
         )
 
+    def _teachable(self, rows: Sequence[Row]) -> list[Row]:
+        """Those of `rows` that have something to teach; says what is left out, and why."""
+        settings, main = self.settings, self.accelerator.is_main_process
+        values = sum(len(row.filled()) for row in rows)
+        too_long = values - sum(len(taught_answers(row, self.builder)) for row in rows)
+        if too_long and main:
+            logger.warning(
+                "%d of %d values are longer than the %d tokens that an answer may have; they can "
+                "never be answered and are not trained on: raise serving.max_answer_tokens",
+                too_long,
+                values,
+                self.builder.settings.max_answer_tokens,
+            )
+        teachable: list[Row] = []
+        left_out: list[Row] = []
+        for row in rows:
+            teaching = teaches(row, self.builder, settings.max_length, settings.blank)
+            (teachable if teaching else left_out).append(row)
+        if not teachable:
+            raise TrainingError(f"the listings of the round leave {NO_ROOM}")
+        if left_out and main:
+            named = ", ".join(row.listing.listing_id for row in left_out[:NAMED])
+            more = ", ..." if len(left_out) > NAMED else ""
+            logger.warning(
+                "left out %d of %d listings (%s%s), which leave %s",
+                len(left_out),
+                len(rows),
+                named,
+                more,
+                NO_ROOM,
+            )
+        return teachable
+
     def _measure_dtype(self) -> torch.dtype:
         config = self.base.model.config.get_text_config()
         shape = (config.hidden_size, getattr(config, "intermediate_size", 4 * config.hidden_size))
@@ -213,9 +258,7 @@ class _Finetuning:
     @torch.no_grad()
     def _first_loss(self, model: torch.nn.Module) -> float:
         """Nats a token over the first listing; a whole step would be slow on a CPU."""
-        trees = self._trees(0)
-        self._label_tokens(trees)  # refuses what has none
-        tree = trees[0]
+        tree = self._trees(0)[0]
         loss = SummedLoss(model)(collate([tree]).to(self.device))
         return float(loss.item()) / tree.label_tokens
 
@@ -252,16 +295,9 @@ class _Finetuning:
         return [draw_tree(self.rows[i], epoch, self.builder, self.settings) for epoch, i in mine]
 
     def _label_tokens(self, trees: Sequence[PackedTree]) -> int:
-        """The label tokens of the step, over all processes; so that all refuse it alike."""
-        counts = [tree.label_tokens for tree in trees]
-        mine = torch.tensor([sum(counts), counts.count(0)], device=self.device)
-        tokens, empty = self.accelerator.reduce(mine, "sum").tolist()
-        if empty:
-            raise TrainingError(
-                "a listing leaves no room for a question; raise max_length or lower "
-                "max_trunk_tokens"
-            )
-        return int(tokens)
+        """The label tokens of the step, over all processes."""
+        mine = torch.tensor([sum(tree.label_tokens for tree in trees)], device=self.device)
+        return int(self.accelerator.reduce(mine, "sum").item())
 
     def _micro_batches(self, trees: Sequence[PackedTree]) -> list[list[PackedTree]]:
         """The trees in rows of one or, joined, of several; `micro_batch_size` rows at a time."""
@@ -279,7 +315,7 @@ class _Finetuning:
         not_taught = {"registry_dir", "work_dir", "heldout", "progress", "heartbeat_s", "log_to"}
         parts = [
             self.settings.model_dump_json(exclude=not_taught),
-            self.builder.settings.model_dump_json(include={"batches", "max_trunk_tokens"}),
+            self.builder.settings.model_dump_json(include=PACKING_SETTINGS),
             self.base.hash,
             self.parent.hash if self.parent else BASE_ADAPTER,
             *(json.dumps([row.listing.listing_id, row.values]) for row in self.rows),

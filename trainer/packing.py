@@ -7,6 +7,9 @@ listing is packed (paper: "random assignment").
 A blank is unlabelled, not a taught "unknown" (design.md, "Training"): with `blank = mask` it is
 left out of its branch. With `abstain`, for comparison, its answer is the newline alone, which
 serving reads as an abstention.
+
+A value of more tokens than serving lets an answer have is left out as well, in either case: serving
+would cut it off, so to teach it is to teach answers that never come.
 """
 
 import random
@@ -22,6 +25,9 @@ from trainer.tree_attention import TRUNK, TreeLayout, lay_out
 
 IGNORED = -100
 """The label of a token that is not taught."""
+
+# Everything in serving's settings that a packed tree depends on.
+PACKING_SETTINGS = {"batches", "max_trunk_tokens", "max_answer_tokens", "hint_values"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,8 @@ def pack(
     Questions that do not fit are left out; since the order is drawn anew each time, each gets its
     turn in another epoch.
     """
-    asked = row.filled() if blank == "mask" else list(row.attributes)
+    answers = taught_answers(row, builder, blank)
+    asked = [a for a in row.attributes if a.name in answers]
     batches = split_batches(asked, builder.settings.batches, str(rng.getrandbits(64)))
     trunk = builder.trunk(row.listing)[:max_length]
     tree = PackedTree(
@@ -88,8 +95,7 @@ def pack(
         position = len(trunk)
         for attribute in attributes:
             question = builder.segment(attribute).ids
-            values = row.answer(attribute)
-            answer = builder.answer(values) if values else (builder.vocabulary.newline,)
+            answer = answers[attribute.name]
             count = len(question) + len(answer)
             if len(tree.ids) + count > max_length:
                 continue
@@ -99,6 +105,28 @@ def pack(
             tree.labels.extend((*[IGNORED] * len(question), *answer))
             position += count
     return tree
+
+
+def taught_answers(
+    row: Row, builder: PromptBuilder, blank: Blank = "mask"
+) -> dict[str, tuple[int, ...]]:
+    """Attribute to the token ids of what is taught for it; without those that are left out."""
+    answers = {}
+    for attribute in row.attributes:
+        values = row.answer(attribute)
+        if values:
+            ids = builder.answer(values)
+            if len(ids) <= builder.cap(attribute):
+                answers[attribute.name] = ids
+        elif blank == "abstain":
+            answers[attribute.name] = (builder.vocabulary.newline,)
+    return answers
+
+
+def teaches(row: Row, builder: PromptBuilder, max_length: int, blank: Blank = "mask") -> bool:
+    """Whether a tree of `row` has a label, which does not depend on how it is drawn."""
+    # As soon as one question fits by itself, the first of those that do is in the tree.
+    return pack(row, builder, random.Random(0), max_length, blank).label_tokens > 0
 
 
 def join(trees: Sequence[PackedTree], max_length: int) -> list[list[PackedTree]]:

@@ -14,7 +14,7 @@ from typing import Any
 from infra.bench.listings import Question, full_answer
 from schemas.category import Attribute
 from serving.listing import Listing
-from serving.prompt import PromptBuilder, Vocabulary, answer_cap, hint, trunk_text
+from serving.prompt import PromptBuilder, Vocabulary, hint, trunk_text
 from serving.settings import ServingSettings
 
 BATCHES = (1, 4, 0)
@@ -103,13 +103,12 @@ def _plan(question: Question, builder: PromptBuilder) -> Plan:
         tree = builder.tree(listing, attributes, batches=batches)
         branches[str(batches)] = [[place[s.attribute.name] for s in b] for b in tree.branches]
     written = json.dumps(full_answer(question), ensure_ascii=False).removeprefix(LEAD)
-    limit = settings.max_answer_tokens
     return Plan(
         listing={field: getattr(listing, field) for field in FIELDS},
         attributes=[attribute.model_dump(mode="json") for attribute in attributes],
         trunk=list(builder.trunk(listing)),
         questions=[list(builder.segment(attribute).ids) for attribute in attributes],
-        caps=[answer_cap(attribute, vocabulary, limit) for attribute in attributes],
+        caps=[builder.cap(attribute) for attribute in attributes],
         branches=branches,
         json_prompt=vocabulary.encode(_json_prompt(question, settings)),
         json_tokens=len(vocabulary.encode(written)),

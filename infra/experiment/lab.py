@@ -38,6 +38,7 @@ from trainer.dataset import Row
 from trainer.evaluate import Evaluation, EvaluationKey, evaluate
 from trainer.evaluation_store import EvaluationStore
 from trainer.losses import listing_losses
+from trainer.packing import PACKING_SETTINGS
 from trainer.settings import TrainerSettings
 from trainer.strategies import Plan
 
@@ -176,7 +177,8 @@ class Lab:
             adapter.hash if adapter else BASE_ADAPTER,
             self.base_hash,
             rows_hash(rows),
-            [settings.seed, settings.max_length, self.serving.dtype, self.serving.batches],
+            [settings.seed, settings.max_length, self.serving.dtype],
+            self.serving.model_dump(mode="json", include=PACKING_SETTINGS),
         )
         path = self._folder / "losses" / f"{name}.json"
         if path.exists():
@@ -203,7 +205,7 @@ class Lab:
             "adapter",
             self.base_hash,
             settings.model_dump(mode="json", exclude=NOT_TRAINED),
-            self.serving.model_dump(mode="json", include={"batches", "max_trunk_tokens"}),
+            self.serving.model_dump(mode="json", include=PACKING_SETTINGS),
             plan.start.hash if plan.start else BASE_ADAPTER,
             plan.parent_share,
             [[row.listing.listing_id, row.values] for row in plan.rows],

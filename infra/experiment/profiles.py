@@ -85,7 +85,7 @@ CONTROLS = (
 )
 RATES = (1e-5, 1e-4, 3e-4, 1e-3, 2e-3)
 SMALL_MODEL = {"rank": 32, "alpha": 32, "warmup_steps": 2, "max_length": 2048}
-SHORT_ANSWERS = {"batches": 0, "max_trunk_tokens": 384, "max_answer_tokens": 14}
+SHORT_ANSWERS = {"batches": 0, "max_trunk_tokens": 384, "max_answer_tokens": 24}
 
 PROFILES = {
     profile.name: profile

@@ -18,11 +18,13 @@ from tests.serving.helpers import (
     COLOUR,
     EVERY_KIND,
     LAMP,
+    LONG_S,
     WASHABLE,
     adapter_blob,
     assert_alike,
     lora_tensors,
     metadata,
+    wait_for,
 )
 
 REQUEST = GenerationRequest(LAMP, EVERY_KIND)
@@ -45,11 +47,11 @@ class Gate:
         self.reached, self.opened = threading.Event(), threading.Event()
         self.outcomes = []
         engine.submit(replace(REQUEST, cancelled=self._ask), self.outcomes.append)
-        assert self.reached.wait(10)
+        assert self.reached.wait(LONG_S)
 
     def _ask(self):
         self.reached.set()
-        self.opened.wait(10)
+        self.opened.wait(LONG_S)
         return False
 
 
@@ -65,7 +67,7 @@ class Waiting:
         self._done.set()
 
     def outcome(self):
-        assert self._done.wait(30)
+        assert self._done.wait(LONG_S)
         return self._outcomes[0]
 
 
@@ -208,8 +210,8 @@ def test_a_full_queue_is_said_at_once(settings, tiny):
         with pytest.raises(Busy, match="later"):
             engine.submit(REQUEST, pytest.fail)
         gate.opened.set()
-        assert answered.acquire(timeout=30)
-        assert answered.acquire(timeout=30)
+        assert answered.acquire(timeout=LONG_S)
+        assert answered.acquire(timeout=LONG_S)
 
 
 def test_requests_of_many_threads_are_each_answered_once(engine):
@@ -226,7 +228,7 @@ def test_requests_of_many_threads_are_each_answered_once(engine):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(LONG_S)
     assert {number: len(result.confidence) for number, result in answers.items()} == {
         number: 1 + number % 2 for number in range(8)
     }
@@ -258,7 +260,7 @@ def test_adapters_mix_in_one_batch_and_each_answers_as_it_does_alone(engine, sha
 def test_an_adapter_that_all_ask_for_is_merged_in_the_background(engine, blob):
     request = replace(REQUEST, adapter_hash=push(engine, blob))
     before = engine.generate(request)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + LONG_S
     while not engine._merged._merged and time.monotonic() < deadline:
         engine.generate(request)
     assert engine._merged.choose({request.adapter_hash})[1], "the merged decoder is in use"
@@ -280,7 +282,7 @@ def test_who_is_done_leaves_and_who_waits_enters(settings, tiny):
 
             engine.submit(replace(REQUEST, attributes=attributes, batches=1), take)
         for _ in asked:
-            assert done.acquire(timeout=60)
+            assert done.acquire(timeout=LONG_S)
     assert finished == ["short", "next", "long"]
 
 
@@ -338,11 +340,11 @@ def test_closing_tells_all_who_wait_to_ask_again_later(settings, tiny):
     engine.submit(REQUEST, outcomes.append)
     closer = threading.Thread(target=engine.close)
     closer.start()
-    time.sleep(0.2)  # until it has begun to close; it waits for the gate
+    wait_for(lambda: engine._closing)  # and for the gate
     with pytest.raises(Busy, match="when it is back"):
         engine.submit(REQUEST, pytest.fail)
     gate.opened.set()
-    closer.join(30)
+    closer.join(LONG_S)
     assert isinstance(gate.outcomes[0], Busy)
     assert isinstance(outcomes[0], Busy)
 

@@ -1,7 +1,6 @@
 """The engine inside the real Triton: over gRPC, with several clients, pushes and a restart."""
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -21,18 +20,26 @@ from serving.errors import (
     UnknownAdapter,
 )
 from serving.generation import GenerationRequest
+from serving.preparing import MAX_ATTRIBUTES
 from serving.push import Canary, CanaryRequest, ensure_adapter, push_and_try
 from tests.serving.helpers import (
     BRAND,
     COLOUR,
     EVERY_KIND,
     LAMP,
+    LONG_S,
     WASHABLE,
     adapter_blob,
     assert_alike,
+    wait_for,
 )
 
 CANARY = Canary((CanaryRequest(LAMP, (COLOUR, WASHABLE, BRAND)),))
+
+
+def notes(count):
+    """Texts to be written one after the other."""
+    return [Attribute(name=f"Note {n}", type=AttributeType.TEXT) for n in range(count)]
 
 
 def test_an_answer_over_grpc_is_the_engines_own(client, engine):
@@ -80,24 +87,27 @@ def test_32_clients_with_mixed_adapters_are_each_answered_by_the_one_they_named(
     assert passes < sum(answer.forward_passes for answer in answers.values()) / 2
 
 
-def test_a_full_engine_answers_at_once_that_it_is_busy(client):
-    """The queue holds 64: of 90 slow requests at once some are told to come again, quickly."""
-    notes = [Attribute(name=f"Note {n}", type=AttributeType.TEXT) for n in range(40)]
-    waits = []
+def test_a_full_engine_answers_at_once_that_it_is_busy(server, client):
+    """Eight run, 64 wait and none is done: the next is not let in, and is once they are gone."""
+    endless = notes(MAX_ATTRIBUTES)
+    others = TritonClient(server[0])
 
     def ask(number):
-        started = time.monotonic()
-        try:
-            client.generate(replace(LAMP, listing_id=f"slow-{number}"), notes, batches=1)
-        except Busy:
-            waits.append(time.monotonic() - started)
-            return False
-        return True
+        listing = replace(LAMP, listing_id=f"slow-{number}")
+        others.generate(listing, endless, batches=1, timeout_s=LONG_S)
 
-    with ThreadPoolExecutor(90) as pool:
-        answered = sum(pool.map(ask, range(90)))
-    assert answered >= 64
-    assert waits
+    with ThreadPoolExecutor(72) as pool:
+        try:
+            asked = [pool.submit(ask, number) for number in range(8)]
+            wait_for(lambda: client.status().running == 8)
+            asked += [pool.submit(ask, number) for number in range(8, 72)]
+            wait_for(lambda: client.status().queue == 64)
+            with pytest.raises(Busy):
+                client.generate(LAMP, (COLOUR,))
+            assert not any(one.done() for one in asked)
+        finally:
+            others.close()  # nobody waits for the slow ones any more
+    wait_for(lambda: client.status().queue == 0)
     assert client.generate(LAMP, (COLOUR,)).confidence
 
 
@@ -161,7 +171,7 @@ def test_pushes_while_requests_run_fail_none(client, make_blob):
         finally:
             done.set()
         for asker in askers:
-            asker.result(60)
+            asker.result(LONG_S)
     for answer in answers:
         assert_alike(answer, answers[0])
 
@@ -173,13 +183,13 @@ def test_who_does_not_wait_gets_a_time_out_and_the_next_is_served(client):
 
 
 def test_the_engine_drops_what_nobody_waits_for(client):
-    notes = [Attribute(name=f"Note {n}", type=AttributeType.TEXT) for n in range(300)]
+    endless = notes(MAX_ATTRIBUTES)
+    before = client.status().forward_passes
     with pytest.raises(TimedOut):
-        client.generate(LAMP, notes, batches=1, timeout_s=0.5)
-    deadline = time.monotonic() + 5
-    while client.status().running and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert client.status().running == 0, "300 answers one after the other take far longer"
+        client.generate(LAMP, endless, batches=1, timeout_s=0.2)
+    wait_for(lambda: not client.status().running)
+    passes = client.status().forward_passes - before
+    assert passes < len(endless), "each answer in a branch takes a pass at least"
 
 
 def test_a_request_that_is_wrong_is_refused_in_one_sentence(client):
@@ -205,8 +215,7 @@ def test_a_restarted_triton_has_its_adapters_or_is_given_them_again(
     before = client.generate(LAMP, EVERY_KIND, adapter_hash=blob_hash(kept))
     (settings.adapter_store / f"{blob_hash(lost)}.safetensors").unlink()
     supervisor.kill("triton")
-    while not supervisor.restarts("triton"):
-        time.sleep(0.1)
+    wait_for(lambda: supervisor.restarts("triton"))
     supervisor.wait_ready("triton")
     after = client.generate(LAMP, EVERY_KIND, adapter_hash=blob_hash(kept))
     assert_alike(after, before)

@@ -12,6 +12,7 @@ from serving.adapters import AdapterFile, read_adapter, write_adapter
 from serving.settings import ServingSettings
 from trainer import finetune as module
 from trainer import gradient, lora
+from trainer.dataset import Row
 from trainer.errors import TrainingError
 from trainer.finetune import Finetuned, StepReport, finetune
 from trainer.packing import Batch, PackedTree, collate
@@ -259,6 +260,50 @@ def test_no_memory_for_one_listing_ends_the_round(
     monkeypatch.setattr(gradient, "collate", MemoryFor(0))
     with pytest.raises(TrainingError, match="switch on gradient_checkpointing"):
         train(tiny_base, tmp_path, micro_batch_size=2)
+
+
+WORDY = "soup in the evening and tea in the morning, every day of the year, and again and again"
+
+
+def with_uses(row: Row, text: str) -> Row:
+    """`row`, with one value only."""
+    return replace(row, values={"uses": [text]})
+
+
+def test_a_listing_without_room_for_its_value_is_left_out_and_named(
+    tiny_base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = serving(tiny_base).model_copy(update={"max_answer_tokens": 200})
+    rows = [with_uses(row, "tea") for row in make_rows(3)]
+    rows[1] = with_uses(rows[1], f"{WORDY} " * 4)
+    attributes = tuple(
+        a if a.name != "uses" else a.model_copy(update={"max_length": 400})
+        for a in rows[1].attributes
+    )
+    rows[1] = replace(rows[1], attributes=attributes)
+    trainer = TRAINER.model_copy(update={"max_length": 120, "steps": 2})
+    made = finetune(rows, None, trainer, settings, tmp_path / "some", lambda _: None)
+    assert len(made.losses) == 2
+    [warning] = caplog.messages
+    assert warning.startswith("left out 1 of 3 listings (l1), which leave no room for a question")
+    with pytest.raises(TrainingError, match="the listings of the round leave no room"):
+        finetune(rows[1:2], None, trainer, settings, tmp_path / "none", lambda _: None)
+
+
+def test_values_that_serving_would_cut_off_are_warned_of_once_and_not_trained_on(
+    tiny_base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = serving(tiny_base).model_copy(update={"max_answer_tokens": 8})
+    rows = make_rows(3)
+    values = sum(len(row.filled()) for row in rows)
+    long = [replace(row, values=row.values | {"uses": [WORDY[:70]]}) for row in rows]
+    short = [replace(row, values=row.values | {"uses": []}) for row in rows]
+    made = finetune(long, None, TRAINER, settings, tmp_path / "long")
+    assert caplog.messages == [
+        f"3 of {values} values are longer than the 8 tokens that an answer may have; they can "
+        "never be answered and are not trained on: raise serving.max_answer_tokens"
+    ]
+    assert equal(made.tensors, finetune(short, None, TRAINER, settings, tmp_path / "b").tensors)
 
 
 def test_no_room_for_a_question_ends_the_round(tiny_base: Path, tmp_path: Path) -> None:

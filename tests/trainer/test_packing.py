@@ -1,6 +1,7 @@
 """A listing becomes the tree that serving decodes; what is taught is what serving reads."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from serving.model import Base, load_base
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer.dataset import Row
-from trainer.packing import IGNORED, PackedTree, join, pack
+from trainer.packing import IGNORED, PackedTree, join, pack, taught_answers, teaches
+from trainer.settings import Blank
 
 from .samples import make_rows
 
@@ -95,6 +97,34 @@ def test_what_does_not_fit_is_left_out_whole(tiny: Base, row: Row) -> None:
     newline = tiny.vocabulary.newline
     questions = max(whole.branches)
     assert sum(label == newline for label in cut.labels) == questions - 1
+
+
+LONG = "soup in the evening and tea in the morning, every day of the year"
+
+
+@pytest.mark.parametrize("blank", ["mask", "abstain"])
+def test_a_value_that_serving_would_cut_off_is_left_out(tiny: Base, blank: Blank) -> None:
+    [row] = make_rows(1)
+    wordy = replace(row, values={"colour": ["red"], "uses": [LONG]})
+    prompt = PromptBuilder(tiny.vocabulary, ServingSettings(max_answer_tokens=8))
+    answers = taught_answers(wordy, prompt, blank)
+    assert "uses" not in answers
+    assert answers["colour"] == prompt.answer(["red"])
+    assert len(answers) == (1 if blank == "mask" else len(row.attributes) - 1)
+    tree = pack(wordy, prompt, random.Random(0), 4096, blank)
+    assert tree.label_tokens == sum(map(len, answers.values()))
+
+
+def test_a_listing_teaches_if_any_of_its_questions_has_room(tiny: Base) -> None:
+    [row] = make_rows(1)
+    wordy = replace(row, values={"colour": ["red"], "uses": [LONG]})
+    alone = replace(row, values={"uses": [LONG]})
+    prompt = PromptBuilder(tiny.vocabulary, ServingSettings(max_answer_tokens=100))
+    room = next(n for n in range(4096) if teaches(wordy, prompt, n))
+    assert not teaches(alone, prompt, room)
+    assert teaches(alone, prompt, 4096)
+    for seed in range(20):
+        assert pack(wordy, prompt, random.Random(seed), room).label_tokens
 
 
 def test_each_listing_joins_the_first_row_that_has_room() -> None:

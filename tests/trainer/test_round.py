@@ -23,7 +23,7 @@ from serving.engine import Engine
 from serving.generation import GenerationRequest, GenerationResult
 from serving.model import load_base
 from serving.preparing import judge
-from serving.prompt import PromptBuilder, answer_cap
+from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer.calibrate import calibrate, suggestions
 from trainer.dataset import Row
@@ -170,7 +170,7 @@ def test_plain_peft_gives_the_same_values_with_what_the_registry_exports(
 
 def answers_by(model: PeftModel, builder: PromptBuilder, row: Row) -> dict[str, Answer]:
     """Branch by branch: a question, its answer up to a stop token, a newline, the next question."""
-    vocabulary, limit = builder.vocabulary, builder.settings.max_answer_tokens
+    vocabulary = builder.vocabulary
     tree = builder.tree(row.listing, row.attributes)
     answers = {}
     for branch in tree.branches:
@@ -182,7 +182,7 @@ def answers_by(model: PeftModel, builder: PromptBuilder, row: Row) -> dict[str, 
                 input_ids=prompt,
                 attention_mask=torch.ones_like(prompt),
                 do_sample=False,
-                max_new_tokens=answer_cap(segment.attribute, vocabulary, limit),
+                max_new_tokens=builder.cap(segment.attribute),
                 eos_token_id=vocabulary.stops,
                 pad_token_id=0,
             )
@@ -386,9 +386,12 @@ def test_in_constrained_mode_the_engine_abstains_below_the_adapters_threshold(
 
 
 def test_in_free_mode_the_engine_never_abstains(calibrated: Calibrated) -> None:
-    with_it, without = calibrated.answers[Mode.FREE], calibrated.bare[Mode.FREE]
-    assert [answer.values for answer in with_it] == [answer.values for answer in without]
-    assert any(answer.values for answer in with_it)
+    with_it, without = (
+        [(answer.values, answer.invalid) for answer in answers[Mode.FREE]]
+        for answers in (calibrated.answers, calibrated.bare)
+    )
+    assert with_it == without
+    assert any(values or invalid for values, invalid in with_it)
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])

@@ -229,10 +229,8 @@ def test_a_round_that_passes_is_pushed_published_and_proposed(scene: Scene) -> N
     assert said(port, "ready") == "ready\n"
     assert eventually(lambda: 'rounds_total{outcome="proposed"} 1.0' in said(port, "metrics"))
     assert 'listune_stage_seconds_count{stage="push"} 1.0' in said(port, "metrics")
-    started = time.monotonic()
     worker.terminate()
-    assert worker.wait(10) == 0
-    assert time.monotonic() - started < 5
+    assert worker.wait(WAIT_S) == 0
 
 
 def test_a_round_is_answered_once_and_the_next_starts_from_it(scene: Scene) -> None:
@@ -311,7 +309,7 @@ def test_a_killed_worker_takes_its_round_with_it_and_goes_on_when_it_is_back(
     assert processes
     worker.send_signal(signal.SIGKILL)
     worker.wait()
-    _, alive = psutil.wait_procs(processes, timeout=5)
+    _, alive = psutil.wait_procs(processes, timeout=WAIT_S)
     assert alive == []
     scene.worker()
     [answer] = scene.answers()
@@ -332,15 +330,15 @@ def test_the_trainer_that_stands_by_takes_over_from_one_that_was_killed(scene: S
     assert str(answer.worker).endswith(f":{standing_by.pid}")
 
 
-def test_sigterm_ends_worker_and_round_within_seconds(scene: Scene) -> None:
-    scene.trainer = scene.trainer.model_copy(update={"steps": 4000})
+def test_sigterm_ends_worker_and_round_long_before_it_is_done(scene: Scene) -> None:
+    scene.trainer = scene.trainer.model_copy(update={"steps": 1_000_000})
     scene.order()
     worker = scene.worker()
     until_place(scene, "train")
     processes = round_processes(worker)
     worker.terminate()
-    assert worker.wait(10) == 0
-    _, alive = psutil.wait_procs(processes, timeout=2)
+    assert worker.wait(WAIT_S) == 0
+    _, alive = psutil.wait_procs(processes, timeout=WAIT_S)
     assert alive == []
 
 
@@ -363,7 +361,7 @@ def test_an_adapter_that_did_not_change_is_refused(scene: Scene) -> None:
 
 
 def test_a_round_closed_by_another_is_given_up(scene: Scene) -> None:
-    scene.trainer = scene.trainer.model_copy(update={"steps": 4000})
+    scene.trainer = scene.trainer.model_copy(update={"steps": 1_000_000})
     scene.order()
     worker = scene.worker()
     until_place(scene, "train")
@@ -371,7 +369,7 @@ def test_a_round_closed_by_another_is_given_up(scene: Scene) -> None:
         kind=ModelEventKind.FAILED, pool=scene.pool, round=1, reason="lease_expired"
     )
     scene.send(scene.kafka.events_topic, closed.to_bytes())
-    _, alive = psutil.wait_procs(round_processes(worker), timeout=10)
+    _, alive = psutil.wait_procs(round_processes(worker), timeout=WAIT_S)
     assert alive == []
     assert worker.poll() is None
 
