@@ -2,9 +2,9 @@
 
 Two titles of one category are near-duplicates where the pairs of neighbouring characters that they
 have in common are `NEAR` or more of all that they have (Jaccard). Characters and not words, since
-many scripts write no spaces; letter case, width, white space and punctuation do not count. A Han
-character, which carries as much as a pair of letters, counts alone as well: without this a short
-Chinese title in two colours has too little in common.
+many scripts write no spaces; letter case, width, white space and punctuation do not count. A
+Chinese, Japanese or Korean character, which carries as much as a pair of letters, counts alone as
+well: without this a short title in two colours has too little in common.
 """
 
 import unicodedata
@@ -44,16 +44,15 @@ class Titles:
 
 
 def grams(title: str) -> frozenset[str]:
-    """The pairs of neighbouring characters in `title`, and its Han characters one by one."""
+    """The pairs of neighbouring characters in `title`, and the wide ones of them alone as well."""
     text = unicodedata.normalize("NFKC", title).casefold()
     # Marks stay: in many scripts they are the vowels.
     kept = "".join(c for c in text if c.isalnum() or unicodedata.category(c).startswith("M"))
     if len(kept) < 2:
         return frozenset({kept} - {""})
-    pairs = {kept[i : i + 2] for i in range(len(kept) - 1)}
-    return frozenset(pairs | {c for c in kept if is_han(c)})
+    return frozenset(kept[i : i + 2] for i in range(len(kept) - 1)) | frozenset(filter(is_wide, kept))
 
 
-def is_han(character: str) -> bool:
-    """Whether `character` is one of those that Chinese and Japanese words are made of."""
-    return unicodedata.name(character, "").startswith("CJK")
+def is_wide(character: str) -> bool:
+    """Whether it is a character of Chinese, Japanese or Korean; of a text after NFKC."""
+    return unicodedata.east_asian_width(character) == "W"
