@@ -11,8 +11,8 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-# Higher misses the colours of one product, lower joins products of different brands: docs/catalog.md
-# has what was counted.
+# Higher misses the colours of one product, lower joins products of different brands; what was
+# counted stands in docs/catalog.md.
 NEAR = 0.6
 
 
@@ -50,7 +50,8 @@ def grams(title: str) -> frozenset[str]:
     kept = "".join(c for c in text if c.isalnum() or unicodedata.category(c).startswith("M"))
     if len(kept) < 2:
         return frozenset({kept} - {""})
-    return frozenset(kept[i : i + 2] for i in range(len(kept) - 1)) | frozenset(filter(is_wide, kept))
+    pairs = (kept[i : i + 2] for i in range(len(kept) - 1))
+    return frozenset([*pairs, *filter(is_wide, kept)])
 
 
 def is_wide(character: str) -> bool:
