@@ -2,6 +2,7 @@
 folder holds what it says."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from rich.console import Console
 from infra.experiment import lab
 from infra.experiment import run as experiment
 from infra.experiment.data import DATA_SETS
-from infra.experiment.profiles import PROFILES, REFERENCE
+from infra.experiment.profiles import PROFILES, REFERENCE, Profile
 from infra.experiment.report import FINDINGS
 from infra.local.tiny_model import make_tiny_model
 from infra.settings import Settings, load_settings
@@ -31,14 +32,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_toy(world: Path) -> Path:
+def run_toy(world: Path, profile: Profile = TOY, results: Path | None = None) -> Path:
     return experiment.run(
-        TOY,
+        profile,
         world / "data",
         DATA_SETS[:1],
         settings(world),
         world / "runs",
-        world / "results",
+        results or world / "results",
         Console(quiet=True),
     )
 
@@ -145,3 +146,11 @@ def test_the_page_has_its_tables_and_what_a_person_found(world: Path, results: P
         assert f"flipkart-{picture}.png" in page
         assert (results / f"flipkart-{picture}.png").stat().st_size > 1000
     assert sum(path.stat().st_size for path in results.iterdir()) < 1_000_000
+
+
+def test_a_profile_may_test_the_last_round_only(world: Path, results: Path, tmp_path: Path) -> None:
+    folder = run_toy(world, replace(TOY, every_round_tested=False), tmp_path)
+    (data,) = json.loads((folder / "figures.json").read_text())["data_sets"]
+    tested = [[made["test"] is not None for made in arm["rounds"]] for arm in data["arms"]]
+    assert tested == [[False, True]] * len(TOY.arms)
+    assert "sealed test" in (folder / "README.md").read_text()
