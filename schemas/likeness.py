@@ -1,15 +1,18 @@
 """Titles that are nearly the same: offers of one product, or one product in several colours.
 
-Two titles of one category are near-duplicates where the pairs and triples of neighbouring
-characters that they have in common are `NEAR` or more of all that they have (Jaccard). Characters
-and not words, since many scripts write no spaces; letter case, width, white space and punctuation
-do not count.
+Two titles of one category are near-duplicates where the pairs of neighbouring characters that they
+have in common are `NEAR` or more of all that they have (Jaccard). Characters and not words, since
+many scripts write no spaces; letter case, width, white space and punctuation do not count. A
+Chinese, Japanese or Korean character, which carries as much as a pair of letters, counts alone as
+well: without this a short title in two colours has too little in common.
 """
 
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+# Higher misses the colours of one product, lower joins products of different brands; what was
+# counted stands in docs/catalog.md.
 NEAR = 0.6
 
 
@@ -41,10 +44,16 @@ class Titles:
 
 
 def grams(title: str) -> frozenset[str]:
-    """The pairs and triples of neighbouring characters in `title`."""
+    """The pairs of neighbouring characters in `title`, and the wide ones of them alone as well."""
     text = unicodedata.normalize("NFKC", title).casefold()
     # Marks stay: in many scripts they are the vowels.
     kept = "".join(c for c in text if c.isalnum() or unicodedata.category(c).startswith("M"))
     if len(kept) < 2:
         return frozenset({kept} - {""})
-    return frozenset(kept[i : i + n] for n in (2, 3) for i in range(len(kept) - n + 1))
+    pairs = (kept[i : i + 2] for i in range(len(kept) - 1))
+    return frozenset([*pairs, *filter(is_wide, kept)])
+
+
+def is_wide(character: str) -> bool:
+    """Whether it is a character of Chinese, Japanese or Korean; of a text after NFKC."""
+    return unicodedata.east_asian_width(character) == "W"

@@ -3,14 +3,12 @@
 Offers of one product (same cluster, or nearly the same title) are a group that stays together.
 """
 
-import math
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
-# Two titles of one category with this share of their words in common are one product (Jaccard).
-NEAR_DUPLICATE = 0.8
+from schemas.likeness import Titles
 
 
 class Offer(Protocol):
@@ -54,7 +52,9 @@ def together(
 ) -> list[list[P]]:
     """Products that must stay together: one cluster, or titles that are nearly the same.
 
-    `also` names further things (a brand) that products stay together by.
+    Titles are compared by `schemas.likeness`, in any script. What stays together joins: where one
+    title is near a second and that near a third, the three are a group. `also` names further things
+    (a brand) that products stay together by.
     """
     ordered = sorted(products, key=lambda product: product.product_id)
     leader = list(range(len(ordered)))
@@ -72,29 +72,12 @@ def together(
             keys.append(("cluster", product.cluster))
         for key in keys:
             leader[find(index)] = find(first_of.setdefault(key, index))
-    for one, other in _near_duplicates([(p.category, p.title) for p in ordered]):
-        leader[find(one)] = find(other)
+    titles = Titles()
+    for index, product in enumerate(ordered):
+        for other in titles.near(product.category, product.title):
+            leader[find(index)] = find(int(other))
+        titles.add(product.category, product.title, str(index))
     groups: defaultdict[int, list[P]] = defaultdict(list)
     for index, product in enumerate(ordered):
         groups[find(index)].append(product)
     return list(groups.values())
-
-
-def _near_duplicates(titles: Sequence[tuple[str, str]]) -> Iterable[tuple[int, int]]:
-    """Pairs of titles of one category whose words overlap by `NEAR_DUPLICATE` or more.
-
-    Two such sets share one of their rarest words: with words ordered by rarity, one among the
-    first n - ceil(t n) + 1 (prefix filtering, Chaudhuri et al. 2006), so few pairs are compared.
-    """
-    words = [{(category, word) for word in title.casefold().split()} for category, title in titles]
-    counts = Counter(word for entry in words for word in entry)
-    by_word: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-    for index, entry in enumerate(words):
-        rarest = sorted(entry, key=lambda word: (counts[word], word))
-        prefix = rarest[: len(entry) - math.ceil(NEAR_DUPLICATE * len(entry)) + 1]
-        for other in {other for word in prefix for other in by_word[word]}:
-            common = len(entry & words[other])
-            if common >= NEAR_DUPLICATE * (len(entry) + len(words[other]) - common):
-                yield index, other
-        for word in prefix:
-            by_word[word].append(index)

@@ -1,14 +1,14 @@
 """The experiment: what the method does on real catalogs, measured fairly.
 
     data set → split → sweep of learning rates → arms (a strategy and a curation each), round by
-    round → the sealed test, opened once at the end → a results folder
+    round → the test, asked for when all arms are trained → a results folder
 
 Everything that costs time (an adapter, an adapter's answers) is kept under the fingerprint of what
 it depends on. So two arms that come to the same first round share it, and a run that was killed
 goes on where it was: a second run finds everything and only writes the report again.
 
-- `profiles`: what is run, at which size. `data`: catalogs and their splits. `arrivals`: which
-  listings come in when.
-- `lab`: the model at work, its results kept. `course`: an arm's rounds. `run`: all of it.
+- `profiles`: what is run, at which size. `data`: catalogs, their splits, what may be a test.
+- `lab`: the model at work, its results kept. `course`: an arm's rounds. `calibrated`: its last
+  adapter for constrained mode. `data_set_run`: a catalog's way. `run`: all of it.
 - `figures`: what was measured, as data. `tables`, `plots`, `report`: the results folder.
 """

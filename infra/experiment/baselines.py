@@ -6,15 +6,15 @@ arrivals, whether an arm was trained on them or not: the baselines know more tha
 
 from collections.abc import Callable, Sequence
 
-from infra.experiment.lab import Lab, rows_hash
-from schemas.events import BASE_ADAPTER
+from infra.experiment.lab import InMode, Lab, rows_hash
+from schemas.events import BASE_ADAPTER, Mode
 from serving.generation import Generator
 from serving.prompt import Example
 from trainer.baselines import MajorityValue, NearestListing, schema_example
 from trainer.dataset import Row
 from trainer.evaluate import Evaluation, EvaluationKey, one_shot_example
 
-BASELINES = 6
+BASELINES = 7
 """How many there are."""
 
 
@@ -31,7 +31,7 @@ def judge_baselines(
         example: Callable[[Row], Example | None], one_shot: bool = False, schema_shown: bool = False
     ) -> Evaluation:
         key = lab.key(BASE_ADAPTER, test, one_shot, schema_shown)
-        return lab.remembered(key, test, lab.engine, example)
+        return lab.remembered(key, test, lambda: InMode(lab.engine(), Mode.FREE), example)
 
     return {
         "majority value": fitted("majority value", lambda: MajorityValue(arrivals)),
@@ -42,4 +42,6 @@ def judge_baselines(
         "base": lab.judge(None, test),
         "base, one example": base(lambda row: one_shot_example(arrivals, row), one_shot=True),
         "base, schema shown": base(schema_example, schema_shown=True),
+        # It has no file that could hold a calibration, so it never abstains.
+        "base, constrained": lab.judge(None, test, Mode.CONSTRAINED),
     }

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from infra.experiment.baselines import judge_baselines
+from infra.experiment.calibrated import calibrated
 from infra.experiment.course import Course, Round, arrival_order
 from infra.experiment.data import Parts
 from infra.experiment.figures import (
     ArmFigures,
     Change,
+    Constrained,
     DataSetFigures,
     RoundFigures,
     Scores,
@@ -21,7 +23,10 @@ from infra.experiment.lab import Lab
 from infra.experiment.mistakes import mistakes, wrong_answers
 from infra.experiment.profiles import Arm, Profile
 from infra.experiment.progress import Work
+from infra.experiment.statistics import net_benefit
+from schemas.events import Mode
 from schemas.values import format_answer, matches
+from serving.calibration import POOLED
 from trainer.evaluate import Evaluation
 from trainer.settings import TrainerSettings
 
@@ -73,6 +78,7 @@ class DataSetRun:
             products=self.loaded.products,
             warnings=self.loaded.warnings,
             parts=self.parts.sizes(),
+            heldout=self.parts.heldout_ids(),
             attributes_asked=sum(len(row.attributes) for row in everything) / len(everything),
             values=sum(len(row.filled()) for row in everything) / len(everything),
             knowable={"all": knowable(everything), "test": knowable(self.parts.test)},
@@ -81,7 +87,7 @@ class DataSetRun:
             test=Sealed.of(baselines["base"]),
             baselines={name: Scores.of(found) for name, found in baselines.items()},
             arms=arms,
-            samples=self._samples(baselines["base"], reference),
+            samples=self._samples(baselines["base"], last),
             mistakes=mistakes(self.parts.test, last),
             wrong_answers=wrong_answers(self.parts.test, last),
         )
@@ -97,7 +103,7 @@ class DataSetRun:
             made = self.lab.train(plan, course.settings_of(arm))
             judged = self.lab.judge(made.adapter(), self.parts.calibration)
             points.append(_sweep_point(rate, judged, made.training.losses[-1]))
-        best = max(points, key=lambda point: point.f1)
+        best = max(points, key=lambda point: point.net_benefit)
         logger.info("%s: learning rate %g", self.loaded.name, best.learning_rate)
         return points, self._with_rate(best.learning_rate)
 
@@ -120,10 +126,11 @@ class DataSetRun:
 
     def _sealed(self, arm: Arm, seed: int, rounds: Sequence[Round]) -> ArmFigures:
         self._at(f"sealed test, seed {seed}, {arm.name}")
+        every = self.profile.every_round_tested
         figures = [
             RoundFigures(
                 number=done.number,
-                adapter=found.key.adapter_hash,
+                adapter=done.gate.key.adapter_hash,
                 listings=done.made.training.listings,
                 selected=[row.listing.listing_id for row in done.selected],
                 steps=done.made.training.steps,
@@ -134,10 +141,9 @@ class DataSetRun:
                 averaging_error=done.made.training.averaging_error,
                 gate=done.decision.kind,
                 gate_reason=done.decision.reason,
-                test=Scores.of(found),
+                test=self._tested(done) if done is rounds[-1] or every else None,
             )
             for done in rounds
-            for found in [self.lab.judge(done.made.adapter(), self.parts.test)]
         ]
         return ArmFigures(
             arm=arm.name,
@@ -145,20 +151,32 @@ class DataSetRun:
             curation=arm.curation,
             seed=seed,
             rounds=figures,
+            constrained=self._constrained(rounds[-1]),
         )
 
-    def _samples(self, base: Evaluation, rounds: Sequence[Round]) -> list[Change]:
-        """Of the first test listings, what the base and the last adapter answer differently."""
-        first, last = (
-            self.lab.judge(done.made.adapter(), self.parts.test) for done in (rounds[0], rounds[-1])
+    def _tested(self, done: Round) -> Scores:
+        """The test in free mode."""
+        return Scores.of(self.lab.judge(done.made.adapter(), self.parts.test))
+
+    def _constrained(self, done: Round) -> Constrained:
+        """The test in constrained mode, after a calibration on the calibration listings."""
+        adapter = calibrated(self.lab, done.made.adapter(), self.parts.calibration)
+        curves = adapter.calibration.curves if adapter.calibration else ()
+        return Constrained(
+            examples=sum(curve.examples for curve in curves if curve.kind == POOLED),
+            blank_below={curve.kind: curve.threshold or 0.0 for curve in curves},
+            test=Scores.of(self.lab.judge(adapter, self.parts.test, Mode.CONSTRAINED)),
         )
+
+    def _samples(self, base: Evaluation, last: Evaluation) -> list[Change]:
+        """Of the first test listings, what the base and the last adapter answer differently."""
         found: list[Change] = []
-        answers = zip(self.parts.test, base.listings, first.listings, last.listings, strict=True)
-        for row, before, between, after in list(answers)[:SAMPLE_LISTINGS]:
+        answers = zip(self.parts.test, base.listings, last.listings, strict=True)
+        for row, before, after in list(answers)[:SAMPLE_LISTINGS]:
             for attribute in row.attributes:
                 name = attribute.name
-                given = [format_answer(s.values.get(name, [])) for s in (before, between, after)]
-                if given[0] == given[2]:
+                given = [format_answer(s.values.get(name, [])) for s in (before, after)]
+                if given[0] == given[1]:
                     continue
                 truth = row.values.get(name, [])
                 found.append(
@@ -166,8 +184,7 @@ class DataSetRun:
                         listing=row.listing.title,
                         attribute=name,
                         base=given[0],
-                        first=given[1],
-                        last=given[2],
+                        last=given[1],
                         catalog=format_answer(truth),
                         right=matches(attribute, after.values.get(name, []), truth),
                     )
@@ -180,15 +197,11 @@ class DataSetRun:
 
 
 def _sweep_point(rate: float, judged: Evaluation, last_loss: float) -> SweepPoint:
-    right, labelled, suggested = (
-        sum(getattr(s, name) for s in judged.listings)
-        for name in ("right", "labelled", "suggested")
-    )
     return SweepPoint(
         learning_rate=rate,
+        net_benefit=net_benefit(judged.listings),
         completeness=judged.ratio("completeness").value,
         recall=judged.ratio("recall").value,
         precision=judged.ratio("precision").value,
-        f1=2 * right / max(labelled + suggested, 1),
         last_loss=last_loss,
     )

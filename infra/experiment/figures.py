@@ -14,6 +14,11 @@ from infra.experiment.mistakes import Mistake, Mistakes
 from trainer.bootstrap import Ratio
 from trainer.evaluate import Evaluation
 
+COST_OF_WRONG = 0.25
+"""What a wrong suggestion costs a seller, in right ones saved."""
+
+METRICS = ("net benefit", "completeness", "recall", "precision")
+
 
 class Scores(BaseModel):
     """What one adapter or baseline made of the test listings; counts of attributes, a listing each.
@@ -55,8 +60,10 @@ class Sealed(BaseModel):
         )
 
     def ratio(self, scores: Sequence[Scores], metric: str) -> Ratio:
-        """A metric of `trainer.evaluate.METRICS`, listing by listing, summed over `scores`.
+        """One of `METRICS`, listing by listing, summed over `scores`.
 
+        Net benefit = (right - `COST_OF_WRONG` * wrong) / values that the catalog has, where wrong
+        is suggested and not matching (Vickers and Elkin 2006); the others as in `trainer.evaluate`.
         With one entry a seed its value is the seeds' mean (of precision: weighted by what each
         suggested), and a bootstrap over listings keeps a listing's seeds together.
         """
@@ -64,8 +71,11 @@ class Sealed(BaseModel):
         if metric == "completeness":
             shares = [np.divide(s.valid, asked, where=asked > 0, out=0 * asked) for s in scores]
             return Ratio(np.sum(shares, axis=0), (asked > 0).astype(np.float64) * len(scores))
-        below = [self.labelled if metric == "recall" else s.suggested for s in scores]
-        return Ratio(_sum([s.right for s in scores]), _sum(below))
+        below = [s.suggested if metric == "precision" else self.labelled for s in scores]
+        right = _sum([s.right for s in scores])
+        if metric == "net benefit":
+            right -= COST_OF_WRONG * (_sum([s.suggested for s in scores]) - right)
+        return Ratio(right, _sum(below))
 
 
 class RoundFigures(BaseModel):
@@ -83,6 +93,14 @@ class RoundFigures(BaseModel):
     averaging_error: float | None = None
     gate: str  # the verdict against the round before; recorded, not acted on
     gate_reason: str
+    test: Scores | None  # in free mode; None where the profile tests the last round only
+
+
+class Constrained(BaseModel):
+    """An arm's last adapter in constrained mode, calibrated on the calibration listings."""
+
+    examples: int  # suggestions there that could be compared
+    blank_below: dict[str, float]  # by type of attribute, `*` for others: confidence
     test: Scores
 
 
@@ -94,16 +112,17 @@ class ArmFigures(BaseModel):
     curation: str
     seed: int
     rounds: list[RoundFigures]
+    constrained: Constrained  # after the last round
 
 
 class SweepPoint(BaseModel):
     """One learning rate: a first round from the base, judged on the calibration listings."""
 
     learning_rate: float
+    net_benefit: float
     completeness: float
     recall: float
     precision: float
-    f1: float  # 2 right / (labelled + suggested)
     last_loss: float
 
 
@@ -113,8 +132,7 @@ class Change(BaseModel):
     listing: str  # its title
     attribute: str
     base: str
-    first: str  # after round 1
-    last: str
+    last: str  # after the last round
     catalog: str
     right: bool  # the last one
 
@@ -126,6 +144,7 @@ class DataSetFigures(BaseModel):
     products: int
     warnings: list[str]
     parts: dict[str, int]
+    heldout: dict[str, list[str]]  # held-out part to its listings
     attributes_asked: float  # mean a listing
     values: float  # mean a listing
     knowable: dict[str, list[Knowable]]  # of the whole catalog, and of the test part

@@ -14,6 +14,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -26,10 +27,10 @@ from infra.experiment.profiles import Profile
 from infra.experiment.progress import Work
 from infra.experiment.training import ADAPTER, TRAINED, Made, Training, train
 from infra.memory import give_back
-from schemas.events import BASE_ADAPTER
+from schemas.events import BASE_ADAPTER, Mode
 from serving.adapters import AdapterFile, base_hash, write_file
 from serving.engine import Engine
-from serving.generation import Generator
+from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.passing_thread import in_passing
 from serving.precision import choose_dtype
 from serving.prompt import Example, PromptBuilder, Vocabulary
@@ -66,6 +67,18 @@ NOT_TRAINED = {
     "replay_share",
     "average_with_parent",
 }
+
+
+@dataclass(frozen=True)
+class InMode:
+    """A generator that is asked in `mode`, whatever its settings say."""
+
+    generator: Generator
+    mode: Mode
+
+    def generate(self, request: GenerationRequest) -> GenerationResult:
+        """The answer to `request` in `mode`."""
+        return self.generator.generate(replace(request, mode=self.mode))
 
 
 class Lab:
@@ -108,18 +121,20 @@ class Lab:
         self._close()
         shutil.rmtree(self.serving.adapter_store, ignore_errors=True)
 
-    def judge(self, adapter: AdapterFile | None, rows: Sequence[Row]) -> Evaluation:
+    def judge(
+        self, adapter: AdapterFile | None, rows: Sequence[Row], mode: Mode = Mode.FREE
+    ) -> Evaluation:
         """The answers of `adapter` (None: the base) on `rows`, at least one, and their scores.
 
         Raises:
             EngineError: the adapter does not fit the base, or generating failed.
         """
-        key = self.key(adapter.hash if adapter else BASE_ADAPTER, rows)
+        key = self.key(adapter.hash if adapter else BASE_ADAPTER, rows, mode=mode)
 
         def generator() -> Generator:
             if adapter is not None:
                 self.engine().push(adapter.id, adapter.hash, adapter.blob)
-            return self.engine()
+            return InMode(self.engine(), mode)
 
         return self.remembered(key, rows, generator)
 
@@ -129,10 +144,12 @@ class Lab:
         rows: Sequence[Row],
         one_shot: bool = False,
         schema_shown: bool = False,
+        mode: Mode = Mode.FREE,
     ) -> EvaluationKey:
         """What the answers of an adapter on `rows` are kept under."""
+        serving = self.serving.model_copy(update={"mode": mode})
         return EvaluationKey.of(
-            adapter_hash, self.base_hash, rows_hash(rows), self.serving, one_shot, schema_shown
+            adapter_hash, self.base_hash, rows_hash(rows), serving, one_shot, schema_shown
         )
 
     def remembered(

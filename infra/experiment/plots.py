@@ -8,15 +8,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from infra.experiment.figures import DataSetFigures
-from infra.experiment.statistics import SHOWN, last_round, measured, of_round
-from trainer.evaluate import METRICS
+from infra.experiment.figures import COST_OF_WRONG, METRICS, DataSetFigures
+from infra.experiment.statistics import SHOWN, measured, of_round, tested_rounds
 from trainer.figures import COLORS, GRID, INK
 
 DOTS_PER_INCH = 100
 STYLES = ("-", "--", ":")
 LINES = {"nearest listing, filled up": "--", "majority value": ":"}
 """Baselines that are drawn as lines across."""
+
+LOWEST = {METRICS[0]: -COST_OF_WRONG}
+"""Of what may be below 0: where everything is filled and nothing is right."""
 
 Look = tuple[str, dict[str, Any]]
 """An arm and how it is drawn."""
@@ -44,8 +46,8 @@ def plot_losses(data: DataSetFigures, path: Path) -> Path:
 
 
 def plot_shares(data: DataSetFigures, path: Path) -> Path:
-    """Completeness, recall, precision and their product on the sealed test, by round and arm."""
-    figure, panels = _figure(2, len(SHOWN), 15.0, 8.4)
+    """Each of `SHOWN` on the sealed test in free mode, by round and arm."""
+    figure, panels = _figure(2, len(SHOWN), 18.0, 8.4)
     for row, (title, arms) in enumerate(_panels(data)):
         own = panels[row * len(SHOWN) : (row + 1) * len(SHOWN)]
         for axes, name in zip(own, SHOWN, strict=True):
@@ -57,7 +59,7 @@ def plot_shares(data: DataSetFigures, path: Path) -> Path:
 
 
 def _plot_share(axes: Any, data: DataSetFigures, name: str, arms: Sequence[Look]) -> None:
-    rounds = range(last_round(data) + 1)
+    rounds = [0, *tested_rounds(data)]
     for number, (arm, look) in enumerate(arms):
         found = [measured(data.test, of_round(data, arm, t))[name] for t in rounds]
         # A little aside of each other, so that intervals can be told apart.
@@ -73,7 +75,7 @@ def _plot_share(axes: Any, data: DataSetFigures, name: str, arms: Sequence[Look]
             value = measured(data.test, [data.baselines[baseline]])[name].value
             axes.axhline(value, color=INK, linewidth=1, linestyle=style, label=baseline)
     axes.set_xlabel("round (0: the base)")
-    axes.set_ylim(0, 1)
+    axes.set_ylim(LOWEST.get(name, 0), 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
@@ -81,12 +83,12 @@ def plot_sweep(data: DataSetFigures, path: Path) -> Path:
     """What each learning rate gives after one round, on the calibration listings."""
     figure, (axes,) = _figure(1, 1, 6.5, 3.8)
     rates = [point.learning_rate for point in data.sweep]
-    for color, name in zip(COLORS, (*METRICS, "f1"), strict=False):
-        values = [getattr(point, name) for point in data.sweep]
+    for color, name in zip(COLORS, METRICS, strict=False):
+        values = [getattr(point, name.replace(" ", "_")) for point in data.sweep]
         axes.plot(rates, values, color=color, marker="o", markersize=4, label=name)
     axes.axvline(data.learning_rate, color=INK, linewidth=0.8, linestyle=":")
     axes.set_xscale("log")
-    axes.set_ylim(0, 1)
+    axes.set_ylim(-COST_OF_WRONG, 1)
     axes.set_title(f"{data.name}: one round from the base", **_TITLE)
     axes.set_xlabel("learning rate (dotted: taken)")
     axes.legend(frameon=False, fontsize=8)

@@ -96,7 +96,7 @@ def report(profile: Profile, runs: Path, results: Path) -> Path:
 
 def _load(catalogs: Path, one: data.DataSet, profile: Profile) -> Loaded:
     schemas, products, warnings = data.read(catalogs, one)
-    parts = data.split(products, schemas, profile.sizes)
+    parts = data.split(products, schemas, profile.sizes, data.heldout_before(one))
     return Loaded(one.name, len(products), warnings, parts)
 
 
@@ -123,15 +123,17 @@ def _listings(profile: Profile, parts: data.Parts) -> int:
     sizes, trained = profile.sizes, profile.steps * profile.batch_size
     first = min(sizes.measured, sizes.wave)
     total = len(profile.rates) * (first + trained + len(parts.calibration))
-    total += (BASELINES + 3) * len(parts.test)  # samples and mistakes ask for answers again
+    total += (BASELINES + 1) * len(parts.test)  # samples and mistakes ask for answers again
     for arm in profile.arms:
-        chain = len(parts.gate)
+        # The base's gate, and constrained mode with its calibration.
+        chain = len(parts.gate) + len(parts.calibration) + len(parts.test)
+        chain += len(parts.test) * (profile.rounds if profile.every_round_tested else 1)
         for number in range(1, profile.rounds + 1):
             if arm.curation in BY_MODEL:
                 pool = number * sizes.wave - (number - 1) * sizes.k
                 chain += min(sizes.measured, pool)
             chain += trained * (number if arm.strategy == "cumulative-scaled" else 1)
-            chain += len(parts.gate) + len(parts.test)
+            chain += len(parts.gate)
         total += chain * (1 if arm.once else len(profile.seeds))
     return total
 

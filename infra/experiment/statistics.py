@@ -2,6 +2,7 @@
 
 A listing is drawn with all its attributes and all its seeds, since they stand or fall together. The
 intervals say how sure the figures are for other listings of the same catalog, under these seeds.
+The luck of a training is not in them: each seed's own figures say how large that is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,12 +10,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from infra.experiment.figures import DataSetFigures, Scores, Sealed
-from schemas.events import Interval
+from infra.experiment.figures import COST_OF_WRONG, METRICS, DataSetFigures, Scores, Sealed
+from schemas.events import Interval, Mode
 from trainer.bootstrap import Floats, draw_listings
-from trainer.evaluate import METRICS
+from trainer.evaluate import ListingScore
 
-PRODUCT = "completeness × precision"
+PRODUCT = "correct completeness"
+"""Completeness × precision; the paper audits the second by hand."""
 SHOWN = (*METRICS, PRODUCT)
 DRAWS = 2000
 
@@ -39,6 +41,15 @@ def differences(
     }
 
 
+def net_benefit(listings: Sequence[ListingScore], cost_of_wrong: float = COST_OF_WRONG) -> float:
+    """(right - `cost_of_wrong` * wrong) / values that the catalog has; 0 where it has none."""
+    right, suggested, labelled = (
+        sum(getattr(score, name) for score in listings)
+        for name in ("right", "suggested", "labelled")
+    )
+    return (right - cost_of_wrong * (suggested - right)) / labelled if labelled else 0.0
+
+
 def of_round(
     data: DataSetFigures, arm: str, number: int, seeds: Iterable[int] | None = None
 ) -> list[Scores]:
@@ -50,7 +61,17 @@ def of_round(
     if number == 0:
         return [data.baselines["base"]] * len(chosen)
     chains = [a for a in data.arms if a.arm == arm and a.seed in chosen]
-    return [r.test for a in chains for r in a.rounds if r.number == number]
+    return [r.test for a in chains for r in a.rounds if r.number == number and r.test]
+
+
+def after_last_round(
+    data: DataSetFigures, arm: str, mode: Mode, seeds: Iterable[int] | None = None
+) -> list[Scores]:
+    """The test scores of an arm's last adapters in `mode`, one a seed; `seeds` as in `of_round`."""
+    if mode is Mode.FREE:
+        return of_round(data, arm, last_round(data), seeds)
+    chosen = set(seeds_of(data, arm) if seeds is None else seeds)
+    return [a.constrained.test for a in data.arms if a.arm == arm and a.seed in chosen]
 
 
 def seeds_of(data: DataSetFigures, arm: str) -> list[int]:
@@ -66,6 +87,11 @@ def arm_names(data: DataSetFigures) -> list[str]:
 def last_round(data: DataSetFigures) -> int:
     """The number of the last round."""
     return max(r.number for arm in data.arms for r in arm.rounds)
+
+
+def tested_rounds(data: DataSetFigures) -> list[int]:
+    """The numbers of the rounds after which the test was asked."""
+    return sorted({r.number for arm in data.arms for r in arm.rounds if r.test})
 
 
 def _shares(test: Sealed, scores: Sequence[Scores], draws: Floats) -> dict[str, Floats]:

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Sequence
 
-from infra.experiment.figures import ArmFigures, DataSetFigures, RoundFigures
+from infra.experiment.figures import METRICS, ArmFigures, DataSetFigures, RoundFigures, Scores
 from infra.experiment.statistics import (
     SHOWN,
+    after_last_round,
     arm_names,
     differences,
     last_round,
     measured,
     of_round,
     seeds_of,
+    tested_rounds,
 )
-from schemas.events import Interval
+from schemas.events import Interval, Mode
 
 
 def grid(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -22,13 +24,16 @@ def grid(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def by_round(data: DataSetFigures) -> str:
-    """Like the paper's Table 1: baselines, then every arm after each round, on the sealed test."""
+    """Like the paper's Table 1: baselines, then every arm after each round, on the sealed test.
+
+    Free mode; a baseline says where it is in another.
+    """
     lines = [
         [name, "", *_cells(measured(data.test, [scores]))]
         for name, scores in data.baselines.items()
     ]
     for arm in arm_names(data):
-        for number in range(1, last_round(data) + 1):
+        for number in tested_rounds(data):
             scores = of_round(data, arm, number)
             lines.append([arm, str(number), *_cells(measured(data.test, scores))])
     return grid(["arm", "round", *SHOWN], lines)
@@ -38,32 +43,70 @@ def gains(data: DataSetFigures) -> str:
     """What the reference arm gained over the base, round by round: the paper's headline."""
     base = of_round(data, data.reference, 0)
     lines = []
-    for number in range(1, last_round(data) + 1):
+    for number in tested_rounds(data):
         scores = of_round(data, data.reference, number)
         found = differences(data.test, scores, base)
         lines.append([str(number), *_cells(found, signed=True)])
     return grid(["round", *(f"Δ {name}" for name in SHOWN)], lines)
 
 
-def against_reference(data: DataSetFigures) -> str:
+def against_reference(data: DataSetFigures, mode: Mode) -> str:
     """Every arm and baseline minus the reference arm, all after their last round, paired.
 
     An arm is compared with the reference under its own seeds, a baseline under all of them.
     """
-    last = last_round(data)
     everyone = seeds_of(data, data.reference)
-    others = {name: (everyone, [one] * len(everyone)) for name, one in data.baselines.items()}
-    others |= {
-        arm: (seeds_of(data, arm), of_round(data, arm, last))
+    lines = [
+        _difference(data, name, [one] * len(everyone), data.reference, mode, everyone)
+        for name, one in data.baselines.items()
+    ]
+    lines += [
+        _difference(data, arm, after_last_round(data, arm, mode), data.reference, mode)
         for arm in arm_names(data)
         if arm != data.reference
-    }
+    ]
+    return _differences(f"minus {data.reference}", lines)
+
+
+def variants(data: DataSetFigures) -> str:
+    """Every arm with something changed minus the same arm without, in both modes; "" for none."""
+    names = arm_names(data)
+    pairs = [(name, plain) for name in names if (plain := name.split(" (")[0]) != name]
+    lines = [
+        _difference(data, name, after_last_round(data, name, mode), plain, mode, None, shown)
+        for name, plain in pairs
+        if plain in names
+        for mode in Mode
+        for shown in [f"{name}, {mode}"]
+    ]
+    return _differences("minus the arm without what is in brackets", lines) if lines else ""
+
+
+def modes(data: DataSetFigures) -> str:
+    """Every arm's last adapters in free and in constrained mode, and what the latter gains."""
     lines = []
-    for name, (own, scores) in others.items():
-        reference = of_round(data, data.reference, last, own)
-        cells = _cells(differences(data.test, scores, reference), signed=True)
-        lines.append([name, str(len(own)), *cells])
-    return grid([f"minus {data.reference}", "seeds", *(f"Δ {name}" for name in SHOWN)], lines)
+    for arm in arm_names(data):
+        own = seeds_of(data, arm)
+        free, constrained = (after_last_round(data, arm, mode) for mode in Mode)
+        for mode, scores in zip(Mode, (free, constrained), strict=True):
+            lines.append([arm, str(len(own)), mode.value, *_cells(measured(data.test, scores))])
+        gained = differences(data.test, constrained, free)
+        lines.append([arm, str(len(own)), "difference", *_cells(gained, signed=True)])
+    return grid(["arm", "seeds", "mode", *SHOWN], lines)
+
+
+def calibrations(data: DataSetFigures) -> str:
+    """What each arm's last adapter was calibrated on, and what it leaves blank since."""
+    lines = [
+        [
+            arm.arm,
+            str(arm.seed),
+            str(arm.constrained.examples),
+            ", ".join(f"{kind} {below:.2f}" for kind, below in arm.constrained.blank_below.items()),
+        ]
+        for arm in data.arms
+    ]
+    return grid(["arm", "seed", "suggestions compared", "blank below this confidence"], lines)
 
 
 def seeds(data: DataSetFigures) -> str:
@@ -71,10 +114,12 @@ def seeds(data: DataSetFigures) -> str:
     last = last_round(data)
     lines = []
     for arm in data.arms:
-        scores = next(r.test for r in arm.rounds if r.number == last)
-        shares = measured(data.test, [scores])
-        lines.append([arm.arm, str(arm.seed), *(f"{shares[name].value:.3f}" for name in SHOWN)])
-    return grid(["arm", "seed", *SHOWN], lines)
+        free = of_round(data, arm.arm, last, [arm.seed])
+        for mode, scores in ((Mode.FREE, free), (Mode.CONSTRAINED, [arm.constrained.test])):
+            shares = measured(data.test, scores)
+            values = (f"{shares[name].value:.3f}" for name in SHOWN)
+            lines.append([arm.arm, str(arm.seed), mode.value, *values])
+    return grid(["arm", "seed", "mode", *SHOWN], lines)
 
 
 def training(data: DataSetFigures) -> str:
@@ -126,15 +171,12 @@ def sweep(data: DataSetFigures) -> str:
     lines = [
         [
             f"{point.learning_rate:g}" + (" (taken)" if _taken(data, point.learning_rate) else ""),
-            *(f"{v:.3f}" for v in (point.completeness, point.recall, point.precision, point.f1)),
+            *(f"{getattr(point, name.replace(' ', '_')):.3f}" for name in METRICS),
             f"{point.last_loss:.3f}",
         ]
         for point in data.sweep
     ]
-    return grid(
-        ["learning rate", "completeness", "recall", "precision", "F1", "loss of the last step"],
-        lines,
-    )
+    return grid(["learning rate", *METRICS, "loss of the last step"], lines)
 
 
 def knowable(data: DataSetFigures) -> str:
@@ -150,10 +192,10 @@ def knowable(data: DataSetFigures) -> str:
 def samples(data: DataSetFigures) -> str:
     """A few test listings, and how the answers changed."""
     lines = [
-        [c.listing, c.attribute, c.base, c.first, c.last, c.catalog, "yes" if c.right else ""]
+        [c.listing, c.attribute, c.base, c.last, c.catalog, "yes" if c.right else ""]
         for c in data.samples
     ]
-    headings = ["listing", "attribute", "base", "round 1", "last round", "catalog", "right"]
+    headings = ["listing", "attribute", "base", "last round", "catalog", "right"]
     return grid(headings, lines)
 
 
@@ -190,6 +232,36 @@ def parts(data: DataSetFigures) -> str:
     return (
         f"{data.products} products ({sizes}); {data.attributes_asked:.1f} attributes asked a "
         f"listing, {data.values:.1f} values in its catalog."
+    )
+
+
+def _difference(
+    data: DataSetFigures,
+    name: str,
+    scores: Sequence[Scores],
+    reference: str,
+    mode: Mode,
+    own: Sequence[int] | None = None,
+    shown: str = "",
+) -> list[str]:
+    """A line of `_differences`: `scores`, one for each of the seeds `own`, minus `reference`.
+
+    `own` None are the seeds of the arm `name`.
+    """
+    own = seeds_of(data, name) if own is None else own
+    others = after_last_round(data, reference, mode, own)
+    by_seed = [
+        differences(data.test, [one], [other])[METRICS[0]].value
+        for one, other in zip(scores, others, strict=True)
+    ]
+    cells = _cells(differences(data.test, scores, others), signed=True)
+    return [shown or name, str(len(own)), *cells, " ".join(f"{d:+.3f}" for d in by_seed)]
+
+
+def _differences(heading: str, lines: Sequence[Sequence[str]]) -> str:
+    """A table of `_difference`; the last column shows how much of it is the luck of a seed."""
+    return grid(
+        [heading, "seeds", *(f"Δ {name}" for name in SHOWN), f"Δ {METRICS[0]} by seed"], lines
     )
 
 

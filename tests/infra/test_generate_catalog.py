@@ -107,7 +107,7 @@ def test_texts_are_complete_sentences_of_varied_length() -> None:
 
 def test_titles_differ_so_that_hardly_any_product_is_a_copy_of_another() -> None:
     assert len({p.title for p in PRODUCTS}) > 0.98 * len(PRODUCTS)
-    assert len(together(PRODUCTS)) > 0.97 * len(PRODUCTS)
+    assert len(together(PRODUCTS)) > 0.95 * len(PRODUCTS)
     assert len({p.description for p in PRODUCTS}) == len(PRODUCTS)
 
 

@@ -16,7 +16,9 @@ def near(one: str, other: str, category: str = "Mugs") -> bool:
     [
         ("Ceramic mug, 300 ml, red", "Ceramic Mug 300 ml - Blue"),
         ("陶瓷马克杯 300毫升 大容量 红色", "陶瓷马克杯 300毫升 大容量 蓝色"),
+        ("陶瓷马克杯 红色", "陶瓷马克杯 蓝色"),
         ("セラミックマグカップ 赤 300ml", "セラミックマグカップ 青 300ml"),
+        ("赤いマグカップ", "青いマグカップ"),
         ("Кружка керамическая красная 300 мл", "Кружка керамическая синяя 300 мл"),
         ("HP 61XL cartridge (black)", "ＨＰ ６１ＸＬ Cartridge  BLACK"),
     ],
@@ -31,6 +33,8 @@ def test_near_duplicates_in_any_script(one: str, other: str) -> None:
     [
         ("Ceramic mug, 300 ml, red", "Steel travel mug with lid"),
         ("陶瓷马克杯 红色", "不锈钢保温杯 带盖"),
+        ("陶瓷马克杯 红色", "陶瓷茶杯 红色"),
+        ("赤いマグカップ", "マグカップ用ふた"),
         ("", ""),
         ("!!!", "???"),
     ],

@@ -1,6 +1,7 @@
 """A small catalog in the form of the real ones: two categories, brands, near-duplicates."""
 
 import random
+import string
 from pathlib import Path
 
 from infra.demo.catalog import Product
@@ -30,7 +31,9 @@ def make_products(count: int = 60, seed: int = 0) -> list[Product]:
         brand = f"Brand{number % BRANDS}"
         colour, material = rng.choice(COLOURS), rng.choice(MATERIALS)
         weight = f"{rng.randint(1, 900)} g"
-        title = f"{brand} {colour} {material} mug number {number} for tea and soup at home"
+        # A name that is like no other, else all would be near-duplicates.
+        name = "".join(rng.choices(string.ascii_lowercase, k=20))
+        title = f"{brand} {name} {colour} {material}"
         truth = {"Brand": [brand], "Colour": [colour], "Material": [material], "Weight": [weight]}
         category = CATEGORIES[number % 2]
         products.append(Product(f"p{number:03}", category, title, f"It weighs {weight}.", truth))

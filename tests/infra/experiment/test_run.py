@@ -2,6 +2,7 @@
 folder holds what it says."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from rich.console import Console
 from infra.experiment import lab
 from infra.experiment import run as experiment
 from infra.experiment.data import DATA_SETS
-from infra.experiment.profiles import PROFILES, REFERENCE
+from infra.experiment.profiles import PROFILES, REFERENCE, Profile
 from infra.experiment.report import FINDINGS
 from infra.local.tiny_model import make_tiny_model
 from infra.settings import Settings, load_settings
@@ -31,14 +32,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_toy(world: Path) -> Path:
+def run_toy(world: Path, profile: Profile = TOY, results: Path | None = None) -> Path:
     return experiment.run(
-        TOY,
+        profile,
         world / "data",
         DATA_SETS[:1],
         settings(world),
         world / "runs",
-        world / "results",
+        results or world / "results",
         Console(quiet=True),
     )
 
@@ -64,6 +65,7 @@ def test_every_arm_has_all_its_rounds_and_every_round_its_scores(results: Path) 
             assert len(made["losses"]) == made["steps"]
             assert made["steps"] == TOY.steps or arm["arm"] in OTHER_STEPS
             assert len(made["test"]["right"]) == data["parts"]["test"]
+        assert len(arm["constrained"]["test"]["right"]) == data["parts"]["test"]
 
 
 def test_arms_that_select_alike_share_their_first_round(results: Path) -> None:
@@ -79,6 +81,13 @@ def test_no_listing_is_trained_on_twice_as_new(results: Path) -> None:
         selected = [listing for made in arm["rounds"] for listing in made["selected"]]
         assert len(selected) == len(set(selected))
         assert not set(selected) & set(data["test"]["listing_ids"])
+
+
+def test_the_figures_say_what_was_held_out(results: Path) -> None:
+    (data,) = json.loads((results / "figures.json").read_text())["data_sets"]
+    held_out = {name: len(listings) for name, listings in data["heldout"].items()}
+    assert held_out | {"arrivals": data["parts"]["arrivals"]} == data["parts"]
+    assert sorted(data["test"]["listing_ids"]) == data["heldout"]["test"]
 
 
 def test_a_second_run_computes_nothing_and_writes_the_same(
@@ -125,9 +134,23 @@ def test_the_page_has_its_tables_and_what_a_person_found(world: Path, results: P
     page = (results / "README.md").read_text()
     assert "Nothing held." in page
     assert (results / FINDINGS).read_text() == "## Findings\n\nNothing held.\n"
-    for heading in ("By round and arm", "Learning rates", "What can be known from the text"):
+    for heading in (
+        "By round and arm",
+        "Free and constrained",
+        "How constrained mode was calibrated",
+        "Learning rates",
+        "What can be known from the text",
+    ):
         assert f"### {heading}" in page
     for picture in ("loss", "shares", "sweep"):
         assert f"flipkart-{picture}.png" in page
         assert (results / f"flipkart-{picture}.png").stat().st_size > 1000
     assert sum(path.stat().st_size for path in results.iterdir()) < 1_000_000
+
+
+def test_a_profile_may_test_the_last_round_only(world: Path, results: Path, tmp_path: Path) -> None:
+    folder = run_toy(world, replace(TOY, every_round_tested=False), tmp_path)
+    (data,) = json.loads((folder / "figures.json").read_text())["data_sets"]
+    tested = [[made["test"] is not None for made in arm["rounds"]] for arm in data["arms"]]
+    assert tested == [[False, True]] * len(TOY.arms)
+    assert "sealed test" in (folder / "README.md").read_text()

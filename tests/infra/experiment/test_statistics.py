@@ -3,7 +3,8 @@
 import pytest
 
 from infra.experiment.figures import Scores, Sealed
-from infra.experiment.statistics import PRODUCT, differences, measured
+from infra.experiment.statistics import PRODUCT, differences, measured, net_benefit
+from trainer.evaluate import ListingScore
 
 TEST = Sealed(listing_ids=["a", "b"], asked=[4, 2], labelled=[2, 2])
 FIRST = Scores(valid=[4, 1], suggested=[2, 1], right=[2, 0], seconds=1.0)
@@ -16,6 +17,8 @@ def test_shares_are_the_means_over_the_seeds() -> None:
     assert shares["recall"].value == pytest.approx((2 / 4 + 2 / 4) / 2)
     assert shares["precision"].value == pytest.approx(4 / 5)
     assert shares[PRODUCT].value == pytest.approx(0.625 * 0.8)
+    # Four right and one wrong of two listings' two values each, twice.
+    assert shares["net benefit"].value == pytest.approx((4 - 0.25 * 1) / 8)
     assert all(s.low <= s.value <= s.high for s in shares.values())
 
 
@@ -30,3 +33,25 @@ def test_a_difference_is_paired_by_listing() -> None:
     worse = Scores(valid=[3, 2], suggested=[2, 2], right=[1, 1], seconds=1.0)
     found = differences(TEST, [better], [worse])["recall"]
     assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+
+
+def scored(labelled: int, suggested: int, right: int) -> ListingScore:
+    return ListingScore(
+        listing_id="a",
+        asked=9,
+        valid=suggested,
+        labelled=labelled,
+        suggested=suggested,
+        right=right,
+        seconds=1.0,
+        values={},
+        invalid={},
+    )
+
+
+def test_a_wrong_suggestion_costs_a_quarter_of_what_a_right_one_gains() -> None:
+    assert net_benefit([scored(4, 3, 2), scored(4, 2, 1)]) == pytest.approx((3 - 0.25 * 2) / 8)
+    assert net_benefit([scored(4, 4, 0)]) == -0.25
+    assert net_benefit([scored(4, 0, 0)]) == 0
+    assert net_benefit([scored(0, 0, 0)]) == 0
+    assert net_benefit([scored(4, 3, 2)], cost_of_wrong=1) == pytest.approx((2 - 1) / 4)
