@@ -10,9 +10,9 @@ from infra.experiment.lab import InMode, Lab, rows_hash
 from schemas.events import BASE_ADAPTER, Mode
 from serving.generation import Generator
 from serving.prompt import Example
-from trainer.baselines import MajorityValue, NearestListing, schema_example
+from trainer.baselines import MajorityValue, NearestExample, NearestListing, schema_example
 from trainer.dataset import Row
-from trainer.evaluate import Evaluation, EvaluationKey, one_shot_example
+from trainer.evaluate import Evaluation, EvaluationKey
 
 BASELINES = 7
 """How many there are."""
@@ -40,7 +40,7 @@ def judge_baselines(
             "nearest listing, filled up", lambda: NearestListing(arrivals, fill_from_next=True)
         ),
         "base": lab.judge(None, test),
-        "base, one example": base(lambda row: one_shot_example(arrivals, row), one_shot=True),
+        "base, one example": base(NearestExample(arrivals), one_shot=True),
         "base, schema shown": base(schema_example, schema_shown=True),
         # It has no file that could hold a calibration, so it never abstains.
         "base, constrained": lab.judge(None, test, Mode.CONSTRAINED),

@@ -24,7 +24,7 @@ from schemas.values import Values, matches
 from serving.adapters import AdapterFile
 from trainer.dataset import Row
 from trainer.evaluate import Evaluation
-from trainer.gate import decide
+from trainer.gate import Rule, decide
 from trainer.results import Decision
 from trainer.settings import TrainerSettings
 from trainer.strategies import STRATEGIES, Earlier, Plan, Situation
@@ -133,7 +133,7 @@ class Course:
         made = self.lab.train(plan, settings)
         base = before[-1].gate if before else self.lab.judge(None, self.gate)
         gate = self.lab.judge(made.adapter(), self.gate)
-        decision = decide(base, gate, settings.margin, settings.bootstrap_draws)
+        decision = decide(base, gate, Rule.of(settings))
         return Round(number, new, plan, made, gate, decision)
 
 
