@@ -136,7 +136,10 @@ class ListingPrediction(Event):
     purpose: Purpose = Purpose.LIVE
     requested: list[str] = []  # the attributes A that were asked for, in order
     values: ValueLists = {}  # legal values only: what a seller is shown
-    invalid: dict[str, str] = {}  # attribute to a text that the schema refuses
+    invalid: dict[str, str] = {}  # attribute to a text that is no legal value
+    cut: list[
+        str
+    ] = []  # those of `invalid` whose answer was cut off, which no schema can make legal
     confidence: dict[str, float] = {}  # attribute to the probability of its answer, 0 to 1
     mode: Mode = Mode.FREE
     batches: int = Field(default=0, ge=0)  # B, the number of branches generated

@@ -48,6 +48,7 @@ class GenerationResult:
     tokens_computed: int
     logits_computed: int
     seconds: float
+    cut: tuple[str, ...] = ()  # attributes of `invalid` whose answer the cap ended
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Job:
         return GenerationResult(
             values=values,
             invalid=invalid,
+            cut=tuple(name for name in invalid if not decoded.answers[name].complete),
             confidence={a.name: decoded.answers[a.name].confidence for a in attributes},
             adapter_id=adapter_id,
             adapter_hash=self.request.adapter_hash,

@@ -100,4 +100,5 @@ def decode_answer(text: bytes) -> dict[str, Any]:
 
 def decode_result(text: bytes) -> GenerationResult:
     """The result in the answer to a generate message; raises as `decode_answer`."""
-    return GenerationResult(**decode_answer(text))
+    content = decode_answer(text)
+    return GenerationResult(**content | {"cut": tuple(content.get("cut", ()))})

@@ -54,6 +54,8 @@ class Generated(Protocol):
     @property
     def invalid(self) -> dict[str, str]: ...
     @property
+    def cut(self) -> tuple[str, ...]: ...
+    @property
     def confidence(self) -> dict[str, float]: ...
     @property
     def adapter_id(self) -> str: ...
@@ -238,6 +240,7 @@ class Answerer:
             requested=[attribute.name for attribute in attributes],
             values=dict(result.values),
             invalid=dict(result.invalid),
+            cut=list(result.cut),
             confidence=dict(result.confidence),
             mode=mode,
             batches=result.batches,

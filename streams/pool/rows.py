@@ -125,7 +125,8 @@ def _prediction(event: ListingPrediction) -> Row:
         **{name: getattr(event, name) for name in _PLAIN},
         "requested": _text(event.requested),
         "values": _text(event.values),
-        "invalid": _text(event.invalid),
+        # What was cut off is never read again: no schema makes it an answer.
+        "invalid": _text({n: text for n, text in event.invalid.items() if n not in event.cut}),
     }
 
 

@@ -354,3 +354,7 @@ def test_free_mode_says_what_was_invalid(engine):
     result = engine.generate(replace(REQUEST, attributes=(number, COLOUR), mode=Mode.FREE))
     assert result.invalid, "a random model hardly hits a legal value"
     assert all(text == text.strip() for text in result.invalid.values())
+    assert set(result.cut) <= result.invalid.keys()
+    text = Attribute(name="Note", type=AttributeType.TEXT)
+    rambling = engine.generate(replace(REQUEST, attributes=(text,), mode=Mode.FREE))
+    assert rambling.cut == ("Note",), "a random model does not know when to stop"

@@ -62,6 +62,14 @@ def test_a_new_allowed_value_makes_an_invalid_prediction_valid_and_the_gap_falls
     assert world.rows(MEASURED) == [(0.5, 1.0, 0.5, 0.5)]
 
 
+def test_no_schema_makes_an_answer_of_what_was_cut_off(world: World) -> None:
+    invalid = {"Colour": " mauve"}
+    world.sell("a", filled=4, values={"Height": ["30 cm"]}, invalid=invalid, cut=["Colour"])
+    before = world.rows(MEASURED)
+    change(world, WITH_MAUVE)
+    assert world.rows(MEASURED) == before
+
+
 def test_a_new_allowed_value_makes_what_the_seller_submitted_valid_and_the_gap_grows(
     world: World,
 ) -> None:
