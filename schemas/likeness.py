@@ -6,8 +6,9 @@ and not words, since many scripts write no spaces; letter case, width, white spa
 do not count.
 """
 
+import math
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 
 NEAR = 0.6
@@ -32,10 +33,12 @@ class Titles:
     def near(self, category: str, title: str) -> Iterator[str]:
         """The keys of the near-duplicates of `title`, in the order in which they were added."""
         wanted = grams(title)
-        common = Counter(
-            place for gram in wanted for place in self._having.get((category, gram), ())
-        )
-        for place, shared in sorted(common.items()):
+        having = sorted((self._having.get((category, gram), ()) for gram in wanted), key=len)
+        # A near-duplicate lacks so few of them that it has one of these; the rarest are looked up,
+        # since what is in nearly every title would name nearly every title.
+        enough = len(wanted) - math.ceil(NEAR * len(wanted)) + 1
+        for place in sorted(set[int]().union(*having[:enough])):
+            shared = len(wanted & self._grams[place])
             if shared >= NEAR * (len(wanted) + len(self._grams[place]) - shared):
                 yield self._keys[place]
 
