@@ -87,6 +87,10 @@ def select(
 ) -> list[Candidate]:
     """The `k` best by `curation`, best first, ties by `listing_id`; fewer where fewer count.
 
+    Args:
+        candidates: listings that may be trained on. Those that judge (`schemas.heldout`) and their
+            near-duplicates (`schemas.likeness`) are not among them.
+
     Raises:
         KeyError: `curation` is none of `CURATIONS`.
         ValueError: it is `loss`, and a candidate has none.

@@ -7,8 +7,9 @@ Chinese, Japanese or Korean character, which carries as much as a pair of letter
 well: without this a short title in two colours has too little in common.
 """
 
+import math
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 
 # Higher misses the colours of one product, lower joins products of different brands; what was
@@ -35,10 +36,12 @@ class Titles:
     def near(self, category: str, title: str) -> Iterator[str]:
         """The keys of the near-duplicates of `title`, in the order in which they were added."""
         wanted = grams(title)
-        common = Counter(
-            place for gram in wanted for place in self._having.get((category, gram), ())
-        )
-        for place, shared in sorted(common.items()):
+        having = sorted((self._having.get((category, gram), ()) for gram in wanted), key=len)
+        # A near-duplicate lacks so few of them that it has one of these; the rarest are looked up,
+        # since what is in nearly every title would name nearly every title.
+        enough = len(wanted) - math.ceil(NEAR * len(wanted)) + 1
+        for place in sorted(set[int]().union(*having[:enough])):
+            shared = len(wanted & self._grams[place])
             if shared >= NEAR * (len(wanted) + len(self._grams[place]) - shared):
                 yield self._keys[place]
 

@@ -220,7 +220,7 @@ class PublishedEvents:
 
 def _identity(event: ControlEvent) -> tuple[object, ...]:
     if isinstance(event, RetrainRequest):
-        return ("round", event.pool, event.round, event.attempt)
+        return ("round", event.pool, event.round, event.attempt, event.look)
     if isinstance(event, ListingForgotten):
         return ("forgotten", event.key())
     return ("event", event.event_id)

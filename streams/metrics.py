@@ -23,12 +23,12 @@ GAP = Histogram("listune_gap", "Gap of a sample, each time it is computed", buck
 DEFICIT = Histogram("listune_deficit", "Deficit of a sample, likewise", buckets=SHARES[3:])
 SAMPLES = Gauge("listune_pool_samples", "Samples in the pool")
 FRESH = Gauge("listune_pool_fresh", "Listings that a round could take now")
-NEEDED = Gauge("listune_pool_needed", "k + v")
+NEEDED = Gauge("listune_pool_needed", "k")
 LAST_ROUND = Gauge("listune_last_round", "Number of the last round")
 ROUND_STATE = Enum(
     "listune_round_state",
     "State of the open round",
-    states=["none", "unknown", "decided", "requested", "training", "proposed", "failed"],
+    states=["none", "unknown", "decided", "requested", "training", "proposed", "failed", "judging"],
 )
 OUTDATED = Gauge("listune_pool_outdated", "Listings to be measured by changed category schemas")
 SCHEMA_LOOKS = Counter("listune_schema_files", "Changed schema files looked at", ["outcome"])

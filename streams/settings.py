@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from schemas.curation import Selection
 
@@ -49,7 +49,6 @@ class StreamsSettings(BaseModel):
         description="what the pool is ranked by: gap (the paper's), deficit, or edits",
     )
     k: int = Field(1000, ge=1, description="listings trained on in a round")
-    v: int = Field(100, ge=0, description="validation listings of a round")
     heldout_share: float = Field(
         0.2,
         description="of all listings, by the hash of their ids, so many are never trained on: they "
@@ -77,7 +76,7 @@ class StreamsSettings(BaseModel):
     retrain_every_hours: float = Field(
         0.0,
         ge=0,
-        description="a round with what is there, a tenth of k + v at least, so long after the last "
+        description="a round with what is there, a tenth of k at least, so long after the last "
         "one began; 0 = off",
     )
     acceptance_drop: float = Field(
@@ -91,7 +90,7 @@ class StreamsSettings(BaseModel):
         200, ge=1, description="reviewed live predictions, the first and the newest, compared"
     )
     pause_after: int = Field(3, ge=1, description="rounds without promotion that pause the trigger")
-    backfill_factor: int = Field(2, ge=0, description="orders at once: factor x (k + v); 0 = none")
+    backfill_factor: int = Field(2, ge=0, description="orders at once: factor x k; 0 = none")
 
     watchdog_s: float = Field(
         120.0,
@@ -118,3 +117,24 @@ class StreamsSettings(BaseModel):
     sql_http_rows: int = Field(10_000, ge=1, description="rows of one answer over HTTP")
     sql_memory: str = Field("512MB", description="memory of the public SQL endpoint")
     sql_timeout_s: float = Field(30.0, gt=0, description="longest run of one statement")
+
+    @field_validator("heldout_share")
+    @classmethod
+    def _some_judge_and_some_teach(cls, share: float) -> float:
+        if 0 < share < 1:
+            return share
+        raise ValueError(
+            "0 leaves no listing to judge a round on, and 1 none to train on; "
+            "take a share between them, such as 0.2"
+        )
+
+    @field_validator("heldout_least")
+    @classmethod
+    def _least_fits_into_most(cls, least: int, others: ValidationInfo) -> int:
+        most = others.data.get("heldout_most", least)
+        if least <= most:
+            return least
+        raise ValueError(
+            f"heldout_most lets no more than {most} held-out listings judge, so that with at "
+            f"least {least} no round would ever begin; lower this one or raise that one"
+        )

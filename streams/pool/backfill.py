@@ -24,7 +24,7 @@ from streams.topic_names import BACKFILL
 ORDER_EXPIRES_MS = 3_600_000
 
 _STALE = """
-FROM (FROM store.samples WINDOW listing AS (PARTITION BY listing_id)
+FROM (FROM store.samples WHERE NOT held_out WINDOW listing AS (PARTITION BY listing_id)
       QUALIFY NOT bool_or(adapter_hash = $champion) OVER listing
           AND row_number() OVER (listing ORDER BY timestamp_ms DESC, adapter_hash) = 1) s
 ANTI JOIN store.used u ON u.listing_id = s.listing_id
@@ -64,20 +64,21 @@ def order(
     champion: Champion,
     now_ms: int,
     peers: Peers = ALONE,
+    passed_over: int = 0,
 ) -> bool:
-    """Orders as many of the best stale listings as may be outstanding: factor x (k + v).
+    """Orders as many of the best stale listings as may be outstanding: factor x k.
 
-    Nothing is ordered while there are fresh listings enough for a round. Of several shards each
-    orders its own, up to an equal part of what may be outstanding.
+    Nothing is ordered while there are fresh listings enough for a round, without the `passed_over`
+    ones that none would take. Of several shards each orders its own, up to an equal part of what
+    may be outstanding.
 
     Returns:
         False where it looked for stale listings and there is none.
     """
-    need = settings.k + settings.v
-    part = -(-settings.backfill_factor * need // (1 + peers.others))
+    part = -(-settings.backfill_factor * settings.k // (1 + peers.others))
     allowed = part - outstanding(con, now_ms)
     fresh = fresh_count(con, champion.hash, settings.selection, settings.min_gap) + peers.fresh
-    if allowed <= 0 or fresh >= need:
+    if allowed <= 0 or fresh - passed_over >= settings.k:
         return True
     rows = con.execute(
         f"SELECT q.payload {_STALE} ORDER BY s.{settings.selection} DESC, s.listing_id LIMIT $n",

@@ -1,4 +1,4 @@
-"""The best listings of all shards for a round: asked for, written by each shard, put together.
+"""The listings of a round from all shards: asked for, written by each shard, put together.
 
 The conductor asks in its shard's report, each other shard answers in its own
 (`streams.pool.peers`). The files go over a disk that all curate workers share, as a round's do.
@@ -6,11 +6,14 @@ The conductor asks in its shard's report, each other shard answers in its own
 
 import hashlib
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.events import new_id
+from streams.pool import heldout
 from streams.pool.peers import Candidates, Collect, Peers
-from streams.pool.selection import Selected, merge, select, write_candidates
+from streams.pool.selected import Selected
+from streams.pool.selection import merge, merge_held_out, select, write_candidates
 from streams.pool.state import champion
 from streams.pool.store import Pool
 
@@ -18,6 +21,16 @@ from streams.pool.store import Pool
 COLLECT_MS = 10_000
 
 logger = logging.getLogger("listune.conductor")
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The listings to train on, best first, those that judge, newest first, and how many were
+    passed over because they resemble one of the latter."""
+
+    train: list[Selected]
+    held_out: list[Selected]
+    passed_over: int
 
 
 class Collector:
@@ -29,29 +42,34 @@ class Collector:
         self._asked_ms = 0
         self.asked: Collect | None = None
 
-    def best(self, k: int, v: int, now_ms: int, peers: Peers) -> list[Selected]:
-        """The k + v best under the champion, fewer where there are fewer.
+    def best(self, k: int, spare: int, now_ms: int, peers: Peers) -> Collected | None:
+        """The k best under the champion, fewer where there are fewer, and those that judge.
 
-        Of several shards empty until each has answered: call it again at the next tick.
+        Of several shards None until each has answered: call it again at the next tick. Each names
+        `spare` more, for those that are passed over.
         """
-        settings, live = self._pool.settings, champion(self._pool.con).hash
+        settings, con = self._pool.settings, self._pool.con
         if not peers.others:
-            return select(self._pool.con, live, k, v, settings.selection, settings.min_gap)
-        asked = self.asked
-        if (
-            asked is None
-            or asked.champion_hash != live
-            or asked.size < k + v
-            or now_ms - self._asked_ms >= COLLECT_MS
-        ):
-            self.asked = Collect(collect_id=new_id(), champion_hash=live, size=k + v)
-            self._asked_ms = now_ms
-            return []
-        others = peers.candidates(asked.collect_id)
-        if others is None:
-            return []
-        self.asked = None
-        return self._merged([self._write(asked), *others], k, v)
+            held_out = heldout.newest(con, settings.heldout_most)
+            live, by = champion(con).hash, (settings.selection, settings.min_gap)
+            train, passed_over = select(con, live, k, *by, held_out)
+            return Collected(train, held_out, passed_over)
+        paths = self._paths(k + spare, now_ms, peers)
+        if paths is None:
+            return None
+        held_out = self._known(merge_held_out(con, paths, settings.heldout_most))
+        train, passed_over = merge(con, paths, k, held_out)
+        return Collected(self._known(train), held_out, passed_over)
+
+    def held_out(self, now_ms: int, peers: Peers) -> list[Selected] | None:
+        """Those that judge; of several shards None until each has answered."""
+        settings, con = self._pool.settings, self._pool.con
+        if not peers.others:
+            return heldout.newest(con, settings.heldout_most)
+        paths = self._paths(1, now_ms, peers)
+        if paths is None:
+            return None
+        return self._known(merge_held_out(con, paths, settings.heldout_most))
 
     def offer(self, asked: Collect | None) -> Candidates | None:
         """This shard's answer to the conductor: the last one, if it asks for nothing new."""
@@ -61,7 +79,23 @@ class Collector:
             self._offered = self._write(asked)
         return self._offered
 
-    def _merged(self, offered: list[Candidates], k: int, v: int) -> list[Selected]:
+    def _paths(self, size: int, now_ms: int, peers: Peers) -> list[Path] | None:
+        """The files of all shards, each with its `size` best; None until each has answered."""
+        asked, live = self.asked, champion(self._pool.con).hash
+        if (
+            asked is None
+            or asked.champion_hash != live
+            or asked.size < size
+            or now_ms - self._asked_ms >= COLLECT_MS
+        ):
+            self.asked = Collect(collect_id=new_id(), champion_hash=live, size=size)
+            self._asked_ms = now_ms
+            return None
+        others = peers.candidates(asked.collect_id)
+        if others is None:
+            return None
+        self.asked = None
+        offered = [self._write(asked), *others]
         for one in offered:
             path = Path(one.path)
             if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != one.sha256:
@@ -69,10 +103,12 @@ class Collector:
                     "%s is not what a shard wrote, it is asked again; all curate workers need "
                     "this folder on a disk that they share", path,
                 )  # fmt: skip
-                return []
-        best = merge(self._pool.con, [Path(one.path) for one in offered], k, v)
-        # One may have been forgotten here since the other shard wrote its file.
-        return [row for row in best if not self._pool.is_forgotten(row.listing_id)]
+                return None
+        return [Path(one.path) for one in offered]
+
+    def _known(self, rows: list[Selected]) -> list[Selected]:
+        """Without those that were forgotten here since another shard wrote its file."""
+        return [row for row in rows if not self._pool.is_forgotten(row.listing_id)]
 
     def _write(self, asked: Collect) -> Candidates:
         settings = self._pool.settings
@@ -84,6 +120,7 @@ class Collector:
             asked.size,
             settings.selection,
             settings.min_gap,
+            settings.heldout_most,
             path,
         )
         return Candidates(collect_id=asked.collect_id, path=str(path), sha256=sha256)

@@ -11,19 +11,22 @@ Of a pool in several shards the one with number 0 decides, on what the others re
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
-from streams.pool import backfill, outbox, outdated
-from streams.pool.collecting import Collector
+from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
+from streams.pool import backfill, heldout, outbox, outdated
+from streams.pool.collecting import Collected, Collector
 from streams.pool.forgetting import settle
-from streams.pool.manifest import write_manifest
+from streams.pool.manifest import Role, write_manifest
 from streams.pool.peers import ALONE, Collect, Peers, ShardReport
 from streams.pool.rounds import record_round, round_id
-from streams.pool.selection import Selected, fresh_count, mark_used, prune
+from streams.pool.selected import Selected
+from streams.pool.selection import fresh_count, mark_used, prune
 from streams.pool.state import (
     Champion,
     OpenRound,
+    challenger,
     champion,
     find_adapter,
     fruitless_rounds,
@@ -32,7 +35,7 @@ from streams.pool.state import (
 )
 from streams.pool.status import status_line
 from streams.pool.store import Pool
-from streams.pool.trigger import AcceptanceDrop, Outlook, last_began_ms, outlook
+from streams.pool.trigger import AcceptanceDrop, Outlook, last_began_ms, look_waits_for, outlook
 from streams.topic_names import CONTROL_TOPICS, MODEL_EVENTS, RETRAIN
 
 # A wish for a round that could not be granted for so long, or that a rebuild reads again, lapses.
@@ -40,9 +43,21 @@ WISH_LAPSES_MS = 600_000
 PRUNE_EVERY_MS = 60_000
 # What is to be measured again is looked for in all samples: not after each micro-batch, in vain.
 ORDER_EVERY_MS = 1_000
+# What resembles a held-out listing is found out by comparing titles, when a round is put together;
+# for so long what was found holds the next try back, which would find nearly the same.
+PASSED_OVER_MS = 60_000
 WORKER = "conductor"
 
 logger = logging.getLogger("listune.conductor")
+
+
+@dataclass(frozen=True)
+class _PassedOver:
+    """What the last try at a round under a champion found, and until when it is believed."""
+
+    champion_hash: str = ""
+    listings: int = 0
+    until_ms: int = 0
 
 
 class Conductor:
@@ -58,6 +73,7 @@ class Conductor:
         self._peers = ALONE
         self._missing: list[int] = []
         self._collector = Collector(pool)
+        self._passed = _PassedOver()
 
     def tick(self, now_ms: int, lag: int, caught_up: bool, peers: Peers = ALONE) -> None:
         """Decides whatever is due. Call it after each micro-batch, and at least every second.
@@ -80,13 +96,15 @@ class Conductor:
             if now_ms - self._pruned_ms >= PRUNE_EVERY_MS:
                 age_ms = self.settings.pool_max_age_hours * 3_600_000
                 kept = self.settings.pool_max_rows // self.shard.count
-                prune(self.con, self.settings.selection, kept, age_ms)
+                most = self.settings.heldout_most
+                prune(self.con, self.settings.selection, kept, age_ms, most)
                 self._pruned_ms = now_ms
 
     def report(self, now_ms: int, lag: int, caught_up: bool, asked: Collect | None) -> ShardReport:
         """What this shard tells the others; answers a collect, whose file it writes first."""
         read = {topic: at for (topic, _), at in self.pool.watermarks().items()}
         live, settings = self.champion(), self.settings
+        waiting = challenger(self.con)
         return ShardReport(
             created_ms=now_ms,
             pool=settings.pool,
@@ -98,6 +116,8 @@ class Conductor:
             fresh=fresh_count(self.con, live.hash, settings.selection, settings.min_gap),
             samples=self._count("store.samples"),
             outstanding=backfill.outstanding(self.con, now_ms),
+            held_out=heldout.count(self.con),
+            held_out_new=heldout.reviewed_since(self.con, waiting.looked_ms) if waiting else 0,
             collect=self._collector.asked,
             candidates=self._collector.offer(asked if caught_up else None),
         )
@@ -115,7 +135,8 @@ class Conductor:
 
     def _lead(self, now_ms: int, lag: int) -> None:
         """Decides, and says what it waits for."""
-        settle(self.con, self.settings.pool)
+        if not self._count("store.pending"):  # the files of what is decided are not all known yet
+            settle(self.con, self.settings.pool)
         read = {RETRAIN: self.pool.watermark(RETRAIN, 0)}
         self._missing = self._peers.missing(self.champion().hash, read, now_ms)
         # Of a million listings it takes as long as all the rest: once a tick, and only if need be.
@@ -128,7 +149,15 @@ class Conductor:
 
     def _look(self, now_ms: int) -> Outlook:
         fell = self._acceptance_fell(now_ms)
-        return outlook(self.con, self.settings, now_ms, fell, self._peers)
+        return outlook(
+            self.con, self.settings, now_ms, fell, self._passed_over(now_ms), self._peers
+        )
+
+    def _passed_over(self, now_ms: int) -> int:
+        """Of the fresh listings, how many no round would take, as the last try found."""
+        found = self._passed
+        stands = found.champion_hash == self.champion().hash and now_ms < found.until_ms
+        return found.listings if stands else 0
 
     def _decide(self, now_ms: int, look: Callable[[], Outlook], lag: int) -> None:
         """At most one thing a tick; what a person asked for comes first."""
@@ -139,7 +168,9 @@ class Conductor:
             self._conduct(current, now_ms)
         elif self._missing or outdated.count(self.con):
             return  # which gaps are the largest is known once all are of the schema in force
-        elif lag <= self.settings.small_lag and self._trigger(now_ms, look):
+        elif lag <= self.settings.small_lag and (
+            self._judge_again(now_ms) or self._trigger(now_ms, look)
+        ):
             return
         else:
             self._measure_again(now_ms)
@@ -149,7 +180,13 @@ class Conductor:
         if not self._rounds_are_spent() and now_ms - self._nothing_stale_ms >= ORDER_EVERY_MS:
             schemas = self.pool.schemas
             found = backfill.order(
-                self.con, self.settings, schemas, self.champion(), now_ms, self._peers
+                self.con,
+                self.settings,
+                schemas,
+                self.champion(),
+                now_ms,
+                self._peers,
+                self._passed_over(now_ms),
             )
             self._nothing_stale_ms = 0 if found else now_ms
 
@@ -167,29 +204,34 @@ class Conductor:
         ):
             return False
         seen = look()
-        if wished and not seen.have:
-            logger.warning("a round was asked for, but no fresh listing counts for one")
+        if wished and (missing := _missing_for_a_round(seen)):
+            logger.warning("a round was asked for, but %s", missing)
             self._drop_wishes_for_a_round()
             return False
-        why = "person" if wished else seen.due
+        why: Trigger | None = "person" if wished else seen.due
         if why is None:
             return False
-        # A round that begins early takes what is there, with the same share for validation.
-        have, need = seen.have, seen.need
-        v = settings.v if have >= need else min(settings.v * have // need, have - 1)
-        k = min(settings.k, have - v)
-        chosen = self._collector.best(k, v, now_ms, self._peers)
-        if chosen:
-            self._begin(why, chosen, k, v, now_ms)
-        return bool(chosen)
+        # A round that begins early takes what is there.
+        k = min(self.settings.k, seen.have)
+        spare = self._passed_over(now_ms)
+        chosen = self._collector.best(k, spare, now_ms, self._peers)
+        if chosen is None:
+            return False
+        until_ms = now_ms + PASSED_OVER_MS
+        self._passed = _PassedOver(self.champion().hash, chosen.passed_over, until_ms)
+        least = {"count": seen.need, "person": 1}.get(why, seen.least)
+        if chosen.passed_over:
+            logger.info(
+                "%d listings are passed over: near-duplicates of held-out ones", chosen.passed_over
+            )
+        if len(chosen.train) >= least and chosen.held_out:
+            self._begin(why, chosen, k, now_ms)
+            return True
+        return False
 
-    def _begin(self, why: Trigger, chosen: Sequence[Selected], k: int, v: int, now_ms: int) -> None:
+    def _begin(self, why: Trigger, chosen: Collected, k: int, now_ms: int) -> None:
         settings, parent = self.settings, self.champion()
         round_ = 1 + self._count("store.rounds", "coalesce(max(round), 0)")
-        directory = settings.pool_dir / "manifests"
-        files = write_manifest(
-            self.con, chosen, self.pool.schemas, directory, settings.pool, round_
-        )
         request = RetrainRequest(
             created_ms=now_ms,
             pool=settings.pool,
@@ -200,16 +242,38 @@ class Conductor:
             trigger=why,
             selection=settings.selection,
             k=k,
-            v=v,
             min_gap=settings.min_gap,
             pool_size=self._count("store.samples") + self._peers.samples,
-            mean_deficit=sum(row.deficit for row in chosen) / len(chosen),
-            files=files,
+            mean_deficit=sum(row.deficit for row in chosen.train) / len(chosen.train),
+            files=[
+                self._write(chosen.train, "train", f"r{round_}-train"),
+                self._write(chosen.held_out, "heldout", f"r{round_}-heldout"),
+            ],
         )
         self._drop_wishes_for_a_round()
-        mark_used(self.con, chosen, round_)
+        mark_used(self.con, chosen.train, round_)
         record_round(self.con, request, "decided")
         self._order(request)
+
+    def _judge_again(self, now_ms: int) -> bool:
+        """Orders a further look at the challenger once enough listings are new to it."""
+        waiting = challenger(self.con)
+        if waiting is None or look_waits_for(self.con, self.settings, waiting, self._peers):
+            return False
+        held_out = self._collector.held_out(now_ms, self._peers)
+        if held_out:
+            look = waiting.look + 1
+            file = self._write(held_out, "heldout", f"r{waiting.round}-look{look}-heldout")
+            self._order(
+                waiting.request.model_copy(
+                    update={"look": look, "created_ms": now_ms, "files": [file]}
+                )
+            )
+        return True
+
+    def _write(self, rows: Sequence[Selected], role: Role, name: str) -> ManifestFile:
+        path = self.settings.pool_dir / "manifests" / f"{self.settings.pool}-{name}.parquet"
+        return write_manifest(self.con, rows, self.pool.schemas, role, path)
 
     def _conduct(self, current: OpenRound, now_ms: int) -> None:
         """Answers a proposal, ends a lease that ran out, tries a failed round again."""
@@ -223,7 +287,7 @@ class Conductor:
                 "reason": None if stands else "its parent is no longer champion",
             }
             self._say(current.proposal.model_copy(update=answer))
-        elif current.state == "training" and current.lease_until_ms < now_ms:
+        elif current.state in ("training", "judging") and 0 < current.lease_until_ms < now_ms:
             self._say(
                 ModelEvent(
                     created_ms=now_ms,
@@ -231,6 +295,7 @@ class Conductor:
                     pool=self.settings.pool,
                     round=current.round,
                     attempt=current.attempt,
+                    look=current.look,
                     worker=WORKER,
                     reason="lease_expired",
                 )
@@ -291,9 +356,10 @@ class Conductor:
     # ------------------------------------------------------------------------------------ effects
 
     def _order(self, request: RetrainRequest) -> None:
-        """Sends an attempt at a round; the event in `training.retrain` is its commit point."""
+        """Sends an attempt at a round, or a look; the event in `training.retrain` is its commit
+        point."""
         outbox.add(self.con, RETRAIN, request.pool, request)
-        self._await(round_id(request.pool, request.round, request.attempt))
+        self._await(round_id(request.pool, request.round, request.attempt, request.look))
 
     def _say(self, event: ModelEvent) -> None:
         outbox.add(self.con, MODEL_EVENTS, event.key(), event)
@@ -310,3 +376,15 @@ class Conductor:
     def _count(self, table: str, what: str = "count(*)") -> int:
         row = self.con.execute(f"SELECT {what} FROM {table}").fetchone()
         return int(row[0]) if row else 0
+
+
+def _missing_for_a_round(seen: Outlook) -> str:
+    """Why not even a person's wish can be granted; empty where it can."""
+    if not seen.have:
+        return "no fresh listing counts for one"
+    if seen.held_out < seen.held_out_needed:
+        return (
+            f"judging needs {seen.held_out_needed} held-out listings and {seen.held_out} are "
+            "reviewed; ask again when sellers have reviewed more"
+        )
+    return ""

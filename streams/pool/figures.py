@@ -49,7 +49,7 @@ def show(shards: Sequence[PoolFigures], settings: StreamsSettings) -> None:
     metrics.SAMPLES.set(sum(shard.samples for shard in shards))
     metrics.FRESH.set(sum(shard.fresh for shard in shards))
     metrics.OUTDATED.set(sum(shard.outdated for shard in shards))
-    metrics.NEEDED.set(settings.k + settings.v)
+    metrics.NEEDED.set(settings.k)
     first = shards[0]
     metrics.LAST_ROUND.set(first.last_round)
     metrics.ROUND_STATE.state(first.round_state)

@@ -89,7 +89,7 @@ def remember(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
         {
             "pool": settings.pool,
             "k": str(settings.k),
-            "v": str(settings.v),
+            "heldout_least": str(settings.heldout_least),
             "min_gap": str(settings.min_gap),
             "selection": settings.selection,
         },

@@ -69,8 +69,9 @@ def forget(con: duckdb.DuckDBPyConnection, pool: str, events: Sequence[ListingFo
 def settle(con: duckdb.DuckDBPyConnection, pool: str) -> None:
     """Answers for what has been forgotten, and in a later call erases it from the rounds' files.
 
-    In this order, because a listing is found in a round that was superseded by its files alone. On
-    a rebuild the answer is in the topic already, and only what is left of the listing is erased.
+    In this order, because a listing that judged is found in a round's files alone, and so is one
+    that a superseded round gave back. On a rebuild the answer is in the topic already, and only
+    what is left of the listing is erased.
     """
     waiting = con.execute(
         "SELECT listing_sha256, forgotten_ms, rounds FROM store.forgotten WHERE NOT settled "
@@ -126,19 +127,18 @@ def _answer(con: duckdb.DuckDBPyConnection, event: ListingForgotten) -> None:
 
 
 def _rounds_with(con: duckdb.DuckDBPyConnection, hashes: list[str]) -> dict[str, set[int]]:
-    """The rounds that took each listing."""
+    """The rounds that took each listing, to train on or to judge by."""
     taken: dict[str, set[int]] = {digest: set() for digest in hashes}
     found = {"hashes": json.dumps(hashes)}
     for digest, number in con.execute(
         f"SELECT sha256(listing_id), round FROM store.used WHERE sha256(listing_id) {_AMONG}", found
     ).fetchall():
         taken[digest].add(number)
-    # A superseded round gave its listings back, but its adapter has seen them.
-    for (number,) in con.execute(
-        "SELECT round FROM store.rounds WHERE state = 'superseded'"
-    ).fetchall():
+    for number, state in con.execute("SELECT round, state FROM store.rounds").fetchall():
         for file in _files(con, number):
-            if Path(file.path).is_file():
+            # A superseded round gave its listings back, but its adapter has seen them.
+            told_by_file = file.role == "heldout" or state == "superseded"
+            if told_by_file and Path(file.path).is_file():
                 for (digest,) in con.execute(
                     f"SELECT sha256(listing_id) AS h FROM read_parquet($path) WHERE h {_AMONG}",
                     found | {"path": file.path},

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
@@ -14,7 +15,9 @@ from schemas.events import ManifestFile
 from streams.pool.parquet import write_parquet
 from streams.pool.rows import Row, as_select
 from streams.pool.samples import asked_for
-from streams.pool.selection import Role, Selected
+from streams.pool.selected import Selected
+
+Role = Literal["train", "heldout"]
 
 MANIFEST_COLUMNS = (
     "listing_id", "category", "title", "description", "attributes", "values", "images"
@@ -25,28 +28,21 @@ def write_manifest(
     con: duckdb.DuckDBPyConnection,
     rows: Sequence[Selected],
     schemas: CategorySchemas,
-    directory: Path,
-    pool: str,
-    round_: int,
-) -> list[ManifestFile]:
-    """Writes `<pool>-r<round>-<role>.parquet` into `directory`, one file for each role there is.
+    role: Role,
+    path: Path,
+) -> ManifestFile:
+    """Writes the listings `rows`, for `role`, to `path`.
 
     Columns are strings: listing_id, category, title, description, and as JSON text the attributes
     asked for, the seller's legal values, and the images.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
     # Nearly all listings of a category are asked for the same.
     asked = lru_cache(partial(_asked, schemas))
-    files = []
-    roles: tuple[Role, ...] = ("train", "validation")
-    for role in roles:
-        chosen = [_manifest_row(row, asked) for row in rows if row.role == role]
-        if chosen:
-            path = directory.resolve() / f"{pool}-r{round_}-{role}.parquet"
-            _write_manifest_rows(con, chosen, path)
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            files.append(ManifestFile(role=role, path=str(path), sha256=digest, rows=len(chosen)))
-    return files
+    _write_manifest_rows(con, [_manifest_row(row, asked) for row in rows], path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return ManifestFile(role=role, path=str(path), sha256=digest, rows=len(rows))
 
 
 def mark_used_from_manifest(
@@ -57,7 +53,7 @@ def mark_used_from_manifest(
     A manifest that is gone cannot be read; its listings become selectable again.
     """
     for file in files:
-        if Path(file.path).is_file():
+        if file.role == "train" and Path(file.path).is_file():
             con.execute(
                 "INSERT OR IGNORE INTO store.used "
                 "SELECT listing_id, $round, $role FROM read_parquet($path)",

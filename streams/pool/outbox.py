@@ -3,7 +3,7 @@
 A decision and its outbox row are written in one transaction; the shell publishes the rows in order,
 awaits each delivery report, then calls `done`. A crash between the two publishes an event twice,
 never not at all; every reader takes an event of one identity once. Before it publishes a
-`RetrainRequest` the shell looks whether the log has that pool, round and attempt already.
+`RetrainRequest` the shell looks whether the log has that pool, round, attempt and look already.
 """
 
 import json

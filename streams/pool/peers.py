@@ -24,7 +24,8 @@ SILENT_MS = 10_000
 
 
 class Collect(BaseModel):
-    """The conductor asks each shard for its best `size` listings under a champion."""
+    """The conductor asks each shard for its best `size` listings under a champion, and for those
+    that judge."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
@@ -34,7 +35,7 @@ class Collect(BaseModel):
 
 
 class Candidates(BaseModel):
-    """A shard's answer: its best listings, in a file on the disk that trainer and workers share."""
+    """A shard's answer: its listings, in a file on the disk that trainer and workers share."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
@@ -55,6 +56,8 @@ class ShardReport(Event):
     fresh: int = Field(ge=0)
     samples: int = Field(ge=0)
     outstanding: int = Field(ge=0)
+    held_out: int = Field(default=0, ge=0)
+    held_out_new: int = Field(default=0, ge=0)  # reviewed since the challenger was judged last
     collect: Collect | None = None
     candidates: Candidates | None = None
 
@@ -74,6 +77,16 @@ class Peers:
     def fresh(self) -> int:
         """Listings that a round could take from them."""
         return sum(report.fresh for report in self.reports)
+
+    @property
+    def held_out(self) -> int:
+        """Listings of theirs that could judge."""
+        return sum(report.held_out for report in self.reports)
+
+    @property
+    def held_out_new(self) -> int:
+        """Those reviewed since the challenger was judged last."""
+        return sum(report.held_out_new for report in self.reports)
 
     @property
     def samples(self) -> int:

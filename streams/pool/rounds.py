@@ -36,9 +36,9 @@ _ROUND_KINDS = TERMINAL_KINDS | {
 _ALIAS_MOVES = {ModelEventKind.PROMOTED, ModelEventKind.ROLLED_BACK}
 
 
-def round_id(pool: str, round_: int, attempt: int) -> str:
-    """The identity of one attempt at a round."""
-    return f"{pool}:{round_}:{attempt}"
+def round_id(pool: str, round_: int, attempt: int, look: int = 1) -> str:
+    """The identity of one attempt at a round, or of a further look at what came out of it."""
+    return f"{pool}:{round_}:{attempt}" + (f":look{look}" if look > 1 else "")
 
 
 def observe(
@@ -79,27 +79,36 @@ def _seen(con: duckdb.DuckDBPyConnection, event_id: str) -> bool:
     return inserted is None
 
 
+def take_over(con: duckdb.DuckDBPyConnection) -> None:
+    """A file from before challengers: what it calls an undecided round is one, as in the log."""
+    con.execute("UPDATE store.rounds SET state = 'challenger' WHERE state = 'inconclusive'")
+    for (number,) in con.execute(
+        "SELECT max(round) FROM store.rounds WHERE state IN ('promoted', 'challenger')"
+    ).fetchall():
+        _take_place_of_challengers(con, number)
+
+
 def _observe_request(con: duckdb.DuckDBPyConnection, event: RetrainRequest) -> None:
-    identity = round_id(event.pool, event.round, event.attempt)
+    identity = round_id(event.pool, event.round, event.attempt, event.look)
+    place = (event.attempt, event.look)
     known = _known_round(con, event.round)
-    if event.attempt > known.requested and not _is_ours(con, identity):
+    if place > known.requested and not _is_ours(con, identity):
         _void(con)
         known = _known_round(con, event.round)
     con.execute("DELETE FROM store.pending WHERE event_id = ?", [identity])
-    attempt, state, requested = known.attempt, known.state, known.requested
-    if state == "decided" and known.files != event.files:
+    if known.state == "decided" and known.files != event.files:
         # Both this file and the worker that had the shard meanwhile decided on this round.
         con.execute("DELETE FROM store.used WHERE round = ?", [event.round])
-    if event.attempt > attempt:
-        _begin_attempt(con, event.round, event.attempt)
-        record_round(con, event, "requested")
-    elif event.attempt < attempt:
+    if place > known.place:
+        _begin(con, event.round, place, known.place)
+        _record(con, event, "requested" if event.look == 1 else "judging")
+    elif event.attempt < known.place[0]:
         pass  # the events of a later attempt came first: this one is over
-    elif state in ("unknown", "decided"):
-        record_round(con, event, "requested")
-    elif event.attempt > requested:  # the round's own events came first: they know its state
-        record_round(con, event, state)
-    if state != "superseded":
+    elif known.state in ("unknown", "decided"):
+        _record(con, event, "requested")
+    elif place > known.requested:  # the round's own events came first: they know its state
+        _record(con, event, known.state)
+    if event.look == 1 and known.state != "superseded":
         mark_used_from_manifest(con, event.files, event.round)
     # One round is open at a time: the end of an earlier one was compacted away, or is on its way.
     con.execute(
@@ -111,25 +120,29 @@ def _observe_request(con: duckdb.DuckDBPyConnection, event: RetrainRequest) -> N
 
 @dataclass(frozen=True)
 class _Known:
-    """A round as this file has it; `requested` is the attempt that its request was read of."""
+    """A round as this file has it.
 
-    attempt: int = 0
+    place: its attempt and look, in the order in which they follow each other. requested: those
+    that its request was read of.
+    """
+
+    place: tuple[int, int] = (0, 0)
     state: str = "unknown"
-    requested: int = 0
+    requested: tuple[int, int] = (0, 0)
     files: Sequence[ManifestFile] = ()
 
 
 def _known_round(con: duckdb.DuckDBPyConnection, round_: int) -> _Known:
     row = con.execute(
-        "SELECT attempt, state, request FROM store.rounds WHERE round = ?", [round_]
+        "SELECT attempt, look, state, request FROM store.rounds WHERE round = ?", [round_]
     ).fetchone()
     if row is None:
         return _Known()
-    attempt, state, request = row
+    attempt, look, state, request = row
     if request is None:
-        return _Known(attempt, state)
+        return _Known((attempt, look), state)
     asked = RetrainRequest.model_validate_json(request)
-    return _Known(attempt, state, asked.attempt, asked.files)
+    return _Known((attempt, look), state, (asked.attempt, asked.look), asked.files)
 
 
 def _is_ours(con: duckdb.DuckDBPyConnection, event_id: str) -> bool:
@@ -152,16 +165,25 @@ def _void(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("DELETE FROM store.rounds WHERE state = 'decided'")
 
 
-def _begin_attempt(con: duckdb.DuckDBPyConnection, round_: int, attempt: int) -> None:
-    """A further attempt begins with nothing of the one before, which a rebuild may never see."""
+def _begin(
+    con: duckdb.DuckDBPyConnection, round_: int, place: tuple[int, int], before: tuple[int, int]
+) -> None:
+    """A further attempt begins with nothing of the one before, which a rebuild may never see; a
+    further look with what is known of the adapter."""
+    attempt, look = place
     con.execute(
-        "INSERT INTO store.rounds (round, attempt, state) VALUES (?, ?, 'unknown') "
-        "ON CONFLICT DO UPDATE SET attempt = excluded.attempt, state = excluded.state, "
-        "lease_until_ms = NULL, started_ms = NULL, proposal = NULL, reason = NULL, "
-        "adapter_id = NULL, adapter_hash = NULL, metrics = NULL, parent_metrics = NULL, "
-        "train_seconds = NULL, eval_seconds = NULL",
-        [round_, attempt],
+        "INSERT INTO store.rounds (round, attempt, look, state) VALUES (?, ?, ?, 'unknown') "
+        "ON CONFLICT DO UPDATE SET attempt = excluded.attempt, look = excluded.look, "
+        "state = excluded.state, lease_until_ms = NULL, proposal = NULL, closed_ms = NULL",
+        [round_, attempt, look],
     )
+    if attempt > before[0]:
+        con.execute(
+            "UPDATE store.rounds SET started_ms = NULL, reason = NULL, adapter_id = NULL, "
+            "adapter_hash = NULL, metrics = NULL, parent_metrics = NULL, train_seconds = NULL, "
+            "eval_seconds = NULL WHERE round = ?",
+            [round_],
+        )
 
 
 def record_round(con: duckdb.DuckDBPyConnection, event: RetrainRequest, state: str) -> None:
@@ -169,10 +191,11 @@ def record_round(con: duckdb.DuckDBPyConnection, event: RetrainRequest, state: s
     con.execute(
         """
         INSERT INTO store.rounds (round, attempt, state, parent_id, parent_hash, request,
-                                  requested_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+                                  requested_ms, looked_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT DO UPDATE SET attempt = excluded.attempt, state = excluded.state,
             parent_id = excluded.parent_id, parent_hash = excluded.parent_hash,
-            request = excluded.request, requested_ms = excluded.requested_ms
+            request = excluded.request, requested_ms = excluded.requested_ms,
+            looked_ms = excluded.looked_ms
         """,
         [
             event.round,
@@ -182,7 +205,32 @@ def record_round(con: duckdb.DuckDBPyConnection, event: RetrainRequest, state: s
             event.parent_hash,
             event.model_dump_json(),
             event.created_ms,
+            event.created_ms,
         ],
+    )
+
+
+def _record(con: duckdb.DuckDBPyConnection, event: RetrainRequest, state: str) -> None:
+    """As `record_round`; a further look adds its files to those of the round that it judges."""
+    if event.look == 1:
+        record_round(con, event, state)
+        return
+    row = con.execute(
+        "SELECT request, requested_ms FROM store.rounds WHERE round = ?", [event.round]
+    ).fetchone()
+    request, requested_ms = row or (None, None)
+    judged = event
+    if request is not None:
+        asked = RetrainRequest.model_validate_json(request)
+        files = [*asked.files, *event.files]
+        judged = asked.model_copy(
+            update={"attempt": event.attempt, "look": event.look, "files": files}
+        )
+    record_round(con, judged, state)
+    # A look begins no round: the round was requested before, or nobody knows when.
+    con.execute(
+        "UPDATE store.rounds SET requested_ms = ?, looked_ms = ? WHERE round = ?",
+        [requested_ms, event.created_ms, event.round],
     )
 
 
@@ -191,11 +239,16 @@ def _renew_lease(
 ) -> None:
     """Counted from the event's own time, so that a replay gives the same; clocks are in step."""
     con.execute(
-        "UPDATE store.rounds SET state = 'training', lease_until_ms = "
-        "greatest(coalesce(lease_until_ms, 0), ?) "
-        "WHERE round = ? AND attempt = ? "
-        "AND state IN ('decided', 'requested', 'training', 'unknown')",
-        [event.created_ms + int(settings.lease_s * 1000), event.round, event.attempt],
+        "UPDATE store.rounds SET state = ?, lease_until_ms = "
+        "greatest(coalesce(lease_until_ms, 0), ?) WHERE round = ? AND attempt = ? AND look = ? "
+        "AND state IN ('decided', 'requested', 'training', 'judging', 'unknown')",
+        [
+            "training" if event.look == 1 else "judging",
+            event.created_ms + int(settings.lease_s * 1000),
+            event.round,
+            event.attempt,
+            event.look,
+        ],
     )
 
 
@@ -250,52 +303,78 @@ def _move_alias(con: duckdb.DuckDBPyConnection, pool: str, event: ModelEvent) ->
 def _observe_round(
     con: duckdb.DuckDBPyConnection, settings: StreamsSettings, event: ModelEvent
 ) -> None:
-    """Moves the round's state; what an attempt says that is over, or a closed round, is passed."""
-    row = con.execute(
-        "SELECT attempt, state FROM store.rounds WHERE round = ?", [event.round]
-    ).fetchone()
-    attempt, state = row or (0, "unknown")
-    if event.attempt < attempt or state in FINAL_STATES:
+    """Moves the round's state; what an attempt or a look says that is over, or a closed round, is
+    passed, but for what was measured of the adapter."""
+    known, place = _known_round(con, event.round), (event.attempt, event.look)
+    if event.attempt < known.place[0] or known.state in FINAL_STATES:
         return
-    if event.attempt > attempt:
+    if event.look > 1 or event.kind in (ModelEventKind.PROMOTED, ModelEventKind.CHALLENGER):
+        # What is looked at again was left undecided before, whether or not that is still told.
+        _take_place_of_challengers(con, event.round)
+    if place > known.place:
         # The two control topics are read side by side: an attempt may speak before its request.
-        _begin_attempt(con, event.round, event.attempt)
-    elif state == "failed":
+        _begin(con, event.round, place, known.place)
+    elif known.state == "failed":
         return
+    elif known.state == "challenger" or place < known.place:
+        _keep_results(con, event)
+        return
+    if event.kind is not ModelEventKind.HEARTBEAT:
+        _keep_results(con, event)
     match event.kind:
-        case ModelEventKind.STARTED:
-            con.execute(
-                "UPDATE store.rounds SET started_ms = ? WHERE round = ?",
-                [event.created_ms, event.round],
-            )
-            _renew_lease(con, settings, event)
-        case ModelEventKind.HEARTBEAT:
+        case ModelEventKind.STARTED | ModelEventKind.HEARTBEAT:
             _renew_lease(con, settings, event)
         case ModelEventKind.PROPOSED:
-            _keep_results(con, event, "closed" if state == "closed" else "proposed")
+            _enter(con, event, "closed" if known.state == "closed" else "proposed")
             con.execute(
                 "UPDATE store.rounds SET proposal = ? WHERE round = ?",
                 [event.model_dump_json(), event.round],
             )
-        case ModelEventKind.PROMOTED | ModelEventKind.REJECTED | ModelEventKind.INCONCLUSIVE:
-            _keep_results(con, event, event.kind.value)
+        case ModelEventKind.PROMOTED | ModelEventKind.REJECTED | ModelEventKind.CHALLENGER:
+            _enter(con, event, event.kind.value)
         case ModelEventKind.SUPERSEDED:
-            _keep_results(con, event, "superseded")
-            # No champion descends from this round: what it learned from may be learned again.
-            con.execute("DELETE FROM store.used WHERE round = ?", [event.round])
+            _enter(con, event, "superseded")
+            _release(con, event.round)
+        case ModelEventKind.FAILED if event.look > 1:
+            _enter(con, event, "challenger")  # the look is used up
         case ModelEventKind.FAILED:
             last = event.attempt >= settings.max_attempts
-            _keep_results(con, event, "quarantined" if last else "failed")
+            _enter(con, event, "quarantined" if last else "failed")
         case _:
             raise AssertionError(f"{event.kind} belongs to no round")
 
 
-def _keep_results(con: duckdb.DuckDBPyConnection, event: ModelEvent, state: str) -> None:
-    """Sets state and reason, and of the judge's results those that the event carries."""
+def _take_place_of_challengers(con: duckdb.DuckDBPyConnection, round_: int) -> None:
+    """There is one challenger at a time: the last one."""
+    earlier = con.execute(
+        "UPDATE store.rounds SET state = 'superseded', reason = 'a later round took its place' "
+        "WHERE state = 'challenger' AND round < ? RETURNING round",
+        [round_],
+    ).fetchall()
+    for (number,) in earlier:
+        _release(con, number)
+
+
+def _release(con: duckdb.DuckDBPyConnection, round_: int) -> None:
+    """No champion descends from this round: what it learned from may be learned again."""
+    con.execute("DELETE FROM store.used WHERE round = ?", [round_])
+
+
+def _enter(con: duckdb.DuckDBPyConnection, event: ModelEvent, state: str) -> None:
+    con.execute(
+        "UPDATE store.rounds SET state = ?, closed_ms = ? WHERE round = ?",
+        [state, event.created_ms if state in CLOSED_STATES else None, event.round],
+    )
+
+
+def _keep_results(con: duckdb.DuckDBPyConnection, event: ModelEvent) -> None:
+    """Notes the reason, and of the judge's results those that the event carries."""
+    trains = event.kind is ModelEventKind.STARTED and event.look == 1
     con.execute(
         """
-        UPDATE store.rounds SET state = $state, reason = coalesce($reason, reason),
-            closed_ms = $closed, adapter_id = coalesce($adapter_id, adapter_id),
+        UPDATE store.rounds SET reason = coalesce($reason, reason),
+            started_ms = coalesce($started, started_ms),
+            adapter_id = coalesce($adapter_id, adapter_id),
             adapter_hash = coalesce($adapter_hash, adapter_hash),
             metrics = coalesce($metrics, metrics),
             parent_metrics = coalesce($parent_metrics, parent_metrics),
@@ -304,10 +383,9 @@ def _keep_results(con: duckdb.DuckDBPyConnection, event: ModelEvent, state: str)
         WHERE round = $round
         """,
         {
-            "state": state,
             "round": event.round,
-            "closed": event.created_ms if state in CLOSED_STATES else None,
             "reason": event.reason,
+            "started": event.created_ms if trains else None,
             "adapter_id": event.adapter_id,
             "adapter_hash": event.adapter_hash,
             "metrics": event.metrics.model_dump_json() if event.metrics else None,

@@ -41,6 +41,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("c_model", "c_catalog", "gap", "deficit", "edits"), "DOUBLE"),
         **dict.fromkeys(("request_id", "prediction_id", "review_id", "purpose"), _TEXT),
         "timestamp_ms": "BIGINT",
+        "held_out": "BOOLEAN",
     },
     "watermarks": {"topic": _TEXT, "partition": "INTEGER", "next_offset": "BIGINT"},
     "used": {"listing_id": _TEXT, "round": "INTEGER", "role": _TEXT},

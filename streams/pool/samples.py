@@ -69,7 +69,8 @@ request AS (
 SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category,
        CASE WHEN m.request_row IS NULL THEN p.requested ELSE q.requested END AS asked, p."values",
        CASE WHEN m.request_row IS NOT NULL THEN p.invalid END AS invalid,
-       r.submitted, m.input_request_id, p.prediction_id, m.review_id, p.purpose, m.timestamp_ms
+       r.submitted, m.input_request_id, p.prediction_id, m.review_id, p.purpose, m.timestamp_ms,
+       sha256(p.listing_id) < (SELECT value FROM store.meta WHERE name = 'heldout_bound')
 FROM complete m
 LEFT JOIN request q USING (request_row)
 JOIN store.predictions p ON p.rowid = m.prediction_row
@@ -126,6 +127,7 @@ def _sample(
     review_id: str,
     purpose: str,
     timestamp_ms: int,
+    held_out: bool,
 ) -> Row:
     attributes, model = attributes_of(category, asked), from_json(values)
     if invalid is not None:
@@ -146,6 +148,7 @@ def _sample(
         "review_id": review_id,
         "purpose": purpose,
         "timestamp_ms": timestamp_ms,
+        "held_out": held_out,
     }
 
 

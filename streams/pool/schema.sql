@@ -8,7 +8,7 @@
 
 CREATE SCHEMA IF NOT EXISTS store;
 
--- Who this file belongs to and what it was opened with: cluster_id, topic:<name>, pool, k, v, ...
+-- Who this file belongs to and what it was opened with: cluster_id, topic:<name>, pool, k, ...
 CREATE TABLE IF NOT EXISTS store.meta (name VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
 
 -- The next offset expected, written in the same transaction as the rows up to it.
@@ -54,26 +54,35 @@ CREATE TABLE IF NOT EXISTS store.samples (
     listing_id VARCHAR, adapter_hash VARCHAR, adapter_id VARCHAR, category VARCHAR,
     c_model DOUBLE, c_catalog DOUBLE, gap DOUBLE, deficit DOUBLE,
     request_id VARCHAR, prediction_id VARCHAR, review_id VARCHAR, purpose VARCHAR,
-    timestamp_ms BIGINT, edits DOUBLE, PRIMARY KEY (listing_id, adapter_hash)
+    timestamp_ms BIGINT, edits DOUBLE, held_out BOOLEAN, PRIMARY KEY (listing_id, adapter_hash)
 );
 -- A file from before edits were measured; `Pool` has all its samples measured anew.
 ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS edits DOUBLE;
+-- A file from before listings were held out; `Pool` notes which are.
+ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS held_out BOOLEAN;
 
--- Listings that a round has taken; never selected again.
+-- Listings that a round has trained on; never selected again.
 CREATE TABLE IF NOT EXISTS store.used (
     listing_id VARCHAR, round INTEGER, role VARCHAR, PRIMARY KEY (listing_id, round)
 );
+-- A file from when each round had validation listings of its own: nothing was trained on those.
+DELETE FROM store.used WHERE role = 'validation';
 
 -- Training rounds. `state`: decided (in the outbox only), requested, training, proposed; or closed:
--- promoted, rejected, inconclusive, superseded, quarantined, closed (its end was compacted away);
--- or failed (an attempt did, the next one is to be decided).
+-- promoted, rejected, superseded, quarantined, closed (its end was compacted away), challenger (not
+-- decided yet); or failed (an attempt did, the next one is to be decided); or judging (a challenger,
+-- again). `look`: how often it was ordered to be judged, `looked_ms`: when the last time. `request`
+-- has the files of all looks.
 CREATE TABLE IF NOT EXISTS store.rounds (
     round INTEGER PRIMARY KEY, attempt INTEGER NOT NULL, state VARCHAR NOT NULL,
     parent_id VARCHAR, parent_hash VARCHAR, adapter_id VARCHAR, adapter_hash VARCHAR,
     request VARCHAR, proposal VARCHAR, reason VARCHAR, metrics VARCHAR, parent_metrics VARCHAR,
     train_seconds DOUBLE, eval_seconds DOUBLE,
-    requested_ms BIGINT, started_ms BIGINT, lease_until_ms BIGINT, closed_ms BIGINT
+    requested_ms BIGINT, started_ms BIGINT, lease_until_ms BIGINT, closed_ms BIGINT,
+    look INTEGER DEFAULT 1, looked_ms BIGINT
 );
+ALTER TABLE store.rounds ADD COLUMN IF NOT EXISTS look INTEGER DEFAULT 1;
+ALTER TABLE store.rounds ADD COLUMN IF NOT EXISTS looked_ms BIGINT;
 
 -- Adapters that a trainer told of. Only a published one can become champion.
 CREATE TABLE IF NOT EXISTS store.adapters (
@@ -137,29 +146,31 @@ SELECT s.listing_id, s.category, r.payload ->> '$.title' AS title, s.adapter_id,
        s.c_model, s.c_catalog, s.gap, s.deficit, s.edits, s.purpose, s.prediction_id, s.review_id,
        s.adapter_hash = (SELECT adapter_hash FROM store.champion)
            AND NOT EXISTS (FROM store.outdated o WHERE o.listing_id = s.listing_id) AS fresh,
-       EXISTS (FROM store.used u WHERE u.listing_id = s.listing_id) AS used,
+       EXISTS (FROM store.used u WHERE u.listing_id = s.listing_id) AS used, s.held_out,
        make_timestamp_ms(s.timestamp_ms) AS measured_at
 FROM store.samples s LEFT JOIN store.requests r USING (request_id);
 COMMENT ON VIEW main.samples IS
-'One row per listing and adapter: completeness of model and catalog, gap, deficit and edits. `fresh`: measured under the champion and by the schema in force; `used`: a round has taken the listing.';
+'One row per listing and adapter: completeness of model and catalog, gap, deficit and edits. `fresh`: measured under the champion and by the schema in force; `used`: a round has trained on the listing; `held_out`: none ever does, it judges.';
 
 CREATE OR REPLACE VIEW main.pool AS
-SELECT row_number() OVER (ORDER BY score DESC, listing_id) AS rank, * EXCLUDE (score, counted, fresh, used)
+SELECT row_number() OVER (ORDER BY score DESC, listing_id) AS rank, * EXCLUDE (score, counted, fresh, used, held_out)
 FROM (SELECT s.*, CASE m.value WHEN 'gap' THEN gap WHEN 'edits' THEN edits ELSE deficit END AS score,
              CASE m.value WHEN 'edits' THEN edits ELSE deficit END AS counted
       FROM main.samples s, (FROM store.meta WHERE name = 'selection') m)
-WHERE fresh AND NOT used AND counted > 0
+WHERE fresh AND NOT used AND NOT held_out AND counted > 0
   AND counted >= (SELECT value::DOUBLE FROM store.meta WHERE name = 'min_gap')
 ORDER BY rank;
 COMMENT ON VIEW main.pool IS
-'What the next round would take, best first: fresh, unused samples with a deficit (or edits, where ranked by them) of at least min_gap, by gap, deficit or edits as set.';
+'What the next round would take, best first: fresh, unused samples that are not held out, with a deficit (or edits, where ranked by them) of at least min_gap, by gap, deficit or edits as set.';
 
 CREATE OR REPLACE VIEW main.rounds AS
-SELECT r.round, r.attempt, r.state, r.parent_id, r.adapter_id,
+SELECT r.round, r.attempt, r.look, r.state, r.parent_id, r.adapter_id,
        CASE WHEN r.request IS NOT NULL THEN coalesce(r.request ->> '$.trigger', 'count') END
            AS "trigger",
        (r.request ->> '$.selection') AS selection, u.listings,
        (r.request ->> '$.mean_deficit')::DOUBLE AS mean_deficit,
+       (r.parent_metrics ->> '$.net_benefit.value')::DOUBLE AS net_benefit_before,
+       (r.metrics ->> '$.net_benefit.value')::DOUBLE AS net_benefit,
        (r.parent_metrics ->> '$.completeness.value')::DOUBLE AS completeness_before,
        (r.metrics ->> '$.completeness.value')::DOUBLE AS completeness,
        (r.parent_metrics ->> '$.recall.value')::DOUBLE AS recall_before,
@@ -177,6 +188,7 @@ COMMENT ON VIEW main.rounds IS
 CREATE OR REPLACE VIEW main.models AS
 SELECT a.adapter_id, a.adapter_hash, a.round, a.parent_id, a.published,
        a.adapter_hash = (SELECT adapter_hash FROM store.champion) AS champion,
+       (a.metrics ->> '$.net_benefit.value')::DOUBLE AS net_benefit,
        (a.metrics ->> '$.completeness.value')::DOUBLE AS completeness,
        (a.metrics ->> '$.recall.value')::DOUBLE AS recall,
        (a.metrics ->> '$.precision.value')::DOUBLE AS "precision",
@@ -228,7 +240,9 @@ CREATE OR REPLACE VIEW main.status AS
 SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,
        c.adapter_id AS champion, c.adapter_hash AS champion_hash,
        (SELECT count(*) FROM main.pool) AS fresh,
-       (SELECT sum(value::INTEGER)::INTEGER FROM store.meta WHERE name IN ('k', 'v')) AS needed,
+       (SELECT value::INTEGER FROM store.meta WHERE name = 'k') AS needed,
+       (SELECT count(DISTINCT listing_id) FROM main.samples WHERE held_out AND NOT used) AS held_out,
+       (SELECT value::INTEGER FROM store.meta WHERE name = 'heldout_least') AS held_out_needed,
        (SELECT count(*) FROM store.samples) AS samples,
        (SELECT count(DISTINCT listing_id) FROM store.used) AS used,
        (SELECT max(round) FROM store.rounds) AS last_round,
@@ -241,4 +255,4 @@ SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,
        make_timestamp_ms((SELECT max(timestamp_ms) FROM store.reviews)) AS last_review_at
 FROM store.champion c;
 COMMENT ON VIEW main.status IS
-'One row: what the conductor waits for, the champion, and how full the pool is. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is.';
+'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is.';

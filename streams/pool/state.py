@@ -6,9 +6,10 @@ import duckdb
 
 from schemas.events import BASE_ADAPTER, ModelEvent, RetrainRequest
 
-FINAL_STATES = ("promoted", "rejected", "inconclusive", "superseded", "quarantined")
-CLOSED_STATES = (*FINAL_STATES, "closed")  # closed: over, by a later round; its end may still come
-FRUITLESS_STATES = ("rejected", "inconclusive", "superseded", "quarantined")
+FINAL_STATES = ("promoted", "rejected", "superseded", "quarantined")
+# closed: over, by a later round; its end may still come. challenger: until it is judged again.
+CLOSED_STATES = (*FINAL_STATES, "closed", "challenger")
+FRUITLESS_STATES = ("rejected", "challenger", "superseded", "quarantined")
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,23 @@ class OpenRound:
 
     round: int
     attempt: int
+    look: int
     state: str
     parent_hash: str | None
     lease_until_ms: int
     request: RetrainRequest | None
     proposal: ModelEvent | None
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """An adapter that its round left undecided, to be judged again. `look`: how often it was."""
+
+    round: int
+    look: int
+    looked_ms: int
+    adapter_id: str
+    request: RetrainRequest
 
 
 def champion(con: duckdb.DuckDBPyConnection) -> Champion:
@@ -63,16 +76,18 @@ def parent_of(con: duckdb.DuckDBPyConnection, adapter_hash: str) -> str | None:
 def open_round(con: duckdb.DuckDBPyConnection) -> OpenRound | None:
     """The round that has not been closed; there is one at most."""
     row = con.execute(
-        "SELECT round, attempt, state, parent_hash, coalesce(lease_until_ms, 0), request, proposal "
-        "FROM store.rounds WHERE state NOT IN (SELECT unnest(?)) ORDER BY round DESC LIMIT 1",
+        "SELECT round, attempt, look, state, parent_hash, coalesce(lease_until_ms, 0), request, "
+        "proposal FROM store.rounds WHERE state NOT IN (SELECT unnest(?)) "
+        "ORDER BY round DESC LIMIT 1",
         [list(CLOSED_STATES)],
     ).fetchone()
     if row is None:
         return None
-    number, attempt, state, parent_hash, lease_until_ms, request, proposal = row
+    number, attempt, look, state, parent_hash, lease_until_ms, request, proposal = row
     return OpenRound(
         round=number,
         attempt=attempt,
+        look=look,
         state=state,
         parent_hash=parent_hash,
         lease_until_ms=lease_until_ms,
@@ -81,15 +96,39 @@ def open_round(con: duckdb.DuckDBPyConnection) -> OpenRound | None:
     )
 
 
+def challenger(con: duckdb.DuckDBPyConnection) -> Challenger | None:
+    """The one that waits to be judged again: trained from the champion, as what judges it is."""
+    row = con.execute(
+        "SELECT round, look, looked_ms, adapter_id, request FROM store.rounds "
+        "WHERE state = 'challenger' AND request IS NOT NULL "
+        "AND parent_hash = (SELECT adapter_hash FROM store.champion) ORDER BY round DESC LIMIT 1"
+    ).fetchone()
+    if row is None:
+        return None
+    number, look, looked_ms, adapter_id, request = row
+    asked = RetrainRequest.model_validate_json(request)
+    return Challenger(
+        round=number,
+        look=look,
+        looked_ms=looked_ms or asked.created_ms,
+        adapter_id=adapter_id or f"round {number}",
+        request=asked,
+    )
+
+
 def fruitless_rounds(con: duckdb.DuckDBPyConnection) -> int:
-    """Rounds in a row without promotion, since the last one or since a person resumed."""
+    """Rounds in a row without promotion, since the last one or since a person resumed.
+
+    One that was judged again counts from when it was ordered first: no look makes it a new one.
+    """
     row = con.execute(
         """
         WITH since AS (SELECT greatest(
             coalesce((SELECT max(closed_ms) FROM store.rounds WHERE state = 'promoted'), 0),
             coalesce((SELECT value::BIGINT FROM store.meta WHERE name = 'resumed_ms'), 0)) AS ms)
         SELECT count(*) FROM store.rounds, since
-        WHERE state IN (SELECT unnest(?)) AND closed_ms > since.ms
+        WHERE state IN (SELECT unnest(?))
+          AND CASE WHEN look > 1 THEN requested_ms ELSE closed_ms END > since.ms
         """,
         [list(FRUITLESS_STATES)],
     ).fetchone()

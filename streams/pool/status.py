@@ -9,8 +9,8 @@ from schemas.events import Trigger
 from streams.pool import outdated
 from streams.pool.backfill import outstanding, stale_count
 from streams.pool.peers import ALONE, Peers
-from streams.pool.state import champion, fruitless_rounds, open_round
-from streams.pool.trigger import Outlook
+from streams.pool.state import challenger, champion, fruitless_rounds, open_round
+from streams.pool.trigger import Outlook, look_waits_for
 from streams.settings import StreamsSettings
 
 # Without an event for so long, and with nothing to measure again, too few candidates is an answer.
@@ -36,17 +36,23 @@ def status_line(
     """
     current = open_round(con)
     if current is not None:
+        if current.state == "judging":
+            return f"judging round {current.round} again (look {current.look})"
         verb = {"training": "training", "proposed": "deciding", "failed": "retrying"}
         doing = verb.get(current.state, "waiting for a trainer:")
         return f"{doing} round {current.round} (attempt {current.attempt})"
     rounds = _one(con, "SELECT coalesce(max(round), 0) FROM store.rounds")
-    if settings.max_rounds and rounds >= settings.max_rounds:
-        return f"done: {rounds} rounds, as many as max_rounds allows"
     fruitless = fruitless_rounds(con)
-    if fruitless >= settings.pause_after:
-        return f"paused: {fruitless} rounds without promotion"
-    seen = look()
-    parts = [_collecting(con, settings, now_ms, seen, peers), *_held_back(settings, seen, lag)]
+    if settings.max_rounds and rounds >= settings.max_rounds:
+        parts = [f"done: {rounds} rounds, as many as max_rounds allows"]
+    elif fruitless >= settings.pause_after:
+        parts = [f"paused: {fruitless} rounds without promotion"]
+    else:
+        seen = look()
+        parts = [_collecting(con, settings, now_ms, seen, peers), *_held_back(settings, seen, lag)]
+    waiting = challenger(con)
+    if waiting and (more := look_waits_for(con, settings, waiting, peers)):
+        parts.append(f"challenger {waiting.adapter_id} waits for {more} more held-out listings")
     if listings := outdated.count(con):
         parts.append(f"{listings} listings to measure by a changed schema first")
     if missing:
@@ -81,6 +87,10 @@ def _collecting(
 
 def _held_back(settings: StreamsSettings, seen: Outlook, lag: int) -> Iterator[str]:
     """What else a round waits for: its other triggers, and what keeps it from beginning."""
+    if seen.held_out < seen.held_out_needed:
+        yield f"judging needs {seen.held_out_needed} held-out listings, has {seen.held_out}"
+    if seen.passed_over:
+        yield f"{seen.passed_over} passed over, near-duplicates of held-out listings"
     if seen.have < seen.need:
         if seen.early and seen.have < seen.least:
             yield f"{_WHY[seen.early]}, a round waits for {seen.least}"

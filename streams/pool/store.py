@@ -30,11 +30,11 @@ from schemas.events import (
 from schemas.versions import SchemaVersions
 from streams import metrics
 from streams.places import Place
-from streams.pool import file, outdated
+from streams.pool import file, heldout, outdated
 from streams.pool.errors import OffsetGap, PoolError, PoolRefused
 from streams.pool.forgetting import forget, forgotten_hashes
 from streams.pool.origin import Bounds, check_bounds
-from streams.pool.rounds import observe
+from streams.pool.rounds import observe, take_over
 from streams.pool.rows import EVENT_TABLES, Row, insert, row_of
 from streams.pool.samples import recompute
 from streams.pool.shard import WHOLE, Shard
@@ -91,6 +91,8 @@ class Pool:
             with self.transaction():
                 file.take_origin(self.con, cluster_id, topic_ids, self.path)
                 file.remember(self.con, settings)
+                heldout.divide(self.con, settings.heldout_share)
+                take_over(self.con)
                 outdated.take_over(self.con, self.schemas)
                 file.compare_measures(self.con)
             self._forgotten = forgotten_hashes(self.con)

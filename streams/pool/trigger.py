@@ -1,10 +1,11 @@
-"""Whether a round is due, and if not what it waits for. Looks at the pool, changes nothing.
+"""Whether a round is due, or a further look at a challenger, and if not what it waits for. Looks at
+the pool, changes nothing.
 
-A round begins when k + v fresh listings count for one (`count`). It begins earlier, with what is
-there but no fewer than `LEAST_SHARE` of k + v, when the last one is `retrain_every_hours` ago
-(`schedule`), or when sellers accept less of the champion's values than they did at first
-(`acceptance`). None begins within `cool_down_s` of the end of the last one. What a person asks for
-(`person`) is the conductor's, and passes all of this.
+A round begins when k fresh listings count for one (`count`). It begins earlier, with what is there
+but no fewer than `LEAST_SHARE` of k, when the last one is `retrain_every_hours` ago (`schedule`),
+or when sellers accept less of the champion's values than they did at first (`acceptance`). None
+begins within `cool_down_s` of the end of the last one. What a person asks for (`person`) is the
+conductor's, and passes all of this; but nothing begins that could not be judged.
 """
 
 import math
@@ -13,13 +14,17 @@ from dataclasses import dataclass
 import duckdb
 
 from schemas.events import Trigger
+from streams.pool import heldout
 from streams.pool.peers import ALONE, Peers
 from streams.pool.selection import fresh_count
-from streams.pool.state import champion
+from streams.pool.state import Challenger, champion
 from streams.settings import StreamsSettings
 
 # A round on a handful of listings is rejected, and three of those pause the trigger.
 LEAST_SHARE = 0.1
+# A look on nearly the listings of the last one would find what that found, and each look costs a
+# part of the error that the gate may make.
+NEW_SHARE = 0.5
 # Acceptance is looked at so seldom because the look joins all reviews of the champion.
 ACCEPTANCE_EVERY_MS = 10_000
 _HOUR_MS = 3_600_000
@@ -48,13 +53,17 @@ HAVING count(*) >= 2 * $window AND count(*) FILTER (timestamp_ms > $began) >= $w
 class Outlook:
     """What the trigger sees.
 
-    have, need: listings that count, and k + v. least: how many make do for a round that begins
-    early. early: why one is to begin early; None where nothing asks for it. cool_down_ms: until a
-    round may begin. scheduled_in_ms: until the schedule asks for one; None where it is off.
+    have, need: listings that count, and k. passed_over: that would, but for held-out ones that they
+    resemble. held_out, held_out_needed: to judge by. least: how many make do for a round that
+    begins early. early: why one is to begin early; None where nothing asks for it. cool_down_ms:
+    until a round may begin. scheduled_in_ms: until the schedule asks for one; None where it is off.
     """
 
     have: int
     need: int
+    passed_over: int
+    held_out: int
+    held_out_needed: int
     least: int
     early: Trigger | None
     cool_down_ms: int
@@ -63,7 +72,7 @@ class Outlook:
     @property
     def due(self) -> Trigger | None:
         """Why a round is to begin now."""
-        if self.cool_down_ms > 0:
+        if self.cool_down_ms > 0 or self.held_out < self.held_out_needed:
             return None
         if self.have >= self.need:
             return "count"
@@ -111,30 +120,58 @@ def outlook(
     settings: StreamsSettings,
     now_ms: int,
     fell: bool,
+    passed_over: int,
     peers: Peers = ALONE,
 ) -> Outlook:
-    """What the trigger sees now; `fell` says whether the champion's acceptance did.
+    """What the trigger sees now.
+
+    Args:
+        fell: whether the champion's acceptance did.
+        passed_over: of the listings that count, how many no round would take, as far as known.
 
     Of several shards acceptance and schedule are looked at in the conductor's own, which has a
     random part of the listings; what counts for a round is counted in all.
     """
-    need = settings.k + settings.v
     scheduled_in_ms = _scheduled_in_ms(con, settings, now_ms)
     early: Trigger | None = None
     if fell:
         early = "acceptance"
     elif scheduled_in_ms == 0:
         early = "schedule"
-    ended = _one(con, "SELECT coalesce(max(closed_ms), 0) FROM store.rounds")
+    # A further look trains nothing: the pool has not changed with its end, but by a promotion.
+    ended = _one(
+        con,
+        "SELECT coalesce(max(closed_ms), 0) FROM store.rounds WHERE look = 1 OR state = 'promoted'",
+    )
+    fresh = fresh_count(con, champion(con).hash, settings.selection, settings.min_gap)
     return Outlook(
-        have=fresh_count(con, champion(con).hash, settings.selection, settings.min_gap)
-        + peers.fresh,
-        need=need,
-        least=math.ceil(LEAST_SHARE * need),
+        have=max(0, fresh + peers.fresh - passed_over),
+        need=settings.k,
+        passed_over=passed_over,
+        held_out=heldout.count(con) + peers.held_out,
+        held_out_needed=settings.heldout_least,
+        least=math.ceil(LEAST_SHARE * settings.k),
         early=early,
         cool_down_ms=max(0, ended + round(settings.cool_down_s * 1000) - now_ms) if ended else 0,
         scheduled_in_ms=scheduled_in_ms,
     )
+
+
+def look_waits_for(
+    con: duckdb.DuckDBPyConnection,
+    settings: StreamsSettings,
+    challenger: Challenger,
+    peers: Peers = ALONE,
+) -> int:
+    """How many more held-out listings are to be reviewed before the challenger is judged again.
+
+    It is once half as many as judged it last, and half of the least that may judge, are new.
+    """
+    judged = [file.rows for file in challenger.request.files if file.role == "heldout"]
+    wanted = math.ceil(NEW_SHARE * max([settings.heldout_least, *judged[-1:]]))
+    new = heldout.reviewed_since(con, challenger.looked_ms) + peers.held_out_new
+    there = heldout.count(con) + peers.held_out
+    return max(0, wanted - new, settings.heldout_least - there)
 
 
 def last_began_ms(con: duckdb.DuckDBPyConnection) -> int:

@@ -21,7 +21,7 @@ def event(kind: ModelEventKind, adapter: str | None, uri: str | None = None) -> 
 PUBLISHED = event(ModelEventKind.PUBLISHED, "a1", "/registry/a1")
 PROMOTED = event(ModelEventKind.PROMOTED, "a1")
 ROUND = RetrainRequest(
-    pool="default", round=1, parent_id="base", parent_hash="base", selection="gap", k=1, v=0,
+    pool="default", round=1, parent_id="base", parent_hash="base", selection="gap", k=1,
     min_gap=0.0, files=[],
 )  # fmt: skip
 

@@ -220,7 +220,7 @@ def test_rounds_of_which_compaction_may_have_taken_something_are_left_out(
     for round_ in (1, 2):
         asked = RetrainRequest(
             pool="default", round=round_, parent_id="base", parent_hash="base",
-            selection="gap", k=1, v=0, min_gap=0, files=[],
+            selection="gap", k=1, min_gap=0, files=[],
         )  # fmt: skip
         publisher.send(RETRAIN, asked.pool, asked.to_bytes()).result(10)
         for kind in (K.STARTED, K.HEARTBEAT) if round_ == 1 else ():

@@ -30,7 +30,7 @@ COMPARED = {
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[StreamsSettings]:
     """Three shards with ten listings, one of their rounds, and the sidecar over them."""
-    cluster = Cluster(tmp_path / "shards", k=3, v=1, sql_port=free_port())
+    cluster = Cluster(tmp_path / "shards", k=4, sql_port=free_port())
     for number in range(10):
         cluster.sell(number % COUNT, f"l{number}", filled=number % 3)
     cluster.seconds(4)
@@ -54,7 +54,7 @@ def served(tmp_path: Path) -> Iterator[StreamsSettings]:
 def test_the_views_say_of_several_files_what_they_say_of_one(
     served: StreamsSettings, tmp_path: Path
 ) -> None:
-    whole = World(tmp_path / "whole", k=3, v=1)
+    whole = World(tmp_path / "whole", k=4)
     for number in range(10):
         whole.sell(f"l{number}", filled=number % 3)
     whole.step()

@@ -15,6 +15,7 @@ from tests.streams.pool.world import (
     SCHEMAS,
     START_MS,
     TOPIC_IDS,
+    held_out_id,
     prediction,
     request,
     review,
@@ -40,6 +41,7 @@ class Cluster:
         self.conductors: dict[int, Conductor] = {}
         for shard in shards_of(self.settings):
             self.open(shard.number)
+        self.sell(COUNT - 1, held_out_id(0), filled=3)
 
     def open(self, number: int) -> None:
         pool = Pool(self.settings, SCHEMAS, "cluster", TOPIC_IDS, Shard(number, COUNT))

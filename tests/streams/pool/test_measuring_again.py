@@ -21,7 +21,7 @@ from tests.streams.pool.world import (
 )
 
 K = ModelEventKind
-LEFT = "SELECT listing_id, adapter_hash FROM store.samples ORDER BY ALL"
+LEFT = "SELECT listing_id, adapter_hash FROM store.samples WHERE NOT held_out ORDER BY ALL"
 EVENTS = " UNION ALL ".join(
     f"SELECT '{table}', listing_id FROM store.{table}"
     for table in ("requests", "predictions", "reviews")
@@ -52,15 +52,15 @@ def test_what_the_pool_lets_go_of_depends_on_record_time_and_not_on_when_it_is_l
             world.now_ms += rng.randrange(DAY_MS)
             world.sell(f"l{number}", filled=rng.randrange(4))
             if number % every == 0:
-                prune(world.pool.con, "deficit", **limits)
-        prune(world.pool.con, "deficit", **limits)
+                prune(world.pool.con, "deficit", **limits, heldout_most=1)
+        prune(world.pool.con, "deficit", **limits, heldout_most=1)
         kept.append((world.rows(LEFT), world.rows(f"FROM ({EVENTS}) ORDER BY ALL")))
         world.pool.close()
     assert kept == [kept[0]] * 3
     assert 0 < len(kept[0][0]) < 14
 
 
-@pytest.mark.parametrize("bounds", [(1, 1000 * DAY_MS), (1000, 0)], ids=["rows", "age"])
+@pytest.mark.parametrize("bounds", [(2, 1000 * DAY_MS), (1000, 0)], ids=["rows", "age"])
 def test_what_an_open_round_uses_is_never_let_go_of_and_afterwards_it_is(
     world: World, bounds: tuple[int, int]
 ) -> None:
@@ -68,10 +68,10 @@ def test_what_an_open_round_uses_is_never_let_go_of_and_afterwards_it_is(
     world.step()
     world.now_ms += DAY_MS
     world.sell("best")
-    prune(world.pool.con, "deficit", *bounds)
+    prune(world.pool.con, "deficit", *bounds, heldout_most=1)
     assert len(world.rows(LEFT)) == 5
     world.train(K.REJECTED)
-    prune(world.pool.con, "deficit", *bounds)
+    prune(world.pool.con, "deficit", *bounds, heldout_most=1)
     assert world.rows(LEFT) == [("best", "base")]
 
 
@@ -81,7 +81,7 @@ def test_a_used_listing_stays_used_when_it_is_let_go_of_and_comes_back(world: Wo
     world.train(K.REJECTED)
     world.now_ms += DAY_MS
     world.sell("best")
-    prune(world.pool.con, "deficit", 1, 1000 * DAY_MS)
+    prune(world.pool.con, "deficit", 2, 1000 * DAY_MS, heldout_most=1)
     asked = request("l0", request_id="again")
     world.feed(asked, answer := prediction(asked), review(answer))
     assert ("l0", "base") in world.rows(LEFT)
@@ -91,8 +91,8 @@ def test_a_used_listing_stays_used_when_it_is_let_go_of_and_comes_back(world: Wo
 # ------------------------------------------------------------------------- orders to measure again
 
 
-def test_never_more_than_twice_k_and_v_orders_are_out_at_a_time(world: World) -> None:
-    """k + v is 4, and sixteen listings are stale: no storm after a promotion."""
+def test_never_more_than_twice_k_orders_are_out_at_a_time(world: World) -> None:
+    """k is 4, and sixteen listings are stale: no storm after a promotion."""
     world.sell_many(20, "stale")
     world.step()
     adapter = world.train(K.PROPOSED)
@@ -182,7 +182,7 @@ def test_an_order_answered_superseded_makes_no_gap(world: World) -> None:
 
 
 def test_measured_again_counts_in_no_acceptance_and_in_no_drop_of_it(tmp_path: Path) -> None:
-    world = World(tmp_path, k=40, v=0, acceptance_drop=0.5, acceptance_window=4)
+    world = World(tmp_path, k=40, acceptance_drop=0.5, acceptance_window=4)
 
     def reviewed(prefix: str, taken: bool, **changes: Any) -> None:
         for number in range(4):
@@ -195,7 +195,8 @@ def test_measured_again_counts_in_no_acceptance_and_in_no_drop_of_it(tmp_path: P
     reviewed("first", taken=True)
     reviewed("measured", taken=False, purpose=Purpose.BACKFILL)
     assert world.step() == []
-    assert world.rows("SELECT reviews, acceptance FROM acceptance_by_day") == [(4, 1.0)]
+    # The four that were taken, and the one to judge by.
+    assert world.rows("SELECT reviews, acceptance FROM acceptance_by_day") == [(5, 1.0)]
     reviewed("seen", taken=False)
     world.now_ms += 10_000
     [event] = world.step()

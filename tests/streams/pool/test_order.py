@@ -57,7 +57,7 @@ def test_a_review_after_its_listing_was_trained_on_changes_the_sample_and_no_rou
     assert world.rows("SELECT round FROM store.used WHERE listing_id = 'l0'") == [(1,)]
     assert world.rows("FROM pool") == []  # used stays used, whatever its deficit is now
     assert world.rows("SELECT count(*) FROM store.rounds") == [(1,)]
-    assert [file.rows for file in round_.files] == [3, 1]
+    assert [file.rows for file in round_.files] == [4, 1]
 
 
 def test_a_prediction_by_an_adapter_that_is_no_longer_champion_counts_for_no_round(

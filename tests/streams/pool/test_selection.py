@@ -12,6 +12,7 @@ import pytest
 from schemas import curation
 from schemas.curation import Candidate, Selection
 from streams.pool import manifest, selection
+from streams.pool.selected import Selected
 from tests.streams.pool.world import (
     DAY_MS,
     LAMP,
@@ -27,19 +28,18 @@ from tests.streams.pool.world import (
 
 def chosen(
     world: World,
-    k: int = 3,
-    v: int = 1,
+    k: int = 4,
     by: Selection = "deficit",
     min_gap: float = 0.0,
-) -> list[selection.Selected]:
-    return selection.select(world.pool.con, "base", k, v, by, min_gap)
+) -> list[Selected]:
+    return selection.select(world.pool.con, "base", k, by, min_gap)[0]
 
 
 def test_the_largest_come_first_and_ties_go_by_listing_id(world: World) -> None:
     for listing, filled in (("d", 1), ("b", 0), ("c", 2), ("a", 1), ("e", 4)):
         world.sell(listing, filled)
     assert [row.listing_id for row in chosen(world)] == ["b", "a", "d", "c"]
-    assert [row.listing_id for row in chosen(world, k=2, v=0)] == ["b", "a"]
+    assert [row.listing_id for row in chosen(world, k=2)] == ["b", "a"]
     assert [row.listing_id for row in chosen(world, min_gap=0.75)] == ["b", "a", "d"]
     assert selection.fresh_count(world.pool.con, "base", "deficit", 0.75) == 3
     assert [r[0] for r in world.rows("SELECT listing_id FROM pool")] == ["b", "a", "d", "c"]
@@ -85,7 +85,7 @@ def test_the_pool_chooses_as_the_pure_curation_does(tmp_path: Path, by: Selectio
     world.feed(*events)
     best = [c.listing_id for c in curation.select(candidates, 30, by)]
     assert len(best) == 30
-    assert [row.listing_id for row in chosen(world, k=20, v=10, by=by)] == best
+    assert [row.listing_id for row in chosen(world, k=30, by=by)] == best
     ranked = [r[0] for r in world.rows("SELECT listing_id FROM pool ORDER BY rank")]
     assert ranked == [c.listing_id for c in curation.select(candidates, 60, by)]
     world.pool.close()
@@ -102,16 +102,6 @@ def some_values(rng: random.Random) -> dict[str, list[str]]:
     return {name: rng.choice(values) for name, values in choices.items()}
 
 
-def test_validation_is_chosen_by_hash_and_does_not_depend_on_arrival(world: World) -> None:
-    listings = [f"l{number}" for number in range(8)]
-    for listing in reversed(listings):
-        world.sell(listing)
-    rows = chosen(world, k=6, v=2)
-    expected = sorted(listings, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:2]
-    assert sorted(r.listing_id for r in rows if r.role == "validation") == sorted(expected)
-    assert rows == chosen(world, k=6, v=2)
-
-
 def test_an_illegal_submission_makes_no_deficit_and_is_left_out_of_the_file(
     world: World, tmp_path: Path
 ) -> None:
@@ -121,7 +111,8 @@ def test_an_illegal_submission_makes_no_deficit_and_is_left_out_of_the_file(
     world.feed(asked, answer, review(answer, submitted=submitted))
     rows = chosen(world)
     assert [row.deficit for row in rows] == [0.5]
-    [file] = manifest.write_manifest(world.pool.con, rows, SCHEMAS, tmp_path / "m", "default", 7)
+    place = tmp_path / "m" / "default-r7-train.parquet"
+    file = manifest.write_manifest(world.pool.con, rows, SCHEMAS, "train", place)
     assert hashlib.sha256(Path(file.path).read_bytes()).hexdigest() == file.sha256
     assert [p.name for p in (tmp_path / "m").iterdir()] == [Path(file.path).name]
     table = duckdb.sql(f"FROM '{file.path}'")
@@ -138,7 +129,7 @@ def test_the_pool_is_bounded_by_rows_smallest_and_oldest_first(world: World) -> 
     for day, (listing, filled) in enumerate((("old", 1), ("new", 1), ("big", 0), ("small", 3))):
         world.now_ms = START_MS + day
         world.sell(listing, filled)
-    selection.prune(world.pool.con, "deficit", max_rows=2, max_age_ms=DAY_MS)
+    selection.prune(world.pool.con, "deficit", max_rows=2, max_age_ms=DAY_MS, heldout_most=1)
     assert world.rows("SELECT listing_id FROM store.samples ORDER BY 1") == [("big",), ("new",)]
     assert world.rows("SELECT listing_id FROM store.reviews ORDER BY 1") == [("big",), ("new",)]
 
@@ -151,6 +142,6 @@ def test_the_pool_is_bounded_by_record_time_but_keeps_what_an_open_round_uses(
     world.sell("old")
     world.now_ms = START_MS + 2 * DAY_MS
     world.sell("new")
-    selection.prune(world.pool.con, "deficit", max_rows=100, max_age_ms=DAY_MS)
+    selection.prune(world.pool.con, "deficit", max_rows=100, max_age_ms=DAY_MS, heldout_most=1)
     assert world.rows("SELECT count(*) FROM store.samples") == [(5,)]
     assert world.rows("SELECT listing_id FROM pool") == [("new",)]

@@ -17,6 +17,7 @@ from tests.streams.pool.cluster import COUNT, Cluster
 from tests.streams.pool.world import (
     START_MS,
     World,
+    held_out_id,
     settings,
 )
 
@@ -27,7 +28,7 @@ REJECTED = ModelEvent(
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Any:
-    made = Cluster(tmp_path / "shards", k=5, v=2)
+    made = Cluster(tmp_path / "shards", k=7)
     yield made
     made.close()
 
@@ -47,7 +48,7 @@ def listings(round_: RetrainRequest) -> dict[str, set[str]]:
 def test_a_round_takes_the_best_of_all_shards_as_one_pool_would(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    whole = World(tmp_path / "whole", k=5, v=2)
+    whole = World(tmp_path / "whole", k=7)
     for number in range(14):
         cluster.sell(number % COUNT, f"l{number}", filled=number % 4)
         whole.sell(f"l{number}", filled=number % 4)
@@ -55,7 +56,7 @@ def test_a_round_takes_the_best_of_all_shards_as_one_pool_would(
     [round_] = cluster.rounds
     [expected] = [event for event in whole.step() if isinstance(event, RetrainRequest)]
     assert listings(round_) == listings(expected)
-    assert (round_.k, round_.v, round_.pool_size) == (5, 2, expected.pool_size)
+    assert (round_.k, round_.pool_size) == (7, expected.pool_size)
     assert round_.mean_deficit == expected.mean_deficit
     whole.pool.close()
 
@@ -67,7 +68,8 @@ def test_no_listing_is_taken_twice(cluster: Cluster) -> None:
     cluster.say(REJECTED)
     cluster.seconds(5)
     first, second = (listings(r) for r in cluster.rounds[:2])
-    assert not (first["train"] | first["validation"]) & (second["train"] | second["validation"])
+    assert not first["train"] & second["train"]
+    assert first["heldout"] == second["heldout"] == {held_out_id(0)}
     for shard in range(COUNT):  # each knows of all that are used
         assert cluster.ask("SELECT count(DISTINCT listing_id) FROM store.used", shard) == [(14,)]
 
@@ -154,13 +156,13 @@ def test_what_a_person_asks_for_outlives_the_collecting(cluster: Cluster) -> Non
     cluster.seconds(4)
     [round_] = cluster.rounds
     assert round_.trigger == "person"
-    assert sum(file.rows for file in round_.files) == 4
+    assert [file.rows for file in round_.files] == [4, 1]
     cluster.seconds(4)
     assert len(cluster.rounds) == 1
 
 
 def test_all_shards_together_have_no_more_orders_out_than_one_pool_would(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path, k=3, v=0, backfill_factor=2)
+    cluster = Cluster(tmp_path, k=3, backfill_factor=2)
     for number in range(60):
         cluster.sell(number % COUNT, f"l{number}", adapter_id="old", adapter_hash="0" * 64)
     cluster.seconds(5)

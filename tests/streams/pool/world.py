@@ -5,6 +5,8 @@ control events back to the pool, as Kafka would.
 """
 
 import hashlib
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from schemas.events import (
     Status,
     listing_sha256,
 )
+from schemas.heldout import is_held_out
 from streams.pool import outbox
 from streams.pool.conductor import Conductor
 from streams.pool.store import Pool, Record
@@ -40,6 +43,7 @@ SCHEMAS = CategorySchemas([LAMP])
 SUBMITTED = {"Colour": ["red"], "Height": ["30 cm"], "Dimmable": ["yes"], "Style": ["loft"]}
 START_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
+SHARE = 0.0001  # so that no listing of a test is held out unless it was chosen for that
 TOPIC_IDS = {"listing.requests": "r1", "model.events": "m1"}
 CONTROL: dict[Any, str] = {
     RetrainRequest: "training.retrain",
@@ -54,7 +58,14 @@ CHANNEL: dict[Any, str] = {
 
 
 def settings(folder: Path, **changes: Any) -> StreamsSettings:
-    return StreamsSettings(pool_dir=folder, **{"k": 3, "v": 1, "selection": "deficit", **changes})
+    by_default = {"k": 4, "heldout_share": SHARE, "heldout_least": 1, "selection": "deficit"}
+    return StreamsSettings(pool_dir=folder, **by_default | changes)
+
+
+@cache
+def held_out_id(number: int) -> str:
+    """The id of a listing that is held out."""
+    return next(i for n in count() if is_held_out(i := f"held-{number}-{n}", SHARE))
 
 
 def request(listing: str, **changes: Any) -> ListingRequest:
@@ -107,9 +118,13 @@ def review(answer: ListingPrediction, **changes: Any) -> ListingReview:
 
 
 class World:
-    """A pool, its conductor, and the log around them."""
+    """A pool, its conductor, and the log around them.
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    Before its first tick `held_out` listings are reviewed that can judge: by default as many as a
+    round needs.
+    """
+
+    def __init__(self, folder: Path, held_out: int = 1, **changes: Any) -> None:
         self.settings = settings(folder, **changes)
         self.offsets: dict[str, int] = {}
         self.control: list[ModelEvent | RetrainRequest | ListingForgotten] = []
@@ -118,6 +133,8 @@ class World:
         self.fed: list[Record] = []
         self.now_ms = START_MS
         self.schemas = SCHEMAS
+        self.held_out: list[str] = []
+        self.to_hold_out = held_out
         self.open()
 
     def open(self) -> None:
@@ -151,6 +168,15 @@ class World:
         for number in range(count):
             self.sell(f"{prefix}{number}", filled=number % 3, **changes)
 
+    def hold_out(self, count: int) -> list[str]:
+        """So many more listings to judge by have been reviewed; their ids."""
+        known = len(self.held_out)
+        new = [held_out_id(number) for number in range(known, known + count)]
+        for listing in new:
+            self.sell(listing, filled=3)
+        self.held_out += new
+        return new
+
     def hear(self, *events: ModelEvent | RetrainRequest | ListingForgotten) -> None:
         """The control log delivers `events`."""
         for event in events:
@@ -161,6 +187,8 @@ class World:
 
     def tick(self, **changes: Any) -> list[Any]:
         """One tick without publishing; returns what waits in the outbox."""
+        self.hold_out(self.to_hold_out)
+        self.to_hold_out = 0
         self.conductor.tick(**{"now_ms": self.now_ms, "lag": 0, "caught_up": True, **changes})
         kinds: dict[str, Any] = {topic: kind for kind, topic in CONTROL.items()}
         return [
@@ -190,7 +218,9 @@ class World:
         asked = {"listing_sha256": listing_sha256(listing), "created_ms": self.now_ms}
         self.hear(ListingForgotten(**asked))
 
-    def train(self, outcome: ModelEventKind, round_: int = 1, attempt: int = 1) -> str:
+    def train(
+        self, outcome: ModelEventKind, round_: int = 1, attempt: int = 1, look: int = 1
+    ) -> str:
         """A trainer's whole round up to `outcome`; returns the adapter's hash."""
         name = f"default-r{round_}-a{attempt}"
         adapter = {
@@ -200,7 +230,7 @@ class World:
             "parent_id": self.conductor.champion().id,
             "parent_hash": self.conductor.champion().hash,
         }
-        where = {"round": round_, "attempt": attempt}
+        where = {"round": round_, "attempt": attempt, "look": look}
         self.say(ModelEventKind.STARTED, **where)
         if outcome is ModelEventKind.PROPOSED:
             self.say(ModelEventKind.PUBLISHED, **where, **adapter)

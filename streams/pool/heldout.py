@@ -1,0 +1,65 @@
+"""The held-out listings: never trained on, they judge what was.
+
+Which they are is said by a hash of the id (`schemas.heldout`), so that nobody chooses, and is kept
+with each sample (`held_out`), since a hash of each of a million ids takes long. They count as soon
+as a seller has reviewed them, whichever adapter answered, and judge as often as they are among the
+newest. A listing that has been trained on, under a smaller share, judges nothing.
+"""
+
+import duckdb
+
+from schemas import heldout
+from streams.pool.selected import Selected, selected, with_texts
+
+_ANY = """
+FROM store.samples s ANTI JOIN store.used u ON u.listing_id = s.listing_id
+"""
+
+NEWEST = f"""
+SELECT s.*, r.timestamp_ms AS reviewed_ms
+FROM (SELECT s.* {_ANY} WHERE s.held_out
+      QUALIFY row_number() OVER
+          (PARTITION BY s.listing_id ORDER BY s.timestamp_ms DESC, s.adapter_hash) = 1) s
+JOIN store.reviews r ON r.review_id = s.review_id
+ORDER BY reviewed_ms DESC, s.listing_id LIMIT $most
+"""
+"""The $most reviewed last, by record time; of each its last sample, and when it was reviewed."""
+
+
+def divide(con: duckdb.DuckDBPyConnection, share: float) -> None:
+    """From now on `share` of all listings are held out; of samples that are there it is noted."""
+    bound = heldout.bound(share)
+    known = con.execute("SELECT value FROM store.meta WHERE name = 'heldout_bound'").fetchone()
+    if known != (bound,):
+        con.execute("UPDATE store.samples SET held_out = sha256(listing_id) < $1", [bound])
+        con.execute("INSERT OR REPLACE INTO store.meta VALUES ('heldout_bound', $1)", [bound])
+
+
+def count(con: duckdb.DuckDBPyConnection) -> int:
+    """Listings that could judge."""
+    return _one(con, f"SELECT count(DISTINCT s.listing_id) {_ANY} WHERE s.held_out")
+
+
+def reviewed_since(con: duckdb.DuckDBPyConnection, ms: int) -> int:
+    """Those whose last review came after the record time `ms`."""
+    return _one(
+        con,
+        f"SELECT count(DISTINCT s.listing_id) {_ANY} "
+        "JOIN store.reviews r ON r.review_id = s.review_id "
+        "WHERE s.held_out AND r.timestamp_ms > $1",
+        ms,
+    )
+
+
+def newest(con: duckdb.DuckDBPyConnection, most: int) -> list[Selected]:
+    """The `most` reviewed last, the newest first."""
+    rows = con.execute(
+        f"{with_texts(NEWEST, 'reviewed_ms')} ORDER BY reviewed_ms DESC, listing_id",
+        {"most": most},
+    ).fetchall()
+    return [selected(row) for row in rows]
+
+
+def _one(con: duckdb.DuckDBPyConnection, sql: str, *parameters: object) -> int:
+    row = con.execute(sql, list(parameters)).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,53 @@
+"""A listing that a round takes, with what its row of the manifest is made of."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.events import ListingRequest
+
+# As in `streams.pool.samples`: of another schema only the request tells what it asked for.
+_ASKED = """
+CASE WHEN p.category_schema_hash = c.hash THEN p.requested ELSE q.payload ->> '$.requested' END
+"""
+COLUMNS = ("listing_id", "gap", "deficit", "payload", "asked", "submitted")
+"""What `selected` makes a listing of."""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """One listing of a round. `requested`: the attributes asked for, None for all."""
+
+    listing_id: str
+    gap: float
+    deficit: float
+    request: ListingRequest
+    requested: tuple[str, ...] | None
+    submitted: dict[str, list[str]]
+
+
+def with_texts(chosen: str, also: str) -> str:
+    """`COLUMNS`, and the columns `also`, of the samples that the statement `chosen` gives; in no
+    order."""
+    return f"""
+        SELECT chosen.listing_id, gap, deficit, q.payload, {_ASKED} AS asked, r.submitted, {also}
+        FROM ({chosen}) chosen
+        JOIN store.requests q ON q.request_id = chosen.request_id
+        JOIN store.predictions p ON p.prediction_id = chosen.prediction_id
+        JOIN store.reviews r ON r.review_id = chosen.review_id
+        JOIN store.categories c ON c.category = p.category
+        """
+
+
+def selected(row: Sequence[Any]) -> Selected:
+    """The listing of a row that begins with `COLUMNS`."""
+    listing_id, gap, deficit, payload, asked, submitted, *_ = row
+    return Selected(
+        listing_id=listing_id,
+        gap=gap,
+        deficit=deficit,
+        request=ListingRequest.model_validate_json(payload),
+        requested=None if asked is None else tuple(json.loads(asked)),
+        submitted=json.loads(submitted),
+    )
