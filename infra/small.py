@@ -26,7 +26,8 @@ def small_settings(folder: Path, seed: int) -> Settings:
     serving.max_trunk_tokens = 64
     serving.max_answer_tokens = 6
     streams = settings.streams
-    streams.k, streams.v, streams.backfill_factor = 6, 1, 1
+    streams.k, streams.backfill_factor = 6, 1
+    streams.heldout_share, streams.heldout_least = 0.25, 2
     trainer = settings.trainer
     trainer.rank, trainer.alpha = 8, 16
     # A random model learns the likeliest answers by heart in a few strong steps.
