@@ -28,6 +28,7 @@ def small_settings(folder: Path, seed: int) -> Settings:
     serving.max_answer_tokens = 10
     streams = settings.streams
     streams.k, streams.backfill_factor = 6, 1
+    streams.heldout_share, streams.heldout_least = 0.4, 6
     trainer = settings.trainer
     trainer.rank, trainer.alpha = 8, 16
     # A random model learns the likeliest answers by heart in a few strong steps.

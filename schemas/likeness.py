@@ -9,7 +9,6 @@ well: without this a short title in two colours has too little in common.
 
 import math
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterator
 
 # Higher misses the colours of one product, lower joins products of different brands; what was
@@ -23,24 +22,25 @@ class Titles:
     def __init__(self) -> None:
         self._grams: list[frozenset[str]] = []
         self._keys: list[str] = []
-        self._having: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        self._having: dict[str, dict[str, list[int]]] = {}  # by category and gram
 
     def add(self, category: str, title: str, key: str) -> None:
         """Compare with this one from now on; a title without any letter or digit is like none."""
         found = grams(title)
+        having = self._having.setdefault(category, {})
         for gram in found:
-            self._having[category, gram].append(len(self._grams))
+            having.setdefault(gram, []).append(len(self._grams))
         self._grams.append(found)
         self._keys.append(key)
 
     def near(self, category: str, title: str) -> Iterator[str]:
         """The keys of the near-duplicates of `title`, in the order in which they were added."""
-        wanted = grams(title)
-        having = sorted((self._having.get((category, gram), ()) for gram in wanted), key=len)
+        wanted, having = grams(title), self._having.get(category, {})
+        found = sorted((having[gram] for gram in wanted if gram in having), key=len)
         # A near-duplicate lacks so few of them that it has one of these; the rarest are looked up,
         # since what is in nearly every title would name nearly every title.
-        enough = len(wanted) - math.ceil(NEAR * len(wanted)) + 1
-        for place in sorted(set[int]().union(*having[:enough])):
+        enough = len(found) - math.ceil(NEAR * len(wanted)) + 1
+        for place in sorted(set[int]().union(*found[: max(0, enough)])):
             shared = len(wanted & self._grams[place])
             if shared >= NEAR * (len(wanted) + len(self._grams[place]) - shared):
                 yield self._keys[place]

@@ -30,7 +30,7 @@ from infra.bench.stream_figures import (
     steady,
     throughput,
 )
-from infra.bench.stream_jobs import LoopJob, PoolJob
+from infra.bench.stream_jobs import HELDOUT, LoopJob, PoolJob
 from infra.bench.stream_steady import StandIn, into_pool_s, send_steadily, to_retrain_s
 from infra.local.fetch import ensure_part, kafka_part
 from infra.local.ports import free_port
@@ -38,6 +38,7 @@ from infra.settings import RUNS, Settings
 from infra.stack import broker_alone
 from schemas.category import CategorySchemas
 from schemas.errors import ListuneError
+from schemas.heldout import is_held_out
 from schemas.sources.json_schema import write_schemas
 from streams import topic_names as topics
 
@@ -48,27 +49,26 @@ TOPICS = {BOTH: (topics.REQUESTS, topics.PREDICTIONS), REVIEWS: (topics.REVIEWS,
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is sent: of the backlog, of the steady part with its k and v, to the full pool."""
+    """How much is sent: of the backlog, of the steady part with its k, to the full pool."""
 
     backlog: int = 40_000
     batch: int = 4000  # of the loops, as of ours
     per_s: float = 200.0
     rounds: int = 20
     k: int = 1000
-    v: int = 100
     pool_rows: int = 1_000_000
     pool_batch: int = 500
     full_batch: int = 4000
 
     @property
     def steady(self) -> int:
-        """Reviews at a steady rate: enough for the rounds."""
-        return self.rounds * (self.k + self.v)
+        """Reviews at a steady rate: enough for the rounds, beside those of held-out listings."""
+        return round(self.rounds * self.k / (1 - 1.5 * HELDOUT["heldout_share"]))
 
 
 QUIET = Console(quiet=True)
 """For what would show a progress of its own beside the benchmark's."""
-QUICK = Sizes(backlog=3_000, per_s=100.0, rounds=3, k=50, v=5, pool_rows=20_000, full_batch=1000)
+QUICK = Sizes(backlog=3_000, per_s=100.0, rounds=3, k=55, pool_rows=20_000, full_batch=1000)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Bench:
         for name in type(settings.local).model_fields:
             if name.endswith("_port"):
                 setattr(settings.local, name, 0)  # any that is free
-        settings.streams.k, settings.streams.v = k, self.sizes.v
+        settings.streams = settings.streams.model_copy(update={"k": k, **HELDOUT})
         settings.streams.backfill_factor = 0  # nobody would answer
         settings.streams.pause_after = 10**6  # the stand-in rejects every round
         write_schemas(settings.streams.schema_path, schemas)
@@ -178,8 +178,8 @@ def measure(bench: Bench) -> Iterator[Row]:
         folder = bench.folder / "full"
         folder.mkdir()
         batches = sizes.pool_batch, sizes.full_batch
-        job = PoolJob(str(folder), sizes.pool_rows, sizes.k, sizes.v, *batches)
-        yield full_pool({"k": sizes.k, "v": sizes.v}, bench.job(job, "full pool"))
+        job = PoolJob(str(folder), sizes.pool_rows, sizes.k, *batches)
+        yield full_pool({"k": sizes.k}, bench.job(job, "full pool"))
 
 
 def backlog(bench: Bench) -> Iterator[Row]:
@@ -221,11 +221,15 @@ def at_a_steady_rate(bench: Bench) -> Iterator[Row]:
                 stand_in.wait_for(sizes.rounds)
             during.end()
         stand_in.end()
+    share = settings.streams.heldout_share
+    trained_on = [
+        s for s, e in zip(sent, events, strict=True) if not is_held_out(e.listing_id, share)
+    ]
     first, last = during.seen[0], during.seen[-1]
     yield steady(
-        {"reviews_per_s": sizes.per_s, "k": sizes.k, "v": sizes.v},
+        {"reviews_per_s": sizes.per_s, "k": sizes.k},
         into_pool_s(sent, during.seen),
-        to_retrain_s(sent, stand_in.heard, sizes.k + sizes.v),
+        to_retrain_s(trained_on, stand_in.heard, sizes.k),
         (last.cpu_s - first.cpu_s) / (last.at_s - first.at_s),
     )
 

@@ -1,6 +1,10 @@
 """What the processes of the stream benchmark are told to do."""
 
 from dataclasses import dataclass
+from typing import Any
+
+HELDOUT: dict[str, Any] = {"heldout_share": 0.1, "heldout_most": 1000, "heldout_least": 1}
+"""Settings of the streams: as the profile `paper`, but that the first round need not wait."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class PoolJob:
 
     Attributes:
         rows: listings.
-        k, v: of what is selected from them.
+        k: of what is selected from them.
         batch, full_batch: new reviews in each of the micro-batches that are applied to the full
             pool, of a moderate load and of a backlog.
     """
@@ -36,6 +40,5 @@ class PoolJob:
     folder: str
     rows: int
     k: int = 1000
-    v: int = 100
     batch: int = 500
     full_batch: int = 4000

@@ -18,9 +18,10 @@ import psutil
 
 from infra.bench.arm import peak_memory_mb, say
 from infra.bench.stream_events import ListingEvents, make
-from infra.bench.stream_jobs import PoolJob
+from infra.bench.stream_jobs import HELDOUT, PoolJob
 from schemas.category import CategorySchemas
 from schemas.events import BASE_ADAPTER, ListingPrediction, ListingRequest, ListingReview, now_ms
+from streams.pool import heldout
 from streams.pool.conductor import Conductor
 from streams.pool.selection import fresh_count, ranked, select
 from streams.pool.store import Pool
@@ -50,7 +51,7 @@ def main(job_path: str, result_path: str) -> None:
     seeds = min(SEED_LISTINGS, job.rows)
     new = job.batch * BATCHES + job.full_batch * FULL_BATCHES
     schemas, events = make(seeds + new)
-    settings = StreamsSettings(pool_dir=Path(job.folder), k=job.k, v=job.v)
+    settings = StreamsSettings(pool_dir=Path(job.folder), k=job.k, **HELDOUT)
     began = time.perf_counter()
     pool = _open(settings, schemas)
     feed = Feed(pool)
@@ -113,7 +114,9 @@ def fill(pool: Pool, seeds: int, rows: int) -> None:
         for table, columns in _TABLES.items():
             replaced = {name: f"t.{name} || '/' || n" for name in columns}
             if "payload" in columns:
-                replaced["payload"] = "replace(t.payload, t.listing_id, t.listing_id || '/' || n)"
+                hashes = "sha256(t.listing_id)[:32], sha256(t.listing_id || '/' || n)[:32]"
+                title = f"replace(t.payload, {hashes})"
+                replaced["payload"] = f"replace({title}, t.listing_id, t.listing_id || '/' || n)"
             if table == "samples":
                 replaced |= {name: "random() * 0.6" for name in ("gap", "deficit", "edits")}
             wanted = ", ".join(f"{what} AS {name}" for name, what in replaced.items())
@@ -121,6 +124,8 @@ def fill(pool: Pool, seeds: int, rows: int) -> None:
                 _COPIES.format(table=table, replaced=wanted), {"first": first, "last": last}
             )
         say(last * seeds, rows, "rows")
+    bound = "(SELECT value FROM store.meta WHERE name = 'heldout_bound')"
+    pool.con.execute(f"UPDATE store.samples SET held_out = sha256(listing_id) < {bound}")
 
 
 def measure(
@@ -132,12 +137,16 @@ def measure(
     wanted = {
         "champion": BASE_ADAPTER,
         "min_gap": settings.min_gap,
-        "size": settings.k + settings.v,
+        "size": settings.k,
+        "skip": 0,
     }
+    held_out = heldout.newest(pool.con, settings.heldout_most)
     seconds = {
         "top_k": _timed(lambda: pool.con.execute(best, wanted).fetchall()),
-        "select": _timed(lambda: select(pool.con, BASE_ADAPTER, settings.k, settings.v, *by)),
+        "held_out": _timed(lambda: heldout.newest(pool.con, settings.heldout_most)),
+        "select": _timed(lambda: select(pool.con, BASE_ADAPTER, settings.k, *by, held_out)),
         "fresh_count": _timed(lambda: fresh_count(pool.con, BASE_ADAPTER, *by)),
+        "held_out_count": _timed(lambda: heldout.count(pool.con)),
     }
     resident_mb = psutil.Process().memory_info().rss / 1e6
     feed.apply(new, with_review=False)

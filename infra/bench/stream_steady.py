@@ -109,7 +109,8 @@ def into_pool_s(sent: Sequence[Sent], seen: Sequence[Seen]) -> list[float]:
 def to_retrain_s(sent: Sequence[Sent], heard: Sequence[float], need: int) -> list[float]:
     """Seconds from the review that made a round's listings enough to its retrain event.
 
-    need: k + v. Each review makes one fresh sample, and each round takes `need` of them.
+    sent: without the held-out listings. need: k. Each review makes one fresh sample, and each round
+    takes `need` of them.
     """
     return [
         at_s - sent[(number + 1) * need - 1].at_s

@@ -116,8 +116,7 @@ def test_a_toy_run_fills_every_row_and_counts_each_review_once(
         batch=100,
         per_s=100.0,
         rounds=2,
-        k=20,
-        v=4,
+        k=24,
         pool_rows=2000,
         pool_batch=20,
         full_batch=40,
@@ -134,7 +133,7 @@ def test_a_toy_run_fills_every_row_and_counts_each_review_once(
         FULL,
     ]
     steady, full = result.rows[-2:]
-    assert (steady.figure("reviews"), steady.figure("rounds")) == (48, 2)
+    assert (steady.figure("reviews"), steady.figure("rounds")) == (56, 2)
     assert full.figure("rows") == 2000 + 10 * 20 + 5 * 40
     assert all(goal.measured for goal in result.goals)
     assert json.loads(path.read_text())["benchmark"] == "stream"

@@ -34,11 +34,11 @@ def test_the_environment_is_stronger_than_the_file_the_profile_and_the_default(
 ) -> None:
     assert Settings().streams.k == 1000
     assert load_settings().streams.k == 20
-    Path("listune.toml").write_text("[streams]\nk = 30\nv = 5\n")
+    Path("listune.toml").write_text("[streams]\nk = 30\nheldout_most = 90\n")
     assert load_settings().streams.k == 30
     monkeypatch.setenv("LISTUNE_STREAMS__K", "40")
     chosen = load_settings().streams
-    assert (chosen.k, chosen.v, chosen.min_gap) == (40, 5, 0.02)
+    assert (chosen.k, chosen.heldout_most, chosen.min_gap) == (40, 90, 0.02)
 
 
 def test_a_nested_setting_is_reached_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,8 @@ def test_a_nested_setting_is_reached_from_the_environment(monkeypatch: pytest.Mo
 def test_the_profile_paper_has_the_papers_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LISTUNE_PROFILE", "paper")
     chosen = load_settings()
-    assert (chosen.streams.k, chosen.streams.v, chosen.streams.selection) == (1000, 100, "gap")
+    assert (chosen.streams.k, chosen.streams.selection) == (1000, "gap")
+    assert (chosen.streams.heldout_share, chosen.streams.heldout_most) == (0.1, 1000)
     assert (chosen.trainer.rank, chosen.trainer.steps, chosen.trainer.batch_size) == (32, 100, 32)
     assert (chosen.trainer.learning_rate, chosen.trainer.max_length) == (1e-5, 8192)
     assert (chosen.trainer.processes, chosen.serving.batches) == (4, 4)
@@ -63,6 +64,16 @@ def test_the_profile_paper_has_the_papers_numbers(monkeypatch: pytest.MonkeyPatc
         ("LISTUNE_CONFIG", "gone.toml", "LISTUNE_CONFIG names gone.toml, which is no file"),
         ("LISTUNE_STREAMS__K", "many", "setting streams.k: .*integer.* (given: 'many')"),
         ("LISTUNE_STREAMS__K", "0", "setting streams.k: .*greater than or equal to 1"),
+        (
+            "LISTUNE_STREAMS__HELDOUT_SHARE",
+            "0",
+            "setting streams.heldout_share: .*0 leaves no listing to judge a round on",
+        ),
+        (
+            "LISTUNE_STREAMS__HELDOUT_LEAST",
+            "300",
+            "setting streams.heldout_least: .*heldout_most lets no more than 200 .*lower this one",
+        ),
         ("LISTUNE_SERVING__MODE", "strict", "setting serving.mode: .*'free' or 'constrained'"),
         ("LISTUNE_LOCAL__KAFKA_PORTS", "1", "setting local.kafka_ports: .*not permitted"),
     ],
@@ -88,10 +99,10 @@ def test_the_file_that_listune_config_names_replaces_the_working_folders(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Path("listune.toml").write_text("[streams]\nk = 30\n")
-    Path("other.toml").write_text("[streams]\nv = 7\n")
+    Path("other.toml").write_text("[streams]\nheldout_most = 70\n")
     monkeypatch.setenv("LISTUNE_CONFIG", "other.toml")
     chosen = load_settings().streams
-    assert (chosen.k, chosen.v) == (20, 7)
+    assert (chosen.k, chosen.heldout_most) == (20, 70)
 
 
 @pytest.mark.parametrize("room", ["SERVING", "STREAMS", "TRAINER", "LOCAL", "DEMO"])
