@@ -53,7 +53,7 @@ def plot_shares(data: DataSetFigures, path: Path) -> Path:
         for axes, name in zip(own, SHOWN, strict=True):
             _plot_share(axes, data, name, arms)
             axes.set_title(f"{title}: {name}", **_TITLE)
-        own[0].set_ylabel(f"{data.name}, sealed test (0 to 1)")
+        own[0].set_ylabel(f"{data.name}, sealed test")
         own[-1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return _save(figure, path)
 
