@@ -241,11 +241,11 @@ class Conductor:
                 "%d listings are passed over: near-duplicates of held-out ones", chosen.passed_over
             )
         if len(chosen.train) >= least and chosen.held_out:
-            self._begin(why, chosen, k, now_ms)
+            self._begin(why, chosen, now_ms)
             return True
         return False
 
-    def _begin(self, why: Trigger, chosen: Collected, k: int, now_ms: int) -> None:
+    def _begin(self, why: Trigger, chosen: Collected, now_ms: int) -> None:
         settings, parent = self.settings, self.champion()
         round_ = 1 + self._count("store.rounds", "coalesce(max(round), 0)")
         request = RetrainRequest(
@@ -257,7 +257,7 @@ class Conductor:
             parent_uri=parent.uri,
             trigger=why,
             selection=settings.selection,
-            k=k,
+            k=len(chosen.train),
             min_gap=settings.min_gap,
             pool_size=self._count("store.samples") + self._peers.samples,
             mean_deficit=sum(row.deficit for row in chosen.train) / len(chosen.train),

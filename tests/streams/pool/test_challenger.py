@@ -403,7 +403,7 @@ def test_a_forgotten_listing_leaves_the_files_of_every_look(world: World) -> Non
     assert len(paths) == 2
     for path in paths:
         assert (gone,) not in duckdb.sql(f"SELECT listing_id FROM '{path}'").fetchall()
-    assert world.rows("SELECT rounds FROM forgotten") == [([1],)]
+    assert world.rows("SELECT rounds, settled FROM forgotten") == [([], True)]
 
 
 def test_what_is_forgotten_while_a_look_is_sent_leaves_its_file_too(world: World) -> None:
