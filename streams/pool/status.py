@@ -79,7 +79,7 @@ def _collecting(
     if have < need and _nothing_new(con, now_ms) and not stale_count(con, adapter, now_ms):
         measured = _one(
             con,
-            "SELECT count(*) FROM store.samples s WHERE adapter_hash = $1 "
+            "SELECT count(*) FROM store.samples s WHERE adapter_hash = $1 AND NOT held_out "
             "AND NOT EXISTS (FROM store.used u WHERE u.listing_id = s.listing_id)",
             adapter.hash,
         )

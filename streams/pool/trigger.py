@@ -194,10 +194,13 @@ def last_began_ms(con: duckdb.DuckDBPyConnection) -> int:
 def _scheduled_in_ms(
     con: duckdb.DuckDBPyConnection, settings: StreamsSettings, now_ms: int
 ) -> int | None:
-    """Before the first round the oldest sample counts; without a sample nothing is scheduled."""
+    """Before the first round the oldest sample counts that is not held out; without one nothing is
+    scheduled."""
     if not settings.retrain_every_hours:
         return None
-    since = last_began_ms(con) or _one(con, "SELECT min(timestamp_ms) FROM store.samples")
+    since = last_began_ms(con) or _one(
+        con, "SELECT min(timestamp_ms) FROM store.samples WHERE NOT held_out"
+    )
     if not since:
         return None
     return max(0, since + round(settings.retrain_every_hours * _HOUR_MS) - now_ms)
