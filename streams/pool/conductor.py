@@ -16,13 +16,13 @@ from functools import lru_cache, partial
 
 from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
 from streams.pool import backfill, heldout, outbox, outdated
-from streams.pool.collecting import Collected, Collector
+from streams.pool.collecting import Collector
 from streams.pool.forgetting import settle
 from streams.pool.manifest import Role, write_manifest
 from streams.pool.peers import ALONE, Collect, Peers, ShardReport
 from streams.pool.rounds import record_round, round_id
 from streams.pool.selected import Selected
-from streams.pool.selection import fresh_count, mark_used, prune
+from streams.pool.selection import Chosen, fresh_count, mark_used, prune
 from streams.pool.state import (
     Champion,
     OpenRound,
@@ -245,7 +245,7 @@ class Conductor:
             return True
         return False
 
-    def _begin(self, why: Trigger, chosen: Collected, now_ms: int) -> None:
+    def _begin(self, why: Trigger, chosen: Chosen, now_ms: int) -> None:
         settings, parent = self.settings, self.champion()
         round_ = 1 + self._count("store.rounds", "coalesce(max(round), 0)")
         request = RetrainRequest(
