@@ -134,6 +134,7 @@ class RoundResult(BaseModel):
     metrics: RoundMetrics
     parent_metrics: RoundMetrics
     trained: Trained | None = None
+    train_seconds: float  # of its training, which a further look only tells again
     eval_seconds: float  # of this round, calibration included; a parent judged before costs nothing
     evaluation: str  # file with the candidate's answers
     parent_evaluation: str

@@ -113,7 +113,7 @@ def _train_and_judge(job: Job, progress: RoundProgress, main: bool) -> RoundResu
         remembered = forgetting(
             chain, parent, candidate, judge, job.serving, trainer, job.forgotten
         )
-    result = _result(candidate, registry, judged, judge, held_out).model_copy(
+    result = _result(candidate, registry, judged, judge, held_out, trained.seconds).model_copy(
         update={
             "trained": trained,
             "losses": str((job.folder / LOSSES).resolve()),
@@ -130,7 +130,8 @@ def _look_again(job: Job, progress: RoundProgress) -> RoundResult:
     """Judges the round's challenger on the held-out listings that are there by now."""
     request, trainer = job.retrain, job.trainer
     registry = Registry(trainer.registry_dir)
-    candidate = registry.get(adapter_id(request)).read()
+    entry = registry.get(adapter_id(request))
+    candidate = entry.read()
     parent = parent_adapter(request, registry)
     taught = taught_before(request, registry, job.forgotten)
     held_out = read_held_out(trainer, request, taught, job.forgotten)
@@ -138,7 +139,7 @@ def _look_again(job: Job, progress: RoundProgress) -> RoundResult:
         trainer, job.serving, held_out.judging, held_out.hash, job.folder / "engine", progress
     ) as judge:
         judged = judge_candidate(request, registry, parent, candidate, judge, trainer)
-    return _result(candidate, registry, judged, judge, held_out)
+    return _result(candidate, registry, judged, judge, held_out, entry.lineage.train_seconds)
 
 
 def _result(
@@ -147,6 +148,7 @@ def _result(
     judged: Judged,
     judge: Judge,
     held_out: HeldOut,
+    train_seconds: float,
 ) -> RoundResult:
     first = held_out.judging[0]
     return RoundResult(
@@ -156,6 +158,7 @@ def _result(
         decision=judged.decision,
         metrics=judge.metrics(judged.candidate),
         parent_metrics=judge.metrics(judged.parent),
+        train_seconds=train_seconds,
         eval_seconds=judge.seconds,
         evaluation=judge.path(judged.candidate),
         parent_evaluation=judge.path(judged.parent),

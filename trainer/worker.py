@@ -213,7 +213,7 @@ class Worker:
             "adapter_uri": result.adapter_path,
             "metrics": result.metrics,
             "parent_metrics": result.parent_metrics,
-            "train_seconds": result.trained.seconds if result.trained else None,
+            "train_seconds": result.train_seconds,
             "eval_seconds": result.eval_seconds,
             "reason": result.decision.reason,
             "details": _details(result),

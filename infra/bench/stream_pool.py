@@ -140,11 +140,11 @@ def measure(
         "size": settings.k,
         "skip": 0,
     }
-    held_out = heldout.newest(pool.con, settings.heldout_most)
     seconds = {
         "top_k": _timed(lambda: pool.con.execute(best, wanted).fetchall()),
-        "held_out": _timed(lambda: heldout.newest(pool.con, settings.heldout_most)),
-        "select": _timed(lambda: select(pool.con, BASE_ADAPTER, settings.k, *by, held_out)),
+        "select": _timed(
+            lambda: select(pool.con, BASE_ADAPTER, settings.k, *by, settings.heldout_most)
+        ),
         "fresh_count": _timed(lambda: fresh_count(pool.con, BASE_ADAPTER, *by)),
         "held_out_count": _timed(lambda: heldout.count(pool.con)),
     }

@@ -27,6 +27,7 @@ from schemas.events import (
     ModelEvent,
     ModelEventKind,
     Purpose,
+    RetrainRequest,
     Status,
 )
 
@@ -38,6 +39,8 @@ MOST_EXPIRED = 0.01
 
 _MOVES = (ModelEventKind.PROMOTED, ModelEventKind.ROLLED_BACK)
 _BY_CONDUCTOR = (ModelEventKind.PROMOTED, ModelEventKind.SUPERSEDED)
+_Place = tuple[int, int, int]
+"""A round's number, an attempt at it, and a look at what came out of it."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def audit(
         expired_with_triton=len(waited),
         answered_again=len(topics.predictions) - len(first),
         ordered_again=len(topics.orders) - len({e.event.request_id for e in topics.orders}),
-        closed_again=len(closed) - len({(e.round, e.attempt) for e in closed}),
+        closed_again=len(closed) - len({_place(e) for e in closed}),
         waits=tuple(
             (live.at_ms, (answer.at_ms - live.at_ms) / 1000)
             for live in topics.requests
@@ -244,25 +247,26 @@ def _samples(topics: Topics, pool: PoolRows, first: Answers) -> Iterator[Fault]:
 
 
 def _rounds(topics: Topics) -> Iterator[Fault]:
-    """Every attempt at a round was ordered once, for a reason, and closed once."""
-    ordered = [(e.event.round, e.event.attempt) for e in topics.rounds]
-    ends: dict[tuple[int, int], list[ModelEvent]] = {}
+    """Every attempt at a round, and every look, was ordered once, for a reason, and closed once."""
+    ordered = [_place(e.event) for e in topics.rounds]
+    ends: dict[_Place, list[ModelEvent]] = {}
     for logged in topics.model_events:
         if _closes(logged.event):
-            ends.setdefault((logged.event.round, logged.event.attempt), []).append(logged.event)
-    for round_, attempt in _repeated(ordered):
-        yield Fault("doubled", f"attempt {attempt} at round {round_} was ordered twice")
+            ends.setdefault(_place(logged.event), []).append(logged.event)
+    for place in _repeated(ordered):
+        yield Fault("doubled", f"{_said(place)} was ordered twice")
     for event_id in _repeated(e.event.event_id for e in topics.model_events):
         yield Fault("doubled", f"model event {event_id} stands in its topic twice")
-    for (round_, attempt), said in ends.items():
+    for place, said in ends.items():
         if any(event.kind in _BY_CONDUCTOR for event in said[1:]):
             kinds = ", ".join(event.kind for event in said)
-            yield Fault("doubled", f"attempt {attempt} at round {round_} was closed by {kinds}")
-        if (round_, attempt) not in ordered:
-            yield Fault("strange", f"attempt {attempt} at round {round_} ended and was not ordered")
-    for round_, attempt in ordered:
-        before = ends.get((round_, attempt - 1), [])
-        if attempt > 1 and not (before and before[0].kind is ModelEventKind.FAILED):
+            yield Fault("doubled", f"{_said(place)} was closed by {kinds}")
+        if place not in ordered:
+            yield Fault("strange", f"{_said(place)} ended and was not ordered")
+    for round_, attempt, look in ordered:
+        before = ends.get((round_, attempt - 1, 1), [])
+        failed = before and before[0].kind is ModelEventKind.FAILED
+        if attempt > 1 and look == 1 and not failed:
             yield Fault("doubled", f"round {round_} was tried again, and had not failed")
     promoted = [
         event.adapter_hash
@@ -272,10 +276,18 @@ def _rounds(topics: Topics) -> Iterator[Fault]:
     ]
     for adapter_hash in _repeated(promoted):
         yield Fault("doubled", f"adapter {adapter_hash} was promoted by two rounds")
-    last = max(ordered, default=None)  # it may still be under way
-    for round_, attempt in ordered:
-        if (round_, attempt) != last and (round_, attempt) not in ends:
-            yield Fault("unanswered", f"attempt {attempt} at round {round_} was never closed")
+    for place in ordered:
+        if place != ordered[-1] and place not in ends:  # the last one may still be under way
+            yield Fault("unanswered", f"{_said(place)} was never closed")
+
+
+def _place(event: RetrainRequest | ModelEvent) -> _Place:
+    return event.round, event.attempt, event.look
+
+
+def _said(place: _Place) -> str:
+    round_, attempt, look = place
+    return f"look {look} at round {round_}" if look > 1 else f"attempt {attempt} at round {round_}"
 
 
 def _closes(event: ModelEvent) -> bool:

@@ -6,14 +6,14 @@ The conductor asks in its shard's report, each other shard answers in its own
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from schemas.events import new_id
 from streams.pool import heldout
 from streams.pool.peers import Candidates, Collect, Peers
 from streams.pool.selected import Selected
-from streams.pool.selection import merge, merge_held_out, select, write_candidates
+from streams.pool.selection import Chosen, merge, select, write_candidates
 from streams.pool.state import champion
 from streams.pool.store import Pool
 
@@ -21,16 +21,6 @@ from streams.pool.store import Pool
 COLLECT_MS = 10_000
 
 logger = logging.getLogger("listune.conductor")
-
-
-@dataclass(frozen=True)
-class Collected:
-    """The listings to train on, best first, those that judge, newest first, and how many were
-    passed over because they resemble one of the latter."""
-
-    train: list[Selected]
-    held_out: list[Selected]
-    passed_over: int
 
 
 class Collector:
@@ -42,7 +32,7 @@ class Collector:
         self._asked_ms = 0
         self.asked: Collect | None = None
 
-    def best(self, k: int, spare: int, now_ms: int, peers: Peers) -> Collected | None:
+    def best(self, k: int, spare: int, now_ms: int, peers: Peers) -> Chosen | None:
         """The k best under the champion, fewer where there are fewer, and those that judge.
 
         Of several shards None until each has answered: call it again at the next tick. Each names
@@ -50,26 +40,17 @@ class Collector:
         """
         settings, con = self._pool.settings, self._pool.con
         if not peers.others:
-            held_out = heldout.newest(con, settings.heldout_most)
-            live, by = champion(con).hash, (settings.selection, settings.min_gap)
-            train, passed_over = select(con, live, k, *by, held_out)
-            return Collected(train, held_out, passed_over)
+            by = (settings.selection, settings.min_gap)
+            return select(con, champion(con).hash, k, *by, settings.heldout_most)
         paths = self._paths(k + spare, now_ms, peers)
-        if paths is None:
-            return None
-        held_out = self._known(merge_held_out(con, paths, settings.heldout_most))
-        train, passed_over = merge(con, paths, k, held_out)
-        return Collected(self._known(train), held_out, passed_over)
+        return None if paths is None else self._merged(paths, k)
 
     def held_out(self, now_ms: int, peers: Peers) -> list[Selected] | None:
         """Those that judge; of several shards None until each has answered."""
-        settings, con = self._pool.settings, self._pool.con
         if not peers.others:
-            return heldout.newest(con, settings.heldout_most)
+            return heldout.newest(self._pool.con, self._pool.settings.heldout_most)
         paths = self._paths(1, now_ms, peers)
-        if paths is None:
-            return None
-        return self._known(merge_held_out(con, paths, settings.heldout_most))
+        return None if paths is None else self._merged(paths, 0).held_out
 
     def offer(self, asked: Collect | None) -> Candidates | None:
         """This shard's answer to the conductor: the last one, if it asks for nothing new."""
@@ -106,9 +87,14 @@ class Collector:
                 return None
         return [Path(one.path) for one in offered]
 
-    def _known(self, rows: list[Selected]) -> list[Selected]:
+    def _merged(self, paths: list[Path], k: int) -> Chosen:
         """Without those that were forgotten here since another shard wrote its file."""
-        return [row for row in rows if not self._pool.is_forgotten(row.listing_id)]
+        found = merge(self._pool.con, paths, k, self._pool.settings.heldout_most)
+        train, held_out = (
+            [row for row in rows if not self._pool.is_forgotten(row.listing_id)]
+            for rows in (found.train, found.held_out)
+        )
+        return replace(found, train=train, held_out=held_out)
 
     def _write(self, asked: Collect) -> Candidates:
         settings = self._pool.settings

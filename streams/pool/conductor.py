@@ -16,13 +16,13 @@ from functools import lru_cache, partial
 
 from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
 from streams.pool import backfill, heldout, outbox, outdated
-from streams.pool.collecting import Collected, Collector
+from streams.pool.collecting import Collector
 from streams.pool.forgetting import settle
 from streams.pool.manifest import Role, write_manifest
 from streams.pool.peers import ALONE, Collect, Peers, ShardReport
 from streams.pool.rounds import record_round, round_id
 from streams.pool.selected import Selected
-from streams.pool.selection import fresh_count, mark_used, prune
+from streams.pool.selection import Chosen, fresh_count, mark_used, prune
 from streams.pool.state import (
     Champion,
     OpenRound,
@@ -35,7 +35,14 @@ from streams.pool.state import (
 )
 from streams.pool.status import status_line
 from streams.pool.store import Pool
-from streams.pool.trigger import AcceptanceDrop, Outlook, last_began_ms, look_waits_for, outlook
+from streams.pool.trigger import (
+    AcceptanceDrop,
+    NextLook,
+    Outlook,
+    last_began_ms,
+    next_look,
+    outlook,
+)
 from streams.topic_names import CONTROL_TOPICS, MODEL_EVENTS, RETRAIN
 
 # A wish for a round that could not be granted for so long, or that a rebuild reads again, lapses.
@@ -141,10 +148,13 @@ class Conductor:
         self._missing = self._peers.missing(self.champion().hash, read, now_ms)
         # Of a million listings it takes as long as all the rest: once a tick, and only if need be.
         look = lru_cache(partial(self._look, now_ms))
+        again = lru_cache(partial(next_look, self.con, self.settings, self._peers))
         if not self._count("store.pending"):
-            self._decide(now_ms, look, lag)
+            self._decide(now_ms, look, again, lag)
         self._remember_status(
-            status_line(self.con, self.settings, now_ms, look, lag, self._peers, self._missing)
+            status_line(
+                self.con, self.settings, now_ms, look, again, lag, self._peers, self._missing
+            )
         )
 
     def _look(self, now_ms: int) -> Outlook:
@@ -159,7 +169,13 @@ class Conductor:
         stands = found.champion_hash == self.champion().hash and now_ms < found.until_ms
         return found.listings if stands else 0
 
-    def _decide(self, now_ms: int, look: Callable[[], Outlook], lag: int) -> None:
+    def _decide(
+        self,
+        now_ms: int,
+        look: Callable[[], Outlook],
+        again: Callable[[], NextLook | None],
+        lag: int,
+    ) -> None:
         """At most one thing a tick; what a person asked for comes first."""
         if self._answer_wish(now_ms):
             return
@@ -169,7 +185,7 @@ class Conductor:
         elif self._missing or outdated.count(self.con):
             return  # which gaps are the largest is known once all are of the schema in force
         elif lag <= self.settings.small_lag and (
-            self._judge_again(now_ms) or self._trigger(now_ms, look)
+            self._judge_again(now_ms, again()) or self._trigger(now_ms, look)
         ):
             return
         else:
@@ -225,11 +241,11 @@ class Conductor:
                 "%d listings are passed over: near-duplicates of held-out ones", chosen.passed_over
             )
         if len(chosen.train) >= least and chosen.held_out:
-            self._begin(why, chosen, k, now_ms)
+            self._begin(why, chosen, now_ms)
             return True
         return False
 
-    def _begin(self, why: Trigger, chosen: Collected, k: int, now_ms: int) -> None:
+    def _begin(self, why: Trigger, chosen: Chosen, now_ms: int) -> None:
         settings, parent = self.settings, self.champion()
         round_ = 1 + self._count("store.rounds", "coalesce(max(round), 0)")
         request = RetrainRequest(
@@ -241,7 +257,7 @@ class Conductor:
             parent_uri=parent.uri,
             trigger=why,
             selection=settings.selection,
-            k=k,
+            k=len(chosen.train),
             min_gap=settings.min_gap,
             pool_size=self._count("store.samples") + self._peers.samples,
             mean_deficit=sum(row.deficit for row in chosen.train) / len(chosen.train),
@@ -255,11 +271,11 @@ class Conductor:
         record_round(self.con, request, "decided")
         self._order(request)
 
-    def _judge_again(self, now_ms: int) -> bool:
+    def _judge_again(self, now_ms: int, again: NextLook | None) -> bool:
         """Orders a further look at the challenger once enough listings are new to it."""
-        waiting = challenger(self.con)
-        if waiting is None or look_waits_for(self.con, self.settings, waiting, self._peers):
+        if again is None or again.waits_for:
             return False
+        waiting = again.challenger
         held_out = self._collector.held_out(now_ms, self._peers)
         if held_out:
             look = waiting.look + 1

@@ -1,8 +1,9 @@
 """Forgetting a listing: its rows at once, then its place in the rounds' files, then a record.
 
     `forget`   the event was read: every row of the listing goes, in the transaction of its offset
-    `settle`   the conductor's tick: which rounds took it is said on the topic; after that has been
-               committed, the listing goes out of those rounds' files
+    `settle`   the conductor's tick: which rounds trained on it is said on the topic; after that has
+               been committed, the listing goes out of those rounds' files, and out of all that it
+               judged by
 
 An id that was forgotten stays so: identities are never reused, and an answer or a review that is
 still under way would otherwise bring back what was to be forgotten. What is kept is the id's hash.
@@ -69,9 +70,8 @@ def forget(con: duckdb.DuckDBPyConnection, pool: str, events: Sequence[ListingFo
 def settle(con: duckdb.DuckDBPyConnection, pool: str) -> None:
     """Answers for what has been forgotten, and in a later call erases it from the rounds' files.
 
-    In this order, because a listing that judged is found in a round's files alone, and so is one
-    that a superseded round gave back. On a rebuild the answer is in the topic already, and only
-    what is left of the listing is erased.
+    In this order, because a listing is found in a round that was superseded by its files alone. On
+    a rebuild the answer is in the topic already, and only what is left of the listing is erased.
     """
     waiting = con.execute(
         "SELECT listing_sha256, forgotten_ms, rounds FROM store.forgotten WHERE NOT settled "
@@ -86,9 +86,10 @@ def settle(con: duckdb.DuckDBPyConnection, pool: str) -> None:
             ))  # fmt: skip
     elif waiting:
         hashes = [digest for digest, *_ in waiting]
-        for number in sorted({n for *_, rounds in waiting for n in json.loads(rounds)}):
-            for file in _files(con, number):
-                erase(con, file, hashes)
+        learnt_by = {n for *_, rounds in waiting for n in json.loads(rounds)}
+        files = [file for number in sorted(learnt_by) for file in _files(con, number, "train")]
+        for file in [*files, *_judged_by(con, hashes)]:
+            erase(con, file, hashes)
         found = {"hashes": json.dumps(hashes)}
         con.execute(f"DELETE FROM store.used WHERE sha256(listing_id) {_AMONG}", found)
         con.execute(
@@ -127,18 +128,19 @@ def _answer(con: duckdb.DuckDBPyConnection, event: ListingForgotten) -> None:
 
 
 def _rounds_with(con: duckdb.DuckDBPyConnection, hashes: list[str]) -> dict[str, set[int]]:
-    """The rounds that took each listing, to train on or to judge by."""
+    """The rounds that trained on each listing."""
     taken: dict[str, set[int]] = {digest: set() for digest in hashes}
     found = {"hashes": json.dumps(hashes)}
     for digest, number in con.execute(
         f"SELECT sha256(listing_id), round FROM store.used WHERE sha256(listing_id) {_AMONG}", found
     ).fetchall():
         taken[digest].add(number)
-    for number, state in con.execute("SELECT round, state FROM store.rounds").fetchall():
-        for file in _files(con, number):
-            # A superseded round gave its listings back, but its adapter has seen them.
-            told_by_file = file.role == "heldout" or state == "superseded"
-            if told_by_file and Path(file.path).is_file():
+    # A superseded round gave its listings back, but its adapter has seen them.
+    for (number,) in con.execute(
+        "SELECT round FROM store.rounds WHERE state = 'superseded'"
+    ).fetchall():
+        for file in _files(con, number, "train"):
+            if Path(file.path).is_file():
                 for (digest,) in con.execute(
                     f"SELECT sha256(listing_id) AS h FROM read_parquet($path) WHERE h {_AMONG}",
                     found | {"path": file.path},
@@ -147,6 +149,26 @@ def _rounds_with(con: duckdb.DuckDBPyConnection, hashes: list[str]) -> dict[str,
     return taken
 
 
-def _files(con: duckdb.DuckDBPyConnection, number: int) -> list[ManifestFile]:
+def _judged_by(con: duckdb.DuckDBPyConnection, hashes: list[str]) -> list[ManifestFile]:
+    """The files of all rounds, and of all looks, that any of the listings judged by."""
+    rounds = con.execute("SELECT round FROM store.rounds ORDER BY round").fetchall()
+    files = {
+        file.path: file
+        for (number,) in rounds
+        for file in _files(con, number, "heldout")
+        if Path(file.path).is_file()
+    }
+    if not files:
+        return []
+    found = con.execute(
+        "SELECT DISTINCT filename FROM read_parquet($paths, filename := true) "
+        f"WHERE sha256(listing_id) {_AMONG} ORDER BY filename",
+        {"paths": list(files), "hashes": json.dumps(hashes)},
+    ).fetchall()
+    return [files[path] for (path,) in found]
+
+
+def _files(con: duckdb.DuckDBPyConnection, number: int, role: str) -> list[ManifestFile]:
     row = con.execute("SELECT request FROM store.rounds WHERE round = ?", [number]).fetchone()
-    return RetrainRequest.model_validate_json(row[0]).files if row and row[0] else []
+    files = RetrainRequest.model_validate_json(row[0]).files if row and row[0] else []
+    return [file for file in files if file.role == role]

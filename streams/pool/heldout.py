@@ -17,7 +17,8 @@ FROM store.samples s ANTI JOIN store.used u ON u.listing_id = s.listing_id
 
 NEWEST = f"""
 SELECT s.*, r.timestamp_ms AS reviewed_ms
-FROM (SELECT s.* {_ANY} WHERE s.held_out
+FROM (SELECT s.listing_id, s.adapter_hash, s.gap, s.deficit,
+             s.request_id, s.prediction_id, s.review_id {_ANY} WHERE s.held_out
       QUALIFY row_number() OVER
           (PARTITION BY s.listing_id ORDER BY s.timestamp_ms DESC, s.adapter_hash) = 1) s
 JOIN store.reviews r ON r.review_id = s.review_id

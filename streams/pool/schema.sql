@@ -125,7 +125,7 @@ CREATE TABLE IF NOT EXISTS store.backfill_orders (
 );
 ALTER TABLE store.backfill_orders ADD COLUMN IF NOT EXISTS category_schema_hash VARCHAR;
 
--- Listings that were forgotten, by the SHA-256 of their id. `rounds`: those that took the listing, a
+-- Listings that were forgotten, by the SHA-256 of their id. `rounds`: those that trained on it, a
 -- JSON array, NULL until the conductor has looked; `settled`: nothing of it is left in their files.
 CREATE TABLE IF NOT EXISTS store.forgotten (
     listing_sha256 VARCHAR PRIMARY KEY, forgotten_ms BIGINT NOT NULL, rounds VARCHAR,
@@ -234,7 +234,7 @@ SELECT f.listing_sha256, make_timestamp_ms(f.forgotten_ms) AS forgotten_at,
        f.settled
 FROM store.forgotten f ORDER BY f.forgotten_ms;
 COMMENT ON VIEW main.forgotten IS
-'Listings that were forgotten: the hash of the id, when, the rounds that took it, their adapters and those that descend from them.';
+'Listings that were forgotten: the hash of the id, when, the rounds that trained on it, their adapters and those that descend from them.';
 
 CREATE OR REPLACE VIEW main.status AS
 SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,

@@ -11,7 +11,9 @@ the model did not; ranked by edits, with an edit.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +37,32 @@ def fresh_count(
     return int(row[0]) if row else 0
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The listings of a round: those to train on, best first, and those that judge, newest first.
+
+    passed_over: how many were not taken because their titles are nearly those of the latter.
+    """
+
+    train: list[Selected]
+    held_out: list[Selected]
+    passed_over: int
+
+
 def select(
     con: duckdb.DuckDBPyConnection,
     champion_hash: str,
     k: int,
     selection: Selection,
     min_gap: float,
-    held_out: Sequence[Selected] = (),
-) -> tuple[list[Selected], int]:
-    """The k largest, best first, fewer where there are fewer; ties go by `listing_id`.
-
-    Returns:
-        The listings, and how many were passed over as near-duplicates of `held_out`.
-    """
-    wanted = {"champion": champion_hash, "min_gap": min_gap}
-    return _apart(_pages(con, selection, wanted, 2 * k), k, held_out)
+    heldout_most: int,
+) -> Chosen:
+    """The k largest, fewer where there are fewer, ties by `listing_id`; and the held-out ones."""
+    wanted = {"champion": champion_hash, "min_gap": min_gap, "size": 2 * k}
+    rows = con.execute(
+        f"{_both(selection)} ORDER BY {_ORDER}", wanted | {"skip": 0, "most": heldout_most}
+    ).fetchall()
+    return _chosen(rows, k, heldout_most, _further(con, selection, wanted))
 
 
 def write_candidates(
@@ -64,17 +77,10 @@ def write_candidates(
     """Writes this shard's `size` best and its held-out listings to `path`, for `merge`; returns
     the file's SHA-256."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    wanted = {"champion": champion_hash, "min_gap": min_gap, "size": size}
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE manifest AS "
-        f"FROM ({with_texts(ranked(selection), 'score, NULL::BIGINT AS reviewed_ms')}) UNION ALL "
-        f"FROM ({with_texts(heldout.NEWEST, 'NULL::DOUBLE AS score, reviewed_ms')})",
-        {
-            "champion": champion_hash,
-            "min_gap": min_gap,
-            "size": size,
-            "skip": 0,
-            "most": heldout_most,
-        },
+        f"CREATE OR REPLACE TEMP TABLE manifest AS {_both(selection)}",
+        wanted | {"skip": 0, "most": heldout_most},
     )
     write_parquet(con, path)
     con.execute("DROP TABLE manifest")
@@ -82,18 +88,15 @@ def write_candidates(
 
 
 def merge(
-    con: duckdb.DuckDBPyConnection, paths: Sequence[Path], k: int, held_out: Sequence[Selected]
-) -> tuple[list[Selected], int]:
-    """As `select`, of all shards: the largest among what each of them wrote as its own largest."""
-    return _apart(_written(con, paths, "reviewed_ms IS NULL", "score DESC"), k, held_out)
-
-
-def merge_held_out(
-    con: duckdb.DuckDBPyConnection, paths: Sequence[Path], most: int
-) -> list[Selected]:
-    """As `heldout.newest`, of all shards."""
-    rows = _written(con, paths, "reviewed_ms IS NOT NULL", "reviewed_ms DESC")
-    return [selected(row) for row in rows[:most]]
+    con: duckdb.DuckDBPyConnection, paths: Sequence[Path], k: int, heldout_most: int
+) -> Chosen:
+    """As `select`, of all shards: the best among what each of them wrote as its own best."""
+    rows = con.execute(
+        f"SELECT {', '.join(COLUMNS)}, score, reviewed_ms FROM read_parquet($paths) "
+        f"ORDER BY {_ORDER}",
+        {"paths": [str(path) for path in paths]},
+    ).fetchall()
+    return _chosen(rows, k, heldout_most)
 
 
 def ranked(selection: Selection) -> str:
@@ -187,41 +190,52 @@ def _fresh(selection: Selection) -> str:
         """
 
 
-def _pages(
-    con: duckdb.DuckDBPyConnection, selection: Selection, wanted: dict[str, Any], size: int
+_IDS = "listing_id, gap, deficit, request_id, prediction_id, review_id"
+_ORDER = "reviewed_ms DESC NULLS LAST, score DESC, listing_id"
+"""The held-out listings first; only they have a `reviewed_ms`."""
+
+
+def _both(selection: Selection) -> str:
+    """The best and the held-out listings, in no order: the long texts of both are looked for in one
+    go, since each reads whole tables."""
+    return with_texts(
+        f"SELECT {_IDS}, score, NULL::BIGINT AS reviewed_ms FROM ({ranked(selection)}) UNION ALL "
+        f"SELECT {_IDS}, NULL::DOUBLE AS score, reviewed_ms FROM ({heldout.NEWEST})",
+        "score, reviewed_ms",
+    )
+
+
+def _further(
+    con: duckdb.DuckDBPyConnection, selection: Selection, wanted: dict[str, Any]
 ) -> Iterator[Sequence[Any]]:
-    """The rows of all that a round could take, best first, read as far as they are asked for."""
+    """What a round could take behind the first $size, best first, read as far as asked."""
     statement = f"{with_texts(ranked(selection), 'score')} ORDER BY score DESC, listing_id"
-    skip = 0
-    while rows := con.execute(statement, wanted | {"size": size, "skip": skip}).fetchall():
+    for page in count(1):
+        rows = con.execute(statement, wanted | {"skip": page * wanted["size"]}).fetchall()
+        if not rows:
+            return
         yield from rows
-        skip += size
 
 
-def _written(
-    con: duckdb.DuckDBPyConnection, paths: Sequence[Path], which: str, by: str
-) -> Sequence[Sequence[Any]]:
-    return con.execute(
-        f"SELECT {', '.join(COLUMNS)} FROM read_parquet($paths) WHERE {which} "
-        f"ORDER BY {by}, listing_id",
-        {"paths": [str(path) for path in paths]},
-    ).fetchall()
-
-
-def _apart(
-    rows: Iterable[Sequence[Any]], k: int, held_out: Sequence[Selected]
-) -> tuple[list[Selected], int]:
-    """The first k whose titles are nearly the same as none of `held_out`, and how many are."""
+def _chosen(
+    rows: Sequence[Sequence[Any]],
+    k: int,
+    heldout_most: int,
+    further: Iterator[Sequence[Any]] = iter(()),
+) -> Chosen:
+    """Of rows in `_ORDER`, and `further` ones that are not held out."""
+    judging = sum(reviewed_ms is not None for *_, reviewed_ms in rows)
+    held_out = [selected(row) for row in rows[: min(judging, heldout_most)]]
     titles = Titles()
-    for row in held_out:
-        titles.add(row.request.category, row.request.title, row.listing_id)
-    apart: list[Selected] = []
+    for one in held_out:
+        titles.add(one.request.category, one.request.title, one.listing_id)
+    train: list[Selected] = []
     passed_over = 0
-    for row in map(selected, rows):
-        if next(titles.near(row.request.category, row.request.title), None) is not None:
-            passed_over += 1
-            continue
-        apart.append(row)
-        if len(apart) == k:
+    for one in map(selected, chain(rows[judging:], further)):
+        if len(train) == k:
             break
-    return apart, passed_over
+        if next(titles.near(one.request.category, one.request.title), None) is None:
+            train.append(one)
+        else:
+            passed_over += 1
+    return Chosen(train, held_out, passed_over)

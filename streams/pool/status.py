@@ -9,8 +9,8 @@ from schemas.events import Trigger
 from streams.pool import outdated
 from streams.pool.backfill import outstanding, stale_count
 from streams.pool.peers import ALONE, Peers
-from streams.pool.state import challenger, champion, fruitless_rounds, open_round
-from streams.pool.trigger import Outlook, look_waits_for
+from streams.pool.state import champion, fruitless_rounds, open_round
+from streams.pool.trigger import NextLook, Outlook
 from streams.settings import StreamsSettings
 
 # Without an event for so long, and with nothing to measure again, too few candidates is an answer.
@@ -23,6 +23,7 @@ def status_line(
     settings: StreamsSettings,
     now_ms: int,
     look: Callable[[], Outlook],
+    again: Callable[[], NextLook | None],
     lag: int = 0,
     peers: Peers = ALONE,
     missing: Sequence[int] = (),
@@ -31,6 +32,7 @@ def status_line(
 
     Args:
         look: what the trigger sees now; asked for only where nothing else is to be said.
+        again: the next look at a challenger; asked for only where no round is open.
         lag: records that wait on the payload topics.
         peers, missing: the other shards, and those of them that a decision waits for.
     """
@@ -50,9 +52,10 @@ def status_line(
     else:
         seen = look()
         parts = [_collecting(con, settings, now_ms, seen, peers), *_held_back(settings, seen, lag)]
-    waiting = challenger(con)
-    if waiting and (more := look_waits_for(con, settings, waiting, peers)):
-        parts.append(f"challenger {waiting.adapter_id} waits for {more} more held-out listings")
+    waiting = again()
+    if waiting and (more := waiting.waits_for):
+        name = waiting.challenger.adapter_id
+        parts.append(f"challenger {name} waits for {more} more held-out listings")
     if listings := outdated.count(con):
         parts.append(f"{listings} listings to measure by a changed schema first")
     if missing:
@@ -76,7 +79,7 @@ def _collecting(
     if have < need and _nothing_new(con, now_ms) and not stale_count(con, adapter, now_ms):
         measured = _one(
             con,
-            "SELECT count(*) FROM store.samples s WHERE adapter_hash = $1 "
+            "SELECT count(*) FROM store.samples s WHERE adapter_hash = $1 AND NOT held_out "
             "AND NOT EXISTS (FROM store.used u WHERE u.listing_id = s.listing_id)",
             adapter.hash,
         )

@@ -17,7 +17,7 @@ from schemas.events import Trigger
 from streams.pool import heldout
 from streams.pool.peers import ALONE, Peers
 from streams.pool.selection import fresh_count
-from streams.pool.state import Challenger, champion
+from streams.pool.state import Challenger, challenger, champion
 from streams.settings import StreamsSettings
 
 # A round on a handful of listings is rejected, and three of those pause the trigger.
@@ -77,6 +77,17 @@ class Outlook:
         if self.have >= self.need:
             return "count"
         return self.early if self.have >= self.least else None
+
+
+@dataclass(frozen=True)
+class NextLook:
+    """A challenger that may be judged again.
+
+    waits_for: how many more held-out listings are to be reviewed before; 0 where it is due.
+    """
+
+    challenger: Challenger
+    waits_for: int
 
 
 class AcceptanceDrop:
@@ -157,21 +168,22 @@ def outlook(
     )
 
 
-def look_waits_for(
-    con: duckdb.DuckDBPyConnection,
-    settings: StreamsSettings,
-    challenger: Challenger,
-    peers: Peers = ALONE,
-) -> int:
-    """How many more held-out listings are to be reviewed before the challenger is judged again.
+def next_look(
+    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, peers: Peers = ALONE
+) -> NextLook | None:
+    """The next look at the challenger; None where there is none to look at.
 
-    It is once half as many as judged it last, and half of the least that may judge, are new.
+    It is due once half as many listings as judged it last, and half of the least that may judge,
+    are new.
     """
-    judged = [file.rows for file in challenger.request.files if file.role == "heldout"]
+    waiting = challenger(con)
+    if waiting is None:
+        return None
+    judged = [file.rows for file in waiting.request.files if file.role == "heldout"]
     wanted = math.ceil(NEW_SHARE * max([settings.heldout_least, *judged[-1:]]))
-    new = heldout.reviewed_since(con, challenger.looked_ms) + peers.held_out_new
+    new = heldout.reviewed_since(con, waiting.looked_ms) + peers.held_out_new
     there = heldout.count(con) + peers.held_out
-    return max(0, wanted - new, settings.heldout_least - there)
+    return NextLook(waiting, max(0, wanted - new, settings.heldout_least - there))
 
 
 def last_began_ms(con: duckdb.DuckDBPyConnection) -> int:
@@ -182,10 +194,13 @@ def last_began_ms(con: duckdb.DuckDBPyConnection) -> int:
 def _scheduled_in_ms(
     con: duckdb.DuckDBPyConnection, settings: StreamsSettings, now_ms: int
 ) -> int | None:
-    """Before the first round the oldest sample counts; without a sample nothing is scheduled."""
+    """Before the first round the oldest sample counts that is not held out; without one nothing is
+    scheduled."""
     if not settings.retrain_every_hours:
         return None
-    since = last_began_ms(con) or _one(con, "SELECT min(timestamp_ms) FROM store.samples")
+    since = last_began_ms(con) or _one(
+        con, "SELECT min(timestamp_ms) FROM store.samples WHERE NOT held_out"
+    )
     if not since:
         return None
     return max(0, since + round(settings.retrain_every_hours * _HOUR_MS) - now_ms)

@@ -138,7 +138,7 @@ def test_a_written_catalog_reads_back(tmp_path: Path) -> None:
 def test_a_row_has_what_the_trainer_reads() -> None:
     lamp = product(1, requested=("Note", "Color"))
     row = listing_row(lamp, SCHEMAS, {"Color": ["blue"]})
-    assert (row["listing_id"], row["category"], row["title"]) == ("p0001", "Lamps", "lamp 1")
+    assert (row["listing_id"], row["category"], row["title"]) == ("p0001", "Lamps", lamp.title)
     assert [Attribute.model_validate(a) for a in row["attributes"]] == [COLOR, NOTE]
     assert row["values"] == {"Color": ["blue"]}
 

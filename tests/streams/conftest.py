@@ -13,6 +13,7 @@ from infra.local.supervisor import Supervisor
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.sources.json_schema import write_schemas
 from streams.settings import StreamsSettings
+from tests.streams.pool.world import SHARE
 from tests.streams.support import Worker, recreate_topics
 
 
@@ -44,6 +45,8 @@ def settings(bootstrap: str, schemas: CategorySchemas, tmp_path: Path) -> Stream
         pool_dir=tmp_path / "pool",
         max_event_bytes=64 * 1024,
         k=1000,
+        heldout_share=SHARE,
+        heldout_least=1,
     )
     recreate_topics(settings)
     return settings

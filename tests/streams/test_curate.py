@@ -22,6 +22,7 @@ from streams.publisher import Publisher
 from streams.replay import accept_deleted
 from streams.settings import StreamsSettings
 from streams.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, RETRAIN, REVIEWS
+from tests.streams.pool.world import held_out_id
 from tests.streams.support import (
     Worker,
     applied,
@@ -123,19 +124,20 @@ def test_a_recreated_topic_is_refused_with_a_sentence(
 def test_enough_deficits_ask_for_one_round_even_across_a_crash(
     settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:
-    settings = settings.model_copy(update={"k": 8, "v": 2})
+    settings = settings.model_copy(update={"k": 10})
     first = worker("curate", settings).start()
+    send(settings, *listing(schemas, held_out_id(0)))
     send(settings, *(event for n in range(12) for event in listing(schemas, f"a{n}")))
     wait_for(lambda: len(read_all(settings, RETRAIN)) == 1)
     first.kill()
     second = worker("curate", settings).start()
     send(settings, *(event for n in range(12) for event in listing(schemas, f"b{n}")))
-    wait_for(lambda: applied(second, 72))
-    assert rows(settings, second) == of_each(24)
+    wait_for(lambda: applied(second, 75))
+    assert rows(settings, second) == of_each(25)
     [(_, _, key, value)] = read_all(settings, RETRAIN)
     asked = RetrainRequest.model_validate_json(value)
     assert (key, asked.round, asked.attempt, asked.parent_hash) == (b"default", 1, 1, "base")
-    assert {file.role: file.rows for file in asked.files} == {"train": 8, "validation": 2}
+    assert {file.role: file.rows for file in asked.files} == {"train": 10, "heldout": 1}
 
 
 def model_events(settings: StreamsSettings) -> list[ModelEvent]:
@@ -145,8 +147,9 @@ def model_events(settings: StreamsSettings) -> list[ModelEvent]:
 def test_a_proposal_is_promoted_once_and_then_gaps_are_measured_again(
     settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:
-    settings = settings.model_copy(update={"k": 4, "v": 0})
+    settings = settings.model_copy(update={"k": 4})
     curate = worker("curate", settings).start()
+    send(settings, *listing(schemas, held_out_id(0)))
     send(settings, *(event for n in range(6) for event in listing(schemas, f"a{n}")))
     wait_for(lambda: len(read_all(settings, RETRAIN)) == 1)
     said = {

@@ -24,11 +24,14 @@ from streams.forgotten import ask_to_forget
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
 from streams.topic_names import FORGOTTEN, MODEL_EVENTS, RETRAIN
+from tests.streams.pool.world import held_out_id
 from tests.streams.support import Worker, read_all, wait_for
 from tests.streams.test_curate import applied, listing, send
 from tests.streams.test_sql_server import SIDECAR
 
 MakeWorker = Callable[..., Worker]
+HELD_OUT = held_out_id(0)
+"""It judges the round."""
 
 
 def sell(settings: StreamsSettings, schemas: CategorySchemas, *names: str) -> None:
@@ -69,16 +72,16 @@ def in_pool(settings: StreamsSettings, curate: Worker) -> tuple[set[str], list[t
 @pytest.fixture
 def settings(settings: StreamsSettings) -> StreamsSettings:
     """A round takes four listings."""
-    return settings.model_copy(update={"k": 4, "v": 0, "sql_port": free_port()})
+    return settings.model_copy(update={"k": 4, "sql_port": free_port()})
 
 
 def test_it_is_forgotten_live_after_a_restart_and_in_a_rebuilt_pool(
     settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:
     curate = worker("curate", settings).start()
-    sell(settings, schemas, "a0", "a1", "a2", "a3", "a4")
-    wait_for(lambda: applied(curate, 15) and bool(files(settings)))
-    assert in_files(settings) == {"a0", "a1", "a2", "a3"}
+    sell(settings, schemas, HELD_OUT, "a0", "a1", "a2", "a3", "a4")
+    wait_for(lambda: applied(curate, 18) and bool(files(settings)))
+    assert in_files(settings) == {HELD_OUT, "a0", "a1", "a2", "a3"}
     for name in ("a1", "a4"):
         ask_to_forget(settings, name)
     wait_for(lambda: len(answers(settings)) == 2 and "a1" not in in_files(settings))
@@ -87,23 +90,23 @@ def test_it_is_forgotten_live_after_a_restart_and_in_a_rebuilt_pool(
         listing_sha256("a4"): [],
     }
     sell(settings, schemas, "a4", "b0")  # what was under way still comes
-    wait_for(lambda: applied(curate, 21))
+    wait_for(lambda: applied(curate, 24))
     live = in_pool(settings, curate)
-    assert live[0] == {"a0", "a2", "a3", "b0"}
+    assert live[0] == {HELD_OUT, "a0", "a2", "a3", "b0"}
 
     sell(settings, schemas, "a1", "b1")
     again = worker("curate", settings).start()
-    wait_for(lambda: applied(again, 27))
+    wait_for(lambda: applied(again, 30))
     after = in_pool(settings, again)
     assert after == (live[0] | {"b1"}, live[1])
 
     (settings.pool_dir / "default.duckdb").unlink()
     again.log.unlink()
     rebuilt = worker("curate", settings).start()
-    wait_for(lambda: applied(rebuilt, 27))
+    wait_for(lambda: applied(rebuilt, 30))
     assert in_pool(settings, rebuilt) == after
     assert len(answers(settings)) == 2
-    assert in_files(settings) == {"a0", "a2", "a3"}
+    assert in_files(settings) == {HELD_OUT, "a0", "a2", "a3"}
 
 
 @pytest.fixture
@@ -127,8 +130,8 @@ def test_the_command_forgets_and_says_what_learnt_it(
     for name in ("bootstrap_servers", "sql_port", "pool_dir"):
         monkeypatch.setenv(f"LISTUNE_STREAMS__{name.upper()}", str(getattr(settings, name)))
     curate = worker("curate", settings).start()
-    sell(settings, schemas, "a0", "a1", "a2", "a3", "a4")
-    wait_for(lambda: applied(curate, 15) and bool(files(settings)))
+    sell(settings, schemas, HELD_OUT, "a0", "a1", "a2", "a3", "a4")
+    wait_for(lambda: applied(curate, 18) and bool(files(settings)))
 
     def said(listing_id: str) -> str:
         return CliRunner().invoke(app, ["forget", listing_id], catch_exceptions=False).output

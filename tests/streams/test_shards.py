@@ -12,6 +12,7 @@ from streams.replay import replay
 from streams.settings import StreamsSettings
 from streams.sql_client import ask_writer
 from streams.topic_names import RETRAIN
+from tests.streams.pool.world import held_out_id
 from tests.streams.support import Worker, listing, read_all, send, wait_for
 
 MakeWorker = Callable[..., Worker]
@@ -98,8 +99,9 @@ def test_two_workers_together_begin_one_round_with_the_best_of_all_shards(
     schemas: CategorySchemas,
     curate: Callable[..., Worker],
 ) -> None:
-    settings = settings.model_copy(update={"k": 16, "v": 4})
-    send(settings, *(event for n in range(30) for event in listing(schemas, f"a{n}")))
+    settings = settings.model_copy(update={"k": 20})
+    ids = [held_out_id(0), *(f"a{n}" for n in range(30))]
+    send(settings, *(event for name in ids for event in listing(schemas, name)))
     curate("first", settings).start()
     curate("second", settings).start()
     wait_for(lambda: len(read_all(settings, RETRAIN)) == 1)

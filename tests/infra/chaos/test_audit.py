@@ -110,24 +110,31 @@ class World:
         self.topics.reviews.append(self._logged(event, REVIEWS))
         self.stored_reviews.add(review_id)
 
-    def order_round(self, number: int, attempt: int = 1) -> None:
+    def order_round(self, number: int, attempt: int = 1, look: int = 1) -> None:
         event = RetrainRequest(
             pool="default",
             round=number,
             attempt=attempt,
+            look=look,
             parent_id=BASE_ADAPTER,
             parent_hash=BASE_ADAPTER,
             selection="deficit",
             k=1,
-            v=0,
             min_gap=0,
             files=[],
         )
         self.topics.rounds.append(self._logged(event, RETRAIN))
 
-    def say(self, kind: ModelEventKind, number: int, attempt: int = 1, adapter: str = "") -> None:
+    def say(
+        self, kind: ModelEventKind, number: int, attempt: int = 1, adapter: str = "", look: int = 1
+    ) -> None:
         event = ModelEvent(
-            kind=kind, pool="default", round=number, attempt=attempt, adapter_hash=adapter or None
+            kind=kind,
+            pool="default",
+            round=number,
+            attempt=attempt,
+            look=look,
+            adapter_hash=adapter or None,
         )
         self.topics.model_events.append(self._logged(event, MODEL_EVENTS))
 
@@ -379,6 +386,16 @@ def test_a_failed_round_is_tried_again_and_the_last_one_may_be_under_way(world: 
     world.order_round(2, attempt=2)
     assert world.faults() == []
     assert world.audit().closed_again == 1
+
+
+def test_an_undecided_round_is_judged_again_and_ends_each_time(world: World) -> None:
+    world.order_round(2)
+    world.say(ModelEventKind.CHALLENGER, 2)
+    world.order_round(2, look=2)
+    world.say(ModelEventKind.REJECTED, 2, look=2)
+    assert world.audit().clean
+    world.order_round(2, look=2)
+    assert ("doubled", "look 2 at round 2 was ordered twice") in world.faults()
 
 
 def test_a_person_may_promote_an_adapter_as_often_as_they_like(world: World) -> None:

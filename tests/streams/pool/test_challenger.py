@@ -356,6 +356,22 @@ def test_a_log_that_was_compacted_gives_the_same_state(
     other.pool.close()
 
 
+def test_a_challenger_that_a_later_one_took_the_place_of_stays_so_in_a_compacted_log(
+    world: World, tmp_path: Path
+) -> None:
+    world.sell_many(4, "m")
+    begun(world)
+    world.train(K.CHALLENGER, round_=2)
+    looked_at(world, 4)
+    world.say(K.STARTED, round=2, look=2)  # all that the log still says of round 2
+    latest = {e.key(): e for e in world.control if isinstance(e, ModelEvent)}
+    requests = [e for e in world.control if isinstance(e, RetrainRequest)]
+    other = rebuilt(world, tmp_path / "compacted", [*requests, *latest.values()])
+    assert [state(other, n) for n in (1, 2)] == ["superseded", "judging"]
+    assert used(other) == 0
+    other.pool.close()
+
+
 def test_a_look_at_a_round_that_the_log_no_longer_has(world: World, tmp_path: Path) -> None:
     look = looked_at(world)
     other = rebuilt(world, tmp_path / "cut", [look])
@@ -387,7 +403,7 @@ def test_a_forgotten_listing_leaves_the_files_of_every_look(world: World) -> Non
     assert len(paths) == 2
     for path in paths:
         assert (gone,) not in duckdb.sql(f"SELECT listing_id FROM '{path}'").fetchall()
-    assert world.rows("SELECT rounds FROM forgotten") == [([1],)]
+    assert world.rows("SELECT rounds, settled FROM forgotten") == [([], True)]
 
 
 def test_what_is_forgotten_while_a_look_is_sent_leaves_its_file_too(world: World) -> None:

@@ -248,7 +248,9 @@ def test_a_forgotten_one_leaves_the_files_that_it_judged_by(world: World) -> Non
     event = begun(world)
     world.forget(gone)
     said = [e for e in world.step() + world.step() if isinstance(e, ListingForgotten)]
-    assert [(e.listing_sha256, e.rounds) for e in said] == [(listing_sha256(gone), [1])]
+    assert [(e.listing_sha256, e.rounds) for e in said] == [(listing_sha256(gone), [])]
     path = event.files[1].path
     assert duckdb.sql(f"SELECT listing_id FROM '{path}'").fetchall() == [(kept,)]
+    world.train(K.PROPOSED)
+    assert world.rows("SELECT adapters FROM forgotten") == [([],)]  # none has learnt it
     assert heldout.count(world.pool.con) == 1

@@ -32,7 +32,7 @@ def chosen(
     by: Selection = "deficit",
     min_gap: float = 0.0,
 ) -> list[Selected]:
-    return selection.select(world.pool.con, "base", k, by, min_gap)[0]
+    return selection.select(world.pool.con, "base", k, by, min_gap, 0).train
 
 
 def test_the_largest_come_first_and_ties_go_by_listing_id(world: World) -> None:

@@ -141,6 +141,25 @@ def test_a_collect_that_a_shard_never_answers_is_asked_for_anew(cluster: Cluster
     assert cluster.reports[0].collect is None
 
 
+def test_a_challenger_is_judged_again_on_the_held_out_listings_of_all_shards(
+    cluster: Cluster,
+) -> None:
+    for number in range(7):
+        cluster.sell(number % COUNT, f"l{number}")
+    cluster.seconds(4)
+    undecided = ModelEventKind.CHALLENGER
+    cluster.say(ModelEvent(kind=undecided, pool="default", round=1, created_ms=cluster.now_ms))
+    cluster.seconds(4)
+    assert len(cluster.rounds) == 1
+    cluster.sell(1, held_out_id(1), filled=3)
+    cluster.seconds(4)
+    assert listings(cluster.rounds[1]) == {"heldout": {held_out_id(0), held_out_id(1)}}
+    assert cluster.rounds[1].look == 2
+    cluster.seconds(4)
+    assert len(cluster.rounds) == 2
+    assert cluster.conductors[0].status() == "judging round 1 again (look 2)"
+
+
 def test_what_a_person_asks_for_outlives_the_collecting(cluster: Cluster) -> None:
     for number in range(4):
         cluster.sell(number % COUNT, f"l{number}")

@@ -47,9 +47,10 @@ def test_a_scheduled_round_begins_so_long_after_the_last_one_began(tmp_path: Pat
 
 def test_the_first_scheduled_round_counts_from_the_oldest_sample(tmp_path: Path) -> None:
     world = world_of(tmp_path, retrain_every_hours=1.0)
+    world.step()  # one that judges is no beginning
     world.now_ms += 10 * HOUR_MS
     assert world.step() == []
-    assert world.conductor.status() == "collecting 0/20"
+    assert world.conductor.status() == "starved 0/20"
     world.sell_many(10)
     world.step()
     assert world.conductor.status() == "collecting 10/20 · scheduled in 60 min"

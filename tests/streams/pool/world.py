@@ -120,8 +120,8 @@ def review(answer: ListingPrediction, **changes: Any) -> ListingReview:
 class World:
     """A pool, its conductor, and the log around them.
 
-    Before its first tick `held_out` listings are reviewed that can judge: by default as many as a
-    round needs.
+    By its first tick `held_out` listings have been reviewed that can judge, at the very beginning;
+    by default as many as a round needs.
     """
 
     def __init__(self, folder: Path, held_out: int = 1, **changes: Any) -> None:
@@ -187,8 +187,9 @@ class World:
 
     def tick(self, **changes: Any) -> list[Any]:
         """One tick without publishing; returns what waits in the outbox."""
+        now, self.now_ms = self.now_ms, START_MS
         self.hold_out(self.to_hold_out)
-        self.to_hold_out = 0
+        self.now_ms, self.to_hold_out = now, 0
         self.conductor.tick(**{"now_ms": self.now_ms, "lag": 0, "caught_up": True, **changes})
         kinds: dict[str, Any] = {topic: kind for kind, topic in CONTROL.items()}
         return [
