@@ -99,12 +99,13 @@ def _train_and_judge(job: Job, progress: RoundProgress, main: bool) -> RoundResu
     chain = ancestry(request, registry, trainer)
     known = situation(request, parent, chain, trainer, job.forgotten)
     known = replace(known, new=fit_to_train(known.new, trainer))
+    # Before the training: where there is nothing to judge on, that would be for nothing.
+    taught = [*known.new, *taught_before(request, registry, job.forgotten)]
+    held_out = read_held_out(trainer, request, taught, job.forgotten)
     plan = STRATEGIES[trainer.strategy](known)
     trained = _train(job, request, known, plan, progress, main)
     if not main or trained is None:
         return None
-    taught = [*known.new, *taught_before(request, registry, job.forgotten)]
-    held_out = read_held_out(trainer, request, taught, job.forgotten)
     with Judge(
         trainer, job.serving, held_out.judging, held_out.hash, job.folder / "engine", progress
     ) as judge:
