@@ -2,8 +2,8 @@
 
 They come from the stream: a round's manifest brings the newest reviewed ones of the share that is
 never trained on (`schemas.heldout`). By a hash of the listing some calibrate and the others judge,
-so that a listing never does both, for any adapter. Where `trainer.heldout` names a file, its
-listings judge and all of the stream's calibrate.
+so that a listing never does both, for any adapter. The listings of a file that `trainer.heldout`
+names judge beside them.
 
 A near-duplicate (`schemas.likeness`) of a listing that was trained on, by this round or one that
 led to it, is as good as trained on: it is left out here. The other way round, what is to be trained
@@ -57,24 +57,24 @@ def read_held_out(
         DataError: none is left to judge on, or a file is wrong.
     """
     found = read_rows(with_role(request.files, "heldout"), forgotten)
+    fixed = [] if trainer.heldout is None else read_heldout(trainer.heldout)
     stream, left = apart(found, taught)
     if left:
         logger.warning(
             "%d of %d held-out listings are like listings that were trained on and are left out, "
             "such as %s", len(left), len(found), left[0].listing.listing_id,
         )  # fmt: skip
-    if trainer.heldout is not None:
-        return HeldOut(calibrating=stream, judging=read_heldout(trainer.heldout))
+    stream, _ = apart(stream, fixed)
     chosen = [calibrates(row.listing.listing_id, trainer.calibration_share) for row in stream]
     judging = [row for row, calibrating in zip(stream, chosen, strict=True) if not calibrating]
-    if not judging:
+    if not judging and not fixed:
         raise DataError(
             f"nothing to judge on: the round brings {len(found)} held-out listings, {len(left)} of "
             "them like others that were trained on; raise streams.heldout_least, or set "
             "trainer.heldout to a JSONL file of listings"
         )
     calibrating = [row for row, calibrating in zip(stream, chosen, strict=True) if calibrating]
-    return HeldOut(calibrating, judging)
+    return HeldOut(calibrating, [*fixed, *judging])
 
 
 def taught_before(

@@ -69,8 +69,8 @@ class TrainerSettings(BaseModel):
     work_dir: Path = Field(Path("runs/local/rounds"), description="a folder for each round")
     heldout: Path | None = Field(
         None,
-        description="a fixed held-out benchmark, JSONL, that judges in the place of the stream's "
-        "held-out listings; those all calibrate then",
+        description="a fixed held-out benchmark, JSONL, that judges beside the stream's held-out "
+        "listings",
     )
     calibration_share: float = Field(
         0.3,

@@ -115,10 +115,13 @@ class RoundWatch:
                         f"nothing was heard of {name} for {stall_seconds:.0f} s; "
                         "see the trainer's log"
                     )
+        verdict = self.rounds[number].verdict
+        # A promotion is the conductor's word; the reason for it is the gate's.
+        reason = end.reason or (verdict.reason if verdict else None)
         look = f", look {end.look}" if end.look > 1 else ""
+        said = " ".join(filter(None, (f"[bold]{end.kind}[/]", end.adapter_id)))
         self.console.print(
-            f"Round {number}{look}: [bold]{end.kind}[/] {end.adapter_id or ''} {end.reason or ''}",
-            highlight=False,
+            f"Round {number}{look}: {said}" + (f": {reason}" if reason else ""), highlight=False
         )
         return end
 

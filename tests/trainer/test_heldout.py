@@ -56,11 +56,15 @@ def test_what_is_like_a_listing_that_was_trained_on_neither_calibrates_nor_judge
     assert "2 of 40 held-out listings are like listings that were trained on" in caplog.text
 
 
-def test_a_fixed_file_judges_and_all_of_the_stream_calibrates(tmp_path: Path) -> None:
-    rows, fixed = make_rows(10, seed=3), make_rows(5, seed=9)
+def test_a_fixed_file_judges_beside_the_stream(tmp_path: Path) -> None:
+    rows, fixed = make_rows(20, seed=3), make_rows(5, seed=9)
+    without = read_held_out(TrainerSettings(), order(tmp_path, rows), [])
     trainer = TrainerSettings(heldout=write_heldout(fixed, tmp_path / "fixed.jsonl"))
-    found = read_held_out(trainer, order(tmp_path, rows), [])
-    assert (ids(found.judging), ids(found.calibrating)) == (ids(fixed), ids(rows))
+    found = read_held_out(trainer, order(tmp_path, [*rows, like(fixed[0])]), [])
+    assert found.judging == [*fixed, *without.judging]
+    assert found.calibrating == without.calibrating
+    alone = read_held_out(trainer, order(tmp_path, rows[:1], files=[]), [])
+    assert alone.judging == fixed
 
 
 def test_nothing_to_judge_on_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def make_job(
         "registry_dir": folder / "registry",
         "work_dir": folder / "rounds",
         "heldout": write_heldout(make_rows(4, seed=9), folder / "heldout.jsonl"),
+        "calibration_share": 0.999,  # the file judges alone
         "least_gain": ANYTHING,
         "bootstrap_draws": 200,
         "progress": False,
@@ -411,7 +412,8 @@ def test_without_a_benchmark_the_streams_held_out_listings_calibrate_and_judge(
     tmp_path.mkdir(exist_ok=True)
     more = write_manifest(rows, tmp_path / "more.parquet", "heldout")
     train = write_manifest(make_rows(6), tmp_path / "six.parquet")
-    job = make_job(tmp_path, tiny_base, {"files": [train, more]}, heldout=None, steps=2)
+    stream = {"heldout": None, "calibration_share": 0.3, "steps": 2}
+    job = make_job(tmp_path, tiny_base, {"files": [train, more]}, **stream)
     assert run(job) == 0
     calibrating = [r for r in rows if calibrates(r.listing.listing_id, 0.3)]
     judged = Evaluation.model_validate_json(Path(result_of(job).evaluation).read_bytes())
@@ -429,7 +431,8 @@ def test_a_further_look_judges_the_rounds_adapter_on_the_listings_of_then(
     late = write_manifest(
         [*make_rows(20, seed=3), *make_rows(10, seed=4)], tmp_path / "late.parquet", "heldout"
     )
-    first = make_job(tmp_path, tiny_base, {"files": [train, early]}, heldout=None, steps=2)
+    stream = {"heldout": None, "calibration_share": 0.3, "steps": 2}
+    first = make_job(tmp_path, tiny_base, {"files": [train, early]}, **stream)
     assert run(first) == 0
     look = first.retrain.model_copy(update={"look": 2, "files": [late]})
     folder = round_folder(first.trainer.work_dir, look)
