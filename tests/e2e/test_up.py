@@ -52,7 +52,7 @@ def test_a_stack_is_looked_at_and_stopped_from_another_terminal(
 ) -> None:
     family = psutil.Process(up.pid).children(recursive=True)
     status = _listune(tmp_path, environment, "status")
-    assert "collecting 0/22" in status
+    assert "collecting 0/20 · judging needs 28 held-out listings, has 0" in status
     assert status.count("live, ready") == 3
     assert "base" in _listune(tmp_path, environment, "sql", "SELECT adapter_id FROM models")
     # The real model is asked for an attribute that has come into the schema file meanwhile.
