@@ -6,12 +6,12 @@ arrivals, whether an arm was trained on them or not: the baselines know more tha
 
 from collections.abc import Callable, Sequence
 
-from infra.experiment.lab import InMode, Lab, rows_hash
+from infra.experiment.lab import InMode, Lab
 from schemas.events import BASE_ADAPTER, Mode
 from serving.generation import Generator
 from serving.prompt import Example
 from trainer.baselines import MajorityValue, NearestExample, NearestListing, schema_example
-from trainer.dataset import Row
+from trainer.dataset import Row, rows_hash
 from trainer.evaluate import Evaluation, EvaluationKey
 
 BASELINES = 7

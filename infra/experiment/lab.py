@@ -35,7 +35,7 @@ from serving.passing_thread import in_passing
 from serving.precision import choose_dtype
 from serving.prompt import Example, PromptBuilder, Vocabulary
 from serving.settings import ServingSettings
-from trainer.dataset import Row
+from trainer.dataset import Row, rows_hash
 from trainer.evaluate import Evaluation, EvaluationKey, evaluate
 from trainer.evaluation_store import EvaluationStore
 from trainer.losses import listing_losses
@@ -280,17 +280,3 @@ def fingerprint(*parts: Any) -> str:
     """24 hexadecimal digits that stand for `parts`, which are plain data."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-def rows_hash(rows: Sequence[Row]) -> str:
-    """What tells one list of listings from another."""
-    return fingerprint(
-        [
-            [
-                [row.listing.listing_id, row.listing.title, row.listing.description],
-                [attribute.model_dump(mode="json") for attribute in row.attributes],
-                row.values,
-            ]
-            for row in rows
-        ]
-    )
