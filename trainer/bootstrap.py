@@ -17,7 +17,6 @@ from schemas.events import Interval
 
 Floats = npt.NDArray[np.float64]
 
-ONE_SIDED = 0.05
 ONE_SIDED_Z = 1.6449  # the normal distribution's 95 % point
 
 

@@ -13,8 +13,9 @@ from infra.experiment.knowable import Knowable
 from infra.experiment.mistakes import Mistake, Mistakes
 from trainer.bootstrap import Ratio
 from trainer.evaluate import Evaluation
+from trainer.settings import TrainerSettings
 
-COST_OF_WRONG = 0.25
+COST_OF_WRONG: float = TrainerSettings().cost_of_wrong
 """What a wrong suggestion costs a seller, in right ones saved."""
 
 METRICS = ("net benefit", "completeness", "recall", "precision")
