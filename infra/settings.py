@@ -23,7 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from infra.demo.sellers import SellerSettings
+from infra.catalogs.sellers import SellerSettings
 from infra.local.settings import LocalSettings
 from infra.local.state import read_state
 from schemas.errors import ListuneError

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from infra.demo.generate import generate
+from infra.catalogs.generate import generate
 from infra.local.fetch import ensure_part, kafka_part
 from infra.local.kafka import Kafka
 from infra.local.ports import choose_port, free_port

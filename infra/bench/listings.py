@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.demo.catalog import Product, read_catalog
-from infra.demo.generate import generate
+from infra.catalogs.catalog import Product, read_catalog
+from infra.catalogs.generate import generate
 from schemas.category import Attribute, AttributeType
 from schemas.errors import ListuneError
 from schemas.events import ValueLists

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import cycle, islice
 
-from infra.demo.catalog import Product
-from infra.demo.generate import generate
+from infra.catalogs.catalog import Product
+from infra.catalogs.generate import generate
 from schemas.category import CategorySchemas
 from schemas.events import (
     ListingPrediction,

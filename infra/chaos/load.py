@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
-from infra.demo.catalog import Product
-from infra.demo.sellers import Seller
+from infra.catalogs.catalog import Product
+from infra.catalogs.sellers import Seller
 from schemas.category import CategorySchemas
 from schemas.events import ListingRequest, ListingReview, Status
 from streams.errors import DeliveryError, PredictionTimeout

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from infra import stack
 from infra.bench.results import RESULTS, begin, tables, write
+from infra.catalogs.sellers import Seller
 from infra.chaos import chart
 from infra.chaos.audit import Audit, Fault, audit
 from infra.chaos.evidence import read_pool, read_topics
@@ -17,7 +18,6 @@ from infra.chaos.load import Load
 from infra.chaos.plan import VICTIMS, make_plan
 from infra.chaos.result import Shooting, fill
 from infra.demo import play
-from infra.demo.sellers import Seller
 from infra.local.fetch import ensure_all
 from infra.local.supervisor import Supervisor
 from infra.progress import bar

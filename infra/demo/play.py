@@ -21,12 +21,12 @@ from pathlib import Path
 from rich.console import Console
 
 from infra import stack
+from infra.catalogs.catalog import CatalogError, Product, read_catalog
+from infra.catalogs.generate import generate
+from infra.catalogs.grouping import stratified
+from infra.catalogs.sellers import Seller
 from infra.demo import summary
-from infra.demo.catalog import CatalogError, Product, read_catalog
-from infra.demo.generate import generate
-from infra.demo.grouping import stratified
 from infra.demo.report import PoolPoint
-from infra.demo.sellers import Seller
 from infra.demo.served import Served
 from infra.demo.side_by_side import judge_side_by_side, parted
 from infra.demo.summary import Played

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from infra.demo.catalog import Product, listing_row
+from infra.catalogs.catalog import Product, listing_row
 from infra.settings import Settings
 from schemas.category import CategorySchemas
 from schemas.errors import ListuneError

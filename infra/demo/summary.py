@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from infra.demo.catalog import Product
+from infra.catalogs.catalog import Product
 from infra.demo.report import (
     MEASURED,
     ChangedValue,

@@ -24,8 +24,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.demo.catalog import CatalogError, Product, read_catalog
-from infra.demo.grouping import stratified, together
+from infra.catalogs.catalog import CatalogError, Product, read_catalog
+from infra.catalogs.grouping import stratified, together
 from infra.experiment.profiles import Sizes
 from schemas.category import CategorySchemas
 from schemas.likeness import is_wide

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from infra import stack
+from infra.catalogs.catalog import Product
 from infra.demo import play
-from infra.demo.catalog import Product
 from infra.local.fetch import ensure_all
 from infra.local.supervisor import Supervisor
 from infra.settings import Settings

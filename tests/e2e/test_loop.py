@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from rich.console import Console
 
+from infra.catalogs.catalog import Product
 from infra.demo import summary
-from infra.demo.catalog import Product
 from infra.machine import commit
 from schemas.events import (
     BASE_ADAPTER,

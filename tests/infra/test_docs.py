@@ -10,9 +10,9 @@ import duckdb
 import pytest
 import typer.main
 
+from infra.catalogs.catalog import read_catalog
+from infra.catalogs.generate import generate
 from infra.cli.app import app
-from infra.demo.catalog import read_catalog
-from infra.demo.generate import generate
 from infra.settings import Settings
 from schemas.category import Attribute, AttributeType
 from schemas.sources.json_schema import read_schemas

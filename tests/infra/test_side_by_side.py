@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from infra.catalogs.catalog import CatalogError, Product, listing_row
 from infra.demo import play, side_by_side, summary
-from infra.demo.catalog import CatalogError, Product, listing_row
 from infra.demo.report import headline
 from infra.demo.served import Served
 from infra.demo.side_by_side import parted

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from infra.catalogs.generate import generate
+from infra.catalogs.sellers import Seller, SellerSettings
 from infra.chaos import load as load_module
 from infra.chaos.load import Load
-from infra.demo.generate import generate
-from infra.demo.sellers import Seller, SellerSettings
 from schemas.events import ListingPrediction, ListingRequest, ListingReview, Status, new_id
 from streams.errors import DeliveryError, PredictionTimeout
 from streams.settings import StreamsSettings

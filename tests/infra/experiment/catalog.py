@@ -4,8 +4,8 @@ import random
 import string
 from pathlib import Path
 
-from infra.demo.catalog import Product
-from infra.demo.catalog import write_catalog as write_products
+from infra.catalogs.catalog import Product
+from infra.catalogs.catalog import write_catalog as write_products
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.sources.json_schema import write_schemas
 from tests.trainer.samples import COLOURS, MATERIALS

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.demo.catalog import CatalogError, Product
+from infra.catalogs.catalog import CatalogError, Product
 from infra.experiment.data import (
     DATA_SETS,
     HELDOUT_BEFORE,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.demo.catalog import Product
-from infra.demo.generate import generate
-from infra.demo.grouping import together
-from infra.demo.vocabulary import Category, Topic, load_vocabulary, put, with_articles
+from infra.catalogs.catalog import Product
+from infra.catalogs.generate import generate
+from infra.catalogs.grouping import together
+from infra.catalogs.vocabulary import Category, Topic, load_vocabulary, put, with_articles
 from schemas.category import AttributeType
 from schemas.values import format_answer, is_valid, parse_answer
 

@@ -9,8 +9,8 @@ on the seed and on n alone.
 import random
 import re
 
-from infra.demo.catalog import Product
-from infra.demo.vocabulary import (
+from infra.catalogs.catalog import Product
+from infra.catalogs.vocabulary import (
     Category,
     Topic,
     Vocabulary,

@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from infra.demo.catalog import (
+from infra.catalogs.catalog import (
     CatalogError,
     Product,
     listing_row,
     read_catalog,
     write_catalog,
 )
-from infra.demo.generate import generate
-from infra.demo.grouping import together
+from infra.catalogs.generate import generate
+from infra.catalogs.grouping import together
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.sources.json_schema import read_schemas
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 COLOR = Attribute(name="Color", type=AttributeType.ENUM, values=("red", "blue"))
 SIZES = Attribute(name="Sizes", type=AttributeType.ENUM, values=("S", "M"), multi_value=True)
 NOTE = Attribute(name="Note", type=AttributeType.TEXT)

@@ -1,8 +1,8 @@
 """Sellers: they accept what is right, edit most of what is wrong, and fill some of the blanks."""
 
-from infra.demo.catalog import Product
-from infra.demo.generate import generate
-from infra.demo.sellers import Seller, SellerSettings
+from infra.catalogs.catalog import Product
+from infra.catalogs.generate import generate
+from infra.catalogs.sellers import Seller, SellerSettings
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.events import ListingPrediction, Status, ValueLists
 from schemas.values import is_valid

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, Field
 
-from infra.demo.catalog import Product
+from infra.catalogs.catalog import Product
 from schemas.category import Attribute, CategorySchema
 from schemas.events import ListingPrediction, ValueLists
 from schemas.values import matches
