@@ -14,7 +14,7 @@ from infra.local.process import ProcessSpec
 from infra.local.supervisor import GIVE_UP_CODE, Supervisor, read_state
 from tests.infra.local_parts import SLEEP, eventually, family, lives, pid, python, sleeper
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def test_processes_start_in_order_and_stop_in_reverse(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from infra.cli.app import app, main
 from infra.local.ports import free_port
 from schemas.events import ListingPrediction, Status
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 COMMANDS = sorted(
     name
     for name, command in typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from infra.local.supervisor import Supervisor
 from infra.local.triton import Triton
 from tests.infra.local_parts import eventually, lives
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 CONFIG = """
 name: "echo"

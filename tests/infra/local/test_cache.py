@@ -184,7 +184,7 @@ def test_a_killed_fetch_leaves_a_lock_that_does_not_block(tmp_path: Path, source
         "def die(target, work): os.kill(os.getpid(), signal.SIGKILL)\n"
         "ensure(Part('thing-1.0', 'x', 1, die), Path(sys.argv[1]))"
     )
-    repository = Path(__file__).resolve().parents[2]
+    repository = Path(__file__).resolve().parents[3]
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=repository, check=False)
     assert (tmp_path / ".thing-1.0.part").exists()
     ensure(source.part, tmp_path)
