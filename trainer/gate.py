@@ -13,7 +13,7 @@ The bounds are one-sided: value ± Student's t times the bootstrap's standard er
 may promote spends a part of `ALPHA`, half of what is left (Lan and DeMets, "Discrete sequential
 boundaries for clinical trials", Biometrika 70, 1983; the parts are added up as if the looks had
 nothing in common), so that a candidate without any gain passes in 5 % of cases at most however
-often it is looked at. What the rates really are is simulated: `infra.bench.gate`.
+often it is looked at. What the rates really are is simulated: `infra.lab.bench.gate`.
 
 A metric with nothing to divide by is 0 (see `trainer.bootstrap.Ratio`).
 """

@@ -1,4 +1,4 @@
-"""One arm in a process of its own: `python -m infra.bench.arm JOB RESULT`.
+"""One arm in a process of its own: `python -m infra.lab.bench.arm JOB RESULT`.
 
 Progress goes to standard output, one JSON object a line; the row's figures go to the file RESULT.
 Loading and one listing come first and are not measured: kernels are built then, and caches filled.
@@ -20,10 +20,10 @@ from infra.bench.work import Job, NotRun, Way, Work
 from infra.bench.workload import Plan, Workload
 
 WAYS = {
-    "listune": "infra.bench.listune_way:ListuneWay",
-    "naive": "infra.bench.naive_way:NaiveWay",
-    "openvino": "infra.bench.openvino_way:OpenVinoWay",
-    "vllm": "infra.bench.vllm_way:VllmWay",
+    "listune": "infra.lab.bench.listune_way:ListuneWay",
+    "naive": "infra.lab.bench.naive_way:NaiveWay",
+    "openvino": "infra.lab.bench.openvino_way:OpenVinoWay",
+    "vllm": "infra.lab.bench.vllm_way:VllmWay",
 }
 """Way to the module and class that carry it out, imported in that arm's process only."""
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from infra.bench.flops import Shape, branch_lengths, listing_flops, visible_keys
-from infra.bench.results import Goal, Row, Scalar
 from infra.bench.workload import Workload
+from infra.lab.bench.flops import Shape, branch_lengths, listing_flops, visible_keys
+from infra.lab.bench.results import Goal, Row, Scalar
 
 COUNTS = ("forward_passes", "tokens_computed", "logits_computed", "tokens_generated")
 CROWD = 32
@@ -50,7 +50,7 @@ def row_of(name: str, settings: dict[str, Scalar], outcome: dict[str, Any], note
 def with_limit(row: Row, workload: Workload, shape: Shape, rates: dict[str, float]) -> Row:
     """`row` of our own arm with `limit_s`, `limit_share` and `crowd_limit_share`.
 
-    The limit is that of `infra.bench.flops`; the shares are of the seconds that were taken.
+    The limit is that of `infra.lab.bench.flops`; the shares are of the seconds that were taken.
 
     Unchanged where the arm did not run or does not count what it computes.
     """

@@ -25,7 +25,7 @@ import numpy as np
 from rich.console import Console
 
 from infra.bench.gate_plot import draw
-from infra.bench.results import RESULTS, BenchResult, Goal, Row, begin, tables, write
+from infra.lab.bench.results import RESULTS, BenchResult, Goal, Row, begin, tables, write
 from infra.progress import bar
 from infra.settings import RUNS, Settings
 from trainer.bootstrap import Floats, Ratio, draw_listings

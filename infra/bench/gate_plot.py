@@ -6,7 +6,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from infra.bench.results import BenchResult
+from infra.lab.bench.results import BenchResult
 from trainer.figures import COLORS, DOTS_PER_INCH, GRID, INK
 
 

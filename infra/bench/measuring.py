@@ -9,10 +9,10 @@ from typing import Any
 from rich.progress import Progress
 
 from infra.bench.figures import CROWD, row_of
-from infra.bench.results import Row, Scalar
-from infra.bench.runner import run_job
 from infra.bench.work import Job
 from infra.bench.workload import Workload
+from infra.lab.bench.results import Row, Scalar
+from infra.lab.bench.runner import run_job
 
 GENERATED, FLIPKART = "generated", "flipkart"
 Options = dict[str, Scalar]
@@ -54,7 +54,7 @@ class Measuring:
 
         Args:
             name: of the arm, without its options.
-            way: key of `infra.bench.arm.WAYS`; `options` are for it.
+            way: key of `infra.lab.bench.arm.WAYS`; `options` are for it.
             listings: at most so many alone.
             in_flight: so many at a time afterwards; 0 for a way with one stream only.
             python: interpreter of the environment that the way lives in.

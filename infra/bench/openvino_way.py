@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from infra.bench.conversation import converse
-from infra.bench.results import Scalar
 from infra.bench.work import NotRun, Work
 from infra.bench.workload import Plan, Workload
+from infra.lab.bench.results import Scalar
 
 CACHE_GB = 2
 """Of keys and values: far more than 32 listings need, so that nothing is ever evicted."""
@@ -47,7 +47,7 @@ class OpenVinoWay:
             properties["KV_CACHE_PRECISION"] = options["cache"]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "base.gguf"
-            command = [sys.executable, "-m", "infra.bench.gguf_file", str(base), str(path)]
+            command = [sys.executable, "-m", "infra.lab.bench.gguf_file", str(base), str(path)]
             subprocess.run(command, check=True, stdout=sys.stderr)
             self._pipeline = openvino_genai.ContinuousBatchingPipeline(
                 str(path), scheduler_config=scheduler, device="CPU", properties=properties

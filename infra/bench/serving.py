@@ -12,9 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from infra import progress
-from infra.bench import chart, listings
 from infra.bench.figures import goals, with_limit
-from infra.bench.flops import Shape
 from infra.bench.measuring import (
     FLIPKART,
     GENERATED,
@@ -23,9 +21,11 @@ from infra.bench.measuring import (
     Options,
     fastest,
 )
-from infra.bench.results import RESULTS, BenchResult, Row, Scalar, begin, tables, write
-from infra.bench.runner import REPOSITORY, run_module
 from infra.bench.workload import prepare
+from infra.lab.bench import chart, listings
+from infra.lab.bench.flops import Shape
+from infra.lab.bench.results import RESULTS, BenchResult, Row, Scalar, begin, tables, write
+from infra.lab.bench.runner import REPOSITORY, run_module
 from infra.local.fetch import ensure_base_model
 from infra.settings import RUNS, Settings
 from schemas.errors import ListuneError
@@ -107,7 +107,7 @@ def measure(measuring: Measuring, chosen: Chosen, begun: BenchResult) -> Iterato
     """`begun` with the rows so far, the arithmetic limit and the goals, after each arm."""
     load = os.getloadavg()[0]
     task = measuring.shown.add_task("this machine's matrix rate", total=None)
-    rates = run_module("infra.bench.matrix_rate", measuring.base)
+    rates = run_module("infra.lab.bench.matrix_rate", measuring.base)
     measuring.shown.remove_task(task)
     shape = Shape.read(measuring.base)
     constants: dict[str, Scalar] = {

@@ -12,7 +12,7 @@ class LoopJob:
     """What a loop is to read.
 
     Attributes:
-        way: key of `infra.bench.stream_loops.WAYS`.
+        way: key of `infra.lab.bench.stream_loops.WAYS`.
         count: events on `topics`; the loop ends with the last of them.
         folder: for the DuckDB file.
         batch: events a statement.

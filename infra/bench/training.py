@@ -15,15 +15,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from infra import progress
-from infra.bench import chart, lessons, listings
-from infra.bench.flops import Shape
 from infra.bench.lessons import BATCHES, Lesson
 from infra.bench.measuring import FLIPKART, GENERATED, Options
-from infra.bench.results import RESULTS, BenchResult, Row, Scalar, begin, tables, write
-from infra.bench.runner import REPOSITORY, run_job, run_module
 from infra.bench.serving import DTYPES, check_arms, has_gpu
 from infra.bench.training_arm import TrainingJob
 from infra.bench.training_figures import goals, quickest, row_of
+from infra.lab.bench import chart, lessons, listings
+from infra.lab.bench.flops import Shape
+from infra.lab.bench.results import RESULTS, BenchResult, Row, Scalar, begin, tables, write
+from infra.lab.bench.runner import REPOSITORY, run_job, run_module
 from infra.local.fetch import ensure_base_model
 from infra.settings import RUNS, Settings
 from schemas.errors import ListuneError
@@ -170,7 +170,7 @@ def run(settings: Settings, chosen: Chosen, console: Console) -> Path:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name, progress.bar(console) as shown:
         task = shown.add_task("this machine's matrix rate", total=None)
-        rates = run_module("infra.bench.matrix_rate", base)
+        rates = run_module("infra.lab.bench.matrix_rate", base)
         shown.remove_task(task)
         bench = Bench(base, shown, GPU if has_gpu() else CPU, rates, chosen.quick)
         for reason in take_listings(bench, chosen, Path(name)):

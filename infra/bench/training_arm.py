@@ -1,4 +1,4 @@
-"""One arm of the training benchmark in a process of its own: `… -m infra.bench.training_arm`.
+"""One arm of the training benchmark in a process of its own: `… -m infra.lab.bench.training_arm`.
 
 Progress goes to standard output, one JSON object a line; the row's figures go to the file RESULT.
 A step's seconds run from the end of the step before to its own, so that whatever a trainer does
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from infra.bench.arm import peak_memory_mb, say
-from infra.bench.results import Scalar
 from infra.bench.work import NotRun
+from infra.lab.bench.results import Scalar
 
 WAYS = {
-    "listune": "infra.bench.listune_training:train",
-    "trl": "infra.bench.trl_training:train",
+    "listune": "infra.lab.bench.listune_training:train",
+    "trl": "infra.lab.bench.trl_training:train",
 }
 """Way to the module and function that carry it out, imported in that arm's process only."""
 

@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 
 from infra.bench.conversation import converse
-from infra.bench.results import Scalar
 from infra.bench.work import NotRun, Work
 from infra.bench.workload import Plan, Workload
+from infra.lab.bench.results import Scalar
 
 CACHE_GB = 2
 """Of keys and values: far more than 32 listings need, so that nothing is ever evicted."""

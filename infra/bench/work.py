@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from infra.bench.results import Scalar
 from infra.bench.workload import Plan
+from infra.lab.bench.results import Scalar
 
 
 class NotRun(Exception):
@@ -47,7 +47,7 @@ class Job:
     """One arm's measurement, as handed to its process.
 
     Attributes:
-        way: which way, a key of `infra.bench.arm.WAYS`.
+        way: which way, a key of `infra.lab.bench.arm.WAYS`.
         options: what the way is told.
         base: folder of the base model.
         workload: file of the workload.

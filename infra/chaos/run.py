@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.console import Console
 
 from infra import stack
-from infra.bench.results import RESULTS, begin, tables, write
 from infra.catalogs.sellers import Seller
 from infra.chaos import chart
 from infra.chaos.audit import Audit, Fault, audit
@@ -18,11 +17,12 @@ from infra.chaos.load import Load
 from infra.chaos.plan import VICTIMS, make_plan
 from infra.chaos.result import Shooting, fill
 from infra.demo import play
+from infra.lab.bench.results import RESULTS, begin, tables, write
+from infra.lab.small import small_settings
 from infra.local.fetch import ensure_all
 from infra.local.supervisor import Supervisor
 from infra.progress import bar
 from infra.settings import Settings
-from infra.small import small_settings
 from schemas.category import CategorySchemas
 from streams.pool.shard import shards_of
 from streams.replay import Replayed, replay

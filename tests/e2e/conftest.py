@@ -14,10 +14,10 @@ from rich.console import Console
 from infra import stack
 from infra.catalogs.catalog import Product
 from infra.demo import play
+from infra.lab.small import small_settings
 from infra.local.fetch import ensure_all
 from infra.local.supervisor import Supervisor
 from infra.settings import Settings
-from infra.small import small_settings
 
 SEED = 3
 

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from infra import stack
-from infra.bench.results import BenchResult
 from infra.chaos.plan import VICTIMS
 from infra.chaos.run import Chosen, run
+from infra.lab.bench.results import BenchResult
 
 
 @pytest.mark.timeout(420)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from infra.bench import gate
 from infra.bench.gate import BETTER, LIKENESS, NONE, PARENT, WORSE, Chosen, World, course, rates
-from infra.bench.results import BenchResult
+from infra.lab.bench import gate
+from infra.lab.bench.results import BenchResult
 from infra.settings import Settings
 from trainer.gate import Rule
 

@@ -12,17 +12,17 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from infra import progress
-from infra.bench import listings, serving
 from infra.bench.arm import run
 from infra.bench.conversation import converse
 from infra.bench.gguf_file import interleave, tensor_name
 from infra.bench.measuring import GENERATED, Measuring
-from infra.bench.results import begin
-from infra.bench.runner import run_job
 from infra.bench.work import Job
 from infra.bench.workload import LEAD, Workload, prepare, read_vocabulary
 from infra.cli import bench
 from infra.cli.app import app
+from infra.lab.bench import listings, serving
+from infra.lab.bench.results import begin
+from infra.lab.bench.runner import run_job
 from infra.local.cache import is_whole
 from infra.local.fetch import base_part
 from infra.local.settings import LocalSettings
@@ -178,7 +178,7 @@ def test_openvino_answers(workload: Workload, tmp_path: Path, prompting: str) ->
 
 
 def test_the_peers_processes_hold_no_torch() -> None:
-    modules = "infra.bench.arm, infra.bench.openvino_way, infra.bench.gguf_file"
+    modules = "infra.lab.bench.arm, infra.lab.bench.openvino_way, infra.lab.bench.gguf_file"
     question = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", question], cwd=REPOSITORY).returncode == 0
 

@@ -10,16 +10,16 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from infra import progress
-from infra.bench import lessons, listings, training
-from infra.bench.flops import Shape, training_flops
 from infra.bench.lessons import Lesson
 from infra.bench.measuring import GENERATED, Options
-from infra.bench.results import Row, begin
-from infra.bench.runner import run_job
 from infra.bench.training_arm import TrainingJob, run
 from infra.bench.training_figures import goals, row_of
 from infra.cli import bench
 from infra.cli.app import app
+from infra.lab.bench import lessons, listings, training
+from infra.lab.bench.flops import Shape, training_flops
+from infra.lab.bench.results import Row, begin
+from infra.lab.bench.runner import run_job
 from infra.local.tiny_model import make_tiny_model
 from schemas.errors import ListuneError
 

@@ -14,16 +14,16 @@ from infra.bench.stream_jobs import LoopJob, PoolJob
 from infra.bench.training_arm import TrainingJob
 from infra.bench.work import Job
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 Progress = Callable[[int, int, str], None]
 """Called with how many are done, of how many, and what is being done."""
 
 REASON_LENGTH = 240
 MODULES: dict[type, str] = {
-    Job: "infra.bench.arm",
-    TrainingJob: "infra.bench.training_arm",
-    LoopJob: "infra.bench.stream_loops",
-    PoolJob: "infra.bench.stream_pool",
+    Job: "infra.lab.bench.arm",
+    TrainingJob: "infra.lab.bench.training_arm",
+    LoopJob: "infra.lab.bench.stream_loops",
+    PoolJob: "infra.lab.bench.stream_pool",
 }
 """What carries a job out, in a process of its own."""
 

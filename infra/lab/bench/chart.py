@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from infra.bench.results import BenchResult, cell
+from infra.lab.bench.results import BenchResult, cell
 from trainer.figures import COLORS, DOTS_PER_INCH, GRID, INK
 
 LABELS = {

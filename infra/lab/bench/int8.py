@@ -1,6 +1,6 @@
 """Why the engine has no int8 weights: what they would save, and what they would change.
 
-    python -m infra.bench.int8
+    python -m infra.lab.bench.int8
 
 Two questions. How fast are the int8 products that PyTorch has on this CPU, beside the packed bf16
 ones that the engine uses? And how many of the values that the base model gives in fp32 stay the
@@ -21,9 +21,9 @@ import torch
 from rich.console import Console
 
 from infra import progress
-from infra.bench import chart, listings
-from infra.bench.flops import Shape
-from infra.bench.results import RESULTS, Row, begin, tables, write
+from infra.lab.bench import chart, listings
+from infra.lab.bench.flops import Shape
+from infra.lab.bench.results import RESULTS, Row, begin, tables, write
 from infra.local.fetch import ensure_base_model
 from infra.settings import load_settings
 from schemas.events import Mode

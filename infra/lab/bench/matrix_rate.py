@@ -4,7 +4,7 @@ All layers' matrices are used in turn, as in a forward pass, so that weights com
 they do not fit the caches. The best counts over several numbers of rows and over plain and (on a
 CPU) oneDNN-prepacked weights, each of several tries: it is the machine's limit that is wanted, and
 neighbours on the machine can only lower what is seen. Runs in a process of its own:
-`python -m infra.bench.matrix_rate FOLDER RESULT`.
+`python -m infra.lab.bench.matrix_rate FOLDER RESULT`.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from infra.bench.flops import Shape
+from infra.lab.bench.flops import Shape
 
 ROWS = (64, 128, 256, 512, 1024)
 TRIES = 4
