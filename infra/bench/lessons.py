@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.bench.listings import Question, full_answer
-from infra.bench.workload import read_vocabulary
 from infra.lab.bench.flops import visible_keys
+from infra.lab.bench.serving.listings import Question, full_answer
+from infra.lab.bench.serving.workload import read_vocabulary
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer.dataset import Row

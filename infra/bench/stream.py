@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 
 from infra import progress
-from infra.bench.serving import check_arms
 from infra.bench.stream_curate import Progress, counts, curate
 from infra.bench.stream_events import ListingEvents, make, send
 from infra.bench.stream_figures import (
@@ -32,6 +31,7 @@ from infra.bench.stream_steady import StandIn, into_pool_s, send_steadily, to_re
 from infra.lab.bench import chart
 from infra.lab.bench.results import RESULTS, Row, Scalar, begin, tables, write
 from infra.lab.bench.runner import run_job
+from infra.lab.bench.serving.run import check_arms
 from infra.local.fetch import ensure_part, kafka_part
 from infra.local.ports import free_port
 from infra.settings import RUNS, Settings

@@ -17,7 +17,7 @@ import psutil
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from infra.bench.arm import peak_memory_mb
+from infra.lab.bench.serving.arm import peak_memory_mb
 from infra.local.ports import HOST
 from infra.local.supervisor import Supervisor
 from infra.settings import Settings

@@ -14,9 +14,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from infra.bench.arm import peak_memory_mb, say
-from infra.bench.work import NotRun
 from infra.lab.bench.results import Scalar
+from infra.lab.bench.serving.arm import peak_memory_mb, say
+from infra.lab.bench.serving.work import NotRun
 
 WAYS = {
     "listune": "infra.lab.bench.listune_training:train",

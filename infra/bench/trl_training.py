@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.bench.training_arm import Steps, TrainingJob
-from infra.bench.work import NotRun
 from infra.lab.bench.results import Scalar
+from infra.lab.bench.serving.work import NotRun
 
 PADDED, PADDING_FREE, PACKED = "padded", "padding-free", "packed"
 

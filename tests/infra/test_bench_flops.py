@@ -2,9 +2,9 @@
 
 import pytest
 
-from infra.bench.figures import row_of, with_limit
-from infra.bench.workload import Plan, Workload
 from infra.lab.bench.flops import Shape, branch_lengths, listing_flops, visible_keys
+from infra.lab.bench.serving.figures import row_of, with_limit
+from infra.lab.bench.serving.workload import Plan, Workload
 
 SHAPE = Shape(hidden=4, intermediate=6, layers=2, heads=2, key_heads=1, head_size=3, vocabulary=10)
 # A trunk of 3; questions of 2 and 4 tokens.

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from infra import machine
-from infra.bench.figures import CROWD, goals, row_of
 from infra.lab.bench import chart
 from infra.lab.bench.results import BenchResult, Goal, Row, begin, markdown, tables, write
+from infra.lab.bench.serving.figures import CROWD, goals, row_of
 
 ROWS = [
     Row("free B=|A|", {"arm": "free", "batches": 0}, {"p50_s": 0.25, "listings_per_s": 5.0}),

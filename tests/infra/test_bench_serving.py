@@ -12,17 +12,17 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from infra import progress
-from infra.bench.arm import run
-from infra.bench.conversation import converse
-from infra.bench.gguf_file import interleave, tensor_name
-from infra.bench.measuring import GENERATED, Measuring
-from infra.bench.work import Job
-from infra.bench.workload import LEAD, Workload, prepare, read_vocabulary
 from infra.cli import bench
 from infra.cli.app import app
 from infra.lab.bench import listings, serving
 from infra.lab.bench.results import begin
 from infra.lab.bench.runner import run_job
+from infra.lab.bench.serving.arm import run
+from infra.lab.bench.serving.conversation import converse
+from infra.lab.bench.serving.gguf_file import interleave, tensor_name
+from infra.lab.bench.serving.measuring import GENERATED, Measuring
+from infra.lab.bench.serving.work import Job
+from infra.lab.bench.serving.workload import LEAD, Workload, prepare, read_vocabulary
 from infra.local.cache import is_whole
 from infra.local.fetch import base_part
 from infra.local.settings import LocalSettings

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from infra import progress
 from infra.bench.lessons import Lesson
-from infra.bench.measuring import GENERATED, Options
 from infra.bench.training_arm import TrainingJob, run
 from infra.bench.training_figures import goals, row_of
 from infra.cli import bench
@@ -20,6 +19,7 @@ from infra.lab.bench import lessons, listings, training
 from infra.lab.bench.flops import Shape, training_flops
 from infra.lab.bench.results import Row, begin
 from infra.lab.bench.runner import run_job
+from infra.lab.bench.serving.measuring import GENERATED, Options
 from infra.local.tiny_model import make_tiny_model
 from schemas.errors import ListuneError
 

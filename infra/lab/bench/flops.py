@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.bench.workload import Plan
+from infra.lab.bench.serving.workload import Plan
 
 
 @dataclass(frozen=True)

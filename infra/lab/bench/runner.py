@@ -12,7 +12,7 @@ from typing import Any
 
 from infra.bench.stream_jobs import LoopJob, PoolJob
 from infra.bench.training_arm import TrainingJob
-from infra.bench.work import Job
+from infra.lab.bench.serving.work import Job
 
 REPOSITORY = Path(__file__).parents[3]
 Progress = Callable[[int, int, str], None]

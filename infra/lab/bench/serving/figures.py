@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from infra.bench.workload import Workload
 from infra.lab.bench.flops import Shape, branch_lengths, listing_flops, visible_keys
 from infra.lab.bench.results import Goal, Row, Scalar
+from infra.lab.bench.serving.workload import Workload
 
 COUNTS = ("forward_passes", "tokens_computed", "logits_computed", "tokens_generated")
 CROWD = 32

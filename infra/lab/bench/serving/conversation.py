@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from infra.bench.work import Work
-from infra.bench.workload import Plan, Workload
+from infra.lab.bench.serving.work import Work
+from infra.lab.bench.serving.workload import Plan, Workload
 
 JSON = "json"
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import psutil
 
-from infra.bench.conversation import converse
-from infra.bench.work import NotRun, Work
-from infra.bench.workload import Plan, Workload
 from infra.lab.bench.results import Scalar
+from infra.lab.bench.serving.conversation import converse
+from infra.lab.bench.serving.work import NotRun, Work
+from infra.lab.bench.serving.workload import Plan, Workload
 
 CACHE_GB = 2
 """Of keys and values: far more than 32 listings need, so that nothing is ever evicted."""

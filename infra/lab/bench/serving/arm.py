@@ -16,8 +16,8 @@ from typing import Any
 
 import psutil
 
-from infra.bench.work import Job, NotRun, Way, Work
-from infra.bench.workload import Plan, Workload
+from infra.lab.bench.serving.work import Job, NotRun, Way, Work
+from infra.lab.bench.serving.workload import Plan, Workload
 
 WAYS = {
     "listune": "infra.lab.bench.listune_way:ListuneWay",

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from infra.bench.workload import Plan
 from infra.lab.bench.results import Scalar
+from infra.lab.bench.serving.workload import Plan
 
 
 class NotRun(Exception):

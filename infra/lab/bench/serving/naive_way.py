@@ -13,9 +13,9 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from infra.bench.work import Work
-from infra.bench.workload import Plan, Workload
 from infra.lab.bench.results import Scalar
+from infra.lab.bench.serving.work import Work
+from infra.lab.bench.serving.workload import Plan, Workload
 
 
 class NaiveWay:

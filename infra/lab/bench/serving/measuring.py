@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.progress import Progress
 
-from infra.bench.figures import CROWD, row_of
-from infra.bench.work import Job
-from infra.bench.workload import Workload
 from infra.lab.bench.results import Row, Scalar
 from infra.lab.bench.runner import run_job
+from infra.lab.bench.serving.figures import CROWD, row_of
+from infra.lab.bench.serving.work import Job
+from infra.lab.bench.serving.workload import Workload
 
 GENERATED, FLIPKART = "generated", "flipkart"
 Options = dict[str, Scalar]

@@ -12,8 +12,12 @@ from pathlib import Path
 from rich.console import Console
 
 from infra import progress
-from infra.bench.figures import goals, with_limit
-from infra.bench.measuring import (
+from infra.lab.bench import chart, listings
+from infra.lab.bench.flops import Shape
+from infra.lab.bench.results import RESULTS, BenchResult, Row, Scalar, begin, tables, write
+from infra.lab.bench.runner import REPOSITORY, run_module
+from infra.lab.bench.serving.figures import goals, with_limit
+from infra.lab.bench.serving.measuring import (
     FLIPKART,
     GENERATED,
     STEP_TOKENS,
@@ -21,11 +25,7 @@ from infra.bench.measuring import (
     Options,
     fastest,
 )
-from infra.bench.workload import prepare
-from infra.lab.bench import chart, listings
-from infra.lab.bench.flops import Shape
-from infra.lab.bench.results import RESULTS, BenchResult, Row, Scalar, begin, tables, write
-from infra.lab.bench.runner import REPOSITORY, run_module
+from infra.lab.bench.serving.workload import prepare
 from infra.local.fetch import ensure_base_model
 from infra.settings import RUNS, Settings
 from schemas.errors import ListuneError

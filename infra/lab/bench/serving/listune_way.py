@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from infra.bench.work import Work
-from infra.bench.workload import Plan, Workload
 from infra.lab.bench.results import Scalar
+from infra.lab.bench.serving.work import Work
+from infra.lab.bench.serving.workload import Plan, Workload
 from schemas.events import Mode
 from serving.engine import Engine, Outcome
 from serving.generation import EngineStatus, GenerationRequest, GenerationResult
