@@ -7,14 +7,22 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from infra.bench.stream_curate import Seen
-from infra.bench.stream_events import DISTINCT, make
-from infra.bench.stream_figures import BOTH, FULL, REVIEWS, STEADY, commits_of, goals, throughput
-from infra.bench.stream_steady import Sent, into_pool_s, to_retrain_s
 from infra.cli import bench
 from infra.cli.app import app
 from infra.lab.bench import stream
 from infra.lab.bench.results import BenchResult, Row
+from infra.lab.bench.stream.curate import Seen
+from infra.lab.bench.stream.events import DISTINCT, make
+from infra.lab.bench.stream.figures import (
+    BOTH,
+    FULL,
+    REVIEWS,
+    STEADY,
+    commits_of,
+    goals,
+    throughput,
+)
+from infra.lab.bench.stream.steady import Sent, into_pool_s, to_retrain_s
 from infra.settings import Settings
 from schemas.completeness import deficit
 from schemas.errors import ListuneError

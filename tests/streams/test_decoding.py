@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from infra.bench.stream_events import make
+from infra.lab.bench.stream.events import make
 from schemas.category import CategorySchemas
 from schemas.errors import EventError, ListuneError
 from schemas.events import ListingReview

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from infra.bench.stream_jobs import LoopJob
 from infra.lab.bench.serving.arm import peak_memory_mb, say
+from infra.lab.bench.stream.jobs import LoopJob
 from streams.pool.file import connect
 
 WITHIN_S = 0.2

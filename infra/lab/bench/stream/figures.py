@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from infra.bench.stream_curate import Seen
 from infra.lab.bench.results import Goal, Row, Scalar
+from infra.lab.bench.stream.curate import Seen
 
 REVIEWS, BOTH = "reviews", "requests and predictions"
 """What an arm read: reviews only, with the others in the pool before; or those others."""

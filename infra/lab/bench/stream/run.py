@@ -15,9 +15,13 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 
 from infra import progress
-from infra.bench.stream_curate import Progress, counts, curate
-from infra.bench.stream_events import ListingEvents, make, send
-from infra.bench.stream_figures import (
+from infra.lab.bench import chart
+from infra.lab.bench.results import RESULTS, Row, Scalar, begin, tables, write
+from infra.lab.bench.runner import run_job
+from infra.lab.bench.serving.run import check_arms
+from infra.lab.bench.stream.curate import Progress, counts, curate
+from infra.lab.bench.stream.events import ListingEvents, make, send
+from infra.lab.bench.stream.figures import (
     BOTH,
     REVIEWS,
     commits_of,
@@ -26,12 +30,8 @@ from infra.bench.stream_figures import (
     steady,
     throughput,
 )
-from infra.bench.stream_jobs import HELDOUT, LoopJob, PoolJob
-from infra.bench.stream_steady import StandIn, into_pool_s, send_steadily, to_retrain_s
-from infra.lab.bench import chart
-from infra.lab.bench.results import RESULTS, Row, Scalar, begin, tables, write
-from infra.lab.bench.runner import run_job
-from infra.lab.bench.serving.run import check_arms
+from infra.lab.bench.stream.jobs import HELDOUT, LoopJob, PoolJob
+from infra.lab.bench.stream.steady import StandIn, into_pool_s, send_steadily, to_retrain_s
 from infra.local.fetch import ensure_part, kafka_part
 from infra.local.ports import free_port
 from infra.settings import RUNS, Settings

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, TopicPartition
 
-from infra.bench.stream_curate import Progress, Seen
-from infra.bench.stream_events import ListingEvents
+from infra.lab.bench.stream.curate import Progress, Seen
+from infra.lab.bench.stream.events import ListingEvents
 from infra.settings import Settings
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
 from streams.publisher import Position, Publisher

@@ -16,9 +16,9 @@ from typing import Any
 
 import psutil
 
-from infra.bench.stream_events import ListingEvents, make
-from infra.bench.stream_jobs import HELDOUT, PoolJob
 from infra.lab.bench.serving.arm import peak_memory_mb, say
+from infra.lab.bench.stream.events import ListingEvents, make
+from infra.lab.bench.stream.jobs import HELDOUT, PoolJob
 from schemas.category import CategorySchemas
 from schemas.events import BASE_ADAPTER, ListingPrediction, ListingRequest, ListingReview, now_ms
 from streams.pool import heldout

@@ -1,0 +1,1 @@
+"""The stream benchmark: what the workers carry, beside bare loops on the same Kafka."""
