@@ -10,9 +10,6 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from infra import progress
-from infra.bench.lessons import Lesson
-from infra.bench.training_arm import TrainingJob, run
-from infra.bench.training_figures import goals, row_of
 from infra.cli import bench
 from infra.cli.app import app
 from infra.lab.bench import lessons, listings, training
@@ -20,6 +17,9 @@ from infra.lab.bench.flops import Shape, training_flops
 from infra.lab.bench.results import Row, begin
 from infra.lab.bench.runner import run_job
 from infra.lab.bench.serving.measuring import GENERATED, Options
+from infra.lab.bench.training.arm import TrainingJob, run
+from infra.lab.bench.training.figures import goals, row_of
+from infra.lab.bench.training.lessons import Lesson
 from infra.local.tiny_model import make_tiny_model
 from schemas.errors import ListuneError
 

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from infra.bench.training_arm import TrainingJob
 from infra.lab.bench.serving.work import Job
 from infra.lab.bench.stream.jobs import LoopJob, PoolJob
+from infra.lab.bench.training.arm import TrainingJob
 
 REPOSITORY = Path(__file__).parents[3]
 Progress = Callable[[int, int, str], None]

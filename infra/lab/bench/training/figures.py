@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from infra.bench.lessons import Amount
-from infra.bench.training_arm import TrainingJob
 from infra.lab.bench.flops import Shape, training_flops
 from infra.lab.bench.results import Goal, Row, Scalar
 from infra.lab.bench.serving.figures import best, ratio, rows_with
+from infra.lab.bench.training.arm import TrainingJob
+from infra.lab.bench.training.lessons import Amount
 
 SAME_LOSS = 1e-3
 """Nats a token between the first losses of two arms that train on the same tokens in fp32."""

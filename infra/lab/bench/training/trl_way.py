@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from infra.bench.training_arm import Steps, TrainingJob
 from infra.lab.bench.results import Scalar
 from infra.lab.bench.serving.work import NotRun
+from infra.lab.bench.training.arm import Steps, TrainingJob
 
 PADDED, PADDING_FREE, PACKED = "padded", "padding-free", "packed"
 

@@ -4,8 +4,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from infra.bench.training_arm import Steps, TrainingJob
 from infra.lab.bench.results import Scalar
+from infra.lab.bench.training.arm import Steps, TrainingJob
 from serving.settings import ServingSettings
 from trainer.dataset import read_heldout
 from trainer.finetune import StepReport, finetune

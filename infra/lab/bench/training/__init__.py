@@ -1,0 +1,1 @@
+"""The training benchmark: our loop beside TRL on the same listings."""
