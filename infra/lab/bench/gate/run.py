@@ -24,7 +24,7 @@ from statistics import NormalDist
 import numpy as np
 from rich.console import Console
 
-from infra.bench.gate_plot import draw
+from infra.lab.bench.gate.plot import draw
 from infra.lab.bench.results import RESULTS, BenchResult, Goal, Row, begin, tables, write
 from infra.progress import bar
 from infra.settings import RUNS, Settings

@@ -31,7 +31,7 @@ from schemas.category import AttributeType
 from schemas.errors import ListuneError
 from schemas.values import is_valid
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[4]
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,18 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from infra.bench.gate import BETTER, LIKENESS, NONE, PARENT, WORSE, Chosen, World, course, rates
 from infra.lab.bench import gate
+from infra.lab.bench.gate.run import (
+    BETTER,
+    LIKENESS,
+    NONE,
+    PARENT,
+    WORSE,
+    Chosen,
+    World,
+    course,
+    rates,
+)
 from infra.lab.bench.results import BenchResult
 from infra.settings import Settings
 from trainer.gate import Rule
