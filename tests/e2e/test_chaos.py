@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from infra import stack
-from infra.chaos.plan import VICTIMS
-from infra.chaos.run import Chosen, run
 from infra.lab.bench.results import BenchResult
+from infra.lab.chaos.plan import VICTIMS
+from infra.lab.chaos.run import Chosen, run
 
 
 @pytest.mark.timeout(420)

@@ -9,8 +9,8 @@ import pytest
 
 from infra.catalogs.generate import generate
 from infra.catalogs.sellers import Seller, SellerSettings
-from infra.chaos import load as load_module
-from infra.chaos.load import Load
+from infra.lab.chaos import load as load_module
+from infra.lab.chaos.load import Load
 from schemas.events import ListingPrediction, ListingRequest, ListingReview, Status, new_id
 from streams.errors import DeliveryError, PredictionTimeout
 from streams.settings import StreamsSettings

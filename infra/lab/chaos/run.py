@@ -9,15 +9,15 @@ from rich.console import Console
 
 from infra import stack
 from infra.catalogs.sellers import Seller
-from infra.chaos import chart
-from infra.chaos.audit import Audit, Fault, audit
-from infra.chaos.evidence import read_pool, read_topics
-from infra.chaos.kills import Executioner, Outages
-from infra.chaos.load import Load
-from infra.chaos.plan import VICTIMS, make_plan
-from infra.chaos.result import Shooting, fill
 from infra.demo import play
 from infra.lab.bench.results import RESULTS, begin, tables, write
+from infra.lab.chaos import chart
+from infra.lab.chaos.audit import Audit, Fault, audit
+from infra.lab.chaos.evidence import read_pool, read_topics
+from infra.lab.chaos.kills import Executioner, Outages
+from infra.lab.chaos.load import Load
+from infra.lab.chaos.plan import VICTIMS, make_plan
+from infra.lab.chaos.result import Shooting, fill
 from infra.lab.small import small_settings
 from infra.local.fetch import ensure_all
 from infra.local.supervisor import Supervisor

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from infra.chaos.evidence import Logged, PoolRows, Topics
+from infra.lab.chaos.evidence import Logged, PoolRows, Topics
 from schemas.events import (
     BASE_ADAPTER,
     TERMINAL_KINDS,

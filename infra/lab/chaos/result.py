@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import median
 
-from infra.chaos.audit import KINDS, MOST_EXPIRED, Audit
-from infra.chaos.kills import Killed
-from infra.chaos.load import Stored
-from infra.chaos.plan import VICTIMS
 from infra.lab.bench.results import BenchResult, Goal, Row, Scalar
+from infra.lab.chaos.audit import KINDS, MOST_EXPIRED, Audit
+from infra.lab.chaos.kills import Killed
+from infra.lab.chaos.load import Stored
+from infra.lab.chaos.plan import VICTIMS
 
 MOST_MINUTES = 40.0
 

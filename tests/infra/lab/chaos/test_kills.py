@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from infra.chaos import kills as kills_module
-from infra.chaos.kills import MARGIN_MS, Executioner, Outages
-from infra.chaos.plan import Kill
+from infra.lab.chaos import kills as kills_module
+from infra.lab.chaos.kills import MARGIN_MS, Executioner, Outages
+from infra.lab.chaos.plan import Kill
 from schemas.errors import ListuneError
 from streams.settings import StreamsSettings
 

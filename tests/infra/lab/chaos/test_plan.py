@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from infra.chaos.plan import VICTIMS, make_plan
+from infra.lab.chaos.plan import VICTIMS, make_plan
 
 SEEDS = range(20)
 

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import pytest
 
-from infra.chaos.audit import Audit, audit
-from infra.chaos.evidence import Logged, PoolRows, Topics
-from infra.chaos.run import compare
+from infra.lab.chaos.audit import Audit, audit
+from infra.lab.chaos.evidence import Logged, PoolRows, Topics
+from infra.lab.chaos.run import compare
 from schemas.events import (
     BASE_ADAPTER,
     Event,

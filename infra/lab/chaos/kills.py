@@ -15,7 +15,7 @@ from typing import Self
 
 from confluent_kafka import KafkaException
 
-from infra.chaos.plan import Kill
+from infra.lab.chaos.plan import Kill
 from infra.local.supervisor import Supervisor
 from schemas.errors import ListuneError
 from streams import curate, predict

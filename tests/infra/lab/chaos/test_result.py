@@ -3,13 +3,13 @@
 from collections import Counter
 from pathlib import Path
 
-from infra.chaos.audit import Audit, Fault
-from infra.chaos.chart import draw
-from infra.chaos.kills import Killed
-from infra.chaos.load import Stored
-from infra.chaos.plan import VICTIMS, Kill
-from infra.chaos.result import Shooting, fill
 from infra.lab.bench.results import begin
+from infra.lab.chaos.audit import Audit, Fault
+from infra.lab.chaos.chart import draw
+from infra.lab.chaos.kills import Killed
+from infra.lab.chaos.load import Stored
+from infra.lab.chaos.plan import VICTIMS, Kill
+from infra.lab.chaos.result import Shooting, fill
 
 KILLED = [
     Killed(Kill(1, "kafka", during=False, delay_s=1), 60_000, recovery_s=8.0),

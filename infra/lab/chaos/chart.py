@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from infra.chaos.audit import Audit
-from infra.chaos.result import Shooting
+from infra.lab.chaos.audit import Audit
+from infra.lab.chaos.result import Shooting
 from trainer.figures import COLORS, INK, new_figure, save
 
 SHORTEST_S = 0.01
