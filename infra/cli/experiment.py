@@ -31,9 +31,9 @@ def experiment(
 ) -> None:
     """Compare strategies and curations over rounds on real catalogs; goes on where it stopped."""
     # Imported here: it brings torch and matplotlib, which other commands do without.
-    from infra.experiment import run as experiment_run
-    from infra.experiment.data import DATA_SETS
-    from infra.experiment.profiles import PROFILES
+    from infra.lab.experiment import run as experiment_run
+    from infra.lab.experiment.data import DATA_SETS
+    from infra.lab.experiment.profiles import PROFILES
 
     if profile not in PROFILES:
         raise SettingsError(f"there is no profile {profile!r}; take one of {', '.join(PROFILES)}")

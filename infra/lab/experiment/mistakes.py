@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-from infra.experiment.knowable import stands_in
+from infra.lab.experiment.knowable import stands_in
 from schemas.completeness import valid_names
 from schemas.values import format_answer, matches
 from trainer.dataset import Row

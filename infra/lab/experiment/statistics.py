@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from infra.experiment.figures import COST_OF_WRONG, METRICS, DataSetFigures, Scores, Sealed
+from infra.lab.experiment.figures import COST_OF_WRONG, METRICS, DataSetFigures, Scores, Sealed
 from schemas.events import Interval, Mode
 from trainer.bootstrap import Floats, draw_listings
 from trainer.evaluate import ListingScore

@@ -6,7 +6,7 @@ arrivals, whether an arm was trained on them or not: the baselines know more tha
 
 from collections.abc import Callable, Sequence
 
-from infra.experiment.lab import InMode, Lab
+from infra.lab.experiment.lab import InMode, Lab
 from schemas.events import BASE_ADAPTER, Mode
 from serving.generation import Generator
 from serving.prompt import Example

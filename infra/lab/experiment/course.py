@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from infra.experiment.lab import Lab, Made
-from infra.experiment.profiles import Arm, Profile
+from infra.lab.experiment.lab import Lab, Made
+from infra.lab.experiment.profiles import Arm, Profile
 from schemas.curation import Candidate, select
 from schemas.errors import ListuneError
 from schemas.events import ValueLists

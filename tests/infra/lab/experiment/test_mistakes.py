@@ -1,6 +1,6 @@
 """Every value of the catalog is counted once: right, wrong, illegal or blank."""
 
-from infra.experiment.mistakes import mistakes, wrong_answers
+from infra.lab.experiment.mistakes import mistakes, wrong_answers
 from schemas.category import Attribute, AttributeType
 from serving.generation import GenerationResult
 from serving.listing import Listing

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from infra.memory import give_back
+from infra.lab.experiment.memory import give_back
 from schemas.events import BASE_ADAPTER
 from serving.adapters import AdapterFile, read_adapter, write_file
 from serving.settings import ServingSettings

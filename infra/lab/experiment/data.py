@@ -26,7 +26,7 @@ from pathlib import Path
 
 from infra.catalogs.catalog import CatalogError, Product, read_catalog
 from infra.catalogs.grouping import stratified, together
-from infra.experiment.profiles import Sizes
+from infra.lab.experiment.profiles import Sizes
 from schemas.category import CategorySchemas
 from schemas.likeness import is_wide
 from schemas.sources.json_schema import read_schemas

@@ -23,10 +23,10 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoTokenizer
 
-from infra.experiment.profiles import Profile
-from infra.experiment.progress import Work
-from infra.experiment.training import ADAPTER, TRAINED, Made, Training, train
-from infra.memory import give_back
+from infra.lab.experiment.memory import give_back
+from infra.lab.experiment.profiles import Profile
+from infra.lab.experiment.progress import Work
+from infra.lab.experiment.training import ADAPTER, TRAINED, Made, Training, train
 from schemas.events import BASE_ADAPTER, Mode
 from serving.adapters import AdapterFile, base_hash, write_file
 from serving.engine import Engine

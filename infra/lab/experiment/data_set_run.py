@@ -4,11 +4,11 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from infra.experiment.baselines import judge_baselines
-from infra.experiment.calibrated import calibrated
-from infra.experiment.course import Course, Round, arrival_order
-from infra.experiment.data import Parts
-from infra.experiment.figures import (
+from infra.lab.experiment.baselines import judge_baselines
+from infra.lab.experiment.calibrated import calibrated
+from infra.lab.experiment.course import Course, Round, arrival_order
+from infra.lab.experiment.data import Parts
+from infra.lab.experiment.figures import (
     ArmFigures,
     Change,
     Constrained,
@@ -18,12 +18,12 @@ from infra.experiment.figures import (
     Sealed,
     SweepPoint,
 )
-from infra.experiment.knowable import knowable
-from infra.experiment.lab import Lab
-from infra.experiment.mistakes import mistakes, wrong_answers
-from infra.experiment.profiles import Arm, Profile
-from infra.experiment.progress import Work
-from infra.experiment.statistics import net_benefit
+from infra.lab.experiment.knowable import knowable
+from infra.lab.experiment.lab import Lab
+from infra.lab.experiment.mistakes import mistakes, wrong_answers
+from infra.lab.experiment.profiles import Arm, Profile
+from infra.lab.experiment.progress import Work
+from infra.lab.experiment.statistics import net_benefit
 from schemas.events import Mode
 from schemas.values import format_answer, matches
 from serving.calibration import POOLED

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.catalogs.catalog import CatalogError, Product
-from infra.experiment.data import (
+from infra.lab.experiment.data import (
     DATA_SETS,
     HELDOUT_BEFORE,
     DataSet,
@@ -23,12 +23,12 @@ from infra.experiment.data import (
     read,
     split,
 )
-from infra.experiment.profiles import PROFILES, Sizes
+from infra.lab.experiment.profiles import PROFILES, Sizes
 from schemas.category import CategorySchemas
 from schemas.likeness import Titles
-from tests.infra.experiment.catalog import SCHEMAS, make_products
+from tests.infra.lab.experiment.catalog import SCHEMAS, make_products
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 REAL = ROOT.parent / "shared" / "data"
 TITLES = [hashlib.sha256(str(n).encode()).hexdigest()[:16] for n in range(60)]
 SIZES = Sizes(calibration=4, gate=4, test=8, wave=8, measured=8, k=4)

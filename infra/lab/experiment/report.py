@@ -8,10 +8,10 @@ figures.json       everything that was measured
 
 from pathlib import Path
 
-from infra.experiment import tables
-from infra.experiment.figures import COST_OF_WRONG, DataSetFigures, ExperimentFigures
-from infra.experiment.plots import plot_losses, plot_shares, plot_sweep
-from infra.experiment.statistics import DRAWS
+from infra.lab.experiment import tables
+from infra.lab.experiment.figures import COST_OF_WRONG, DataSetFigures, ExperimentFigures
+from infra.lab.experiment.plots import plot_losses, plot_shares, plot_sweep
+from infra.lab.experiment.statistics import DRAWS
 from schemas.events import Mode
 
 FINDINGS = "findings.md"
@@ -62,7 +62,7 @@ its gate says.
 names, or its title's leading word within its category with a listing of another part; groups of \
 such listings that are too large to be held out arrive, so its categories are not in proportion. \
 None of it, nor anything that belongs together with it, was held out in the runs published before \
-(`infra/experiment/heldout_before.json`). The command asks for a catalog's test when all arms have \
+(`infra/lab/experiment/heldout_before.json`). The command asks for a catalog's test when all arms have \
 been trained. The profiles `laptop` and `reach` have the same test. Labels are the catalog's own, \
 and the seller of an arrival submits what the catalog says: nobody reviewed anything.
 

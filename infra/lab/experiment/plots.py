@@ -8,8 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from infra.experiment.figures import COST_OF_WRONG, METRICS, DataSetFigures
-from infra.experiment.statistics import SHOWN, measured, of_round, tested_rounds
+from infra.lab.experiment.figures import COST_OF_WRONG, METRICS, DataSetFigures
+from infra.lab.experiment.statistics import SHOWN, measured, of_round, tested_rounds
 from trainer.figures import COLORS, GRID, INK
 
 DOTS_PER_INCH = 100

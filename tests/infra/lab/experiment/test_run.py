@@ -9,14 +9,14 @@ import pytest
 import torch
 from rich.console import Console
 
-from infra.experiment import lab
-from infra.experiment import run as experiment
-from infra.experiment.data import DATA_SETS
-from infra.experiment.profiles import PROFILES, REFERENCE, Profile
-from infra.experiment.report import FINDINGS
+from infra.lab.experiment import lab
+from infra.lab.experiment import run as experiment
+from infra.lab.experiment.data import DATA_SETS
+from infra.lab.experiment.profiles import PROFILES, REFERENCE, Profile
+from infra.lab.experiment.report import FINDINGS
 from infra.local.tiny_model import make_tiny_model
 from infra.settings import Settings, load_settings
-from tests.infra.experiment.catalog import write_catalog
+from tests.infra.lab.experiment.catalog import write_catalog
 
 TOY = PROFILES["toy"]
 OTHER_STEPS = ("cumulative-scaled+deficit", "progressive+random (same tokens)")

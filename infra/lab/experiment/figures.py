@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from infra.experiment.knowable import Knowable
-from infra.experiment.mistakes import Mistake, Mistakes
+from infra.lab.experiment.knowable import Knowable
+from infra.lab.experiment.mistakes import Mistake, Mistakes
 from trainer.bootstrap import Ratio
 from trainer.evaluate import Evaluation
 from trainer.settings import TrainerSettings

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from infra.experiment.figures import METRICS, ArmFigures, DataSetFigures, RoundFigures, Scores
-from infra.experiment.statistics import (
+from infra.lab.experiment.figures import METRICS, ArmFigures, DataSetFigures, RoundFigures, Scores
+from infra.lab.experiment.statistics import (
     SHOWN,
     after_last_round,
     arm_names,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.experiment.knowable import knowable, stands_in
+from infra.lab.experiment.knowable import knowable, stands_in
 from schemas.category import Attribute, AttributeType
 from serving.listing import Listing
 from trainer.dataset import Row

@@ -6,8 +6,8 @@ it is so sure of; a value is suggested from the probability on at which it is wo
 test listings have no part in this.
 """
 
-from infra.experiment.figures import COST_OF_WRONG
-from infra.experiment.lab import Lab
+from infra.lab.experiment.figures import COST_OF_WRONG
+from infra.lab.experiment.lab import Lab
 from schemas.events import Mode
 from serving.adapters import CALIBRATION, AdapterFile, read_adapter, write_adapter
 from trainer.calibrate import calibrate

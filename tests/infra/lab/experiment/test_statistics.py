@@ -2,8 +2,8 @@
 
 import pytest
 
-from infra.experiment.figures import Scores, Sealed
-from infra.experiment.statistics import PRODUCT, differences, measured, net_benefit
+from infra.lab.experiment.figures import Scores, Sealed
+from infra.lab.experiment.statistics import PRODUCT, differences, measured, net_benefit
 from trainer.evaluate import ListingScore
 
 TEST = Sealed(listing_ids=["a", "b"], asked=[4, 2], labelled=[2, 2])

@@ -10,19 +10,19 @@ from pathlib import Path
 from rich.console import Console
 
 from infra import machine
-from infra.experiment import data
-from infra.experiment.baselines import BASELINES
-from infra.experiment.course import BY_MODEL
-from infra.experiment.data_set_run import DataSetRun, Loaded
-from infra.experiment.figures import (
+from infra.lab.experiment import data
+from infra.lab.experiment.baselines import BASELINES
+from infra.lab.experiment.course import BY_MODEL
+from infra.lab.experiment.data_set_run import DataSetRun, Loaded
+from infra.lab.experiment.figures import (
     Begun,
     DataSetFigures,
     ExperimentFigures,
 )
-from infra.experiment.lab import Lab, measured_dtype
-from infra.experiment.profiles import Profile
-from infra.experiment.progress import Work
-from infra.experiment.report import write_report
+from infra.lab.experiment.lab import Lab, measured_dtype
+from infra.lab.experiment.profiles import Profile
+from infra.lab.experiment.progress import Work
+from infra.lab.experiment.report import write_report
 from infra.local.fetch import ensure_base_model
 from infra.settings import Settings
 from schemas.errors import ListuneError
