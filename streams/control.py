@@ -26,9 +26,9 @@ from schemas.events import (
     RetrainRequest,
     decode,
 )
+from schemas.topic_names import CONTROL_KINDS, CONTROL_TOPICS
 from streams.errors import ControlLogError
 from streams.settings import StreamsSettings
-from streams.topic_names import CONTROL_KINDS, CONTROL_TOPICS
 from streams.topics import log_bounds
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from schemas.topic_names import CONTROL_KINDS, KINDS
 from serving.health import Health
 from streams import faust_app, metrics
 from streams.decoding import Decoder
@@ -27,7 +28,6 @@ from streams.settings import StreamsSettings
 from streams.shard_talk import ShardTalk
 from streams.shard_worker import ShardWorker
 from streams.sql_server import serve_pool
-from streams.topic_names import CONTROL_KINDS, KINDS
 from streams.topics import admin_client, cluster_identity, log_bounds
 from streams.watchdog import Watchdog
 

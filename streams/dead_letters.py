@@ -11,9 +11,9 @@ from concurrent.futures import Future
 
 from schemas.errors import EventError
 from schemas.events import DeadLetter
+from schemas.topic_names import DEAD_LETTERS
 from streams import metrics
 from streams.publisher import Position, Publisher
-from streams.topic_names import DEAD_LETTERS
 
 log = logging.getLogger(__name__)
 

@@ -25,11 +25,11 @@ from queue import SimpleQueue
 from schemas.category import CategorySchemas
 from schemas.errors import EventError, ListuneError
 from schemas.events import decode
+from schemas.topic_names import KINDS
 from schemas.versions import SchemaVersions
 from streams import metrics
 from streams.garbage import collect_seldom
 from streams.pool.rows import Row, row_of
-from streams.topic_names import KINDS
 
 Raw = tuple[int, int, bytes | None]
 """A record's offset, its timestamp in ms, and its payload."""

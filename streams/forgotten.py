@@ -1,11 +1,11 @@
 """A person's wish that a listing be forgotten, and which listings are, from `listune.forgotten`."""
 
 from schemas.events import ListingForgotten, listing_sha256
+from schemas.topic_names import FORGOTTEN
 from streams.control import ControlLog, ControlRecord
 from streams.errors import DeliveryError
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topic_names import FORGOTTEN
 
 DELIVERY_S = 30.0
 

@@ -16,6 +16,7 @@ import faust
 
 from schemas.errors import EventError
 from schemas.events import ListingRequest, decode
+from schemas.topic_names import BACKFILL, PREDICTIONS, REQUESTS
 from schemas.versions import SchemaVersions
 from serving.client import TritonClient
 from serving.errors import AdapterError
@@ -32,7 +33,6 @@ from streams.places import Place
 from streams.publisher import Publisher
 from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
-from streams.topic_names import BACKFILL, PREDICTIONS, REQUESTS
 from streams.watchdog import KAFKA_S, Watchdog
 
 log = logging.getLogger(__name__)

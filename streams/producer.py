@@ -27,11 +27,11 @@ from schemas.events import (
     new_id,
     now_ms,
 )
+from schemas.topic_names import REQUESTS, REVIEWS
 from streams.errors import DeliveryError, PredictionTimeout, RequestRefused
 from streams.publisher import Position, Publisher
 from streams.replies import Replies
 from streams.settings import StreamsSettings
-from streams.topic_names import REQUESTS, REVIEWS
 
 
 class ListingFields(TypedDict, total=False):

@@ -33,6 +33,7 @@ from confluent_kafka import Message
 from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import Event, RetrainRequest, decode
+from schemas.topic_names import CONTROL_KINDS, KINDS, MODEL_EVENTS
 from streams.control import ControlEvent
 from streams.live_pool import ask_live, asking, held_to_read, look_at
 from streams.log_reader import Span, read_span
@@ -43,7 +44,6 @@ from streams.pool.origin import Bounds, deleted
 from streams.pool.shard import WHOLE, Shard
 from streams.pool.store import Pool
 from streams.settings import StreamsSettings
-from streams.topic_names import CONTROL_KINDS, KINDS, MODEL_EVENTS
 from streams.topics import cluster_identity, log_bounds
 
 E = TypeVar("E", bound=Event)

@@ -13,9 +13,9 @@ from confluent_kafka import Consumer, TopicPartition
 
 from schemas.errors import EventError
 from schemas.events import ListingPrediction, decode
+from schemas.topic_names import PREDICTIONS
 from streams.errors import StreamsError
 from streams.settings import StreamsSettings
-from streams.topic_names import PREDICTIONS
 from streams.topics import log_bounds, record_limit
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from schemas.errors import EventError
 from schemas.events import decode
+from schemas.topic_names import POOL_CONTROL
 from streams.errors import ControlLogError
 from streams.pool.peers import Collect, Peers, ShardReport
 from streams.pool.shard import Shard
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topic_names import POOL_CONTROL
 
 log = logging.getLogger(__name__)
 

@@ -24,6 +24,7 @@ from faust.types import TP
 from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import decode, now_ms
+from schemas.topic_names import CONTROL_KINDS, KINDS
 from streams import faust_app, metrics
 from streams.control import (
     ControlEvent,
@@ -47,7 +48,6 @@ from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
 from streams.shard_talk import ShardTalk
 from streams.sql_server import stop_serving
-from streams.topic_names import CONTROL_KINDS, KINDS
 from streams.topics import log_bounds
 
 log = logging.getLogger(__name__)

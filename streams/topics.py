@@ -21,9 +21,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from streams.errors import TopicsError
-from streams.settings import StreamsSettings
-from streams.topic_names import (
+from schemas.topic_names import (
     DEAD_LETTERS,
     FORGOTTEN,
     MODEL_EVENTS,
@@ -31,6 +29,8 @@ from streams.topic_names import (
     POOL_CONTROL,
     RETRAIN,
 )
+from streams.errors import TopicsError
+from streams.settings import StreamsSettings
 
 PARTITIONER = "murmur2_random"
 

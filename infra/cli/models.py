@@ -13,9 +13,9 @@ from infra.cli.output import cell, console
 from infra.settings import active_settings
 from schemas.errors import ListuneError
 from schemas.events import ModelEvent, ModelEventKind
+from schemas.topic_names import MODEL_EVENTS
 from streams.publisher import Publisher
 from streams.sql_client import query
-from streams.topic_names import MODEL_EVENTS
 
 
 def register(app: typer.Typer) -> None:

@@ -12,13 +12,13 @@ import duckdb
 
 from schemas.category import CategorySchema, CategorySchemas
 from schemas.events import ListingRequest, Purpose
+from schemas.topic_names import BACKFILL
 from streams.pool import outbox
 from streams.pool.peers import ALONE, Peers
 from streams.pool.samples import asked_for
 from streams.pool.selection import fresh_count
 from streams.pool.state import Champion
 from streams.settings import StreamsSettings
-from streams.topic_names import BACKFILL
 
 # An order is outstanding until its answer came; after this time it no longer holds others back.
 ORDER_EXPIRES_MS = 3_600_000

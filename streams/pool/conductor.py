@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
+from schemas.topic_names import CONTROL_TOPICS, MODEL_EVENTS, RETRAIN
 from streams.pool import backfill, heldout, outbox, outdated
 from streams.pool.collecting import Collector
 from streams.pool.forgetting import settle
@@ -43,7 +44,6 @@ from streams.pool.trigger import (
     next_look,
     outlook,
 )
-from streams.topic_names import CONTROL_TOPICS, MODEL_EVENTS, RETRAIN
 
 # A wish for a round that could not be granted for so long, or that a rebuild reads again, lapses.
 WISH_LAPSES_MS = 600_000

@@ -17,9 +17,9 @@ from pathlib import Path
 import duckdb
 
 from schemas.events import ERASED_FROM, ListingForgotten, ManifestFile, RetrainRequest
+from schemas.topic_names import FORGOTTEN
 from streams.pool import outbox
 from streams.pool.parquet import write_parquet
-from streams.topic_names import FORGOTTEN
 
 # Rows about a listing, with the column that names it.
 _ROWS = {

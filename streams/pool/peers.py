@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.events import Event
-from streams.topic_names import RETRAIN
+from schemas.topic_names import RETRAIN
 
 # A shard that was silent for longer is moving, or its worker is down: no round begins without it.
 SILENT_MS = 10_000

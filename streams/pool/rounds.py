@@ -18,10 +18,10 @@ from schemas.events import (
     ModelEventKind,
     RetrainRequest,
 )
+from schemas.topic_names import MODEL_EVENTS, RETRAIN
 from streams.pool.manifest import mark_used_from_manifest
 from streams.pool.state import CLOSED_STATES, FINAL_STATES
 from streams.settings import StreamsSettings
-from streams.topic_names import MODEL_EVENTS, RETRAIN
 
 _WISHES = {
     ModelEventKind.ROLLBACK_REQUESTED,

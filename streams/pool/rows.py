@@ -6,9 +6,9 @@ import duckdb
 from pydantic_core import to_json
 
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
+from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from schemas.values import matches
 from schemas.versions import SchemaVersions
-from streams.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 
 Row = dict[str, object]
 

@@ -8,10 +8,10 @@ Shard 0 has the conductor, which asks the others what they have (`streams.pool.p
 from dataclasses import dataclass
 from pathlib import Path
 
+from schemas.topic_names import CONTROL_TOPICS
 from streams.places import Place
 from streams.pool.errors import PoolRefused
 from streams.settings import StreamsSettings
-from streams.topic_names import CONTROL_TOPICS
 
 
 @dataclass(frozen=True)

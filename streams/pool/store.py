@@ -27,6 +27,7 @@ from schemas.events import (
     RetrainRequest,
     listing_sha256,
 )
+from schemas.topic_names import CONTROL_KINDS, PREDICTIONS
 from schemas.versions import SchemaVersions
 from streams import metrics
 from streams.places import Place
@@ -39,7 +40,6 @@ from streams.pool.rows import EVENT_TABLES, Row, insert, row_of
 from streams.pool.samples import recompute
 from streams.pool.shard import WHOLE, Shard
 from streams.settings import StreamsSettings
-from streams.topic_names import CONTROL_KINDS, PREDICTIONS
 
 __all__ = ["OffsetGap", "Pool", "PoolError", "PoolRefused", "Record"]
 

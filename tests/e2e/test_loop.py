@@ -23,13 +23,13 @@ from schemas.events import (
     new_id,
 )
 from schemas.heldout import is_held_out
+from schemas.topic_names import DEAD_LETTERS, REQUESTS
 from serving.client import TritonClient
 from serving.listing import Listing
 from streams.errors import RequestRefused
 from streams.producer import ListuneClient
 from streams.publisher import Publisher
 from streams.sql_client import query
-from streams.topic_names import DEAD_LETTERS, REQUESTS
 from tests.e2e.conftest import Loop
 
 

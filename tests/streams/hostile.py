@@ -12,7 +12,7 @@ from typing import Any
 
 from schemas.category import CategorySchemas
 from schemas.events import ListingPrediction, ListingRequest, ListingReview, Status
-from streams.topic_names import BACKFILL, PREDICTIONS, REQUESTS, REVIEWS
+from schemas.topic_names import BACKFILL, PREDICTIONS, REQUESTS, REVIEWS
 
 ODD_TEXTS = ("", " ", "\0", "\ud800", "\udfff\ud800", "\u202e\U0001f9a6", "'; DROP TABLE x; --")
 ODD_TEXTS += ('"', "\\", "\n\r\t", "null", "{}", "x" * 300, "é" * 9_000, "x" * 70_000)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from infra.local.ports import free_port
 from schemas.category import CategorySchemas
 from schemas.events import Status, now_ms
+from schemas.topic_names import REQUESTS
 from streams.settings import StreamsSettings
-from streams.topic_names import REQUESTS
 from tests.streams.support import Worker, wait_for
 from tests.streams.test_predict import predictions, request, send
 from tests.streams.test_watchdog import scraped

@@ -11,9 +11,9 @@ from infra.local.kafka import Kafka
 from infra.local.ports import free_port
 from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
+from schemas.topic_names import REQUESTS
 from streams.committed import Committed
 from streams.settings import StreamsSettings
-from streams.topic_names import REQUESTS
 from streams.topics import ensure_topics
 
 PLACES = [(REQUESTS, 0), (REQUESTS, 1)]

@@ -17,11 +17,11 @@ from schemas.events import (
     Purpose,
     RetrainRequest,
 )
+from schemas.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, RETRAIN, REVIEWS
 from streams.faust_app import REFUSED_CODE
 from streams.publisher import Publisher
 from streams.replay import accept_deleted
 from streams.settings import StreamsSettings
-from streams.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, RETRAIN, REVIEWS
 from tests.streams.pool.world import held_out_id
 from tests.streams.support import (
     Worker,

@@ -9,10 +9,10 @@ from infra.lab.bench.stream.events import make
 from schemas.category import CategorySchemas
 from schemas.errors import EventError, ListuneError
 from schemas.events import ListingReview
+from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from schemas.versions import SchemaVersions
 from streams.decoding import Decoded, Decoder, Parcel, Raw
 from streams.pool.rows import row_of
-from streams.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from tests.streams.support import listing
 
 LIMIT = 10_000

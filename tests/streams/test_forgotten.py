@@ -20,10 +20,10 @@ from schemas.events import (
     RetrainRequest,
     listing_sha256,
 )
+from schemas.topic_names import FORGOTTEN, MODEL_EVENTS, RETRAIN
 from streams.forgotten import ask_to_forget
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topic_names import FORGOTTEN, MODEL_EVENTS, RETRAIN
 from tests.streams.pool.world import held_out_id
 from tests.streams.support import Worker, read_all, wait_for
 from tests.streams.test_curate import applied, listing, send

@@ -10,13 +10,13 @@ from aiokafka.structs import ConsumerRecord
 from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.sources.json_schema import write_schemas
+from schemas.topic_names import REVIEWS
 from streams.decoding import Decoder
 from streams.intake import Intake
 from streams.places import Place, Places
 from streams.pool.store import Record
 from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
-from streams.topic_names import REVIEWS
 from tests.streams.support import listing
 
 BEGIN = 5

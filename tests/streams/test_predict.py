@@ -23,10 +23,10 @@ from schemas.events import (
     new_id,
     now_ms,
 )
+from schemas.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, PREDICTIONS, REQUESTS
 from streams.producer import ListuneClient
 from streams.publisher import Publisher
 from streams.settings import StreamsSettings
-from streams.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, PREDICTIONS, REQUESTS
 from tests.streams.support import Worker, read_all, wait_for
 
 MakeWorker = Callable[..., Worker]

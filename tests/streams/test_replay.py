@@ -12,11 +12,11 @@ from confluent_kafka import Producer
 
 from schemas.category import CategorySchemas
 from schemas.events import ListingRequest, ModelEvent, ModelEventKind, RetrainRequest, decode
+from schemas.topic_names import BACKFILL, MODEL_EVENTS, RETRAIN, REVIEWS
 from streams.pool.errors import PoolError
 from streams.publisher import Publisher
 from streams.replay import Replayed, replay, replay_and_swap
 from streams.settings import StreamsSettings
-from streams.topic_names import BACKFILL, MODEL_EVENTS, RETRAIN, REVIEWS
 from tests.streams.pool.world import held_out_id
 from tests.streams.support import (
     ROOT,

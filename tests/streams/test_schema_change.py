@@ -10,9 +10,9 @@ import duckdb
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.events import ListingPrediction, ListingRequest, ListingReview, Status
 from schemas.sources.json_schema import write_schemas
+from schemas.topic_names import PREDICTIONS
 from streams.replay import Replayed, replay
 from streams.settings import StreamsSettings
-from streams.topic_names import PREDICTIONS
 from tests.streams.support import Worker, applied, listing, read_all, send, wait_for
 
 MakeWorker = Callable[..., Worker]

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from schemas.category import CategorySchemas
+from schemas.topic_names import RETRAIN
 from streams.pool.shard import Shard, shards_of
 from streams.replay import replay
 from streams.settings import StreamsSettings
 from streams.sql_client import ask_writer
-from streams.topic_names import RETRAIN
 from tests.streams.pool.world import held_out_id
 from tests.streams.support import Worker, listing, read_all, send, wait_for
 

@@ -9,10 +9,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from confluent_kafka import OFFSET_INVALID
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from streams.errors import TopicsError
-from streams.publisher import Publisher
-from streams.settings import StreamsSettings
-from streams.topic_names import (
+from schemas.topic_names import (
     CONTROL_TOPICS,
     DEAD_LETTERS,
     FORGOTTEN,
@@ -20,6 +17,9 @@ from streams.topic_names import (
     PAYLOAD_TOPICS,
     REQUESTS,
 )
+from streams.errors import TopicsError
+from streams.publisher import Publisher
+from streams.settings import StreamsSettings
 from streams.topics import admin_client, cluster_identity, ensure_topics, log_bounds, topic_specs
 from tests.streams.support import read_all
 

@@ -8,8 +8,8 @@ from infra.health import look
 from infra.local.ports import free_port
 from schemas.category import CategorySchemas
 from schemas.events import Purpose
+from schemas.topic_names import BACKFILL, REQUESTS, REVIEWS
 from streams.settings import StreamsSettings
-from streams.topic_names import BACKFILL, REQUESTS, REVIEWS
 from streams.watchdog import Stillness
 from tests.streams.support import Worker, wait_for
 from tests.streams.test_curate import applied, listing

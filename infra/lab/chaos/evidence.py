@@ -20,14 +20,7 @@ from schemas.events import (
     RetrainRequest,
     decode,
 )
-from streams import predict
-from streams.committed import Committed
-from streams.live_pool import held_to_read
-from streams.log_reader import read_span
-from streams.places import Place
-from streams.pool.shard import shards_of
-from streams.settings import StreamsSettings
-from streams.topic_names import (
+from schemas.topic_names import (
     BACKFILL,
     DEAD_LETTERS,
     MODEL_EVENTS,
@@ -36,6 +29,13 @@ from streams.topic_names import (
     RETRAIN,
     REVIEWS,
 )
+from streams import predict
+from streams.committed import Committed
+from streams.live_pool import held_to_read
+from streams.log_reader import read_span
+from streams.places import Place
+from streams.pool.shard import shards_of
+from streams.settings import StreamsSettings
 from streams.topics import log_bounds
 
 E = TypeVar("E", bound=Event)

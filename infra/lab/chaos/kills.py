@@ -18,11 +18,11 @@ from confluent_kafka import KafkaException
 from infra.lab.chaos.plan import Kill
 from infra.local.supervisor import Supervisor
 from schemas.errors import ListuneError
+from schemas.topic_names import KINDS, REQUESTS
 from streams import curate, predict
 from streams.committed import Committed
 from streams.places import Place
 from streams.settings import StreamsSettings
-from streams.topic_names import KINDS, REQUESTS
 from streams.topics import TopicsError, admin_client, log_bounds
 
 LOOK_S = 0.1

@@ -21,12 +21,12 @@ from infra.lab.bench.stream.events import ListingEvents, make
 from infra.lab.bench.stream.jobs import HELDOUT, PoolJob
 from schemas.category import CategorySchemas
 from schemas.events import BASE_ADAPTER, ListingPrediction, ListingRequest, ListingReview, now_ms
+from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from streams.pool import heldout
 from streams.pool.conductor import Conductor
 from streams.pool.selection import fresh_count, ranked, select
 from streams.pool.store import Pool
 from streams.settings import StreamsSettings
-from streams.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 
 SEED_LISTINGS = 1000
 REPEATS = 20

@@ -36,11 +36,11 @@ from infra.local.fetch import ensure_part, kafka_part
 from infra.local.ports import free_port
 from infra.settings import RUNS, Settings
 from infra.stack import broker_alone
+from schemas import topic_names as topics
 from schemas.category import CategorySchemas
 from schemas.errors import ListuneError
 from schemas.heldout import is_held_out
 from schemas.sources.json_schema import write_schemas
-from streams import topic_names as topics
 
 ARMS = ("confluent", "faust", "listune", "steady", "pool")
 LOOPS = ("confluent", "faust")

@@ -17,8 +17,8 @@ from infra.lab.bench.stream.curate import Progress, Seen
 from infra.lab.bench.stream.events import ListingEvents
 from infra.settings import Settings
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
+from schemas.topic_names import MODEL_EVENTS, RETRAIN, REVIEWS
 from streams.publisher import Position, Publisher
-from streams.topic_names import MODEL_EVENTS, RETRAIN, REVIEWS
 
 
 @dataclass(frozen=True)

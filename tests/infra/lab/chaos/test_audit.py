@@ -23,9 +23,9 @@ from schemas.events import (
     RetrainRequest,
     Status,
 )
+from schemas.topic_names import BACKFILL, MODEL_EVENTS, PREDICTIONS, REQUESTS, RETRAIN, REVIEWS
 from streams.pool.fingerprint import Fingerprint
 from streams.replay import Replayed
-from streams.topic_names import BACKFILL, MODEL_EVENTS, PREDICTIONS, REQUESTS, RETRAIN, REVIEWS
 
 E = TypeVar("E", bound=Event)
 KIND = ModelEventKind
