@@ -25,8 +25,8 @@ from peft import PeftModel
 
 from schemas.events import BASE_ADAPTER
 from serving.adapters import AdapterFile
-from serving.model import Base, load_base, merge
-from serving.precision import choose_dtype
+from serving.engine.model import Base, load_base, merge
+from serving.engine.precision import choose_dtype
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer import lora

@@ -11,9 +11,9 @@ from types import TracebackType
 
 from schemas.events import BASE_ADAPTER, Mode, RoundMetrics
 from serving.adapters import AdapterFile, base_hash
-from serving.engine import Engine
+from serving.engine.engine import Engine
+from serving.engine.model import resolve_base
 from serving.generation import GenerationRequest, GenerationResult, Generator
-from serving.model import resolve_base
 from serving.prompt import Example
 from serving.settings import ServingSettings
 from trainer.baselines import NearestExample, schema_example

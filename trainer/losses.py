@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from serving.adapters import AdapterFile
-from serving.model import load_base, merge
+from serving.engine.model import load_base, merge
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer.dataset import Row

@@ -12,8 +12,8 @@ from infra.local.supervisor import Supervisor
 from infra.local.tiny_model import make_tiny_model
 from infra.local.triton import Triton
 from serving.client import TritonClient
-from serving.engine import Engine
-from serving.model import linear_shapes, load_base
+from serving.engine.engine import Engine
+from serving.engine.model import linear_shapes, load_base
 from serving.settings import ServingSettings
 from tests.serving.helpers import adapter_blob
 

@@ -5,7 +5,6 @@ import os
 import pytest
 import torch
 
-from serving.adapter_store import AdapterStore
 from serving.adapters import (
     base_hash,
     blob_hash,
@@ -14,6 +13,7 @@ from serving.adapters import (
     to_peft_folder,
     write_adapter,
 )
+from serving.engine.adapter_store import AdapterStore
 from serving.errors import AdapterError, UnknownAdapter
 from tests.serving.helpers import adapter_blob, lora_tensors, metadata
 

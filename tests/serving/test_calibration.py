@@ -17,7 +17,7 @@ from serving.calibration import (
     Curve,
     abstain_below,
 )
-from serving.engine import Engine
+from serving.engine.engine import Engine
 from serving.errors import AdapterError
 from serving.generation import GenerationRequest
 from tests.serving.helpers import EVERY_KIND, LAMP, adapter_blob, lora_tensors, metadata

@@ -10,6 +10,7 @@ from infra.local.ports import free_port
 from schemas.category import Attribute, AttributeType
 from serving.adapters import blob_hash
 from serving.client import TritonClient
+from serving.engine.preparing import MAX_ATTRIBUTES
 from serving.errors import (
     AdapterError,
     Busy,
@@ -20,7 +21,6 @@ from serving.errors import (
     UnknownAdapter,
 )
 from serving.generation import GenerationRequest
-from serving.preparing import MAX_ATTRIBUTES
 from serving.push import Canary, CanaryRequest, ensure_adapter, push_and_try
 from tests.serving.helpers import (
     BRAND,

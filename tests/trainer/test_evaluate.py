@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from schemas.events import ValueLists, listing_sha256
-from serving.engine import Engine
+from serving.engine.engine import Engine
 from serving.errors import EngineFailed
 from serving.generation import GenerationRequest, GenerationResult
 from serving.settings import ServingSettings

@@ -9,7 +9,7 @@ import torch
 from peft import PeftModel
 from torch.nn import functional
 
-from serving.model import Base, load_base
+from serving.engine.model import Base, load_base
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer import lora

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from schemas.values import parse_answer
-from serving.model import Base, load_base
+from serving.engine.model import Base, load_base
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer.dataset import Row

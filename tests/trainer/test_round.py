@@ -17,12 +17,12 @@ from schemas.category import AttributeType
 from schemas.events import ManifestFile, Mode, RetrainRequest
 from schemas.heldout import calibrates
 from serving.adapters import CALIBRATION, AdapterFile, read_adapter, write_adapter
-from serving.branch import Answer
 from serving.calibration import POOLED
-from serving.engine import Engine
+from serving.engine.branch import Answer
+from serving.engine.engine import Engine
+from serving.engine.model import load_base
+from serving.engine.preparing import judge
 from serving.generation import GenerationRequest, GenerationResult
-from serving.model import load_base
-from serving.preparing import judge
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer.calibrate import calibrate, suggestions

@@ -29,10 +29,10 @@ from infra.lab.experiment.progress import Work
 from infra.lab.experiment.training import ADAPTER, TRAINED, Made, Training, train
 from schemas.events import BASE_ADAPTER, Mode
 from serving.adapters import AdapterFile, base_hash, write_file
-from serving.engine import Engine
+from serving.engine.engine import Engine
+from serving.engine.passing_thread import in_passing
+from serving.engine.precision import choose_dtype
 from serving.generation import GenerationRequest, GenerationResult, Generator
-from serving.passing_thread import in_passing
-from serving.precision import choose_dtype
 from serving.prompt import Example, PromptBuilder, Vocabulary
 from serving.settings import ServingSettings
 from trainer.dataset import Row, rows_hash

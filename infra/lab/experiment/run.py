@@ -27,7 +27,7 @@ from infra.local.fetch import ensure_base_model
 from infra.settings import Settings
 from schemas.errors import ListuneError
 from serving.adapters import write_file
-from serving.precision import ROWS
+from serving.engine.precision import ROWS
 from serving.settings import ServingSettings
 from trainer.finetune import TYPICAL_ROWS
 from trainer.settings import TrainerSettings

@@ -9,7 +9,7 @@ from infra.lab.bench.results import Scalar
 from infra.lab.bench.serving.work import Work
 from infra.lab.bench.serving.workload import Plan, Workload
 from schemas.events import Mode
-from serving.engine import Engine, Outcome
+from serving.engine.engine import Engine, Outcome
 from serving.generation import EngineStatus, GenerationRequest, GenerationResult
 from serving.settings import ServingSettings
 

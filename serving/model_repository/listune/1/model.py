@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from serving.engine import Engine
+from serving.engine.engine import Engine
 from serving.errors import EngineError, EngineFailed
 from serving.generation import AdapterName
 from serving.protocol import Generate, Push, decode_message, encode_answer

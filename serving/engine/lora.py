@@ -75,7 +75,7 @@ def load_lora(
 
     Args:
         adapter: as `serving.adapters.check_adapter` has passed it.
-        shapes: (out, in) of the base's linear modules by name, as `serving.model.linear_shapes`.
+        shapes: (out, in) of the base's linear modules by name, as `serving.engine.model.linear_shapes`.
         head_size: of the base.
         dtype: the base's.
         device: the base's.

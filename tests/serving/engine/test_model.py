@@ -7,8 +7,8 @@ from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, Mi
 
 from schemas.errors import ListuneError
 from serving.adapters import read_adapter, to_peft_folder
+from serving.engine.model import check_architecture, load_base, merge
 from serving.errors import ModelRefused
-from serving.model import check_architecture, load_base, merge
 from serving.settings import ServingSettings
 from tests.serving.helpers import adapter_blob
 

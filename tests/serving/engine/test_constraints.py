@@ -12,8 +12,8 @@ from infra.local.settings import LocalSettings
 from schemas.category import Attribute, AttributeType
 from schemas.events import Mode
 from schemas.values import is_valid, parse_answer
-from serving.constraints import Constraints, answer_expression, grammar_tokenizer
-from serving.engine import Engine
+from serving.engine.constraints import Constraints, answer_expression, grammar_tokenizer
+from serving.engine.engine import Engine
 from serving.generation import GenerationRequest
 from serving.listing import Listing
 from serving.prompt import Example, Vocabulary

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from schemas.category import Attribute
 from schemas.events import Mode, ValueLists
 from schemas.values import is_valid, parse_answer
-from serving.branch import Answer, Matcher, Rules
 from serving.calibration import Calibration, abstain_below
-from serving.constraints import Constraints
-from serving.decoding import Tree
+from serving.engine.branch import Answer, Matcher, Rules
+from serving.engine.constraints import Constraints
+from serving.engine.decoding import Tree
+from serving.engine.lora import Lora
+from serving.engine.model import Base
 from serving.errors import Refused
 from serving.generation import GenerationRequest, GenerationResult
-from serving.lora import Lora
-from serving.model import Base
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 

@@ -18,9 +18,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from serving.adapters import AdapterFile, base_hash
-from serving.decoder import Decoder, check
+from serving.engine.decoder import Decoder, check
+from serving.engine.precision import choose_dtype
 from serving.errors import ModelRefused
-from serving.precision import choose_dtype
 from serving.prompt import Vocabulary
 from serving.settings import ServingSettings
 

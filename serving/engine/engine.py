@@ -14,7 +14,7 @@ What it promises:
 
 Two threads: one prepares (prompt, schema constraints, an adapter from its file), so that nothing
 slow stands between the forward passes of the other, which decodes. The model is loaded by the
-decoding thread too: see `serving.passing_thread`.
+decoding thread too: see `serving.engine.passing_thread`.
 
 What it knows nothing of: Triton, gRPC, Kafka, categories, champions.
 """
@@ -30,16 +30,16 @@ from pathlib import Path
 import torch
 
 from schemas.events import BASE_ADAPTER
-from serving.adapter_store import AdapterStore
 from serving.adapters import check_adapter, read_adapter
-from serving.decoding import step
+from serving.engine.adapter_store import AdapterStore
+from serving.engine.decoding import step
+from serving.engine.loaded_adapters import LoadedAdapters, MergedDecoders
+from serving.engine.model import linear_shapes, load_base
+from serving.engine.pages import Pages
+from serving.engine.passing_thread import in_passing
+from serving.engine.preparing import Job, Preparer
 from serving.errors import AdapterError, Busy, Cancelled, EngineError, EngineFailed
 from serving.generation import AdapterName, EngineStatus, GenerationRequest, GenerationResult
-from serving.loaded_adapters import LoadedAdapters, MergedDecoders
-from serving.model import linear_shapes, load_base
-from serving.pages import Pages
-from serving.passing_thread import in_passing
-from serving.preparing import Job, Preparer
 from serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)

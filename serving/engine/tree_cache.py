@@ -1,7 +1,7 @@
 """One forward pass over tokens of many trees, and where each tree keeps its keys and values.
 
 A token of a branch sees the whole trunk and what came before it in its own branch, and nothing
-else: `serving.tree_attention`. Positions in a branch count on from the trunk's end.
+else: `serving.engine.tree_attention`. Positions in a branch count on from the trunk's end.
 
 A slot can be written again and is then simply overtaken. What lies in later slots meanwhile is
 never seen: a token sees the slots of its branch up to its own.
@@ -12,10 +12,10 @@ from weakref import finalize
 
 import torch
 
-from serving.decoder import Decoder
-from serving.lora import Lora, Segment
-from serving.pages import PAGE, Pages
-from serving.tree_attention import Attention, Chunk, alike, grouped
+from serving.engine.decoder import Decoder
+from serving.engine.lora import Lora, Segment
+from serving.engine.pages import PAGE, Pages
+from serving.engine.tree_attention import Attention, Chunk, alike, grouped
 
 TRUNK_ROWS = 256
 """A longer trunk is attended to in pieces: the scores of a piece, rows * keys, bound the memory."""

@@ -23,7 +23,7 @@ from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
 from schemas.category import Attribute, AttributeType
 from schemas.values import NO, SEPARATOR, YES
-from serving.branch import Matcher
+from serving.engine.branch import Matcher
 from serving.prompt import Vocabulary, answer_text
 
 logger = logging.getLogger(__name__)

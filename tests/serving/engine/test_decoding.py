@@ -12,19 +12,19 @@ from transformers import GenerationConfig
 from infra.local.fetch import ensure_base_model
 from infra.local.settings import LocalSettings
 from schemas.category import Attribute, AttributeType
-from serving import decoding
 from serving.adapters import read_adapter
-from serving.branch import Rules
-from serving.constraints import Constraints
-from serving.decoder import Decoder
-from serving.decoding import Tree, step
+from serving.engine.branch import Rules
+from serving.engine.constraints import Constraints
+from serving.engine.decoder import Decoder
+from serving.engine.decoding import Tree, step
+from serving.engine.engine import decoding
+from serving.engine.lora import load_lora
+from serving.engine.model import load_base, merge
+from serving.engine.pages import Pages
+from serving.engine.tree_cache import TRUNK_ROWS, TreeCache, TreePass
 from serving.listing import Listing
-from serving.lora import load_lora
-from serving.model import load_base, merge
-from serving.pages import Pages
 from serving.prompt import PromptBuilder, PromptTree
 from serving.settings import ServingSettings
-from serving.tree_cache import TRUNK_ROWS, TreeCache, TreePass
 from tests.serving.helpers import COLOUR, WASHABLE, adapter_blob
 
 CAP = 8
@@ -197,7 +197,7 @@ def test_the_bundled_model_answers_as_it_does_in_generate(batches):
 @pytest.mark.parametrize("piece", [TRUNK_ROWS, 7], ids=["the trunk whole", "the trunk in pieces"])
 def test_teacher_forced_logits_agree(base, builder, monkeypatch, piece):
     """Every row of a pass, and of a second pass on its cache, against a plain row per branch."""
-    monkeypatch.setattr("serving.tree_cache.TRUNK_ROWS", piece)
+    monkeypatch.setattr("serving.engine.tree_cache.TRUNK_ROWS", piece)
     tree = random_tree(builder, 5, 3)
     assert len(tree.trunk) > 7
     branches = [[t for segment in branch for t in segment.ids] for branch in tree.branches]

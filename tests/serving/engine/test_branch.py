@@ -5,8 +5,8 @@ import random
 import pytest
 
 from schemas.category import Attribute, AttributeType
-from serving.branch import Branch, Rules
-from serving.drafts import draft
+from serving.engine.branch import Branch, Rules
+from serving.engine.drafts import draft
 from serving.prompt import Segment
 
 NAMES = ("Model", "Colour", "Size")

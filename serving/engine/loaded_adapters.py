@@ -12,12 +12,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from schemas.events import BASE_ADAPTER
-from serving.adapter_store import AdapterStore
 from serving.adapters import AdapterFile
-from serving.decoder import Decoder
-from serving.lora import Lora, load_lora
-from serving.model import Base, merge
-from serving.passing_thread import in_passing
+from serving.engine.adapter_store import AdapterStore
+from serving.engine.decoder import Decoder
+from serving.engine.lora import Lora, load_lora
+from serving.engine.model import Base, merge
+from serving.engine.passing_thread import in_passing
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class LoadedAdapters:
     def __init__(
         self, base: Base, shapes: Mapping[str, tuple[int, int]], store: AdapterStore, limit: int
     ) -> None:
-        """`shapes` are the base's, as `serving.model.linear_shapes` gives them."""
+        """`shapes` are the base's, as `serving.engine.model.linear_shapes` gives them."""
         self._base = base
         self._shapes = shapes
         self._store = store
@@ -96,7 +96,7 @@ class MergedDecoders:
         if self._streak >= PASSES_BEFORE_MERGING and self._limit:
             self._streak = 0
             if not self._background.is_alive():
-                # A thread that ends, as those of `serving.passing_thread`.
+                # A thread that ends, as those of `serving.engine.passing_thread`.
                 self._background = threading.Thread(
                     target=self._merge, args=(name,), name="listune-merge", daemon=True
                 )

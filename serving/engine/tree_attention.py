@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from serving.pages import NULL, PAGE, Pages
+from serving.engine.pages import NULL, PAGE, Pages
 
 # Branches side by side feed at most this many times as many tokens as the shortest of them.
 PADDING = 1.5
@@ -71,7 +71,7 @@ def grouped(chunks: Sequence[Chunk]) -> list[list[Chunk]]:
 
 
 class Attention:
-    """The attention of one pass, for all its layers: see `serving.decoder.Attend`."""
+    """The attention of one pass, for all its layers: see `serving.engine.decoder.Attend`."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from transformers import (
     SmolLM3Config,
 )
 
-from serving.decoder import Decoder, check
+from serving.engine.decoder import Decoder, check
 from serving.errors import ModelRefused
 
 SMALL = {

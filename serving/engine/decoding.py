@@ -3,7 +3,7 @@
 A tree enters at any pass and leaves with the pass that answers its last question; nobody waits for
 the slowest (continuous batching, as in Orca, OSDI 2022). A tree's first pass feeds its trunk and
 every branch's first question, each later one what its unfinished branches have next
-(`serving.branch`).
+(`serving.engine.branch`).
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 import torch
 
 from schemas.events import BASE_ADAPTER
-from serving.branch import Answer, Branch, Rules
-from serving.decoder import Decoder
-from serving.lora import Lora
-from serving.pages import Pages
+from serving.engine.branch import Answer, Branch, Rules
+from serving.engine.decoder import Decoder
+from serving.engine.lora import Lora
+from serving.engine.pages import Pages
+from serving.engine.tree_cache import Fed, TreeCache, TreePass
 from serving.prompt import PromptTree
-from serving.tree_cache import Fed, TreeCache, TreePass
 
 # A pass of few rows costs as much as one of this many: the weights have to come from memory anyway.
 DRAFT_ROWS = {"cpu": 24, "cuda": 256}
@@ -127,7 +127,7 @@ def _drafts(trees: Sequence[Tree], limit: int) -> int:
 
 
 class LogProbabilities:
-    """The log probabilities of a pass: `serving.branch.Scores`."""
+    """The log probabilities of a pass: `serving.engine.branch.Scores`."""
 
     def __init__(self, logits: torch.Tensor) -> None:
         """`logits` (rows, vocabulary)."""
@@ -149,11 +149,11 @@ class LogProbabilities:
             self._totals += (top[:, 0] + spread).tolist()
 
     def best(self, row: int) -> tuple[int, float]:
-        """See `serving.branch.Scores`."""
+        """See `serving.engine.branch.Scores`."""
         return self._best[row], self._values[row]
 
     def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
-        """See `serving.branch.Scores`."""
+        """See `serving.engine.branch.Scores`."""
         scores = self._logits[row].float().cpu().numpy()[tokens]
         best = int(scores.argmax())
         return tokens[best], float(scores[best]) - self._totals[row]

@@ -5,10 +5,10 @@ import pytest
 from schemas.category import Attribute, AttributeType
 from schemas.completeness import completeness
 from schemas.events import Mode
-from serving.branch import Answer
-from serving.engine import Engine
+from serving.engine.branch import Answer
+from serving.engine.engine import Engine
+from serving.engine.preparing import judge
 from serving.generation import GenerationRequest
-from serving.preparing import judge
 from tests.serving.helpers import (
     BRAND,
     COLOUR,

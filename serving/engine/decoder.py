@@ -7,7 +7,7 @@ SmolLM3 and their like (RMS norms, rotary positions, grouped heads, a gated MLP,
 served by configuration; anything else is refused.
 
 It knows no trees: which keys a token sees is the business of the `attend` that is handed in
-(`serving.tree_cache`). Rows are (tokens, hidden), without a batch dimension.
+(`serving.engine.tree_cache`). Rows are (tokens, hidden), without a batch dimension.
 
 Queries and keys are kept with the two halves of a head interleaved, so that a rotation is one
 complex product. Scores are the same, as long as both sides are.
@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from serving.engine.linear import PackedLinear
+from serving.engine.lora import Segment, add_lora, interleaved
 from serving.errors import ModelRefused
-from serving.linear import PackedLinear
-from serving.lora import Segment, add_lora, interleaved
 
 Attend = Callable[[int, torch.Tensor], torch.Tensor]
 """Layer and (rows, heads + 2 * kv heads, size), queries, keys, values, to (rows, heads * size)."""
@@ -216,8 +216,8 @@ def check(decoder: Decoder, model: Any) -> None:
     Raises:
         ModelRefused: they differ by more than rounding.
     """
-    from serving.pages import Pages
-    from serving.tree_cache import TreeCache, TreePass
+    from serving.engine.pages import Pages
+    from serving.engine.tree_cache import TreeCache, TreePass
 
     generator = torch.Generator().manual_seed(0)
     vocabulary = model.get_input_embeddings().weight.shape[0]

@@ -1,0 +1,1 @@
+"""The tree engine: requests in, attribute values out, adapters pushed while it runs."""
