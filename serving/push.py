@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlparse
 
 from schemas.category import Attribute
 from schemas.events import BASE_ADAPTER
-from serving.adapters import AdapterFile, read_adapter
+from serving.adapter_file import AdapterFile, read_adapter
 from serving.client import TritonClient
 from serving.errors import AdapterError, CanaryFailed
 from serving.generation import GenerationResult

@@ -9,7 +9,7 @@ an endpoint                                                 where the settings n
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from serving.adapters import AdapterFile
+from serving.adapter_file import AdapterFile
 from serving.generation import Generator
 from serving.settings import ServingSettings
 from trainer.baselines import MajorityValue, NearestListing

@@ -13,7 +13,7 @@ import math
 
 import torch
 
-from serving.adapters import SUFFIX_A, SUFFIX_B, AdapterFile
+from serving.adapter_file import SUFFIX_A, SUFFIX_B, AdapterFile
 from trainer.errors import TrainingError
 from trainer.lora import LoraTensors
 

@@ -1,6 +1,6 @@
 """The adapter that a training gives: averaged with its start where the plan says so, and a file."""
 
-from serving.adapters import write_adapter
+from serving.adapter_file import write_adapter
 from trainer.averaging import average
 from trainer.finetune import Finetuned
 from trainer.settings import TrainerSettings

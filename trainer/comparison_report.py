@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from serving.adapters import write_file
+from serving.adapter_file import write_file
 from serving.calibration import Calibration
 from trainer.comparison import ArmRow, markdown, table
 from trainer.evaluate import Evaluation, ListingScore

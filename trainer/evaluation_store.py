@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter
 
 from schemas.events import listing_sha256
-from serving.adapters import write_file
+from serving.adapter_file import write_file
 from serving.generation import GenerationResult
 from trainer.evaluate import Evaluation, EvaluationKey
 

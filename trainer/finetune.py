@@ -24,7 +24,7 @@ from accelerate.utils import broadcast_object_list
 from peft import PeftModel
 
 from schemas.events import BASE_ADAPTER
-from serving.adapters import AdapterFile
+from serving.adapter_file import AdapterFile
 from serving.engine.model import Base, load_base, merge
 from serving.engine.precision import choose_dtype
 from serving.prompt import PromptBuilder

@@ -8,7 +8,7 @@ alone.
 
 from collections.abc import Collection, Sequence
 
-from serving.adapters import AdapterFile
+from serving.adapter_file import AdapterFile
 from serving.settings import ServingSettings
 from trainer.dataset import Row, read_rows
 from trainer.evaluate import METRICS, Evaluation, EvaluationKey, score

@@ -5,7 +5,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from schemas.events import BASE_ADAPTER, ManifestFile, RetrainRequest
-from serving.adapters import AdapterFile
+from serving.adapter_file import AdapterFile
 from trainer.dataset import read_rows
 from trainer.registry import Entry, Registry, read_checked
 from trainer.settings import TrainerSettings

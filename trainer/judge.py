@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from schemas.events import BASE_ADAPTER, Mode, RoundMetrics
-from serving.adapters import AdapterFile, base_hash
+from serving.adapter_file import AdapterFile, base_hash
 from serving.engine.engine import Engine
 from serving.engine.model import resolve_base
 from serving.generation import GenerationRequest, GenerationResult, Generator

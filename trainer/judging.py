@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.events import BASE_ADAPTER, RetrainRequest
-from serving.adapters import AdapterFile
+from serving.adapter_file import AdapterFile
 from trainer.evaluate import Evaluation
 from trainer.gate import Rule, decide
 from trainer.judge import Judge

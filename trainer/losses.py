@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from serving.adapters import AdapterFile
+from serving.adapter_file import AdapterFile
 from serving.engine.model import load_base, merge
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings

@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from schemas.events import BASE_ADAPTER, ManifestFile, RoundMetrics
-from serving.adapters import AdapterFile, read_adapter, to_peft_folder, write_file
+from serving.adapter_file import AdapterFile, read_adapter, to_peft_folder, write_file
 from serving.errors import AdapterError
 from trainer.dataset import file_hash
 from trainer.errors import RegistryError

@@ -28,7 +28,7 @@ from transformers.utils import logging as transformers_logging
 
 from schemas.errors import ListuneError
 from schemas.events import Mode, RetrainRequest, now_ms
-from serving.adapters import CALIBRATION, AdapterFile, read_adapter, write_adapter, write_file
+from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter, write_file
 from trainer.calibrate import calibrate, suggestions
 from trainer.candidate import make_candidate
 from trainer.dataset import Row

@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from schemas.errors import ListuneError
 from schemas.events import BASE_ADAPTER
-from serving.adapters import write_file
+from serving.adapter_file import write_file
 from trainer.arms import adapter_arm, example_arm
 from trainer.bootstrap import draw_listings, paired, paired_interval
 from trainer.dataset import read_heldout, rows_hash

@@ -12,7 +12,7 @@ A strategy is a pure plan over rows, so that the experiment runs the very same o
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from serving.adapters import AdapterFile
+from serving.adapter_file import AdapterFile
 from trainer.dataset import Row
 from trainer.settings import TrainerSettings
 

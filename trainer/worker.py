@@ -27,7 +27,7 @@ from confluent_kafka import Message
 
 from schemas.errors import EventError
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, decode
-from serving.adapters import write_file
+from serving.adapter_file import write_file
 from serving.client import TritonClient
 from serving.errors import Busy, ServingError, TimedOut, Unavailable
 from serving.health import Health

@@ -11,7 +11,7 @@ from infra.settings import ACTIVE, Settings, load_settings, read_settings
 from schemas.events import BASE_ADAPTER
 
 if TYPE_CHECKING:
-    from serving.adapters import AdapterFile
+    from serving.adapter_file import AdapterFile
     from trainer.evaluate import Evaluation
 
 OUT = Path("runs/evaluate")

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from serving.adapters import AdapterFile, read_adapter, write_file
+from serving.adapter_file import AdapterFile, read_adapter, write_file
 from serving.calibration import Calibration
 from serving.errors import AdapterError, UnknownAdapter
 

@@ -30,7 +30,7 @@ from pathlib import Path
 import torch
 
 from schemas.events import BASE_ADAPTER
-from serving.adapters import check_adapter, read_adapter
+from serving.adapter_file import check_adapter, read_adapter
 from serving.engine.adapter_store import AdapterStore
 from serving.engine.decoding import step
 from serving.engine.loaded_adapters import LoadedAdapters, MergedDecoders

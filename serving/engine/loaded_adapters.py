@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from schemas.events import BASE_ADAPTER
-from serving.adapters import AdapterFile
+from serving.adapter_file import AdapterFile
 from serving.engine.adapter_store import AdapterStore
 from serving.engine.decoder import Decoder
 from serving.engine.lora import Lora, load_lora
@@ -40,7 +40,7 @@ class LoadedAdapters:
         self._lock = threading.Lock()
 
     def load(self, adapter: AdapterFile) -> Lora:
-        """Take up an adapter that `serving.adapters.check_adapter` has passed.
+        """Take up an adapter that `serving.adapter_file.check_adapter` has passed.
 
         Raises:
             AdapterError: it changes what is not served.

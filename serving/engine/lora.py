@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from serving.adapters import AdapterFile
+from serving.adapter_file import AdapterFile
 from serving.errors import AdapterError
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -74,7 +74,7 @@ def load_lora(
     """The pairs of a checked adapter.
 
     Args:
-        adapter: as `serving.adapters.check_adapter` has passed it.
+        adapter: as `serving.adapter_file.check_adapter` has passed it.
         shapes: (out, in) of the base's linear modules by name, as `serving.engine.model.linear_shapes`.
         head_size: of the base.
         dtype: the base's.

@@ -17,7 +17,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from serving.adapters import AdapterFile, base_hash
+from serving.adapter_file import AdapterFile, base_hash
 from serving.engine.decoder import Decoder, check
 from serving.engine.precision import choose_dtype
 from serving.errors import ModelRefused

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from schemas.category import Attribute, AttributeType
-from serving.adapters import write_adapter
+from serving.adapter_file import write_adapter
 from serving.listing import Listing
 
 LONG_S = 600.0

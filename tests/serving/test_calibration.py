@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from schemas.category import AttributeType
 from schemas.events import Mode
-from serving.adapters import CALIBRATION, blob_hash, read_adapter, write_adapter
+from serving.adapter_file import CALIBRATION, blob_hash, read_adapter, write_adapter
 from serving.calibration import (
     MAX_CALIBRATION_CHARACTERS,
     MAX_STEPS,

@@ -8,7 +8,7 @@ import pytest
 
 from infra.local.ports import free_port
 from schemas.category import Attribute, AttributeType
-from serving.adapters import blob_hash
+from serving.adapter_file import blob_hash
 from serving.client import TritonClient
 from serving.engine.preparing import MAX_ATTRIBUTES
 from serving.errors import (

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from serving.adapters import SUFFIX_A, SUFFIX_B, AdapterFile, read_adapter, write_adapter
+from serving.adapter_file import SUFFIX_A, SUFFIX_B, AdapterFile, read_adapter, write_adapter
 from trainer.averaging import average
 from trainer.errors import TrainingError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from serving.adapters import AdapterFile, read_adapter, write_adapter
+from serving.adapter_file import AdapterFile, read_adapter, write_adapter
 from serving.settings import ServingSettings
 from trainer import finetune as module
 from trainer import gradient, lora

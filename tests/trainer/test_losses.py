@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from serving.adapters import SUFFIX_B, read_adapter, write_adapter
+from serving.adapter_file import SUFFIX_B, read_adapter, write_adapter
 from serving.settings import ServingSettings
 from trainer.finetune import finetune
 from trainer.losses import listing_losses

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from schemas.events import Interval, ManifestFile, RetrainRequest, RoundMetrics
-from serving.adapters import blob_hash, write_adapter
+from serving.adapter_file import blob_hash, write_adapter
 from trainer.errors import RegistryError
 from trainer.history import parent_adapter
 from trainer.registry import Entry, Lineage, Registry

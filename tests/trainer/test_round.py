@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 from schemas.category import AttributeType
 from schemas.events import ManifestFile, Mode, RetrainRequest
 from schemas.heldout import calibrates
-from serving.adapters import CALIBRATION, AdapterFile, read_adapter, write_adapter
+from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter
 from serving.calibration import POOLED
 from serving.engine.branch import Answer
 from serving.engine.engine import Engine

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from serving.adapters import AdapterFile
+from serving.adapter_file import AdapterFile
 from serving.listing import Listing
 from trainer.dataset import Row
 from trainer.settings import TrainerSettings

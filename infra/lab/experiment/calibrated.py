@@ -9,7 +9,7 @@ test listings have no part in this.
 from infra.lab.experiment.figures import COST_OF_WRONG
 from infra.lab.experiment.lab import Lab
 from schemas.events import Mode
-from serving.adapters import CALIBRATION, AdapterFile, read_adapter, write_adapter
+from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter
 from trainer.calibrate import calibrate
 from trainer.dataset import Row
 

@@ -21,7 +21,7 @@ from schemas.curation import Candidate, select
 from schemas.errors import ListuneError
 from schemas.events import ValueLists
 from schemas.values import Values, matches
-from serving.adapters import AdapterFile
+from serving.adapter_file import AdapterFile
 from trainer.dataset import Row
 from trainer.evaluate import Evaluation
 from trainer.gate import Rule, decide

@@ -28,7 +28,7 @@ from infra.lab.experiment.profiles import Profile
 from infra.lab.experiment.progress import Work
 from infra.lab.experiment.training import ADAPTER, TRAINED, Made, Training, train
 from schemas.events import BASE_ADAPTER, Mode
-from serving.adapters import AdapterFile, base_hash, write_file
+from serving.adapter_file import AdapterFile, base_hash, write_file
 from serving.engine.engine import Engine
 from serving.engine.passing_thread import in_passing
 from serving.engine.precision import choose_dtype

@@ -26,7 +26,7 @@ from infra.lab.experiment.report import write_report
 from infra.local.fetch import ensure_base_model
 from infra.settings import Settings
 from schemas.errors import ListuneError
-from serving.adapters import write_file
+from serving.adapter_file import write_file
 from serving.engine.precision import ROWS
 from serving.settings import ServingSettings
 from trainer.finetune import TYPICAL_ROWS

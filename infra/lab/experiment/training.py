@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from infra.lab.experiment.memory import give_back
 from schemas.events import BASE_ADAPTER
-from serving.adapters import AdapterFile, read_adapter, write_file
+from serving.adapter_file import AdapterFile, read_adapter, write_file
 from serving.settings import ServingSettings
 from trainer.candidate import make_candidate
 from trainer.errors import TrainingError

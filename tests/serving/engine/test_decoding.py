@@ -12,7 +12,7 @@ from transformers import GenerationConfig
 from infra.local.fetch import ensure_base_model
 from infra.local.settings import LocalSettings
 from schemas.category import Attribute, AttributeType
-from serving.adapters import read_adapter
+from serving.adapter_file import read_adapter
 from serving.engine.branch import Rules
 from serving.engine.constraints import Constraints
 from serving.engine.decoder import Decoder

@@ -6,7 +6,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, MistralConfig
 
 from schemas.errors import ListuneError
-from serving.adapters import read_adapter, to_peft_folder
+from serving.adapter_file import read_adapter, to_peft_folder
 from serving.engine.model import check_architecture, load_base, merge
 from serving.errors import ModelRefused
 from serving.settings import ServingSettings

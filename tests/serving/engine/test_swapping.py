@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import cycle
 
 from schemas.events import BASE_ADAPTER
-from serving.adapters import blob_hash
+from serving.adapter_file import blob_hash
 from serving.push import Canary, CanaryRequest, push_and_try
 from tests.serving.helpers import (
     BRAND,

@@ -123,7 +123,7 @@ def test_a_run_that_was_killed_goes_on_with_what_it_has(
 
 
 def experiment_hash(path: Path) -> str:
-    from serving.adapters import blob_hash
+    from serving.adapter_file import blob_hash
 
     return blob_hash(path.read_bytes())
 

@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from serving.adapters import (
+from serving.adapter_file import (
     base_hash,
     blob_hash,
     check_adapter,
