@@ -6,7 +6,7 @@ from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.health import HOST
+from serving.process.health import HOST
 
 PATIENCE_S = 2.0
 

@@ -9,6 +9,6 @@ This room knows no Kafka and no DuckDB, and the engine knows no Triton. Other ro
 - `serving.engine.engine`: `Engine`, generation in this process; `serving.engine.model`: the base model.
 - `serving.adapter_file`: the adapter file; `serving.calibration`: how far its confidence can be
   trusted; `serving.engine.precision`: the number type of this machine.
-- `serving.health`: `Health`, the endpoint for liveness, readiness and metrics of any process.
+- `serving.process.health`: `Health`, the endpoint for liveness, readiness and metrics of any process.
 - `serving.client`: `TritonClient`; `serving.push`: push an adapter and try it (no torch).
 """

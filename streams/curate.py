@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from schemas.topic_names import CONTROL_KINDS, KINDS
-from serving.health import Health
+from serving.process.health import Health
 from streams import faust_app, metrics
 from streams.decoding import Decoder
 from streams.parcels import BUFFERED, Parcels

@@ -20,7 +20,7 @@ from schemas.topic_names import BACKFILL, PREDICTIONS, REQUESTS
 from schemas.versions import SchemaVersions
 from serving.client import TritonClient
 from serving.errors import AdapterError
-from serving.health import Health
+from serving.process.health import Health
 from serving.push import ensure_adapter
 from serving.settings import ServingSettings
 from streams import faust_app, metrics

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import KafkaException
 
-from serving.health import Health
+from serving.process.health import Health
 from streams import faust_app
 from streams.errors import StreamsError, WorkerHangs
 from streams.metrics import show_lag

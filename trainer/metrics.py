@@ -3,7 +3,7 @@
 from prometheus_client import Counter, Gauge
 
 from schemas.events import ModelEvent
-from serving.health import STAGE_SECONDS
+from serving.process.health import STAGE_SECONDS
 
 ROUND = Gauge("listune_training_round", "Number of the round under way, 0 without one")
 ROUNDS = Counter("listune_rounds", "Rounds answered", ["outcome"])

@@ -30,7 +30,7 @@ from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, decode
 from serving.adapter_file import write_file
 from serving.client import TritonClient
 from serving.errors import Busy, ServingError, TimedOut, Unavailable
-from serving.health import Health
+from serving.process.health import Health
 from serving.push import Canary, CanaryRequest, PushReport, push_and_try
 from serving.settings import ServingSettings
 from trainer import metrics

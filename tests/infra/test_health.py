@@ -2,7 +2,7 @@
 
 from infra.health import Seen, look
 from infra.local.ports import free_port
-from serving.health import Health
+from serving.process.health import Health
 
 
 def test_status_shows_liveness_readiness_and_lag() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from infra.local.ports import free_port
 from serving.errors import HealthPortTaken
-from serving.health import Health
+from serving.process.health import Health
 
 
 class Clock:
