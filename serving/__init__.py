@@ -10,5 +10,5 @@ This room knows no Kafka and no DuckDB, and the engine knows no Triton. Other ro
 - `serving.adapter_file`: the adapter file; `serving.calibration`: how far its confidence can be
   trusted; `serving.engine.precision`: the number type of this machine.
 - `serving.process.health`: `Health`, the endpoint for liveness, readiness and metrics of any process.
-- `serving.client`: `TritonClient`; `serving.push`: push an adapter and try it (no torch).
+- `serving.triton.client`: `TritonClient`; `serving.triton.push`: push an adapter and try it (no torch).
 """

@@ -47,7 +47,7 @@ MAX_FAULTS = 3
 
 
 class Generated(Protocol):
-    """What the engine answers; see `serving.client`."""
+    """What the engine answers; see `serving.triton.client`."""
 
     @property
     def values(self) -> ValueLists: ...
@@ -66,7 +66,7 @@ class Generated(Protocol):
 
 
 class Engine(Protocol):
-    """The part of `serving.client.TritonClient` that answering needs."""
+    """The part of `serving.triton.client.TritonClient` that answering needs."""
 
     def generate(
         self,

@@ -18,11 +18,11 @@ from schemas.errors import EventError
 from schemas.events import ListingRequest, decode
 from schemas.topic_names import BACKFILL, PREDICTIONS, REQUESTS
 from schemas.versions import SchemaVersions
-from serving.client import TritonClient
 from serving.errors import AdapterError
 from serving.process.health import Health
-from serving.push import ensure_adapter
 from serving.settings import ServingSettings
+from serving.triton.client import TritonClient
+from serving.triton.push import ensure_adapter
 from streams import faust_app, metrics
 from streams.answering import Answerer
 from streams.committed import Committed

@@ -28,11 +28,11 @@ from confluent_kafka import Message
 from schemas.errors import EventError
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, decode
 from serving.adapter_file import write_file
-from serving.client import TritonClient
 from serving.errors import Busy, ServingError, TimedOut, Unavailable
 from serving.process.health import Health
-from serving.push import Canary, CanaryRequest, PushReport, push_and_try
 from serving.settings import ServingSettings
+from serving.triton.client import TritonClient
+from serving.triton.push import Canary, CanaryRequest, PushReport, push_and_try
 from trainer import metrics
 from trainer.errors import TrainingError
 from trainer.evaluation_store import ANSWERS, EVALUATIONS, AnswerStore, EvaluationStore

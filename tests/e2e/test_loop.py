@@ -24,8 +24,8 @@ from schemas.events import (
 )
 from schemas.heldout import is_held_out
 from schemas.topic_names import DEAD_LETTERS, REQUESTS
-from serving.client import TritonClient
 from serving.listing import Listing
+from serving.triton.client import TritonClient
 from streams.errors import RequestRefused
 from streams.producer import ListuneClient
 from streams.publisher import Publisher

@@ -11,10 +11,10 @@ from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
 from infra.local.tiny_model import make_tiny_model
 from infra.local.triton import Triton
-from serving.client import TritonClient
 from serving.engine.engine import Engine
 from serving.engine.model import linear_shapes, load_base
 from serving.settings import ServingSettings
+from serving.triton.client import TritonClient
 from tests.serving.helpers import adapter_blob
 
 MODELS = Path(__file__).resolve().parents[2] / "serving" / "model_repository"

@@ -28,7 +28,7 @@ from streams.settings import StreamsSettings  # noqa: E402
 
 
 class StandIn:
-    """Answers like `serving.client.TritonClient`, without a model."""
+    """Answers like `serving.triton.client.TritonClient`, without a model."""
 
     def __init__(self, settings: ServingSettings) -> None:
         self._back_at: float | None = None

@@ -32,8 +32,8 @@ from schemas.events import (
     decode,
     listing_sha256,
 )
-from serving.client import TritonClient
 from serving.settings import ServingSettings
+from serving.triton.client import TritonClient
 from tests.infra.local_parts import eventually
 from trainer.dataset import read_rows
 from trainer.errors import DataError

@@ -8,7 +8,7 @@ from itertools import cycle
 
 from schemas.events import BASE_ADAPTER
 from serving.adapter_file import blob_hash
-from serving.push import Canary, CanaryRequest, push_and_try
+from serving.triton.push import Canary, CanaryRequest, push_and_try
 from tests.serving.helpers import (
     BRAND,
     COLOUR,

@@ -20,8 +20,8 @@ import triton_python_backend_utils as pb_utils
 from serving.engine.engine import Engine
 from serving.errors import EngineError, EngineFailed
 from serving.generation import AdapterName
-from serving.protocol import Generate, Push, decode_message, encode_answer
 from serving.settings import ServingSettings
+from serving.triton.protocol import Generate, Push, decode_message, encode_answer
 
 SETTINGS_VARIABLE = "LISTUNE_SERVING"
 

@@ -17,10 +17,10 @@ from urllib.parse import unquote, urlparse
 from schemas.category import Attribute
 from schemas.events import BASE_ADAPTER
 from serving.adapter_file import AdapterFile, read_adapter
-from serving.client import TritonClient
 from serving.errors import AdapterError, CanaryFailed
 from serving.generation import GenerationResult
 from serving.listing import Listing
+from serving.triton.client import TritonClient
 
 # Of log confidence. The same weights give the same confidence to the last bit (serving.model.align
 # sees to it); training moves it by far more.

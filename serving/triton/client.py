@@ -16,8 +16,8 @@ from schemas.events import BASE_ADAPTER, Mode
 from serving.errors import Refused, ServingError, TimedOut, Unavailable
 from serving.generation import AdapterName, EngineStatus, GenerationResult
 from serving.listing import Listing
-from serving.protocol import Generate, Message, Push, Status, decode_answer, decode_result
 from serving.settings import ServingSettings
+from serving.triton.protocol import Generate, Message, Push, Status, decode_answer, decode_result
 
 READY_TIMEOUT_S = 5.0
 CHANNEL_ARGUMENTS = [
@@ -73,7 +73,7 @@ class TritonClient:
         """Fill `attributes` of `listing` with the adapter named.
 
         Raises:
-            UnknownAdapter: push the adapter (`serving.push.ensure_adapter`) and ask again.
+            UnknownAdapter: push the adapter (`serving.triton.push.ensure_adapter`) and ask again.
             Busy, Unavailable, TimedOut: ask again later.
             Refused: the request is wrong.
         """

@@ -9,7 +9,6 @@ import pytest
 from infra.local.ports import free_port
 from schemas.category import Attribute, AttributeType
 from serving.adapter_file import blob_hash
-from serving.client import TritonClient
 from serving.engine.preparing import MAX_ATTRIBUTES
 from serving.errors import (
     AdapterError,
@@ -21,7 +20,8 @@ from serving.errors import (
     UnknownAdapter,
 )
 from serving.generation import GenerationRequest
-from serving.push import Canary, CanaryRequest, ensure_adapter, push_and_try
+from serving.triton.client import TritonClient
+from serving.triton.push import Canary, CanaryRequest, ensure_adapter, push_and_try
 from tests.serving.helpers import (
     BRAND,
     COLOUR,

@@ -1,4 +1,4 @@
-"""The JSON that travels between `serving.client` and the Triton model; knows neither of them.
+"""The JSON that travels between `serving.triton.client` and the Triton model; knows neither of them.
 
     {"op": "generate", "listing": {...}, "attributes": [...], "mode", "batches", "adapter_hash"}
     {"op": "push", "adapter_id", "adapter_hash"}, with the adapter's bytes beside it
@@ -74,7 +74,9 @@ def decode_message(text: bytes) -> Message:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"])) or "the request"
-        raise Refused(f"{where}: {first['msg']}; see serving/protocol.py for the format") from None
+        raise Refused(
+            f"{where}: {first['msg']}; see serving/triton/protocol.py for the format"
+        ) from None
 
 
 def encode_answer(answer: Any) -> bytes:

@@ -4,7 +4,7 @@ import pytest
 
 from serving.errors import Busy, EngineFailed, Refused, UnknownAdapter
 from serving.generation import AdapterName, EngineStatus, GenerationResult
-from serving.protocol import (
+from serving.triton.protocol import (
     Generate,
     Push,
     decode_answer,

@@ -1,0 +1,1 @@
+"""The client's side of Triton: calls, their JSON, and the push of an adapter."""
