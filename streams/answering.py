@@ -37,7 +37,7 @@ from schemas.events import (
 from schemas.versions import SchemaVersions
 from serving.errors import Busy, Refused, ServingError, Unavailable, UnknownAdapter
 from serving.listing import Listing
-from streams.control import Champion
+from streams.kafka.control_log import Champion
 
 log = logging.getLogger(__name__)
 

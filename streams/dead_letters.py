@@ -13,7 +13,7 @@ from schemas.errors import EventError
 from schemas.events import DeadLetter
 from schemas.topic_names import DEAD_LETTERS
 from streams import metrics
-from streams.publisher import Position, Publisher
+from streams.kafka.publisher import Position, Publisher
 
 log = logging.getLogger(__name__)
 

@@ -24,9 +24,9 @@ from faust.types import TP
 
 from schemas.errors import ListuneError
 from streams.garbage import collect_seldom
+from streams.kafka.topics import record_limit
 from streams.pool.errors import PoolRefused
 from streams.settings import StreamsSettings
-from streams.topics import record_limit
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from enum import Enum
 
-from streams.places import Place
+from streams.kafka.places import Place
 
 
 class Ledger:

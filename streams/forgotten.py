@@ -2,9 +2,9 @@
 
 from schemas.events import ListingForgotten, listing_sha256
 from schemas.topic_names import FORGOTTEN
-from streams.control import ControlLog, ControlRecord
 from streams.errors import DeliveryError
-from streams.publisher import Publisher
+from streams.kafka.control_log import ControlLog, ControlRecord
+from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
 
 DELIVERY_S = 30.0

@@ -16,8 +16,8 @@ from typing import Any
 
 from schemas.errors import EventError
 from streams.decoding import Decoded, Decoder, Parcel
+from streams.kafka.places import Place, Places
 from streams.parcels import PARCEL_RECORDS
-from streams.places import Place, Places
 from streams.pool.store import Record
 from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings

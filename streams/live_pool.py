@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from streams.places import Place
+from streams.kafka.places import Place
 from streams.pool.errors import PoolError
 from streams.pool.fingerprint import Ask, Rows, Snapshot, take
 from streams.pool.shard import WHOLE, Shard

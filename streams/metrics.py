@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from prometheus_client import Counter, Enum, Gauge, Histogram, Info
 
 from serving.process.health import STAGE_SECONDS
-from streams.places import Place
+from streams.kafka.places import Place
 
 SHARES = [-0.5, -0.25, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
 

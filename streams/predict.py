@@ -25,12 +25,12 @@ from serving.triton.client import TritonClient
 from serving.triton.push import ensure_adapter
 from streams import faust_app, metrics
 from streams.answering import Answerer
-from streams.committed import Committed
-from streams.control import Champion, ChampionAlias, ControlLog
 from streams.dead_letters import bury, to_dead_letter
 from streams.flow import Gate, Lane, Ledger
-from streams.places import Place
-from streams.publisher import Publisher
+from streams.kafka.committed import Committed
+from streams.kafka.control_log import Champion, ChampionAlias, ControlLog
+from streams.kafka.places import Place
+from streams.kafka.publisher import Publisher
 from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
 from streams.watchdog import KAFKA_S, Watchdog

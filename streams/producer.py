@@ -29,8 +29,8 @@ from schemas.events import (
 )
 from schemas.topic_names import REQUESTS, REVIEWS
 from streams.errors import DeliveryError, PredictionTimeout, RequestRefused
-from streams.publisher import Position, Publisher
-from streams.replies import Replies
+from streams.kafka.publisher import Position, Publisher
+from streams.kafka.replies import Replies
 from streams.settings import StreamsSettings
 
 

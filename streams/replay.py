@@ -34,17 +34,17 @@ from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import Event, RetrainRequest, decode
 from schemas.topic_names import CONTROL_KINDS, KINDS, MODEL_EVENTS
-from streams.control import ControlEvent
+from streams.kafka.control_log import ControlEvent
+from streams.kafka.log_reader import Span, read_span
+from streams.kafka.places import Place
+from streams.kafka.topics import cluster_identity, log_bounds
 from streams.live_pool import ask_live, asking, held_to_read, look_at
-from streams.log_reader import Span, read_span
-from streams.places import Place
 from streams.pool.errors import PoolError
 from streams.pool.fingerprint import Ask, Fingerprint, take
 from streams.pool.origin import Bounds, deleted
 from streams.pool.shard import WHOLE, Shard
 from streams.pool.store import Pool
 from streams.settings import StreamsSettings
-from streams.topics import cluster_identity, log_bounds
 
 E = TypeVar("E", bound=Event)
 

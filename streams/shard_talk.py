@@ -13,9 +13,9 @@ from schemas.errors import EventError
 from schemas.events import decode
 from schemas.topic_names import POOL_CONTROL
 from streams.errors import ControlLogError
+from streams.kafka.publisher import Publisher
 from streams.pool.peers import Collect, Peers, ShardReport
 from streams.pool.shard import Shard
-from streams.publisher import Publisher
 from streams.settings import StreamsSettings
 
 log = logging.getLogger(__name__)

@@ -26,29 +26,29 @@ from schemas.errors import EventError
 from schemas.events import decode, now_ms
 from schemas.topic_names import CONTROL_KINDS, KINDS
 from streams import faust_app, metrics
-from streams.control import (
+from streams.dead_letters import bury, to_dead_letter
+from streams.decoding import Decoder
+from streams.errors import TopicsError
+from streams.intake import Intake
+from streams.kafka.control_log import (
     ControlEvent,
     ControlLog,
     ControlRecord,
     PublishedEvents,
 )
-from streams.dead_letters import bury, to_dead_letter
-from streams.decoding import Decoder
-from streams.errors import TopicsError
-from streams.intake import Intake
-from streams.places import Place, Places
+from streams.kafka.places import Place, Places
+from streams.kafka.publisher import Publisher
+from streams.kafka.topics import log_bounds
 from streams.pool import figures, outbox, snapshot
 from streams.pool.conductor import Conductor
 from streams.pool.origin import check_not_ahead, deleted
 from streams.pool.peers import ALONE
 from streams.pool.shard import Shard
 from streams.pool.store import OffsetGap, Pool, Record
-from streams.publisher import Publisher
 from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
 from streams.shard_talk import ShardTalk
 from streams.sql_server import stop_serving
-from streams.topics import log_bounds
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from confluent_kafka import KafkaException
 from serving.process.health import Health
 from streams import faust_app
 from streams.errors import StreamsError, WorkerHangs
+from streams.kafka.places import Place
+from streams.kafka.topics import admin_client, log_bounds
 from streams.metrics import show_lag
-from streams.places import Place
 from streams.settings import StreamsSettings
-from streams.topics import admin_client, log_bounds
 
 log = logging.getLogger(__name__)
 

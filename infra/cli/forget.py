@@ -10,10 +10,10 @@ from rich.table import Table
 from infra.cli.output import cell, console
 from infra.settings import active_settings
 from streams.forgotten import ask_to_forget
+from streams.kafka.topics import SEGMENTS
 from streams.pool.state import CLOSED_STATES
 from streams.settings import StreamsSettings
 from streams.sql_client import SqlError, query
-from streams.topics import SEGMENTS
 
 ASK_EVERY_S = 0.5
 

@@ -11,8 +11,8 @@ from infra.settings import active_settings
 from schemas.errors import ListuneError
 from streams.errors import LettersError
 from streams.forgotten import read_forgotten
+from streams.kafka.publisher import Publisher
 from streams.letters import Letter, read_letters, resend, why_not
-from streams.publisher import Publisher
 
 
 def register(app: typer.Typer) -> None:

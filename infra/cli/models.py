@@ -14,7 +14,7 @@ from infra.settings import active_settings
 from schemas.errors import ListuneError
 from schemas.events import ModelEvent, ModelEventKind
 from schemas.topic_names import MODEL_EVENTS
-from streams.publisher import Publisher
+from streams.kafka.publisher import Publisher
 from streams.sql_client import query
 
 

@@ -19,7 +19,7 @@ from schemas.events import (
     ModelEventKind,
     RetrainRequest,
 )
-from streams.control import ControlLog, ControlRecord
+from streams.kafka.control_log import ControlLog, ControlRecord
 
 GATE_KINDS = (ModelEventKind.PROPOSED, ModelEventKind.REJECTED, ModelEventKind.CHALLENGER)
 # The conductor sees a review, and orders the look that it makes due, within so long.

@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streams.places import Place
+from streams.kafka.places import Place
 from streams.pool.rows import EVENT_TABLES
 
 Rows = Sequence[Sequence[Any]]

@@ -7,7 +7,7 @@ and only within what the log holds now.
 from collections.abc import Mapping
 from pathlib import Path
 
-from streams.places import Place
+from streams.kafka.places import Place
 from streams.pool.errors import PoolRefused
 
 Bounds = tuple[int, int]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.topic_names import CONTROL_TOPICS
-from streams.places import Place
+from streams.kafka.places import Place
 from streams.pool.errors import PoolRefused
 from streams.settings import StreamsSettings
 

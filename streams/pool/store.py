@@ -30,7 +30,7 @@ from schemas.events import (
 from schemas.topic_names import CONTROL_KINDS, PREDICTIONS
 from schemas.versions import SchemaVersions
 from streams import metrics
-from streams.places import Place
+from streams.kafka.places import Place
 from streams.pool import file, heldout, outdated
 from streams.pool.errors import OffsetGap, PoolError, PoolRefused
 from streams.pool.forgetting import forget, forgotten_hashes

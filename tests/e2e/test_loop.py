@@ -27,8 +27,8 @@ from schemas.topic_names import DEAD_LETTERS, REQUESTS
 from serving.listing import Listing
 from serving.triton.client import TritonClient
 from streams.errors import RequestRefused
+from streams.kafka.publisher import Publisher
 from streams.producer import ListuneClient
-from streams.publisher import Publisher
 from streams.sql_client import query
 from tests.e2e.conftest import Loop
 

@@ -20,7 +20,7 @@ from schemas.values import is_valid
 from serving.listing import Listing
 from serving.prompt import segment_text, trunk_text
 from serving.settings import ServingSettings
-from streams import topics
+from streams.kafka import topics
 from streams.pool import store
 from streams.settings import StreamsSettings
 from streams.sql_guard import VIEWS, SqlGuard

@@ -16,9 +16,9 @@ from schemas.category import CategorySchemas
 from schemas.events import ListingPrediction, ListingRequest, ListingReview, Status
 from schemas.topic_names import KINDS
 from streams.faust_app import READY_FILE
-from streams.publisher import Publisher
+from streams.kafka.publisher import Publisher
+from streams.kafka.topics import admin_client, ensure_topics, log_bounds, topic_specs
 from streams.settings import StreamsSettings
-from streams.topics import admin_client, ensure_topics, log_bounds, topic_specs
 
 WORKER = Path(__file__).with_name("worker.py")
 ROOT = Path(__file__).parents[2]

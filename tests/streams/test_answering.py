@@ -19,7 +19,7 @@ from schemas.versions import SchemaVersions
 from serving.errors import Busy, ServingError, Unavailable
 from serving.generation import GenerationResult
 from streams.answering import Answerer
-from streams.control import Champion
+from streams.kafka.control_log import Champion
 
 
 def lamps(*colours: str) -> CategorySchema:

@@ -22,7 +22,7 @@ from schemas.events import (
 )
 from schemas.topic_names import FORGOTTEN, MODEL_EVENTS, RETRAIN
 from streams.forgotten import ask_to_forget
-from streams.publisher import Publisher
+from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
 from tests.streams.pool.world import held_out_id
 from tests.streams.support import Worker, read_all, wait_for

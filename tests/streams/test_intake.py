@@ -13,7 +13,7 @@ from schemas.sources.json_schema import write_schemas
 from schemas.topic_names import REVIEWS
 from streams.decoding import Decoder
 from streams.intake import Intake
-from streams.places import Place, Places
+from streams.kafka.places import Place, Places
 from streams.pool.store import Record
 from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings

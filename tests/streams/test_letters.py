@@ -15,8 +15,8 @@ from schemas.events import listing_sha256
 from schemas.topic_names import DEAD_LETTERS, REVIEWS
 from streams.dead_letters import KEPT_BYTES, bury, dead_letter_key, to_dead_letter
 from streams.forgotten import ask_to_forget, read_forgotten
+from streams.kafka.publisher import Publisher
 from streams.letters import Letter, read_letters, resend, why_not
-from streams.publisher import Publisher
 from streams.settings import StreamsSettings
 from tests.streams.support import Worker, read_all, wait_for
 from tests.streams.test_curate import applied, listing, of_each, rows, send

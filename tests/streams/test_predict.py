@@ -24,8 +24,8 @@ from schemas.events import (
     now_ms,
 )
 from schemas.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, PREDICTIONS, REQUESTS
+from streams.kafka.publisher import Publisher
 from streams.producer import ListuneClient
-from streams.publisher import Publisher
 from streams.settings import StreamsSettings
 from tests.streams.support import Worker, read_all, wait_for
 

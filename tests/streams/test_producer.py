@@ -10,8 +10,8 @@ from schemas.category import CategorySchema, CategorySchemas
 from schemas.events import ListingPrediction, ListingRequest, ListingReview, Mode, Status, new_id
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from streams.errors import DeliveryError, PredictionTimeout, RequestRefused
+from streams.kafka.publisher import Publisher
 from streams.producer import ListuneClient
-from streams.publisher import Publisher
 from streams.settings import StreamsSettings
 from tests.streams.support import read_all, wait_for
 

@@ -13,8 +13,8 @@ from confluent_kafka import Producer
 from schemas.category import CategorySchemas
 from schemas.events import ListingRequest, ModelEvent, ModelEventKind, RetrainRequest, decode
 from schemas.topic_names import BACKFILL, MODEL_EVENTS, RETRAIN, REVIEWS
+from streams.kafka.publisher import Publisher
 from streams.pool.errors import PoolError
-from streams.publisher import Publisher
 from streams.replay import Replayed, replay, replay_and_swap
 from streams.settings import StreamsSettings
 from tests.streams.pool.world import held_out_id

@@ -30,13 +30,13 @@ from schemas.topic_names import (
     REVIEWS,
 )
 from streams import predict
-from streams.committed import Committed
+from streams.kafka.committed import Committed
+from streams.kafka.log_reader import read_span
+from streams.kafka.places import Place
+from streams.kafka.topics import log_bounds
 from streams.live_pool import held_to_read
-from streams.log_reader import read_span
-from streams.places import Place
 from streams.pool.shard import shards_of
 from streams.settings import StreamsSettings
-from streams.topics import log_bounds
 
 E = TypeVar("E", bound=Event)
 

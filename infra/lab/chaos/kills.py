@@ -20,10 +20,10 @@ from infra.local.supervisor import Supervisor
 from schemas.errors import ListuneError
 from schemas.topic_names import KINDS, REQUESTS
 from streams import curate, predict
-from streams.committed import Committed
-from streams.places import Place
+from streams.kafka.committed import Committed
+from streams.kafka.places import Place
+from streams.kafka.topics import TopicsError, admin_client, log_bounds
 from streams.settings import StreamsSettings
-from streams.topics import TopicsError, admin_client, log_bounds
 
 LOOK_S = 0.1
 KAFKA_S = 2.0

@@ -19,7 +19,7 @@ from schemas.events import (
     RetrainRequest,
     RoundMetrics,
 )
-from streams.control import ControlRecord
+from streams.kafka.control_log import ControlRecord
 
 SHARE = Interval(value=0.5, low=0.4, high=0.6)
 METRICS = RoundMetrics(

@@ -24,7 +24,7 @@ from infra.settings import Settings
 from infra.stack import worker_spec
 from schemas.errors import ListuneError
 from streams.curate import GROUP
-from streams.places import Place
+from streams.kafka.places import Place
 from streams.pool.shard import WHOLE
 
 LOOK_S = 0.02

@@ -22,7 +22,7 @@ from schemas.events import (
     ValueLists,
     listing_sha256,
 )
-from streams.publisher import Publisher
+from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
 
 DISTINCT = 1200

@@ -18,7 +18,7 @@ from infra.lab.bench.stream.events import ListingEvents
 from infra.settings import Settings
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
 from schemas.topic_names import MODEL_EVENTS, RETRAIN, REVIEWS
-from streams.publisher import Position, Publisher
+from streams.kafka.publisher import Position, Publisher
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from infra.settings import Settings
 from schemas.completeness import deficit
 from schemas.errors import ListuneError
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
-from streams.publisher import Position
+from streams.kafka.publisher import Position
 
 PLACE = ("listing.reviews", 0)
 

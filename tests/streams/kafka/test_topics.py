@@ -18,9 +18,15 @@ from schemas.topic_names import (
     REQUESTS,
 )
 from streams.errors import TopicsError
-from streams.publisher import Publisher
+from streams.kafka.publisher import Publisher
+from streams.kafka.topics import (
+    admin_client,
+    cluster_identity,
+    ensure_topics,
+    log_bounds,
+    topic_specs,
+)
 from streams.settings import StreamsSettings
-from streams.topics import admin_client, cluster_identity, ensure_topics, log_bounds, topic_specs
 from tests.streams.support import read_all
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from streams.places import Place
+from streams.kafka.places import Place
 from streams.settings import StreamsSettings
 
 

@@ -12,9 +12,9 @@ from infra.local.ports import free_port
 from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
 from schemas.topic_names import REQUESTS
-from streams.committed import Committed
+from streams.kafka.committed import Committed
+from streams.kafka.topics import ensure_topics
 from streams.settings import StreamsSettings
-from streams.topics import ensure_topics
 
 PLACES = [(REQUESTS, 0), (REQUESTS, 1)]
 FOUND = {(REQUESTS, 0): 7, (REQUESTS, 1): 0}

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, Message, Producer
 
 from streams.errors import DeliveryError
+from streams.kafka.topics import COMPRESSION, PARTITIONER, record_limit
 from streams.settings import StreamsSettings
-from streams.topics import COMPRESSION, PARTITIONER, record_limit
 
 PARTITION_BY_KEY = -1  # librdkafka's PARTITION_UA
 _DELIVERY_TIMEOUT_S = 60.0

@@ -1,6 +1,6 @@
 """Of each partition exactly the offset that the pool expects comes next."""
 
-from streams.places import STALLED_S, Places
+from streams.kafka.places import STALLED_S, Places
 
 PLACE = ("listing.reviews", 0)
 

@@ -4,9 +4,15 @@ import pytest
 
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
 from schemas.topic_names import MODEL_EVENTS, RETRAIN
-from streams.control import Champion, ChampionAlias, ControlLog, ControlRecord, PublishedEvents
 from streams.errors import ControlLogError
-from streams.publisher import Publisher
+from streams.kafka.control_log import (
+    Champion,
+    ChampionAlias,
+    ControlLog,
+    ControlRecord,
+    PublishedEvents,
+)
+from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
 from tests.streams.support import wait_for
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.errors import TopicsError
-from streams.places import Place
+from streams.kafka.places import Place
 from streams.settings import StreamsSettings
 
 Span = Mapping[Place, tuple[int, int]]

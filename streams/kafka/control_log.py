@@ -28,8 +28,8 @@ from schemas.events import (
 )
 from schemas.topic_names import CONTROL_KINDS, CONTROL_TOPICS
 from streams.errors import ControlLogError
+from streams.kafka.topics import log_bounds
 from streams.settings import StreamsSettings
-from streams.topics import log_bounds
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from schemas.errors import EventError
 from schemas.events import ListingPrediction, decode
 from schemas.topic_names import PREDICTIONS
 from streams.errors import StreamsError
+from streams.kafka.topics import log_bounds, record_limit
 from streams.settings import StreamsSettings
-from streams.topics import log_bounds, record_limit
 
 log = logging.getLogger(__name__)
 
