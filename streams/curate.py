@@ -14,7 +14,7 @@ from typing import Any
 
 from schemas.topic_names import CONTROL_KINDS, KINDS
 from serving.process.health import Health
-from streams import faust_app, metrics
+from streams import metrics
 from streams.decoding import Decoder
 from streams.kafka.places import Place
 from streams.kafka.publisher import Publisher
@@ -24,12 +24,13 @@ from streams.pool import figures, snapshot
 from streams.pool.errors import PoolError, PoolRefused
 from streams.pool.shard import WHOLE, Shard, check_layout, shards_of
 from streams.pool.store import Pool
-from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
 from streams.shard_talk import ShardTalk
 from streams.shard_worker import ShardWorker
 from streams.sql_server import serve_pool
-from streams.watchdog import Watchdog
+from streams.worker import faust_app
+from streams.worker.schema_file import SchemaFile
+from streams.worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 

@@ -28,8 +28,8 @@ from schemas.events import decode
 from schemas.topic_names import KINDS
 from schemas.versions import SchemaVersions
 from streams import metrics
-from streams.garbage import collect_seldom
 from streams.pool.rows import Row, row_of
+from streams.worker.gc_tuning import collect_seldom
 
 Raw = tuple[int, int, bytes | None]
 """A record's offset, its timestamp in ms, and its payload."""

@@ -19,8 +19,8 @@ from streams.decoding import Decoded, Decoder, Parcel
 from streams.kafka.places import Place, Places
 from streams.parcels import PARCEL_RECORDS
 from streams.pool.store import Record
-from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
+from streams.worker.schema_file import SchemaFile
 
 BATCH_BYTES = 8 * 1024 * 1024
 """A micro-batch of larger events ends earlier: decoded, each takes several times its size."""

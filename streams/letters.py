@@ -14,11 +14,11 @@ from itertools import chain
 from schemas.errors import EventError
 from schemas.events import DeadLetter, decode, listing_sha256, now_ms
 from schemas.topic_names import DEAD_LETTERS
-from streams.dead_letters import KEPT_BYTES, dead_letter_key
 from streams.kafka.log_reader import read_span
 from streams.kafka.publisher import PARTITION_BY_KEY, Publisher
 from streams.kafka.topics import log_bounds
 from streams.settings import StreamsSettings
+from streams.worker.dead_letters import KEPT_BYTES, dead_letter_key
 
 DELIVERY_S = 30.0
 

@@ -23,17 +23,18 @@ from serving.process.health import Health
 from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
 from serving.triton.push import ensure_adapter
-from streams import faust_app, metrics
+from streams import metrics
 from streams.answering import Answerer
-from streams.dead_letters import bury, to_dead_letter
 from streams.flow import Gate, Lane, Ledger
 from streams.kafka.committed import Committed
 from streams.kafka.control_log import Champion, ChampionAlias, ControlLog
 from streams.kafka.places import Place
 from streams.kafka.publisher import Publisher
-from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
-from streams.watchdog import KAFKA_S, Watchdog
+from streams.worker import faust_app
+from streams.worker.dead_letters import bury, to_dead_letter
+from streams.worker.schema_file import SchemaFile
+from streams.worker.watchdog import KAFKA_S, Watchdog
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,7 @@ from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import decode, now_ms
 from schemas.topic_names import CONTROL_KINDS, KINDS
-from streams import faust_app, metrics
-from streams.dead_letters import bury, to_dead_letter
+from streams import metrics
 from streams.decoding import Decoder
 from streams.errors import TopicsError
 from streams.intake import Intake
@@ -45,10 +44,12 @@ from streams.pool.origin import check_not_ahead, deleted
 from streams.pool.peers import ALONE
 from streams.pool.shard import Shard
 from streams.pool.store import OffsetGap, Pool, Record
-from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
 from streams.shard_talk import ShardTalk
 from streams.sql_server import stop_serving
+from streams.worker import faust_app
+from streams.worker.dead_letters import bury, to_dead_letter
+from streams.worker.schema_file import SchemaFile
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from schemas.topic_names import REQUESTS
 from streams.settings import StreamsSettings
 from tests.streams.support import Worker, wait_for
 from tests.streams.test_predict import predictions, request, send
-from tests.streams.test_watchdog import scraped
+from tests.streams.worker.test_watchdog import scraped
 
 MakeWorker = Callable[..., Worker]
 IN_FLIGHT = 2

@@ -15,8 +15,8 @@ from streams.decoding import Decoder
 from streams.intake import Intake
 from streams.kafka.places import Place, Places
 from streams.pool.store import Record
-from streams.schema_file import SchemaFile
 from streams.settings import StreamsSettings
+from streams.worker.schema_file import SchemaFile
 from tests.streams.support import listing
 
 BEGIN = 5

@@ -13,11 +13,11 @@ from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import listing_sha256
 from schemas.topic_names import DEAD_LETTERS, REVIEWS
-from streams.dead_letters import KEPT_BYTES, bury, dead_letter_key, to_dead_letter
 from streams.forgotten import ask_to_forget, read_forgotten
 from streams.kafka.publisher import Publisher
 from streams.letters import Letter, read_letters, resend, why_not
 from streams.settings import StreamsSettings
+from streams.worker.dead_letters import KEPT_BYTES, bury, dead_letter_key, to_dead_letter
 from tests.streams.support import Worker, read_all, wait_for
 from tests.streams.test_curate import applied, listing, of_each, rows, send
 

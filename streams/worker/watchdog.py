@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable, Mapping
 from confluent_kafka import KafkaException
 
 from serving.process.health import Health
-from streams import faust_app
 from streams.errors import StreamsError, WorkerHangs
 from streams.kafka.places import Place
 from streams.kafka.topics import admin_client, log_bounds
 from streams.metrics import show_lag
 from streams.settings import StreamsSettings
+from streams.worker import faust_app
 
 log = logging.getLogger(__name__)
 

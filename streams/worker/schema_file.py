@@ -15,7 +15,8 @@ from schemas.category import CategorySchemas
 from schemas.errors import SchemaError
 from schemas.sources.json_schema import read_schemas
 from schemas.versions import changed_categories
-from streams import faust_app, metrics
+from streams import metrics
+from streams.worker import faust_app
 
 log = logging.getLogger(__name__)
 

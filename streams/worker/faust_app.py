@@ -23,10 +23,10 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
 from schemas.errors import ListuneError
-from streams.garbage import collect_seldom
 from streams.kafka.topics import record_limit
 from streams.pool.errors import PoolRefused
 from streams.settings import StreamsSettings
+from streams.worker.gc_tuning import collect_seldom
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from schemas.category import CategorySchema, CategorySchemas
 from schemas.errors import SchemaError
 from schemas.sources.json_schema import write_schemas
-from streams.schema_file import SchemaFile
+from streams.worker.schema_file import SchemaFile
 
 LAMPS = CategorySchemas([CategorySchema(category="Lamps", attributes=())])
 BOATS = CategorySchemas([CategorySchema(category="Boats", attributes=())])

@@ -10,7 +10,7 @@ from schemas.category import CategorySchemas
 from schemas.events import Purpose
 from schemas.topic_names import BACKFILL, REQUESTS, REVIEWS
 from streams.settings import StreamsSettings
-from streams.watchdog import Stillness
+from streams.worker.watchdog import Stillness
 from tests.streams.support import Worker, wait_for
 from tests.streams.test_curate import applied, listing
 from tests.streams.test_curate import send as send_events

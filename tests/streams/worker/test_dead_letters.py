@@ -4,7 +4,7 @@ import base64
 import hashlib
 
 from schemas.errors import EventError
-from streams.dead_letters import KEPT_BYTES, dead_letter_key, to_dead_letter
+from streams.worker.dead_letters import KEPT_BYTES, dead_letter_key, to_dead_letter
 
 FAULT = EventError("not_json", "expected value at line 1")
 

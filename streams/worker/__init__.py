@@ -1,0 +1,1 @@
+"""What every Faust worker has: its app, watchdog, schema file and dead letters."""
