@@ -36,7 +36,7 @@ def worker(
                 chosen.streams.predict_health_port = health_port
             predict.main(chosen.streams, chosen.serving, str(number))
         case "curate":
-            from streams import curate
+            from streams.curate.app import app as curate
 
             if health_port >= 0:
                 chosen.streams.curate_health_port = health_port

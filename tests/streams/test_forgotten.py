@@ -24,9 +24,9 @@ from schemas.topic_names import FORGOTTEN, MODEL_EVENTS, RETRAIN
 from streams.forgotten import ask_to_forget
 from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
+from tests.streams.curate.test_app import applied, listing, send
 from tests.streams.pool.world import held_out_id
 from tests.streams.support import Worker, read_all, wait_for
-from tests.streams.test_curate import applied, listing, send
 from tests.streams.test_sql_server import SIDECAR
 
 MakeWorker = Callable[..., Worker]

@@ -19,7 +19,8 @@ from infra.lab.chaos.plan import Kill
 from infra.local.supervisor import Supervisor
 from schemas.errors import ListuneError
 from schemas.topic_names import KINDS, REQUESTS
-from streams import curate, predict
+from streams import predict
+from streams.curate.app import app as curate
 from streams.kafka.committed import Committed
 from streams.kafka.places import Place
 from streams.kafka.topics import TopicsError, admin_client, log_bounds

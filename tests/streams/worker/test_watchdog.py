@@ -11,9 +11,9 @@ from schemas.events import Purpose
 from schemas.topic_names import BACKFILL, REQUESTS, REVIEWS
 from streams.settings import StreamsSettings
 from streams.worker.watchdog import Stillness
+from tests.streams.curate.test_app import applied, listing
+from tests.streams.curate.test_app import send as send_events
 from tests.streams.support import Worker, wait_for
-from tests.streams.test_curate import applied, listing
-from tests.streams.test_curate import send as send_events
 from tests.streams.test_predict import answers, predictions, request, send
 
 MakeWorker = Callable[..., Worker]

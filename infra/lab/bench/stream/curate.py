@@ -23,7 +23,7 @@ from infra.local.supervisor import Supervisor
 from infra.settings import Settings
 from infra.stack import worker_spec
 from schemas.errors import ListuneError
-from streams.curate import GROUP
+from streams.curate.app import GROUP
 from streams.kafka.places import Place
 from streams.pool.shard import WHOLE
 

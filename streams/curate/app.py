@@ -1,7 +1,7 @@
 """The curate app: requests, predictions and reviews into the pool, and the pool's decisions out.
 
 This module is the Faust side: it hands each record to the shard that has its partition
-(`streams.shard_worker`). A pool in one file has one shard and one worker. Of a sharded pool Faust
+(`streams.curate.shard_worker`). A pool in one file has one shard and one worker. Of a sharded pool Faust
 gives each worker some partitions, the same of every payload topic; the worker opens their files
 and closes those of partitions that it no longer has, so that a rebalance moves a shard.
 """
@@ -15,18 +15,18 @@ from typing import Any
 from schemas.topic_names import CONTROL_KINDS, KINDS
 from serving.process.health import Health
 from streams import metrics
-from streams.decoding import Decoder
+from streams.curate.decoding import Decoder
+from streams.curate.parcels import BUFFERED, Parcels
+from streams.curate.shard_talk import ShardTalk
+from streams.curate.shard_worker import ShardWorker
 from streams.kafka.places import Place
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import admin_client, cluster_identity, log_bounds
-from streams.parcels import BUFFERED, Parcels
 from streams.pool import figures, snapshot
 from streams.pool.errors import PoolError, PoolRefused
 from streams.pool.shard import WHOLE, Shard, check_layout, shards_of
 from streams.pool.store import Pool
 from streams.settings import StreamsSettings
-from streams.shard_talk import ShardTalk
-from streams.shard_worker import ShardWorker
 from streams.sql_server import serve_pool
 from streams.worker import faust_app
 from streams.worker.schema_file import SchemaFile

@@ -11,7 +11,7 @@ from schemas.errors import EventError, ListuneError
 from schemas.events import ListingReview
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from schemas.versions import SchemaVersions
-from streams.decoding import Decoded, Decoder, Parcel, Raw
+from streams.curate.decoding import Decoded, Decoder, Parcel, Raw
 from streams.pool.rows import row_of
 from tests.streams.support import listing
 

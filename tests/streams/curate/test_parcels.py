@@ -3,7 +3,7 @@
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
-from streams.parcels import PARCEL_RECORDS, Parcels
+from streams.curate.parcels import PARCEL_RECORDS, Parcels
 
 HERE, THERE = TP("listing.reviews", 0), TP("listing.reviews", 1)
 

@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from schemas.errors import EventError
-from streams.decoding import Decoded, Decoder, Parcel
+from streams.curate.decoding import Decoded, Decoder, Parcel
+from streams.curate.parcels import PARCEL_RECORDS
 from streams.kafka.places import Place, Places
-from streams.parcels import PARCEL_RECORDS
 from streams.pool.store import Record
 from streams.settings import StreamsSettings
 from streams.worker.schema_file import SchemaFile

@@ -26,9 +26,10 @@ from schemas.errors import EventError
 from schemas.events import decode, now_ms
 from schemas.topic_names import CONTROL_KINDS, KINDS
 from streams import metrics
-from streams.decoding import Decoder
+from streams.curate.decoding import Decoder
+from streams.curate.intake import Intake
+from streams.curate.shard_talk import ShardTalk
 from streams.errors import TopicsError
-from streams.intake import Intake
 from streams.kafka.control_log import (
     ControlEvent,
     ControlLog,
@@ -45,7 +46,6 @@ from streams.pool.peers import ALONE
 from streams.pool.shard import Shard
 from streams.pool.store import OffsetGap, Pool, Record
 from streams.settings import StreamsSettings
-from streams.shard_talk import ShardTalk
 from streams.sql_server import stop_serving
 from streams.worker import faust_app
 from streams.worker.dead_letters import bury, to_dead_letter

@@ -11,8 +11,8 @@ from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.sources.json_schema import write_schemas
 from schemas.topic_names import REVIEWS
-from streams.decoding import Decoder
-from streams.intake import Intake
+from streams.curate.decoding import Decoder
+from streams.curate.intake import Intake
 from streams.kafka.places import Place, Places
 from streams.pool.store import Record
 from streams.settings import StreamsSettings

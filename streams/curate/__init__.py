@@ -1,0 +1,1 @@
+"""The curate worker: events into the pool, decisions out of it."""
