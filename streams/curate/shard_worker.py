@@ -5,7 +5,7 @@ DuckDB's COMMIT. DuckDB is the truth about what has been read: of each partition
 that the pool expects next is accepted, lower ones are passed over, and a partition that does not
 deliver what is expected (a gap, a new pool under an old group) is sought back to the watermark.
 
-After each micro-batch, and at least each second, the conductor decides (`streams.pool.conductor`),
+After each micro-batch, and at least each second, the conductor decides (`streams.pool.deciding.conductor`),
 and what it decided is published: produce, await delivery, then mark done.
 """
 
@@ -40,7 +40,7 @@ from streams.kafka.places import Place, Places
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import log_bounds
 from streams.pool import figures, outbox, snapshot
-from streams.pool.conductor import Conductor
+from streams.pool.deciding.conductor import Conductor
 from streams.pool.origin import check_not_ahead, deleted
 from streams.pool.peers import ALONE
 from streams.pool.shard import Shard

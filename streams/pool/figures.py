@@ -7,7 +7,7 @@ import duckdb
 
 from streams import metrics
 from streams.pool import outdated
-from streams.pool.selection import fresh_count
+from streams.pool.deciding.selection import fresh_count
 from streams.pool.state import Champion, champion, open_round
 from streams.settings import StreamsSettings
 

@@ -32,10 +32,10 @@ from schemas.versions import SchemaVersions
 from streams import metrics
 from streams.kafka.places import Place
 from streams.pool import file, heldout, outdated
+from streams.pool.erasure import forget, forgotten_hashes
 from streams.pool.errors import OffsetGap, PoolError, PoolRefused
-from streams.pool.forgetting import forget, forgotten_hashes
+from streams.pool.observe import observe, take_over
 from streams.pool.origin import Bounds, check_bounds
-from streams.pool.rounds import observe, take_over
 from streams.pool.rows import EVENT_TABLES, Row, insert, row_of
 from streams.pool.samples import recompute
 from streams.pool.shard import WHOLE, Shard

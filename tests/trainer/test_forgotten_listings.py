@@ -8,7 +8,7 @@ import pytest
 
 from schemas.events import ManifestFile, RetrainRequest, listing_sha256
 from serving.settings import ServingSettings
-from streams.pool import forgetting as of_the_pool
+from streams.pool import erasure as of_the_pool
 from trainer.dataset import Row, file_hash, read_rows
 from trainer.errors import DataError, RegistryError
 from trainer.evaluate import Evaluation, EvaluationKey, ListingScore

@@ -5,7 +5,7 @@ from typing import Any
 
 from schemas.events import ModelEvent, RetrainRequest
 from streams.pool import outbox
-from streams.pool.conductor import Conductor
+from streams.pool.deciding.conductor import Conductor
 from streams.pool.peers import Peers, ShardReport
 from streams.pool.shard import Shard, shards_of
 from streams.pool.store import Pool

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from schemas.events import ListingForgotten, ModelEventKind, RetrainRequest, listing_sha256
 from schemas.heldout import is_held_out
-from streams.pool import heldout, selection
+from streams.pool import heldout
+from streams.pool.deciding import selection
 from streams.settings import StreamsSettings
 from tests.streams.pool.world import (
     DAY_MS,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from schemas.events import ListingRequest, ModelEventKind, RetrainRequest
-from streams.pool.backfill import order, outstanding
-from streams.pool.selection import prune
+from streams.pool.deciding.backfill import order, outstanding
+from streams.pool.deciding.selection import prune
 from tests.streams.pool.world import (
     DAY_MS,
     SUBMITTED,

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
 from streams.pool import outbox
-from streams.pool.collecting import COLLECT_MS
+from streams.pool.deciding.collecting import COLLECT_MS
 from streams.pool.errors import PoolRefused
 from streams.pool.peers import SILENT_MS, ShardReport
 from streams.pool.shard import Shard, check_layout

@@ -26,7 +26,7 @@ from schemas.events import (
 )
 from schemas.heldout import is_held_out
 from streams.pool import outbox
-from streams.pool.conductor import Conductor
+from streams.pool.deciding.conductor import Conductor
 from streams.pool.store import Pool, Record
 from streams.settings import StreamsSettings
 

@@ -23,8 +23,8 @@ from schemas.category import CategorySchemas
 from schemas.events import BASE_ADAPTER, ListingPrediction, ListingRequest, ListingReview, now_ms
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from streams.pool import heldout
-from streams.pool.conductor import Conductor
-from streams.pool.selection import fresh_count, ranked, select
+from streams.pool.deciding.conductor import Conductor
+from streams.pool.deciding.selection import fresh_count, ranked, select
 from streams.pool.store import Pool
 from streams.settings import StreamsSettings
 

@@ -7,10 +7,10 @@ import duckdb
 from schemas.curation import COUNTS_BY
 from schemas.events import Trigger
 from streams.pool import outdated
-from streams.pool.backfill import outstanding, stale_count
+from streams.pool.deciding.backfill import outstanding, stale_count
+from streams.pool.deciding.trigger import NextLook, Outlook
 from streams.pool.peers import ALONE, Peers
 from streams.pool.state import champion, fruitless_rounds, open_round
-from streams.pool.trigger import NextLook, Outlook
 from streams.settings import StreamsSettings
 
 # Without an event for so long, and with nothing to measure again, too few candidates is an answer.

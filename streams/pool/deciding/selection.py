@@ -22,9 +22,9 @@ import duckdb
 from schemas.curation import COUNTS_BY, Selection
 from schemas.likeness import Titles
 from streams.pool import heldout
+from streams.pool.deciding.selected import COLUMNS, Selected, selected, with_texts
 from streams.pool.parquet import write_parquet
 from streams.pool.rows import EVENT_TABLES, insert
-from streams.pool.selected import COLUMNS, Selected, selected, with_texts
 
 
 def fresh_count(

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from schemas.events import new_id
 from streams.pool import heldout
+from streams.pool.deciding.selected import Selected
+from streams.pool.deciding.selection import Chosen, merge, select, write_candidates
 from streams.pool.peers import Candidates, Collect, Peers
-from streams.pool.selected import Selected
-from streams.pool.selection import Chosen, merge, select, write_candidates
 from streams.pool.state import champion
 from streams.pool.store import Pool
 

@@ -16,14 +16,24 @@ from functools import lru_cache, partial
 
 from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
 from schemas.topic_names import CONTROL_TOPICS, MODEL_EVENTS, RETRAIN
-from streams.pool import backfill, heldout, outbox, outdated
-from streams.pool.collecting import Collector
-from streams.pool.forgetting import settle
-from streams.pool.manifest import Role, write_manifest
+from streams.pool import heldout, outbox, outdated
+from streams.pool.deciding import backfill
+from streams.pool.deciding.collecting import Collector
+from streams.pool.deciding.manifest import Role, write_manifest
+from streams.pool.deciding.selected import Selected
+from streams.pool.deciding.selection import Chosen, fresh_count, mark_used, prune
+from streams.pool.deciding.status import status_line
+from streams.pool.deciding.trigger import (
+    AcceptanceDrop,
+    NextLook,
+    Outlook,
+    last_began_ms,
+    next_look,
+    outlook,
+)
+from streams.pool.erasure import settle
+from streams.pool.observe import record_round, round_id
 from streams.pool.peers import ALONE, Collect, Peers, ShardReport
-from streams.pool.rounds import record_round, round_id
-from streams.pool.selected import Selected
-from streams.pool.selection import Chosen, fresh_count, mark_used, prune
 from streams.pool.state import (
     Champion,
     OpenRound,
@@ -34,16 +44,7 @@ from streams.pool.state import (
     open_round,
     parent_of,
 )
-from streams.pool.status import status_line
 from streams.pool.store import Pool
-from streams.pool.trigger import (
-    AcceptanceDrop,
-    NextLook,
-    Outlook,
-    last_began_ms,
-    next_look,
-    outlook,
-)
 
 # A wish for a round that could not be granted for so long, or that a rebuild reads again, lapses.
 WISH_LAPSES_MS = 600_000
@@ -212,7 +213,7 @@ class Conductor:
         return 0 < self.settings.max_rounds <= last
 
     def _trigger(self, now_ms: int, look: Callable[[], Outlook]) -> bool:
-        """Begins a round that is due (`streams.pool.trigger`), or that a person asks for."""
+        """Begins a round that is due (`streams.pool.deciding.trigger`), or that a person asks for."""
         settings = self.settings
         wished = self._wished_for_a_round(now_ms)
         if not wished and (

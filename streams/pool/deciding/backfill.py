@@ -14,9 +14,9 @@ from schemas.category import CategorySchema, CategorySchemas
 from schemas.events import ListingRequest, Purpose
 from schemas.topic_names import BACKFILL
 from streams.pool import outbox
+from streams.pool.deciding.selection import fresh_count
 from streams.pool.peers import ALONE, Peers
 from streams.pool.samples import asked_for
-from streams.pool.selection import fresh_count
 from streams.pool.state import Champion
 from streams.settings import StreamsSettings
 

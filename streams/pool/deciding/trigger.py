@@ -15,8 +15,8 @@ import duckdb
 
 from schemas.events import Trigger
 from streams.pool import heldout
+from streams.pool.deciding.selection import fresh_count
 from streams.pool.peers import ALONE, Peers
-from streams.pool.selection import fresh_count
 from streams.pool.state import Challenger, challenger, champion
 from streams.settings import StreamsSettings
 
