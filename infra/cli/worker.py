@@ -30,7 +30,7 @@ def worker(
     # Imported here: a worker should not pay for, or depend on, the packages of another.
     match name:
         case "predict":
-            from streams import predict
+            from streams.predict.app import app as predict
 
             if health_port >= 0:
                 chosen.streams.predict_health_port = health_port

@@ -8,8 +8,8 @@ from schemas.category import CategorySchemas
 from schemas.events import Status, now_ms
 from schemas.topic_names import REQUESTS
 from streams.settings import StreamsSettings
+from tests.streams.predict.test_app import predictions, request, send
 from tests.streams.support import Worker, wait_for
-from tests.streams.test_predict import predictions, request, send
 from tests.streams.worker.test_watchdog import scraped
 
 MakeWorker = Callable[..., Worker]

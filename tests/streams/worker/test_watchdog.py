@@ -13,8 +13,8 @@ from streams.settings import StreamsSettings
 from streams.worker.watchdog import Stillness
 from tests.streams.curate.test_app import applied, listing
 from tests.streams.curate.test_app import send as send_events
+from tests.streams.predict.test_app import answers, predictions, request, send
 from tests.streams.support import Worker, wait_for
-from tests.streams.test_predict import answers, predictions, request, send
 
 MakeWorker = Callable[..., Worker]
 HERE, THERE = (REQUESTS, 0), (REVIEWS, 1)

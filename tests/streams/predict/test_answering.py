@@ -18,8 +18,8 @@ from schemas.events import (
 from schemas.versions import SchemaVersions
 from serving.errors import Busy, ServingError, Unavailable
 from serving.generation import GenerationResult
-from streams.answering import Answerer
 from streams.kafka.control_log import Champion
+from streams.predict.answering import Answerer
 
 
 def lamps(*colours: str) -> CategorySchema:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from streams.flow import LIVE_PER_BACKFILL, Gate, Lane, Ledger
+from streams.predict.flow import LIVE_PER_BACKFILL, Gate, Lane, Ledger
 
 PLACE = ("listing.requests", 0)
 

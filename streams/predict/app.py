@@ -1,6 +1,6 @@
 """The predict app: `listing.requests` and `listing.backfill` into `listing.predictions`.
 
-For each request it asks Triton (`streams.answering`), writes the prediction to the partition that
+For each request it asks Triton (`streams.predict.answering`), writes the prediction to the partition that
 the request came from, and commits the request's offset only after the broker has confirmed the
 prediction, strictly in offset order. A malformed event becomes a dead letter in the same way. At
 most `in_flight` requests are under way, so a slow Triton pauses the reading by itself. After a
@@ -24,12 +24,12 @@ from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
 from serving.triton.push import ensure_adapter
 from streams import metrics
-from streams.answering import Answerer
-from streams.flow import Gate, Lane, Ledger
 from streams.kafka.committed import Committed
 from streams.kafka.control_log import Champion, ChampionAlias, ControlLog
 from streams.kafka.places import Place
 from streams.kafka.publisher import Publisher
+from streams.predict.answering import Answerer
+from streams.predict.flow import Gate, Lane, Ledger
 from streams.settings import StreamsSettings
 from streams.worker import faust_app
 from streams.worker.dead_letters import bury, to_dead_letter

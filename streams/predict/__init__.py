@@ -1,0 +1,1 @@
+"""The predict worker: a request in, the engine's answer out."""
