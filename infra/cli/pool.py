@@ -11,10 +11,10 @@ from infra.settings import RUNS, SettingsError, active_settings
 from infra.stack import broker_alone
 from schemas.errors import ListuneError
 from schemas.sources.json_schema import read_schemas
-from streams.pool.fingerprint import TABLES
 from streams.pool.shard import shards_of
-from streams.replay import Replayed, accept_deleted, replay_and_swap
-from streams.replay import replay as replay_beside
+from streams.replay.fingerprint import TABLES
+from streams.replay.rebuild import Replayed, accept_deleted, replay_and_swap
+from streams.replay.rebuild import replay as replay_beside
 from streams.settings import StreamsSettings
 
 

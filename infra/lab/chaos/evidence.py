@@ -33,9 +33,9 @@ from streams.kafka.committed import Committed
 from streams.kafka.log_reader import read_span
 from streams.kafka.places import Place
 from streams.kafka.topics import log_bounds
-from streams.live_pool import held_to_read
 from streams.pool.shard import shards_of
 from streams.predict.app import app as predict
+from streams.replay.live_pool import held_to_read
 from streams.settings import StreamsSettings
 
 E = TypeVar("E", bound=Event)

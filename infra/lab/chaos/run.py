@@ -25,7 +25,7 @@ from infra.progress import bar
 from infra.settings import Settings
 from schemas.category import CategorySchemas
 from streams.pool.shard import shards_of
-from streams.replay import Replayed, replay
+from streams.replay.rebuild import Replayed, replay
 
 PRODUCTS = 500
 """Products that are listed again and again, under other names."""

@@ -14,8 +14,8 @@ from infra.stack import broker_alone
 from schemas.sources.json_schema import write_schemas
 from schemas.topic_names import REQUESTS, REVIEWS
 from streams.kafka.publisher import Publisher
-from streams.pool.fingerprint import TABLES, Fingerprint
-from streams.replay import Replayed
+from streams.replay.fingerprint import TABLES, Fingerprint
+from streams.replay.rebuild import Replayed
 from streams.settings import StreamsSettings
 from tests.streams.pool.world import SCHEMAS, prediction, request, review
 

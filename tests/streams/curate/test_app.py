@@ -19,7 +19,7 @@ from schemas.events import (
 )
 from schemas.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, RETRAIN, REVIEWS
 from streams.kafka.publisher import Publisher
-from streams.replay import accept_deleted
+from streams.replay.rebuild import accept_deleted
 from streams.settings import StreamsSettings
 from streams.worker.faust_app import REFUSED_CODE
 from tests.streams.pool.world import held_out_id

@@ -11,7 +11,7 @@ from schemas.category import Attribute, AttributeType, CategorySchema, CategoryS
 from schemas.events import ListingPrediction, ListingRequest, ListingReview, Status
 from schemas.sources.json_schema import write_schemas
 from schemas.topic_names import PREDICTIONS
-from streams.replay import Replayed, replay
+from streams.replay.rebuild import Replayed, replay
 from streams.settings import StreamsSettings
 from tests.streams.support import Worker, applied, listing, read_all, send, wait_for
 

@@ -9,7 +9,7 @@ import pytest
 from schemas.category import CategorySchemas
 from schemas.topic_names import RETRAIN
 from streams.pool.shard import Shard, shards_of
-from streams.replay import replay
+from streams.replay.rebuild import replay
 from streams.settings import StreamsSettings
 from streams.sql_client import ask_writer
 from tests.streams.pool.world import held_out_id

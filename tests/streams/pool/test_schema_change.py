@@ -9,7 +9,7 @@ import pytest
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.events import ModelEventKind
 from streams.pool import outdated
-from streams.pool.fingerprint import TABLES, Snapshot, take
+from streams.replay.fingerprint import TABLES, Snapshot, take
 from tests.streams.pool.world import (
     LAMP,
     SCHEMAS,

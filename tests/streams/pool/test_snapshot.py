@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from streams.pool import snapshot
-from streams.pool.fingerprint import TABLES, take
 from streams.pool.shard import WHOLE
 from streams.pool.store import Pool
+from streams.replay.fingerprint import TABLES, take
 from tests.streams.pool.world import SCHEMAS, TOPIC_IDS, World, settings
 
 

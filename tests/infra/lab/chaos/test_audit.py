@@ -24,8 +24,8 @@ from schemas.events import (
     Status,
 )
 from schemas.topic_names import BACKFILL, MODEL_EVENTS, PREDICTIONS, REQUESTS, RETRAIN, REVIEWS
-from streams.pool.fingerprint import Fingerprint
-from streams.replay import Replayed
+from streams.replay.fingerprint import Fingerprint
+from streams.replay.rebuild import Replayed
 
 E = TypeVar("E", bound=Event)
 KIND = ModelEventKind

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from schemas.events import ModelEvent, ModelEventKind
-from streams.pool.fingerprint import TABLES, Snapshot, take
 from streams.pool.store import Record
+from streams.replay.fingerprint import TABLES, Snapshot, take
 from tests.streams.pool.world import START_MS, World, prediction, request, review
 
 ALL = {(f"listing.{topic}", 0): 0 for topic in ("requests", "predictions", "reviews")}

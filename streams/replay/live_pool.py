@@ -11,8 +11,8 @@ import duckdb
 
 from streams.kafka.places import Place
 from streams.pool.errors import PoolError
-from streams.pool.fingerprint import Ask, Rows, Snapshot, take
 from streams.pool.shard import WHOLE, Shard
+from streams.replay.fingerprint import Ask, Rows, Snapshot, take
 from streams.settings import StreamsSettings
 from streams.sql_client import SqlError, ask_writer
 

@@ -1,7 +1,7 @@
 """The pool rebuilt from the topics, beside the live one, and compared with it.
 
 A new pool reads the topics from their first record kept to where the live pool stands, and there
-the two are compared (`streams.pool.fingerprint`); then it reads on to the ends that stood at the
+the two are compared (`streams.replay.fingerprint`); then it reads on to the ends that stood at the
 start. It may take the live pool's place if no worker has that.
 
 Samples follow from the topics and the category schemas alone. The rebuilt pool measures by the file
@@ -38,12 +38,12 @@ from streams.kafka.control_log import ControlEvent
 from streams.kafka.log_reader import Span, read_span
 from streams.kafka.places import Place
 from streams.kafka.topics import cluster_identity, log_bounds
-from streams.live_pool import ask_live, asking, held_to_read, look_at
 from streams.pool.errors import PoolError
-from streams.pool.fingerprint import Ask, Fingerprint, take
 from streams.pool.origin import Bounds, deleted
 from streams.pool.shard import WHOLE, Shard
 from streams.pool.store import Pool
+from streams.replay.fingerprint import Ask, Fingerprint, take
+from streams.replay.live_pool import ask_live, asking, held_to_read, look_at
 from streams.settings import StreamsSettings
 
 E = TypeVar("E", bound=Event)

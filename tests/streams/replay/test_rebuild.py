@@ -15,7 +15,7 @@ from schemas.events import ListingRequest, ModelEvent, ModelEventKind, RetrainRe
 from schemas.topic_names import BACKFILL, MODEL_EVENTS, RETRAIN, REVIEWS
 from streams.kafka.publisher import Publisher
 from streams.pool.errors import PoolError
-from streams.replay import Replayed, replay, replay_and_swap
+from streams.replay.rebuild import Replayed, replay, replay_and_swap
 from streams.settings import StreamsSettings
 from tests.streams.pool.world import held_out_id
 from tests.streams.support import (
@@ -35,7 +35,7 @@ K = ModelEventKind
 KILLED_HALFWAY = """
 import os, signal, sys
 from schemas.sources.json_schema import read_schemas
-from streams.replay import replay
+from streams.replay.rebuild import replay
 from streams.settings import StreamsSettings
 settings = StreamsSettings.model_validate_json(sys.argv[1])
 def tell(done, total):
