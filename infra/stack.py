@@ -30,7 +30,7 @@ from infra.settings import ACTIVE, Settings, read_settings
 from schemas.errors import ListuneError
 from schemas.sources.json_schema import write_schemas
 from streams.kafka.topics import ensure_topics, record_limit
-from streams.sql_client import query
+from streams.sql.client import query
 
 REPOSITORY = Path(__file__).parents[1]
 MODEL_REPOSITORY = REPOSITORY / "serving" / "model_repository"

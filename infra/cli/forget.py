@@ -13,7 +13,7 @@ from streams.forgotten import ask_to_forget
 from streams.kafka.topics import SEGMENTS
 from streams.pool.state import CLOSED_STATES
 from streams.settings import StreamsSettings
-from streams.sql_client import SqlError, query
+from streams.sql.client import SqlError, query
 
 ASK_EVERY_S = 0.5
 

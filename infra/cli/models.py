@@ -15,7 +15,7 @@ from schemas.errors import ListuneError
 from schemas.events import ModelEvent, ModelEventKind
 from schemas.topic_names import MODEL_EVENTS
 from streams.kafka.publisher import Publisher
-from streams.sql_client import query
+from streams.sql.client import query
 
 
 def register(app: typer.Typer) -> None:

@@ -42,7 +42,8 @@ def worker(
                 chosen.streams.curate_health_port = health_port
             curate.main(chosen.streams, str(number))
         case "sql":
-            from streams import sql_http, sql_server
+            from streams.sql import http as sql_http
+            from streams.sql import server as sql_server
 
             with sql_http.serving(chosen.streams):
                 sql_server.main(chosen.streams)

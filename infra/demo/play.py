@@ -41,7 +41,7 @@ from schemas.events import ListingPrediction, Status, ValueLists
 from schemas.sources.json_schema import read_schemas, write_schemas
 from schemas.values import matches
 from streams.producer import ListuneClient
-from streams.sql_client import query
+from streams.sql.client import query
 
 # A wave that does not bring the round about is topped up, by this part of a wave at a time.
 TOP_UPS_A_WAVE = 7

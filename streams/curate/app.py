@@ -27,7 +27,7 @@ from streams.pool.errors import PoolError, PoolRefused
 from streams.pool.shard import WHOLE, Shard, check_layout, shards_of
 from streams.pool.store import Pool
 from streams.settings import StreamsSettings
-from streams.sql_server import serve_pool
+from streams.sql.server import serve_pool
 from streams.worker import faust_app
 from streams.worker.schema_file import SchemaFile
 from streams.worker.watchdog import Watchdog

@@ -46,7 +46,7 @@ from streams.pool.peers import ALONE
 from streams.pool.shard import Shard
 from streams.pool.store import OffsetGap, Pool, Record
 from streams.settings import StreamsSettings
-from streams.sql_server import stop_serving
+from streams.sql.server import stop_serving
 from streams.worker import faust_app
 from streams.worker.dead_letters import bury, to_dead_letter
 from streams.worker.schema_file import SchemaFile

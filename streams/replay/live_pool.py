@@ -14,7 +14,7 @@ from streams.pool.errors import PoolError
 from streams.pool.shard import WHOLE, Shard
 from streams.replay.fingerprint import Ask, Rows, Snapshot, take
 from streams.settings import StreamsSettings
-from streams.sql_client import SqlError, ask_writer
+from streams.sql.client import SqlError, ask_writer
 
 
 def asking(con: duckdb.DuckDBPyConnection) -> Ask:

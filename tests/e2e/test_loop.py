@@ -29,7 +29,7 @@ from serving.triton.client import TritonClient
 from streams.errors import RequestRefused
 from streams.kafka.publisher import Publisher
 from streams.producer import ListuneClient
-from streams.sql_client import query
+from streams.sql.client import query
 from tests.e2e.conftest import Loop
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import infra.settings
 from schemas.sources.json_schema import read_schemas
-from streams.sql_client import query
+from streams.sql.client import query
 from tests.e2e.conftest import Loop
 from tests.e2e.test_loop import eventually
 

@@ -23,7 +23,7 @@ from serving.settings import ServingSettings
 from streams.kafka import topics
 from streams.pool import store
 from streams.settings import StreamsSettings
-from streams.sql_guard import VIEWS, SqlGuard
+from streams.sql.guard import VIEWS, SqlGuard
 from tests.streams.pool.world import World, prediction, request, review
 
 REPOSITORY = Path(__file__).parents[2]

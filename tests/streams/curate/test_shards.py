@@ -11,7 +11,7 @@ from schemas.topic_names import RETRAIN
 from streams.pool.shard import Shard, shards_of
 from streams.replay.rebuild import replay
 from streams.settings import StreamsSettings
-from streams.sql_client import ask_writer
+from streams.sql.client import ask_writer
 from tests.streams.pool.world import held_out_id
 from tests.streams.support import Worker, listing, read_all, send, wait_for
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from streams.settings import StreamsSettings
-from streams.sql_client import query
-from streams.sql_guard import VIEWS
-from streams.sql_server import serve_pool, stop_serving
+from streams.sql.client import query
+from streams.sql.guard import VIEWS
+from streams.sql.server import serve_pool, stop_serving
 from tests.streams.pool.cluster import COUNT, Cluster
 from tests.streams.pool.world import World
-from tests.streams.test_sql_server import SIDECAR, free_port, wait_until_served
+from tests.streams.sql.test_server import SIDECAR, free_port, wait_until_served
 
 # All but when something happened, and what each conductor says of itself.
 COMPARED = {

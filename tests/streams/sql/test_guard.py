@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.sql_guard import RefusedError, SqlGuard
+from streams.sql.guard import RefusedError, SqlGuard
 
 ALLOWED = [
     "FROM status",

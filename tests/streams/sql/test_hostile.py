@@ -8,10 +8,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from streams.sql_client import SqlError, ask, load_extensions
-from streams.sql_http import serving
-from tests.streams.test_sql_http import Http
-from tests.streams.test_sql_server import Served, wait_until_served
+from streams.sql.client import SqlError, ask, load_extensions
+from streams.sql.http import serving
+from tests.streams.sql.test_http import Http
+from tests.streams.sql.test_server import Served, wait_until_served
 
 WRITES = [
     "INSERT INTO samples VALUES (1)",

@@ -15,9 +15,9 @@ import duckdb
 import pytest
 
 from streams.settings import StreamsSettings
-from streams.sql_client import SqlError, load_extensions, query
-from streams.sql_guard import RefusedError
-from streams.sql_server import serve_pool, stop_serving
+from streams.sql.client import SqlError, load_extensions, query
+from streams.sql.guard import RefusedError
+from streams.sql.server import serve_pool, stop_serving
 from tests.streams.pool.world import World
 
 SIDECAR = (

@@ -2,11 +2,11 @@
 
 Two servers. The curate worker, which has the file, serves it privately: on the loopback, under a
 random token kept beside the pool (`serve_pool`). A sidecar (`main`) attaches that, offers the views
-of `streams.sql_guard.VIEWS` under the settings' port and token, and runs only what the guard
+of `streams.sql.guard.VIEWS` under the settings' port and token, and runs only what the guard
 allows, within its own memory limit and time limit. So a person's heavy query never takes memory or
 a connection from the writer; what it reads is copied out of the writer view by view.
 
-`streams.sql_client` has the client, `streams.sql_http` the same for whoever has no more than HTTP.
+`streams.sql.client` has the client, `streams.sql.http` the same for whoever has no more than HTTP.
 """
 
 import json
@@ -29,8 +29,8 @@ import psutil
 from streams.pool.file import VIEWS_BEGIN, read_definitions
 from streams.pool.shard import WHOLE, Shard, shards_of
 from streams.settings import StreamsSettings
-from streams.sql_client import endpoint_path, load_extensions
-from streams.sql_guard import VIEWS, RefusedError, SqlGuard
+from streams.sql.client import endpoint_path, load_extensions
+from streams.sql.guard import VIEWS, RefusedError, SqlGuard
 
 EXIT_TOO_LONG = 75
 EXIT_TOO_LARGE = 71
@@ -105,7 +105,7 @@ def main(settings: StreamsSettings) -> None:
             stopping.wait(RETRY_S)
             continue
         process = subprocess.Popen(
-            [sys.executable, "-m", "streams.sql_server"], stdin=subprocess.PIPE, text=True
+            [sys.executable, "-m", "streams.sql.server"], stdin=subprocess.PIPE, text=True
         )
         child[:] = [process]
         assert process.stdin is not None

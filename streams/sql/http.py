@@ -21,8 +21,8 @@ from typing import Any
 import duckdb
 
 from streams.settings import StreamsSettings
-from streams.sql_client import SqlAway, SqlError, SqlTimeout, ask, load_extensions
-from streams.sql_guard import RefusedError, SqlGuard
+from streams.sql.client import SqlAway, SqlError, SqlTimeout, ask, load_extensions
+from streams.sql.guard import RefusedError, SqlGuard
 
 CONNECTIONS = 8
 MAX_BODY_BYTES = 64 * 1024

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from streams.settings import StreamsSettings
-from streams.sql_http import CONNECTIONS, MAX_BODY_BYTES, serving, to_csv, to_json
+from streams.sql.http import CONNECTIONS, MAX_BODY_BYTES, serving, to_csv, to_json
+from tests.streams.sql.test_server import Served, free_port
 from tests.streams.support import wait_for
-from tests.streams.test_sql_server import Served, free_port
 
 Answered = tuple[int, str]
 
@@ -156,7 +156,7 @@ def test_without_the_sidecar_it_is_503(tmp_path: Path) -> None:
 
 
 def test_the_example_on_the_page_is_answered(http: Http) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "sql.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "sql.md").read_text(encoding="utf-8")
     found = re.search(r"<!-- example: curl -->\n```sh\n(.*?)```", page, re.DOTALL)
     assert found is not None
     command = found[1].replace("9495", str(http.port))

@@ -14,7 +14,7 @@ import duckdb
 from schemas.errors import ListuneError
 from streams.pool.shard import WHOLE, Shard
 from streams.settings import StreamsSettings
-from streams.sql_guard import SqlGuard
+from streams.sql.guard import SqlGuard
 
 Answer = tuple[list[str], list[tuple[Any, ...]]]
 
