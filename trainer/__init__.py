@@ -14,5 +14,5 @@ Other rooms use:
 - `trainer.results`: what a round is told and what it leaves behind.
 - `trainer.registry`: adapters and their lineage; `trainer.evaluate`: an adapter's answers.
 - `trainer.arms`, `trainer.comparison`, `trainer.comparison_report`: an adapter beside what it has
-  to beat; `trainer.figures`, `trainer.loss_plot`: pictures (matplotlib is imported only there).
+  to beat; `trainer.plot_style`, `trainer.loss_plot`: pictures (matplotlib is imported only there).
 """

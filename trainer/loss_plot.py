@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.ticker import MaxNLocator
 
 from trainer.errors import DataError
-from trainer.figures import COLORS, new_figure, save
+from trainer.plot_style import COLORS, new_figure, save
 
 Curve = Sequence[tuple[int, float]]
 """(step from 1, loss in nats a label token) of each step of one round."""

@@ -7,7 +7,7 @@ from matplotlib.patches import Patch
 
 from infra.demo.report import RoundRow, RunReport, label, number, rows_to_show
 from trainer import loss_plot
-from trainer.figures import COLORS, INK, new_figure, save
+from trainer.plot_style import COLORS, INK, new_figure, save
 
 SHOWN = ("net_benefit", "completeness", "recall", "precision", "acceptance")
 

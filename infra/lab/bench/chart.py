@@ -9,7 +9,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from infra.lab.bench.results import BenchResult, cell
-from trainer.figures import COLORS, DOTS_PER_INCH, GRID, INK
+from trainer.plot_style import COLORS, DOTS_PER_INCH, GRID, INK
 
 LABELS = {
     "p50_s": "seconds a listing, one at a time (median)",

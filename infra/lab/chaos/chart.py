@@ -4,7 +4,7 @@ from pathlib import Path
 
 from infra.lab.chaos.audit import Audit
 from infra.lab.chaos.result import Shooting
-from trainer.figures import COLORS, INK, new_figure, save
+from trainer.plot_style import COLORS, INK, new_figure, save
 
 SHORTEST_S = 0.01
 

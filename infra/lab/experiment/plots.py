@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from infra.lab.experiment.figures import COST_OF_WRONG, METRICS, DataSetFigures
 from infra.lab.experiment.statistics import SHOWN, measured, of_round, tested_rounds
-from trainer.figures import COLORS, GRID, INK
+from trainer.plot_style import COLORS, GRID, INK
 
 DOTS_PER_INCH = 100
 STYLES = ("-", "--", ":")

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from infra.lab.bench.results import BenchResult
-from trainer.figures import COLORS, DOTS_PER_INCH, GRID, INK
+from trainer.plot_style import COLORS, DOTS_PER_INCH, GRID, INK
 
 
 def draw(result: BenchResult, path: Path) -> Path:
