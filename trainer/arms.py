@@ -14,7 +14,7 @@ from serving.generation import Generator
 from serving.settings import ServingSettings
 from trainer.baselines import MajorityValue, NearestListing
 from trainer.comparison import ENDPOINT
-from trainer.dataset import Row, file_hash, read_heldout
+from trainer.data.dataset import Row, file_hash, read_heldout
 from trainer.endpoint import Endpoint
 from trainer.errors import DataError
 from trainer.evaluate import Evaluation

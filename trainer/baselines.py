@@ -27,7 +27,7 @@ from schemas.events import ValueLists
 from serving.generation import GenerationRequest, GenerationResult
 from serving.listing import Listing
 from serving.prompt import Example, hint
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.errors import DataError
 
 Answer = tuple[list[str], float]

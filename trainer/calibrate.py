@@ -33,7 +33,7 @@ from schemas.values import matches
 from serving.calibration import MAX_STEPS, NEVER, POOLED, Calibration, Curve, Kind
 from serving.generation import GenerationResult
 from trainer.bootstrap import ONE_SIDED_Z
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 
 logger = logging.getLogger(__name__)
 

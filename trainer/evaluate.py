@@ -34,7 +34,7 @@ from serving.prompt import Example
 from serving.settings import ServingSettings
 from trainer.bootstrap import Measure, Product, Ratio, draw_listings, interval
 from trainer.calibrate import Suggestion, suggestions
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 
 METRICS = ("net_benefit", "completeness", "recall", "precision", "correct_completeness")
 

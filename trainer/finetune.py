@@ -31,7 +31,7 @@ from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer import lora
 from trainer.checkpoint import Checkpoint, LossLog, Saved
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.errors import TrainingError
 from trainer.gradient import Gradient
 from trainer.loss import SummedLoss

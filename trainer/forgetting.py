@@ -10,11 +10,11 @@ from collections.abc import Collection, Sequence
 
 from serving.adapter_file import AdapterFile
 from serving.settings import ServingSettings
-from trainer.dataset import Row, read_rows
+from trainer.data.dataset import Row, read_rows
+from trainer.data.history import with_role
+from trainer.data.registry import Entry
 from trainer.evaluate import METRICS, Evaluation, EvaluationKey, score
-from trainer.history import with_role
 from trainer.judge import Judge
-from trainer.registry import Entry
 from trainer.results import Forgetting
 from trainer.settings import TrainerSettings
 

@@ -18,10 +18,10 @@ from functools import cached_property
 from schemas.events import RetrainRequest
 from schemas.heldout import calibrates
 from schemas.likeness import Titles
-from trainer.dataset import Row, read_heldout, read_rows, rows_hash
+from trainer.data.dataset import Row, read_heldout, read_rows, rows_hash
+from trainer.data.history import with_role
+from trainer.data.registry import Registry
 from trainer.errors import DataError
-from trainer.history import with_role
-from trainer.registry import Registry
 from trainer.results import adapter_id
 from trainer.settings import TrainerSettings
 

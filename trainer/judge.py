@@ -17,7 +17,7 @@ from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.prompt import Example
 from serving.settings import ServingSettings
 from trainer.baselines import NearestExample, schema_example
-from trainer.dataset import Row, question_hash, rows_hash
+from trainer.data.dataset import Row, question_hash, rows_hash
 from trainer.evaluate import Evaluation, EvaluationKey, answers, question, scored
 from trainer.evaluation_store import ANSWERS, EVALUATIONS, Answered, AnswerStore, EvaluationStore
 from trainer.progress import RoundProgress

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from schemas.events import BASE_ADAPTER, RetrainRequest
 from serving.adapter_file import AdapterFile
+from trainer.data.registry import Registry, read_checked
 from trainer.evaluate import Evaluation
 from trainer.gate import Rule, decide
 from trainer.judge import Judge
-from trainer.registry import Registry, read_checked
 from trainer.results import Decision
 from trainer.settings import TrainerSettings
 

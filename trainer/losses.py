@@ -9,7 +9,7 @@ from serving.adapter_file import AdapterFile
 from serving.engine.model import load_base, merge
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.loss import SummedLoss
 from trainer.packing import collate, pack
 from trainer.settings import TrainerSettings

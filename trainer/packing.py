@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 
 from serving.prompt import PromptBuilder, split_batches
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.settings import Blank
 from trainer.tree_attention import TRUNK, TreeLayout, lay_out
 

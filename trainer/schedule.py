@@ -3,7 +3,7 @@
 import random
 
 from serving.prompt import PromptBuilder
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.packing import PackedTree, pack
 from trainer.settings import TrainerSettings
 

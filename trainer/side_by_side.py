@@ -18,11 +18,11 @@ from schemas.events import BASE_ADAPTER
 from serving.adapter_file import write_file
 from trainer.arms import adapter_arm, example_arm
 from trainer.bootstrap import draw_listings, paired, paired_interval
-from trainer.dataset import read_heldout, rows_hash
+from trainer.data.dataset import read_heldout, rows_hash
+from trainer.data.registry import Registry
 from trainer.evaluate import Evaluation
 from trainer.judge import Judge
 from trainer.progress import RoundProgress
-from trainer.registry import Registry
 from trainer.results import (
     ARMS,
     EXIT_REFUSED,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from serving.adapter_file import AdapterFile
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.settings import TrainerSettings
 
 

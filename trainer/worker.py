@@ -34,12 +34,12 @@ from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
 from serving.triton.push import Canary, CanaryRequest, PushReport, push_and_try
 from trainer import metrics
+from trainer.data.registry import Registry
 from trainer.errors import TrainingError
 from trainer.evaluation_store import ANSWERS, EVALUATIONS, AnswerStore, EvaluationStore
 from trainer.event_log import DELIVERY_S, EventLog, RoundQueue
 from trainer.launch import RoundProcess
 from trainer.progress import Place
-from trainer.registry import Registry
 from trainer.results import Failure, Job, RoundResult, Verdict, adapter_id, round_folder
 from trainer.settings import KafkaSettings, TrainerSettings
 

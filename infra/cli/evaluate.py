@@ -46,7 +46,7 @@ def evaluate(
     from trainer import arms
     from trainer.comparison import rich_table
     from trainer.comparison_report import compare, write_comparison
-    from trainer.dataset import read_heldout, rows_hash
+    from trainer.data.dataset import read_heldout, rows_hash
     from trainer.judge import Judge
     from trainer.progress import RoundProgress
 
@@ -96,7 +96,7 @@ def _settings(heldout: Path, registry: Path | None) -> Settings:
 
 def _adapter(settings: Settings, name: str) -> "AdapterFile | None":
     """The adapter called `name`; None for the base."""
-    from trainer.registry import Registry
+    from trainer.data.registry import Registry
 
     if name == BASE_ADAPTER:
         return None

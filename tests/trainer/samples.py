@@ -12,7 +12,7 @@ import duckdb
 from schemas.category import Attribute, AttributeType
 from schemas.events import ManifestFile, ValueLists
 from serving.listing import Listing
-from trainer.dataset import Row, file_hash
+from trainer.data.dataset import Row, file_hash
 
 COLOURS = ("red", "blue", "green")
 MATERIALS = ("steel", "glass", "wood", "plastic")

@@ -10,7 +10,7 @@ from serving.listing import Listing
 from serving.prompt import example_text
 from serving.settings import ServingSettings
 from trainer.baselines import MajorityValue, NearestExample, NearestListing, schema_example
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.evaluate import EvaluationKey, evaluate
 
 from .samples import ATTRIBUTES, make_rows

@@ -22,7 +22,7 @@ from trainer.calibrate import (
     precision_bound,
     suggestions,
 )
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 
 from .samples import make_rows
 from .test_evaluate import answer

@@ -10,7 +10,7 @@ from serving.settings import ServingSettings
 from trainer.arms import adapter_arm, base_arms, endpoint_arm, fitted_arms
 from trainer.baselines import MajorityValue, NearestListing
 from trainer.comparison_report import compare, page, write_comparison
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.errors import DataError
 from trainer.evaluate import METRICS, Evaluation, EvaluationKey, evaluate
 from trainer.judge import Judge

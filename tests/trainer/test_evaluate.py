@@ -15,7 +15,7 @@ from serving.errors import EngineFailed
 from serving.generation import GenerationRequest, GenerationResult
 from serving.settings import ServingSettings
 from trainer.baselines import NearestExample
-from trainer.dataset import Row, question_hash
+from trainer.data.dataset import Row, question_hash
 from trainer.evaluate import (
     Evaluation,
     EvaluationKey,

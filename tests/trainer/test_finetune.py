@@ -12,7 +12,7 @@ from serving.adapter_file import AdapterFile, read_adapter, write_adapter
 from serving.settings import ServingSettings
 from trainer import finetune as module
 from trainer import gradient, lora
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.errors import TrainingError
 from trainer.finetune import Finetuned, StepReport, finetune
 from trainer.packing import Batch, PackedTree, collate

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from schemas.events import RetrainRequest
-from trainer.dataset import Row
+from tests.trainer.data.test_registry import make_blob, make_lineage
+from trainer.data.dataset import Row
+from trainer.data.registry import Registry
 from trainer.errors import DataError
 from trainer.heldout import apart, fit_to_train, read_held_out, taught_before
-from trainer.registry import Registry
 from trainer.settings import TrainerSettings
 
 from .samples import make_rows, write_heldout, write_manifest
-from .test_registry import make_blob, make_lineage
 
 
 def ids(rows: list[Row]) -> set[str]:

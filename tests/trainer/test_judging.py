@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from schemas.events import RetrainRequest
+from tests.trainer.data.test_registry import make_blob, make_lineage
+from trainer.data.registry import Registry
 from trainer.judging import Champion, former_best
-from trainer.registry import Registry
-
-from .test_registry import make_blob, make_lineage
 
 
 def order(parent: Champion) -> RetrainRequest:

@@ -10,7 +10,7 @@ from schemas.values import parse_answer
 from serving.engine.model import Base, load_base
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.packing import IGNORED, PackedTree, join, pack, taught_answers, teaches
 from trainer.settings import Blank
 

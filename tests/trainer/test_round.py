@@ -26,10 +26,10 @@ from serving.generation import GenerationRequest, GenerationResult
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer.calibrate import calibrate, suggestions
-from trainer.dataset import Row
+from trainer.data.dataset import Row
+from trainer.data.registry import Registry
 from trainer.evaluate import METRICS, Evaluation
 from trainer.progress import read_place
-from trainer.registry import Registry
 from trainer.results import EXIT_REFUSED, FAILURE, JOB, RESULT, Job, RoundResult, round_folder
 from trainer.round import CALIBRATED, CHECKPOINT, TRAINED, main
 from trainer.settings import TrainerSettings

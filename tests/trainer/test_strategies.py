@@ -7,7 +7,7 @@ import pytest
 
 from serving.adapter_file import AdapterFile
 from serving.listing import Listing
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.settings import TrainerSettings
 from trainer.strategies import STRATEGIES, Earlier, Plan, Situation, replayed_rows
 

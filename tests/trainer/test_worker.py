@@ -35,10 +35,10 @@ from schemas.events import (
 from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
 from tests.infra.local_parts import eventually
-from trainer.dataset import read_rows
+from trainer.data.dataset import read_rows
+from trainer.data.registry import Registry
 from trainer.errors import DataError
 from trainer.event_log import EventLog
-from trainer.registry import Registry
 from trainer.settings import KafkaSettings, TrainerSettings
 
 from .samples import make_rows, write_heldout, write_manifest

@@ -11,7 +11,7 @@ from schemas.events import BASE_ADAPTER, Mode
 from serving.generation import Generator
 from serving.prompt import Example
 from trainer.baselines import MajorityValue, NearestExample, NearestListing, schema_example
-from trainer.dataset import Row, rows_hash
+from trainer.data.dataset import Row, rows_hash
 from trainer.evaluate import Evaluation, EvaluationKey
 
 BASELINES = 7

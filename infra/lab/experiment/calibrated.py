@@ -11,7 +11,7 @@ from infra.lab.experiment.lab import Lab
 from schemas.events import Mode
 from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter
 from trainer.calibrate import calibrate
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 
 
 def calibrated(lab: Lab, adapter: AdapterFile, rows: list[Row]) -> AdapterFile:

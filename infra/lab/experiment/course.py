@@ -22,7 +22,7 @@ from schemas.errors import ListuneError
 from schemas.events import ValueLists
 from schemas.values import Values, matches
 from serving.adapter_file import AdapterFile
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.evaluate import Evaluation
 from trainer.gate import Rule, decide
 from trainer.results import Decision

@@ -31,7 +31,7 @@ from schemas.category import CategorySchemas
 from schemas.likeness import is_wide
 from schemas.sources.json_schema import read_schemas
 from serving.listing import Listing
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 
 BRAND_ATTRIBUTES = ("Brand", "Manufacturer")
 # A brand of one or two letters stands at the beginning of titles that have nothing to do with it.

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from schemas.category import Attribute, AttributeType
 from schemas.values import parse_number
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 
 
 class Knowable(BaseModel):

@@ -35,7 +35,7 @@ from serving.engine.precision import choose_dtype
 from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.prompt import Example, PromptBuilder, Vocabulary
 from serving.settings import ServingSettings
-from trainer.dataset import Row, rows_hash
+from trainer.data.dataset import Row, rows_hash
 from trainer.evaluate import Evaluation, EvaluationKey, evaluate
 from trainer.evaluation_store import EvaluationStore
 from trainer.losses import listing_losses

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from infra.lab.experiment.knowable import stands_in
 from schemas.completeness import valid_names
 from schemas.values import format_answer, matches
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.evaluate import Evaluation, ListingScore
 
 SHOWN = 12

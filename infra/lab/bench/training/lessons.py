@@ -15,7 +15,7 @@ from infra.lab.bench.serving.listings import Question, full_answer
 from infra.lab.bench.serving.workload import read_vocabulary
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.packing import IGNORED, PackedTree
 from trainer.schedule import draw_tree
 from trainer.settings import TrainerSettings
@@ -132,7 +132,7 @@ def _row(question: Question, filled: bool) -> Row:
 
 
 def _line(row: Row) -> str:
-    """The row as `trainer.dataset.read_heldout` reads it."""
+    """The row as `trainer.data.dataset.read_heldout` reads it."""
     listing = row.listing
     return json.dumps(
         {

@@ -7,7 +7,7 @@ from pathlib import Path
 from infra.lab.bench.results import Scalar
 from infra.lab.bench.training.arm import Steps, TrainingJob
 from serving.settings import ServingSettings
-from trainer.dataset import read_heldout
+from trainer.data.dataset import read_heldout
 from trainer.finetune import StepReport, finetune
 from trainer.settings import TrainerSettings
 

@@ -5,7 +5,7 @@ import pytest
 from infra.lab.experiment.knowable import knowable, stands_in
 from schemas.category import Attribute, AttributeType
 from serving.listing import Listing
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 
 COLOUR = Attribute(name="colour", type=AttributeType.ENUM, values=("Red", "Blue"))
 WEIGHT = Attribute(name="weight", type=AttributeType.NUMBER, units=("g", "kg"))

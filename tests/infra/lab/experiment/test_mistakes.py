@@ -4,7 +4,7 @@ from infra.lab.experiment.mistakes import mistakes, wrong_answers
 from schemas.category import Attribute, AttributeType
 from serving.generation import GenerationResult
 from serving.listing import Listing
-from trainer.dataset import Row
+from trainer.data.dataset import Row
 from trainer.evaluate import Evaluation, EvaluationKey, score
 
 COLOUR = Attribute(name="Colour", type=AttributeType.ENUM, values=("red", "blue"))

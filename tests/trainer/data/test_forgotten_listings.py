@@ -9,19 +9,18 @@ import pytest
 from schemas.events import ManifestFile, RetrainRequest, listing_sha256
 from serving.settings import ServingSettings
 from streams.pool import erasure as of_the_pool
-from trainer.dataset import Row, file_hash, read_rows
+from tests.trainer.data.test_registry import make_blob, make_lineage
+from tests.trainer.samples import make_rows, write_manifest
+from trainer.data.dataset import Row, file_hash, read_rows
+from trainer.data.history import situation
+from trainer.data.parquet import erase, erased_from
+from trainer.data.registry import Registry
 from trainer.errors import DataError, RegistryError
 from trainer.evaluate import Evaluation, EvaluationKey, ListingScore
 from trainer.evaluation_store import EvaluationStore
 from trainer.heldout import read_held_out
-from trainer.history import situation
-from trainer.parquet import erase, erased_from
-from trainer.registry import Registry
 from trainer.settings import TrainerSettings
 from trainer.strategies import STRATEGIES
-
-from .samples import make_rows, write_manifest
-from .test_registry import make_blob, make_lineage
 
 GONE = frozenset({listing_sha256("l1")})
 

@@ -7,10 +7,9 @@ import duckdb
 import pytest
 
 from schemas.events import ManifestFile
-from trainer.dataset import file_hash, read_heldout, read_rows
+from tests.trainer.samples import make_rows, write_heldout, write_manifest
+from trainer.data.dataset import file_hash, read_heldout, read_rows
 from trainer.errors import DataError
-
-from .samples import make_rows, write_heldout, write_manifest
 
 
 def test_rows_of_a_manifest_come_back_as_written(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from schemas.category import Attribute
 from schemas.events import ManifestFile, ValueLists, listing_sha256
 from schemas.values import is_valid
 from serving.listing import Listing
+from trainer.data.parquet import erased_from, records
 from trainer.errors import DataError
-from trainer.parquet import erased_from, records
 
 _VALUES = TypeAdapter(ValueLists)
 

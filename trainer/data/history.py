@@ -6,8 +6,8 @@ from pathlib import Path
 
 from schemas.events import BASE_ADAPTER, ManifestFile, RetrainRequest
 from serving.adapter_file import AdapterFile
-from trainer.dataset import read_rows
-from trainer.registry import Entry, Registry, read_checked
+from trainer.data.dataset import read_rows
+from trainer.data.registry import Entry, Registry, read_checked
 from trainer.settings import TrainerSettings
 from trainer.strategies import Earlier, Plan, Situation
 

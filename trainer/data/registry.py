@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict
 from schemas.events import BASE_ADAPTER, ManifestFile, RoundMetrics
 from serving.adapter_file import AdapterFile, read_adapter, to_peft_folder, write_file
 from serving.errors import AdapterError
-from trainer.dataset import file_hash
+from trainer.data.dataset import file_hash
+from trainer.data.parquet import erase, erased_from
 from trainer.errors import RegistryError
-from trainer.parquet import erase, erased_from
 from trainer.results import Decision, Forgetting
 
 ADAPTER = "adapter.safetensors"
