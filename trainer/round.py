@@ -29,17 +29,17 @@ from transformers.utils import logging as transformers_logging
 from schemas.errors import ListuneError
 from schemas.events import Mode, RetrainRequest, now_ms
 from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter, write_file
-from trainer.calibrate import calibrate, suggestions
 from trainer.candidate import make_candidate
 from trainer.data.dataset import Row
 from trainer.data.history import ancestry, parent_adapter, situation, trained_on
 from trainer.data.registry import Lineage, Registry
-from trainer.evaluate import ANSWER_SETTINGS
 from trainer.finetune import CHECKPOINT, LOSSES, StepReport, finetune
-from trainer.forgetting import forgetting
-from trainer.heldout import HeldOut, fit_to_train, read_held_out, taught_before
-from trainer.judge import Judge
-from trainer.judging import Judged, judge_candidate
+from trainer.judging.calibrate import calibrate, suggestions
+from trainer.judging.champions import Judged, judge_candidate
+from trainer.judging.evaluate import ANSWER_SETTINGS
+from trainer.judging.forgetting import forgetting
+from trainer.judging.heldout import HeldOut, fit_to_train, read_held_out, taught_before
+from trainer.judging.judge import Judge
 from trainer.launch import end_with_parent
 from trainer.progress import RoundProgress
 from trainer.results import (

@@ -16,12 +16,12 @@ from transformers.utils import logging as transformers_logging
 from schemas.errors import ListuneError
 from schemas.events import BASE_ADAPTER
 from serving.adapter_file import write_file
-from trainer.arms import adapter_arm, example_arm
-from trainer.bootstrap import draw_listings, paired, paired_interval
 from trainer.data.dataset import read_heldout, rows_hash
 from trainer.data.registry import Registry
-from trainer.evaluate import Evaluation
-from trainer.judge import Judge
+from trainer.judging.arms import adapter_arm, example_arm
+from trainer.judging.evaluate import Evaluation
+from trainer.judging.intervals import draw_listings, paired, paired_interval
+from trainer.judging.judge import Judge
 from trainer.progress import RoundProgress
 from trainer.results import (
     ARMS,

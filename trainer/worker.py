@@ -36,8 +36,8 @@ from serving.triton.push import Canary, CanaryRequest, PushReport, push_and_try
 from trainer import metrics
 from trainer.data.registry import Registry
 from trainer.errors import TrainingError
-from trainer.evaluation_store import ANSWERS, EVALUATIONS, AnswerStore, EvaluationStore
 from trainer.event_log import DELIVERY_S, EventLog, RoundQueue
+from trainer.judging.evaluation_store import ANSWERS, EVALUATIONS, AnswerStore, EvaluationStore
 from trainer.launch import RoundProcess
 from trainer.progress import Place
 from trainer.results import Failure, Job, RoundResult, Verdict, adapter_id, round_folder

@@ -12,7 +12,7 @@ from schemas.events import BASE_ADAPTER
 
 if TYPE_CHECKING:
     from serving.adapter_file import AdapterFile
-    from trainer.evaluate import Evaluation
+    from trainer.judging.evaluate import Evaluation
 
 OUT = Path("runs/evaluate")
 
@@ -43,11 +43,11 @@ def evaluate(
 ) -> None:
     """Judge an adapter on held-out listings: shares with intervals, calibration, time, cost."""
     # Imported here: it brings torch, which the other commands do without.
-    from trainer import arms
-    from trainer.comparison import rich_table
-    from trainer.comparison_report import compare, write_comparison
     from trainer.data.dataset import read_heldout, rows_hash
-    from trainer.judge import Judge
+    from trainer.judging.champions import arms
+    from trainer.judging.comparison import rich_table
+    from trainer.judging.comparison_report import compare, write_comparison
+    from trainer.judging.judge import Judge
     from trainer.progress import RoundProgress
 
     settings = _settings(heldout, registry)

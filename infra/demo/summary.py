@@ -30,7 +30,7 @@ from infra.settings import Settings
 from schemas.category import Attribute, CategorySchemas
 from schemas.events import BASE_ADAPTER, ValueLists
 from schemas.values import format_answer, matches
-from trainer.evaluate import Evaluation
+from trainer.judging.evaluate import Evaluation
 from trainer.results import ONE_EXAMPLE, Arm
 
 SAMPLE_LISTINGS = 3

@@ -25,10 +25,10 @@ from serving.engine.preparing import judge
 from serving.generation import GenerationRequest, GenerationResult
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
-from trainer.calibrate import calibrate, suggestions
 from trainer.data.dataset import Row
 from trainer.data.registry import Registry
-from trainer.evaluate import METRICS, Evaluation
+from trainer.judging.calibrate import calibrate, suggestions
+from trainer.judging.evaluate import METRICS, Evaluation
 from trainer.progress import read_place
 from trainer.results import EXIT_REFUSED, FAILURE, JOB, RESULT, Job, RoundResult, round_folder
 from trainer.round import CALIBRATED, CHECKPOINT, TRAINED, main
@@ -292,12 +292,12 @@ def test_a_round_killed_after_its_calibration_gives_the_same_adapter(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("trainer.judging.decide", killed)
+        patch.setattr("trainer.judging.champions.decide", killed)
         with pytest.raises(KeyboardInterrupt):
             run(job)
     calibrated = (job.folder / CALIBRATED).read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("trainer.judge.Engine", killed)  # nothing is answered again
+        patch.setattr("trainer.judging.judge.Engine", killed)  # nothing is answered again
         assert run(job) == 0
     assert read_adapter(calibrated).hash == result_of(job).adapter_hash
     assert result_of(job).adapter_hash == result_of(finished).adapter_hash

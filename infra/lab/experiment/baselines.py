@@ -10,9 +10,9 @@ from infra.lab.experiment.lab import InMode, Lab
 from schemas.events import BASE_ADAPTER, Mode
 from serving.generation import Generator
 from serving.prompt import Example
-from trainer.baselines import MajorityValue, NearestExample, NearestListing, schema_example
 from trainer.data.dataset import Row, rows_hash
-from trainer.evaluate import Evaluation, EvaluationKey
+from trainer.judging.baselines import MajorityValue, NearestExample, NearestListing, schema_example
+from trainer.judging.evaluate import Evaluation, EvaluationKey
 
 BASELINES = 7
 """How many there are."""

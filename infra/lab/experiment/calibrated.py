@@ -10,8 +10,8 @@ from infra.lab.experiment.figures import COST_OF_WRONG
 from infra.lab.experiment.lab import Lab
 from schemas.events import Mode
 from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter
-from trainer.calibrate import calibrate
 from trainer.data.dataset import Row
+from trainer.judging.calibrate import calibrate
 
 
 def calibrated(lab: Lab, adapter: AdapterFile, rows: list[Row]) -> AdapterFile:

@@ -23,8 +23,8 @@ from schemas.events import ValueLists
 from schemas.values import Values, matches
 from serving.adapter_file import AdapterFile
 from trainer.data.dataset import Row
-from trainer.evaluate import Evaluation
-from trainer.gate import Rule, decide
+from trainer.judging.evaluate import Evaluation
+from trainer.judging.gate import Rule, decide
 from trainer.results import Decision
 from trainer.settings import TrainerSettings
 from trainer.strategies import STRATEGIES, Earlier, Plan, Situation

@@ -27,7 +27,7 @@ from infra.lab.experiment.statistics import net_benefit
 from schemas.events import Mode
 from schemas.values import format_answer, matches
 from serving.calibration import POOLED
-from trainer.evaluate import Evaluation
+from trainer.judging.evaluate import Evaluation
 from trainer.settings import TrainerSettings
 
 logger = logging.getLogger(__name__)

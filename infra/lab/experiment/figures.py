@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from infra.lab.experiment.knowable import Knowable
 from infra.lab.experiment.mistakes import Mistake, Mistakes
-from trainer.bootstrap import Ratio
-from trainer.evaluate import Evaluation
+from trainer.judging.evaluate import Evaluation
+from trainer.judging.intervals import Ratio
 from trainer.settings import TrainerSettings
 
 COST_OF_WRONG: float = TrainerSettings().cost_of_wrong
@@ -64,7 +64,7 @@ class Sealed(BaseModel):
         """One of `METRICS`, listing by listing, summed over `scores`.
 
         Net benefit = (right - `COST_OF_WRONG` * wrong) / values that the catalog has, where wrong
-        is suggested and not matching (Vickers and Elkin 2006); the others as in `trainer.evaluate`.
+        is suggested and not matching (Vickers and Elkin 2006); the others as in `trainer.judging.evaluate`.
         With one entry a seed its value is the seeds' mean (of precision: weighted by what each
         suggested), and a bootstrap over listings keeps a listing's seeds together.
         """

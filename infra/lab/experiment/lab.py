@@ -36,8 +36,8 @@ from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.prompt import Example, PromptBuilder, Vocabulary
 from serving.settings import ServingSettings
 from trainer.data.dataset import Row, rows_hash
-from trainer.evaluate import Evaluation, EvaluationKey, evaluate
-from trainer.evaluation_store import EvaluationStore
+from trainer.judging.evaluate import Evaluation, EvaluationKey, evaluate
+from trainer.judging.evaluation_store import EvaluationStore
 from trainer.losses import listing_losses
 from trainer.packing import PACKING_SETTINGS
 from trainer.settings import TrainerSettings

@@ -8,7 +8,7 @@ from infra.lab.experiment.knowable import stands_in
 from schemas.completeness import valid_names
 from schemas.values import format_answer, matches
 from trainer.data.dataset import Row
-from trainer.evaluate import Evaluation, ListingScore
+from trainer.judging.evaluate import Evaluation, ListingScore
 
 SHOWN = 12
 """Wrong answers that are shown as they are."""

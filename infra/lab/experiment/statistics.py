@@ -12,8 +12,8 @@ import numpy as np
 
 from infra.lab.experiment.figures import COST_OF_WRONG, METRICS, DataSetFigures, Scores, Sealed
 from schemas.events import Interval, Mode
-from trainer.bootstrap import Floats, draw_listings
-from trainer.evaluate import ListingScore
+from trainer.judging.evaluate import ListingScore
+from trainer.judging.intervals import Floats, draw_listings
 
 PRODUCT = "correct completeness"
 """Completeness × precision; the paper audits the second by hand."""

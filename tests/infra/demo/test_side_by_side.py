@@ -28,7 +28,7 @@ from schemas.events import (
     ValueLists,
 )
 from schemas.heldout import is_held_out
-from trainer.evaluate import Evaluation, EvaluationKey, ListingScore
+from trainer.judging.evaluate import Evaluation, EvaluationKey, ListingScore
 
 COLOR = Attribute(name="Color", type=AttributeType.ENUM, values=("red", "blue"))
 SCHEMAS = CategorySchemas([CategorySchema(category="Lamps", attributes=(COLOR,))])

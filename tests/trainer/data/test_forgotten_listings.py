@@ -16,9 +16,9 @@ from trainer.data.history import situation
 from trainer.data.parquet import erase, erased_from
 from trainer.data.registry import Registry
 from trainer.errors import DataError, RegistryError
-from trainer.evaluate import Evaluation, EvaluationKey, ListingScore
-from trainer.evaluation_store import EvaluationStore
-from trainer.heldout import read_held_out
+from trainer.judging.evaluate import Evaluation, EvaluationKey, ListingScore
+from trainer.judging.evaluation_store import EvaluationStore
+from trainer.judging.heldout import read_held_out
 from trainer.settings import TrainerSettings
 from trainer.strategies import STRATEGIES
 

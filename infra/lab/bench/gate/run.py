@@ -1,6 +1,6 @@
 """How often the gate is wrong: its rates on listings that are made up, by its real code.
 
-The listings are synthetic, the bootstrap, the bounds and the verdict are `trainer.gate`'s. An
+The listings are synthetic, the bootstrap, the bounds and the verdict are `trainer.judging.gate`'s. An
 attribute value has a difficulty that all adapters share, a part of its own for each adapter, and
 each adapter a skill: it is right where its skill is above both together (a probit model). What is
 not right is a wrong suggestion or a blank. Skills are set so that the *true* difference in net
@@ -12,7 +12,7 @@ is. Parent and child of the published experiments, 60 listings at a time, had st
 the largest (`noisy`).
 
 A candidate that is left undecided is looked at again, on half as many listings more each time, up
-to `trainer.gate.LOOKS`; the rates count a promotion at any look. A course is twenty rounds in which
+to `trainer.judging.gate.LOOKS`; the rates count a promotion at any look. A course is twenty rounds in which
 no candidate is better than its parent: how far below the best former champion does the alias come?
 """
 
@@ -28,8 +28,8 @@ from infra.lab.bench.gate.plot import draw
 from infra.lab.bench.results import RESULTS, BenchResult, Goal, Row, begin, tables, write
 from infra.progress import bar
 from infra.settings import RUNS, Settings
-from trainer.bootstrap import Floats, Ratio, draw_listings
-from trainer.gate import LOOKS, Rule, difference, verdict
+from trainer.judging.gate import LOOKS, Rule, difference, verdict
+from trainer.judging.intervals import Floats, Ratio, draw_listings
 from trainer.results import Verdict
 
 NONE, WORSE, BETTER = 0.0, -0.05, 0.10

@@ -24,7 +24,7 @@ from infra.lab.bench.gate.run import (
 )
 from infra.lab.bench.results import BenchResult
 from infra.settings import Settings
-from trainer.gate import Rule
+from trainer.judging.gate import Rule
 
 RULE = Rule(by="net_benefit", cost_of_wrong=0.25, least_gain=0.0, margin=0.02)
 USUAL = World(LIKENESS["usual"])

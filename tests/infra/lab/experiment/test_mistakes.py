@@ -5,7 +5,7 @@ from schemas.category import Attribute, AttributeType
 from serving.generation import GenerationResult
 from serving.listing import Listing
 from trainer.data.dataset import Row
-from trainer.evaluate import Evaluation, EvaluationKey, score
+from trainer.judging.evaluate import Evaluation, EvaluationKey, score
 
 COLOUR = Attribute(name="Colour", type=AttributeType.ENUM, values=("red", "blue"))
 MAKER = Attribute(name="Maker", type=AttributeType.TEXT)

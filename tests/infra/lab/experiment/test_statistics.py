@@ -4,7 +4,7 @@ import pytest
 
 from infra.lab.experiment.figures import Scores, Sealed
 from infra.lab.experiment.statistics import PRODUCT, differences, measured, net_benefit
-from trainer.evaluate import ListingScore
+from trainer.judging.evaluate import ListingScore
 
 TEST = Sealed(listing_ids=["a", "b"], asked=[4, 2], labelled=[2, 2])
 FIRST = Scores(valid=[4, 1], suggested=[2, 1], right=[2, 0], seconds=1.0)

@@ -13,9 +13,9 @@ from pydantic.dataclasses import dataclass
 
 from serving.adapter_file import write_file
 from serving.calibration import Calibration
-from trainer.comparison import ArmRow, markdown, table
-from trainer.evaluate import Evaluation, ListingScore
-from trainer.reliability import Bin, judged_suggestions, reliability
+from trainer.judging.comparison import ArmRow, markdown, table
+from trainer.judging.evaluate import Evaluation, ListingScore
+from trainer.judging.reliability import Bin, judged_suggestions, reliability
 from trainer.settings import Prices
 
 PAGE, DATA, DIAGRAM = "comparison.md", "comparison.json", "reliability.png"
@@ -51,7 +51,7 @@ def compare(
     prices: Prices | None = None,
     calibrations: Mapping[str, Calibration] | None = None,
 ) -> Comparison:
-    """The tables of `evaluations`; the arguments are those of `trainer.comparison.table`."""
+    """The tables of `evaluations`; the arguments are those of `trainer.judging.comparison.table`."""
     groups: dict[str, dict[str, list[ArmRow]]] = {}
     for grouping, group in GROUPINGS.items():
         by_arm = {arm: evaluation.groups(group) for arm, evaluation in evaluations.items()}
@@ -81,7 +81,7 @@ def compare(
 def write_comparison(comparison: Comparison, folder: Path) -> None:
     """Write the page, the data and the diagram into `folder`."""
     # Imported here: it brings matplotlib.
-    from trainer.reliability_plot import plot_reliability
+    from trainer.judging.reliability_plot import plot_reliability
 
     data = TypeAdapter(Comparison).dump_json(comparison, indent=2)
     write_file(folder / DATA, data)

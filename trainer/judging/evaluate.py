@@ -32,9 +32,9 @@ from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.listing import Listing
 from serving.prompt import Example
 from serving.settings import ServingSettings
-from trainer.bootstrap import Measure, Product, Ratio, draw_listings, interval
-from trainer.calibrate import Suggestion, suggestions
 from trainer.data.dataset import Row
+from trainer.judging.calibrate import Suggestion, suggestions
+from trainer.judging.intervals import Measure, Product, Ratio, draw_listings, interval
 
 METRICS = ("net_benefit", "completeness", "recall", "precision", "correct_completeness")
 

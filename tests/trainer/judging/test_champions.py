@@ -5,7 +5,7 @@ from pathlib import Path
 from schemas.events import RetrainRequest
 from tests.trainer.data.test_registry import make_blob, make_lineage
 from trainer.data.registry import Registry
-from trainer.judging import Champion, former_best
+from trainer.judging.champions import Champion, former_best
 
 
 def order(parent: Champion) -> RetrainRequest:

@@ -8,7 +8,7 @@ beside the pooled one of all kinds:
   Elkan, "Transforming classifier scores into accurate multiclass probability estimates", KDD 2002);
 - the threshold is the lowest confidence whose probability on the curve is enough. A suggestion that
   is right with probability p is worth p - c (1 - p) to the seller, c what a wrong one costs in
-  right ones saved (`trainer.evaluate`): it is made from p = c / (1 + c) on.
+  right ones saved (`trainer.judging.evaluate`): it is made from p = c / (1 + c) on.
 
 Where a target precision is set instead, the threshold is the lowest confidence at which the
 precision of the examples at or above it is surely enough: the lower bound of its one-sided 95 %
@@ -32,8 +32,8 @@ from schemas.events import Mode
 from schemas.values import matches
 from serving.calibration import MAX_STEPS, NEVER, POOLED, Calibration, Curve, Kind
 from serving.generation import GenerationResult
-from trainer.bootstrap import ONE_SIDED_Z
 from trainer.data.dataset import Row
+from trainer.judging.intervals import ONE_SIDED_Z
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from schemas.events import BASE_ADAPTER, RetrainRequest
 from serving.adapter_file import AdapterFile
 from trainer.data.registry import Registry, read_checked
-from trainer.evaluate import Evaluation
-from trainer.gate import Rule, decide
-from trainer.judge import Judge
+from trainer.judging.evaluate import Evaluation
+from trainer.judging.gate import Rule, decide
+from trainer.judging.judge import Judge
 from trainer.results import Decision
 from trainer.settings import TrainerSettings
 

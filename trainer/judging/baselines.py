@@ -1,6 +1,6 @@
 """What an adapter has to beat: answers that need no model, fitted on the training listings only.
 
-Each answers the same `GenerationRequest` as the engine, so that `trainer.evaluate` scores it in the
+Each answers the same `GenerationRequest` as the engine, so that `trainer.judging.evaluate` scores it in the
 same way.
 
 - `MajorityValue`: each attribute's most frequent value in the category.

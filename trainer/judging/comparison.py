@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from schemas.events import Interval
 from serving.calibration import Calibration
-from trainer.bootstrap import draw_listings, paired_interval
 from trainer.errors import TrainingError
-from trainer.evaluate import METRICS, Evaluation
-from trainer.reliability import calibration_error, judged_suggestions, reliability
+from trainer.judging.evaluate import METRICS, Evaluation
+from trainer.judging.intervals import draw_listings, paired_interval
+from trainer.judging.reliability import calibration_error, judged_suggestions, reliability
 from trainer.settings import Prices
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def table(
     Args:
         evaluations: by the name of the arm; all of the same listings in the same order.
         reference: the arm that the others are compared with.
-        cost_of_wrong: the net benefit's c (`trainer.evaluate`).
+        cost_of_wrong: the net benefit's c (`trainer.judging.evaluate`).
         prices: what a machine and an endpoint cost; without it there is no cost.
         calibrations: those of the arms that have one. Their calibration error is that of the
             calibrated probability, the others' that of the plain confidence.

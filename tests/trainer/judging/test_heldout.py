@@ -7,13 +7,12 @@ import pytest
 
 from schemas.events import RetrainRequest
 from tests.trainer.data.test_registry import make_blob, make_lineage
+from tests.trainer.samples import make_rows, write_heldout, write_manifest
 from trainer.data.dataset import Row
 from trainer.data.registry import Registry
 from trainer.errors import DataError
-from trainer.heldout import apart, fit_to_train, read_held_out, taught_before
+from trainer.judging.heldout import apart, fit_to_train, read_held_out, taught_before
 from trainer.settings import TrainerSettings
-
-from .samples import make_rows, write_heldout, write_manifest
 
 
 def ids(rows: list[Row]) -> set[str]:

@@ -16,10 +16,16 @@ from serving.engine.model import resolve_base
 from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.prompt import Example
 from serving.settings import ServingSettings
-from trainer.baselines import NearestExample, schema_example
 from trainer.data.dataset import Row, question_hash, rows_hash
-from trainer.evaluate import Evaluation, EvaluationKey, answers, question, scored
-from trainer.evaluation_store import ANSWERS, EVALUATIONS, Answered, AnswerStore, EvaluationStore
+from trainer.judging.baselines import NearestExample, schema_example
+from trainer.judging.evaluate import Evaluation, EvaluationKey, answers, question, scored
+from trainer.judging.evaluation_store import (
+    ANSWERS,
+    EVALUATIONS,
+    Answered,
+    AnswerStore,
+    EvaluationStore,
+)
 from trainer.progress import RoundProgress
 from trainer.settings import TrainerSettings
 
@@ -105,7 +111,7 @@ class Judge:
         """The evaluation of a generator that is no adapter, made now or remembered.
 
         Args:
-            name: of what answers; `trainer.comparison.ENDPOINT` begins an endpoint's.
+            name: of what answers; `trainer.judging.comparison.ENDPOINT` begins an endpoint's.
             make: gives the generator; called only where nothing is remembered.
             depends_on: tells what else its answers depend on, such as its training file's hash.
         """

@@ -10,8 +10,10 @@ import pytest
 from schemas.category import AttributeType
 from schemas.events import Mode
 from serving.calibration import MAX_STEPS, NEVER, POOLED, abstain_below
-from trainer.bootstrap import ONE_SIDED_Z
-from trainer.calibrate import (
+from tests.trainer.judging.test_evaluate import answer
+from tests.trainer.samples import make_rows
+from trainer.data.dataset import Row
+from trainer.judging.calibrate import (
     MIN_EXAMPLES,
     Block,
     Suggestion,
@@ -22,10 +24,7 @@ from trainer.calibrate import (
     precision_bound,
     suggestions,
 )
-from trainer.data.dataset import Row
-
-from .samples import make_rows
-from .test_evaluate import answer
+from trainer.judging.intervals import ONE_SIDED_Z
 
 ENUM, NUMBER = AttributeType.ENUM, AttributeType.NUMBER
 
@@ -110,7 +109,7 @@ def test_the_bound_agrees_with_a_published_table(
     right: int, count: int, lower: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I."""
-    monkeypatch.setattr("trainer.calibrate.ONE_SIDED_Z", 1.95996)
+    monkeypatch.setattr("trainer.judging.calibrate.ONE_SIDED_Z", 1.95996)
     assert precision_bound(right, count) == pytest.approx(lower, abs=5e-5)
 
 

@@ -1,6 +1,6 @@
 """May the candidate replace its parent? A paired bootstrap clustered by listing decides.
 
-What decides is the difference candidate - parent in net benefit (`trainer.evaluate`; by setting
+What decides is the difference candidate - parent in net benefit (`trainer.judging.evaluate`; by setting
 completeness), on held-out listings that nothing was trained on. With `least_gain` 0:
 
 - promote: its lower bound is above 0, and the lower bound of the difference to the best former
@@ -15,13 +15,15 @@ boundaries for clinical trials", Biometrika 70, 1983; the parts are added up as 
 nothing in common), so that a candidate without any gain passes in 5 % of cases at most however
 often it is looked at. What the rates really are is simulated: `infra.lab.bench.gate`.
 
-A metric with nothing to divide by is 0 (see `trainer.bootstrap.Ratio`).
+A metric with nothing to divide by is 0 (see `trainer.judging.intervals.Ratio`).
 """
 
 import math
 from dataclasses import dataclass
 
-from trainer.bootstrap import (
+from trainer.errors import TrainingError
+from trainer.judging.evaluate import METRICS, Evaluation
+from trainer.judging.intervals import (
     Floats,
     Measure,
     draw_listings,
@@ -29,8 +31,6 @@ from trainer.bootstrap import (
     standard_error,
     student_t,
 )
-from trainer.errors import TrainingError
-from trainer.evaluate import METRICS, Evaluation
 from trainer.results import Decision, Difference, Verdict
 from trainer.settings import TrainerSettings
 

@@ -9,11 +9,10 @@ from serving.generation import GenerationRequest
 from serving.listing import Listing
 from serving.prompt import example_text
 from serving.settings import ServingSettings
-from trainer.baselines import MajorityValue, NearestExample, NearestListing, schema_example
+from tests.trainer.samples import ATTRIBUTES, make_rows
 from trainer.data.dataset import Row
-from trainer.evaluate import EvaluationKey, evaluate
-
-from .samples import ATTRIBUTES, make_rows
+from trainer.judging.baselines import MajorityValue, NearestExample, NearestListing, schema_example
+from trainer.judging.evaluate import EvaluationKey, evaluate
 
 
 def listing(title: str, category: str = "Mugs") -> Listing:

@@ -22,8 +22,8 @@ from schemas.events import ValueLists
 from schemas.values import NO, SEPARATOR, YES, is_valid, parse_answer
 from serving.generation import GenerationRequest, GenerationResult
 from serving.prompt import CHARACTERS_PER_TOKEN, trunk_text
-from trainer.baselines import attribute_lines
 from trainer.errors import EndpointError
+from trainer.judging.baselines import attribute_lines
 from trainer.settings import EndpointSettings
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, TypeAdapter
 from schemas.events import listing_sha256
 from serving.adapter_file import write_file
 from serving.generation import GenerationResult
-from trainer.evaluate import Evaluation, EvaluationKey
+from trainer.judging.evaluate import Evaluation, EvaluationKey
 
 EVALUATIONS, ANSWERS = ".evaluations", ".answers"
 """The stores' folders in a registry."""

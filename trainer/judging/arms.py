@@ -12,13 +12,13 @@ from pathlib import Path
 from serving.adapter_file import AdapterFile
 from serving.generation import Generator
 from serving.settings import ServingSettings
-from trainer.baselines import MajorityValue, NearestListing
-from trainer.comparison import ENDPOINT
 from trainer.data.dataset import Row, file_hash, read_heldout
-from trainer.endpoint import Endpoint
 from trainer.errors import DataError
-from trainer.evaluate import Evaluation
-from trainer.judge import Judge
+from trainer.judging.baselines import MajorityValue, NearestListing
+from trainer.judging.comparison import ENDPOINT
+from trainer.judging.endpoint import Endpoint
+from trainer.judging.evaluate import Evaluation
+from trainer.judging.judge import Judge
 from trainer.results import ONE_EXAMPLE
 from trainer.settings import EndpointSettings
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from schemas.events import Mode
 from serving.calibration import Calibration
-from trainer.calibrate import Suggestion
-from trainer.evaluate import Evaluation
+from trainer.judging.calibrate import Suggestion
+from trainer.judging.evaluate import Evaluation
 
 BINS = 10
 

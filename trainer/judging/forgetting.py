@@ -13,8 +13,8 @@ from serving.settings import ServingSettings
 from trainer.data.dataset import Row, read_rows
 from trainer.data.history import with_role
 from trainer.data.registry import Entry
-from trainer.evaluate import METRICS, Evaluation, EvaluationKey, score
-from trainer.judge import Judge
+from trainer.judging.evaluate import METRICS, Evaluation, EvaluationKey, score
+from trainer.judging.judge import Judge
 from trainer.results import Forgetting
 from trainer.settings import TrainerSettings
 

@@ -6,11 +6,11 @@ from schemas.category import AttributeType
 from schemas.events import Mode
 from serving.calibration import POOLED, Calibration, Curve
 from serving.settings import ServingSettings
-from trainer.calibrate import Suggestion
-from trainer.comparison import ENDPOINT, cost_per_thousand, markdown, rich_table, table
 from trainer.errors import TrainingError
-from trainer.evaluate import Evaluation, EvaluationKey, ListingScore
-from trainer.reliability import calibration_error, judged_suggestions, reliability
+from trainer.judging.calibrate import Suggestion
+from trainer.judging.comparison import ENDPOINT, cost_per_thousand, markdown, rich_table, table
+from trainer.judging.evaluate import Evaluation, EvaluationKey, ListingScore
+from trainer.judging.reliability import calibration_error, judged_suggestions, reliability
 from trainer.settings import Prices
 
 KEY = EvaluationKey.of("a" * 64, "b" * 64, "c" * 64, ServingSettings())

@@ -6,8 +6,8 @@ import pytest
 
 from serving.settings import ServingSettings
 from trainer.errors import TrainingError
-from trainer.evaluate import Evaluation, EvaluationKey, ListingScore
-from trainer.gate import ALPHA, LEAST_LISTINGS, LOOKS, Rule, alpha_of, decide
+from trainer.judging.evaluate import Evaluation, EvaluationKey, ListingScore
+from trainer.judging.gate import ALPHA, LEAST_LISTINGS, LOOKS, Rule, alpha_of, decide
 from trainer.results import Verdict
 
 ASKED, LABELLED = 20, 12

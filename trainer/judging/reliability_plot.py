@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from trainer.judging.reliability import Bin, calibration_error
 from trainer.plot_style import COLORS, GRID, INK, new_figure, save
-from trainer.reliability import Bin, calibration_error
 
 LARGEST_MARKER, SMALLEST_MARKER = 260.0, 12.0  # areas, in square points
 

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from serving.generation import GenerationRequest, GenerationResult
-from trainer.endpoint import Endpoint
+from tests.trainer.samples import make_rows
 from trainer.errors import EndpointError
-from trainer.evaluate import EvaluationKey, evaluate
+from trainer.judging.endpoint import Endpoint
+from trainer.judging.evaluate import EvaluationKey, evaluate
 from trainer.settings import EndpointSettings
-
-from .samples import make_rows
 
 ROW = make_rows(1)[0]
 

@@ -14,17 +14,16 @@ from serving.engine.engine import Engine
 from serving.errors import EngineFailed
 from serving.generation import GenerationRequest, GenerationResult
 from serving.settings import ServingSettings
-from trainer.baselines import NearestExample
+from tests.trainer.samples import make_rows
 from trainer.data.dataset import Row, question_hash
-from trainer.evaluate import (
+from trainer.judging.baselines import NearestExample
+from trainer.judging.evaluate import (
     Evaluation,
     EvaluationKey,
     evaluate,
     score,
 )
-from trainer.evaluation_store import Answered, AnswerStore, EvaluationStore
-
-from .samples import make_rows
+from trainer.judging.evaluation_store import Answered, AnswerStore, EvaluationStore
 
 KEY = EvaluationKey.of("a" * 64, "b" * 64, "c" * 64, ServingSettings())
 

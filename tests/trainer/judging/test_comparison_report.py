@@ -7,17 +7,16 @@ from pathlib import Path
 import pytest
 
 from serving.settings import ServingSettings
-from trainer.arms import adapter_arm, base_arms, endpoint_arm, fitted_arms
-from trainer.baselines import MajorityValue, NearestListing
-from trainer.comparison_report import compare, page, write_comparison
+from tests.trainer.samples import make_rows, write_heldout
 from trainer.data.dataset import Row
 from trainer.errors import DataError
-from trainer.evaluate import METRICS, Evaluation, EvaluationKey, evaluate
-from trainer.judge import Judge
+from trainer.judging.arms import adapter_arm, base_arms, endpoint_arm, fitted_arms
+from trainer.judging.baselines import MajorityValue, NearestListing
+from trainer.judging.comparison_report import compare, page, write_comparison
+from trainer.judging.evaluate import METRICS, Evaluation, EvaluationKey, evaluate
+from trainer.judging.judge import Judge
 from trainer.progress import RoundProgress
 from trainer.settings import EndpointSettings, TrainerSettings
-
-from .samples import make_rows, write_heldout
 
 
 def named(rows: list[Row], letter: str) -> list[Row]:

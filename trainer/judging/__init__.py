@@ -1,0 +1,1 @@
+"""What an adapter is worth: answers, figures, calibration, the gate."""
