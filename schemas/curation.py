@@ -59,7 +59,7 @@ def _loss(candidate: Candidate, seed: int) -> float:
     if candidate.loss is None:
         raise ValueError(
             f"candidate {candidate.listing_id} has no loss; measure it with "
-            "trainer.losses.listing_losses first"
+            "trainer.learning.listing_losses.listing_losses first"
         )
     return candidate.loss
 

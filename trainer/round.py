@@ -29,11 +29,9 @@ from transformers.utils import logging as transformers_logging
 from schemas.errors import ListuneError
 from schemas.events import Mode, RetrainRequest, now_ms
 from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter, write_file
-from trainer.candidate import make_candidate
 from trainer.data.dataset import Row
 from trainer.data.history import ancestry, parent_adapter, situation, trained_on
 from trainer.data.registry import Lineage, Registry
-from trainer.finetune import CHECKPOINT, LOSSES, StepReport, finetune
 from trainer.judging.calibrate import calibrate, suggestions
 from trainer.judging.champions import Judged, judge_candidate
 from trainer.judging.evaluate import ANSWER_SETTINGS
@@ -41,6 +39,10 @@ from trainer.judging.forgetting import forgetting
 from trainer.judging.heldout import HeldOut, fit_to_train, read_held_out, taught_before
 from trainer.judging.judge import Judge
 from trainer.launch import end_with_parent
+from trainer.learning.candidate import make_candidate
+from trainer.learning.finetune import CHECKPOINT, LOSSES, StepReport, finetune
+from trainer.learning.strategies import STRATEGIES, Plan, Situation
+from trainer.learning.training_log import TrainingLog
 from trainer.progress import RoundProgress
 from trainer.results import (
     EXIT_REFUSED,
@@ -54,8 +56,6 @@ from trainer.results import (
     Trained,
     adapter_id,
 )
-from trainer.strategies import STRATEGIES, Plan, Situation
-from trainer.training_log import TrainingLog
 
 logger = logging.getLogger(__name__)
 

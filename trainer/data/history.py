@@ -8,8 +8,8 @@ from schemas.events import BASE_ADAPTER, ManifestFile, RetrainRequest
 from serving.adapter_file import AdapterFile
 from trainer.data.dataset import read_rows
 from trainer.data.registry import Entry, Registry, read_checked
+from trainer.learning.strategies import Earlier, Plan, Situation
 from trainer.settings import TrainerSettings
-from trainer.strategies import Earlier, Plan, Situation
 
 
 def parent_adapter(request: RetrainRequest, registry: Registry) -> AdapterFile | None:

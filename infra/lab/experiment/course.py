@@ -25,9 +25,9 @@ from serving.adapter_file import AdapterFile
 from trainer.data.dataset import Row
 from trainer.judging.evaluate import Evaluation
 from trainer.judging.gate import Rule, decide
+from trainer.learning.strategies import STRATEGIES, Earlier, Plan, Situation
 from trainer.results import Decision
 from trainer.settings import TrainerSettings
-from trainer.strategies import STRATEGIES, Earlier, Plan, Situation
 
 BY_ANSWERS = ("gap", "deficit", "edits")
 BY_MODEL = (*BY_ANSWERS, "loss")

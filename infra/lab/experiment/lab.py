@@ -38,10 +38,10 @@ from serving.settings import ServingSettings
 from trainer.data.dataset import Row, rows_hash
 from trainer.judging.evaluate import Evaluation, EvaluationKey, evaluate
 from trainer.judging.evaluation_store import EvaluationStore
-from trainer.losses import listing_losses
-from trainer.packing import PACKING_SETTINGS
+from trainer.learning.listing_losses import listing_losses
+from trainer.learning.packing import PACKING_SETTINGS
+from trainer.learning.strategies import Plan
 from trainer.settings import TrainerSettings
-from trainer.strategies import Plan
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ REFERENCE = "progressive+deficit"
 
 @dataclass(frozen=True)
 class Arm:
-    """A strategy of `trainer.strategies` with a curation of `schemas.curation`."""
+    """A strategy of `trainer.learning.strategies` with a curation of `schemas.curation`."""
 
     strategy: str
     curation: str

@@ -29,7 +29,7 @@ from schemas.errors import ListuneError
 from serving.adapter_file import write_file
 from serving.engine.precision import ROWS
 from serving.settings import ServingSettings
-from trainer.finetune import TYPICAL_ROWS
+from trainer.learning.finetune import TYPICAL_ROWS
 from trainer.settings import TrainerSettings
 
 logger = logging.getLogger(__name__)

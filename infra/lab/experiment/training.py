@@ -14,11 +14,11 @@ from infra.lab.experiment.memory import give_back
 from schemas.events import BASE_ADAPTER
 from serving.adapter_file import AdapterFile, read_adapter, write_file
 from serving.settings import ServingSettings
-from trainer.candidate import make_candidate
 from trainer.errors import TrainingError
-from trainer.finetune import CHECKPOINT, LOSSES, Finetuned, StepReport, finetune
+from trainer.learning.candidate import make_candidate
+from trainer.learning.finetune import CHECKPOINT, LOSSES, Finetuned, StepReport, finetune
+from trainer.learning.strategies import Plan
 from trainer.settings import TrainerSettings
-from trainer.strategies import Plan
 
 logger = logging.getLogger(__name__)
 

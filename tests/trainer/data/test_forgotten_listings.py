@@ -19,8 +19,8 @@ from trainer.errors import DataError, RegistryError
 from trainer.judging.evaluate import Evaluation, EvaluationKey, ListingScore
 from trainer.judging.evaluation_store import EvaluationStore
 from trainer.judging.heldout import read_held_out
+from trainer.learning.strategies import STRATEGIES
 from trainer.settings import TrainerSettings
-from trainer.strategies import STRATEGIES
 
 GONE = frozenset({listing_sha256("l1")})
 

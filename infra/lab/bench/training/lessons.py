@@ -16,10 +16,10 @@ from infra.lab.bench.serving.workload import read_vocabulary
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer.data.dataset import Row
-from trainer.packing import IGNORED, PackedTree
-from trainer.schedule import draw_tree
+from trainer.learning.packing import IGNORED, PackedTree
+from trainer.learning.schedule import draw_tree
+from trainer.learning.tree_attention import TRUNK
 from trainer.settings import TrainerSettings
-from trainer.tree_attention import TRUNK
 
 BATCHES = (4, 0)
 """The numbers of branches B that are measured; 0 stands for one an attribute, |A|."""

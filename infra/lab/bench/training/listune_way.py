@@ -1,4 +1,4 @@
-"""Ours: `trainer.finetune`, one packed tree a listing."""
+"""Ours: `trainer.learning.finetune`, one packed tree a listing."""
 
 import tempfile
 from contextlib import suppress
@@ -8,7 +8,7 @@ from infra.lab.bench.results import Scalar
 from infra.lab.bench.training.arm import Steps, TrainingJob
 from serving.settings import ServingSettings
 from trainer.data.dataset import read_heldout
-from trainer.finetune import StepReport, finetune
+from trainer.learning.finetune import StepReport, finetune
 from trainer.settings import TrainerSettings
 
 

@@ -22,7 +22,7 @@ from trainer.errors import TrainingError
 from trainer.settings import LogKind, TrainerSettings
 
 if TYPE_CHECKING:
-    from trainer.finetune import StepReport
+    from trainer.learning.finetune import StepReport
 
 PROJECT = "listune"
 WANDB_ID = "wandb-run.txt"

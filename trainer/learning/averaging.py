@@ -15,7 +15,7 @@ import torch
 
 from serving.adapter_file import SUFFIX_A, SUFFIX_B, AdapterFile
 from trainer.errors import TrainingError
-from trainer.lora import LoraTensors
+from trainer.learning.lora import LoraTensors
 
 
 def average(

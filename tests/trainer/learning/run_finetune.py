@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from serving.settings import ServingSettings
 from tests.trainer.samples import make_rows
-from trainer.finetune import StepReport, finetune
+from trainer.learning.finetune import StepReport, finetune
 from trainer.settings import TrainerSettings
 
 SETTINGS = TrainerSettings(

@@ -9,11 +9,10 @@ import torch
 
 from serving.adapter_file import SUFFIX_B, read_adapter, write_adapter
 from serving.settings import ServingSettings
-from trainer.finetune import finetune
-from trainer.losses import listing_losses
+from tests.trainer.samples import make_rows
+from trainer.learning.finetune import finetune
+from trainer.learning.listing_losses import listing_losses
 from trainer.settings import TrainerSettings
-
-from .samples import make_rows
 
 
 def test_training_lowers_the_loss_of_what_was_trained_on(tmp_path: Path, tiny_base: Path) -> None:

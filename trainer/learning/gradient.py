@@ -20,8 +20,8 @@ from accelerate import Accelerator
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
 from trainer.errors import TrainingError
-from trainer.loss import SummedLoss
-from trainer.packing import PackedTree, collate
+from trainer.learning.loss import SummedLoss
+from trainer.learning.packing import PackedTree, collate
 
 logger = logging.getLogger(__name__)
 

@@ -29,14 +29,21 @@ from serving.engine.model import Base, load_base, merge
 from serving.engine.precision import choose_dtype
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
-from trainer import lora
-from trainer.checkpoint import Checkpoint, LossLog, Saved
 from trainer.data.dataset import Row
 from trainer.errors import TrainingError
-from trainer.gradient import Gradient
-from trainer.loss import SummedLoss
-from trainer.packing import PACKING_SETTINGS, PackedTree, collate, join, taught_answers, teaches
-from trainer.schedule import draw_tree, draws, learning_rate
+from trainer.learning import lora
+from trainer.learning.checkpoint import Checkpoint, LossLog, Saved
+from trainer.learning.gradient import Gradient
+from trainer.learning.loss import SummedLoss
+from trainer.learning.packing import (
+    PACKING_SETTINGS,
+    PackedTree,
+    collate,
+    join,
+    taught_answers,
+    teaches,
+)
+from trainer.learning.schedule import draw_tree, draws, learning_rate
 from trainer.settings import TrainerSettings
 
 GUARD_TOLERANCE = 1e-4

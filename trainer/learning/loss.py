@@ -11,8 +11,8 @@ from peft import PeftModel
 from torch import nn
 from torch.nn import functional
 
-from trainer import tree_attention
-from trainer.packing import Batch
+from trainer.learning import tree_attention
+from trainer.learning.packing import Batch
 
 
 class SummedLoss(nn.Module):

@@ -1,10 +1,10 @@
 """The adapter that a training gives: averaged with its start where the plan says so, and a file."""
 
 from serving.adapter_file import write_adapter
-from trainer.averaging import average
-from trainer.finetune import Finetuned
+from trainer.learning.averaging import average
+from trainer.learning.finetune import Finetuned
+from trainer.learning.strategies import Plan
 from trainer.settings import TrainerSettings
-from trainer.strategies import Plan
 
 
 def make_candidate(

@@ -10,9 +10,9 @@ from accelerate import Accelerator, tracking
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from trainer.errors import TrainingError
-from trainer.finetune import StepReport
+from trainer.learning.finetune import StepReport
+from trainer.learning.training_log import TrainingLog
 from trainer.settings import TrainerSettings
-from trainer.training_log import TrainingLog
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import random
 
 from serving.prompt import PromptBuilder
 from trainer.data.dataset import Row
-from trainer.packing import PackedTree, pack
+from trainer.learning.packing import PackedTree, pack
 from trainer.settings import TrainerSettings
 
 

@@ -10,11 +10,10 @@ from schemas.values import parse_answer
 from serving.engine.model import Base, load_base
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
+from tests.trainer.samples import make_rows
 from trainer.data.dataset import Row
-from trainer.packing import IGNORED, PackedTree, join, pack, taught_answers, teaches
+from trainer.learning.packing import IGNORED, PackedTree, join, pack, taught_answers, teaches
 from trainer.settings import Blank
-
-from .samples import make_rows
 
 
 @pytest.fixture(scope="module")

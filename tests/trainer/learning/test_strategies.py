@@ -8,8 +8,8 @@ import pytest
 from serving.adapter_file import AdapterFile
 from serving.listing import Listing
 from trainer.data.dataset import Row
+from trainer.learning.strategies import STRATEGIES, Earlier, Plan, Situation, replayed_rows
 from trainer.settings import TrainerSettings
-from trainer.strategies import STRATEGIES, Earlier, Plan, Situation, replayed_rows
 
 PARENT = AdapterFile("default-r2-a1", "h" * 64, "b" * 64, 2, 2.0, {}, b"")
 

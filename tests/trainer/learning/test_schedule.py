@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainer.schedule import draws, learning_rate
+from trainer.learning.schedule import draws, learning_rate
 from trainer.settings import TrainerSettings
 
 

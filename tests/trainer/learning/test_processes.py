@@ -9,19 +9,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from trainer.checkpoint import LossLog
-from trainer.finetune import CHECKPOINT, LOSSES
+from tests.trainer.learning.run_finetune import ADAPTER, train
+from trainer.learning.checkpoint import LossLog
+from trainer.learning.finetune import CHECKPOINT, LOSSES
 
-from .run_finetune import ADAPTER, train
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def launch(base: Path, folder: Path, dies_at: int) -> int:
     """The exit status of two processes on this CPU, which talk by gloo."""
     command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
     command += ["--num_processes", "2", "--main_process_port", "0", "-m"]
-    command += ["tests.trainer.run_finetune", str(base), str(folder), str(dies_at)]
+    command += ["tests.trainer.learning.run_finetune", str(base), str(folder), str(dies_at)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     with (folder.parent / "log").open("a") as log:
         return subprocess.run(

@@ -20,8 +20,8 @@ import torch
 
 from serving.prompt import PromptBuilder, split_batches
 from trainer.data.dataset import Row
+from trainer.learning.tree_attention import TRUNK, TreeLayout, lay_out
 from trainer.settings import Blank
-from trainer.tree_attention import TRUNK, TreeLayout, lay_out
 
 IGNORED = -100
 """The label of a token that is not taught."""

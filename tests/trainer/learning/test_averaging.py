@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from serving.adapter_file import SUFFIX_A, SUFFIX_B, AdapterFile, read_adapter, write_adapter
-from trainer.averaging import average
 from trainer.errors import TrainingError
+from trainer.learning.averaging import average
 
 MODULES = {
     "base_model.model.layers.0.q_proj": (12, 10),

@@ -10,15 +10,14 @@ import torch
 
 from serving.adapter_file import AdapterFile, read_adapter, write_adapter
 from serving.settings import ServingSettings
-from trainer import finetune as module
-from trainer import gradient, lora
+from tests.trainer.samples import make_rows
 from trainer.data.dataset import Row
 from trainer.errors import TrainingError
-from trainer.finetune import Finetuned, StepReport, finetune
-from trainer.packing import Batch, PackedTree, collate
+from trainer.learning import finetune as module
+from trainer.learning import gradient, lora
+from trainer.learning.finetune import Finetuned, StepReport, finetune
+from trainer.learning.packing import Batch, PackedTree, collate
 from trainer.settings import TrainerSettings
-
-from .samples import make_rows
 
 TRAINER = TrainerSettings(
     rank=4, alpha=8, learning_rate=1e-2, steps=6, batch_size=3, dtype="float32", checkpoint_every=2

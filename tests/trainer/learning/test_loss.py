@@ -12,12 +12,11 @@ from torch.nn import functional
 from serving.engine.model import Base, load_base
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
-from trainer import lora
-from trainer.loss import SummedLoss
-from trainer.packing import IGNORED, PackedTree, collate, pack
+from tests.trainer.samples import make_rows
+from trainer.learning import lora
+from trainer.learning.loss import SummedLoss
+from trainer.learning.packing import IGNORED, PackedTree, collate, pack
 from trainer.settings import TrainerSettings
-
-from .samples import make_rows
 
 Gradients = dict[str, torch.Tensor]
 

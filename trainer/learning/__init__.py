@@ -1,0 +1,1 @@
+"""From a parent adapter and listings to a candidate."""
