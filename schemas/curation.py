@@ -4,8 +4,8 @@
 - `random`, `loss`, `fullest` are baselines, for the experiment only: without them a gain could come
   from any listings, from the hardest ones, or simply from those that carry the most labels.
 
-The pool makes the same choice in SQL, where its listings are (`streams.pool.deciding.selection`); a test
-holds the two together.
+The pool makes the same choice in SQL, where its listings are (`streams.pool.deciding.selection`); a
+test holds the two together.
 """
 
 import hashlib

@@ -254,7 +254,7 @@ class Interval(BaseModel):
 
 
 class RoundMetrics(BaseModel):
-    """What the judge measured of one adapter on the held-out listings (`trainer.judging.evaluate`)."""
+    """What `trainer.judging.evaluate` measured of one adapter on the held-out listings."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -12,7 +12,9 @@ Other rooms use:
 - `trainer.worker`: `main`, the process that takes rounds.
 - `trainer.launch`: `prepare` and `command`, to run a round or the baselines by hand.
 - `trainer.results`: what a round is told and what it leaves behind.
-- `trainer.data.registry`: adapters and their lineage; `trainer.judging.evaluate`: an adapter's answers.
-- `trainer.judging.arms`, `trainer.judging.comparison`, `trainer.judging.comparison_report`: an adapter beside what it has
-  to beat; `trainer.plot_style`, `trainer.loss_plot`: pictures (matplotlib is imported only there).
+- `trainer.data.registry`: adapters and their lineage; `trainer.judging.evaluate`: an adapter's
+  answers.
+- `trainer.judging.arms`, `trainer.judging.comparison`, `trainer.judging.comparison_report`: an
+  adapter beside what it has to beat; `trainer.plot_style`, `trainer.loss_plot`: pictures
+  (matplotlib is imported only there).
 """

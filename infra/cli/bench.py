@@ -49,7 +49,7 @@ def serving(
     """Answer the same listings by our engine, naive JSON, OpenVINO and vLLM, and compare."""
     # Imported here: it brings matplotlib, which the other commands do without.
     from infra.lab.bench import listings
-    from infra.lab.bench import serving as benchmark
+    from infra.lab.bench.serving import run as benchmark
 
     folder = flipkart or listings.FLIPKART
     benchmark.run(load_settings(), benchmark.Chosen(_names(arms), folder, quick), console)
@@ -65,7 +65,7 @@ def training(
     """Fine-tune on the same listings by our trainer and by TRL's SFTTrainer, and compare."""
     # Imported here: it brings torch, which the other commands do without.
     from infra.lab.bench import listings
-    from infra.lab.bench import training as benchmark
+    from infra.lab.bench.training import run as benchmark
 
     folder = flipkart or listings.FLIPKART
     benchmark.run(load_settings(), benchmark.Chosen(_names(arms), folder, quick), console)
@@ -76,7 +76,7 @@ def stream(
     arms: str = typer.Option(STREAM_ARMS, help="which arms to run, with commas between"),
 ) -> None:
     """Take events from Kafka into DuckDB by bare loops and by our curate worker, and compare."""
-    from infra.lab.bench import stream as benchmark
+    from infra.lab.bench.stream import run as benchmark
 
     benchmark.run(load_settings(), benchmark.Chosen(_names(arms), quick), console)
 
@@ -89,6 +89,6 @@ def gate(
     quick: bool = typer.Option(False, help="few candidates, to try; kept under runs/bench"),
 ) -> None:
     """Simulate how often the gate promotes what is no better, and what is."""
-    from infra.lab.bench import gate as benchmark
+    from infra.lab.bench.gate import run as benchmark
 
     benchmark.run(load_settings(), benchmark.Chosen(quick), console)

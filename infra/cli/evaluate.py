@@ -44,7 +44,7 @@ def evaluate(
     """Judge an adapter on held-out listings: shares with intervals, calibration, time, cost."""
     # Imported here: it brings torch, which the other commands do without.
     from trainer.data.dataset import read_heldout, rows_hash
-    from trainer.judging.champions import arms
+    from trainer.judging import arms
     from trainer.judging.comparison import rich_table
     from trainer.judging.comparison_report import compare, write_comparison
     from trainer.judging.judge import Judge

@@ -30,13 +30,13 @@ def worker(
     # Imported here: a worker should not pay for, or depend on, the packages of another.
     match name:
         case "predict":
-            from streams.predict.app import app as predict
+            from streams.predict import app as predict
 
             if health_port >= 0:
                 chosen.streams.predict_health_port = health_port
             predict.main(chosen.streams, chosen.serving, str(number))
         case "curate":
-            from streams.curate.app import app as curate
+            from streams.curate import app as curate
 
             if health_port >= 0:
                 chosen.streams.curate_health_port = health_port

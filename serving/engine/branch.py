@@ -7,8 +7,8 @@ What is known before it is decoded is fed in one pass with the token before it:
 
 - forced tokens, where the schema leaves one continuation: the rest of a value, its end, the newline
   and the next question. They are certain; their logits are read for the confidence only.
-- drafts (`serving.engine.drafts`), which count only as far as the model agrees token by token, so that the
-  answer is the reference's whatever was guessed.
+- drafts (`serving.engine.drafts`), which count only as far as the model agrees token by token, so
+  that the answer is the reference's whatever was guessed.
 
 Confidence is the product of the unrenormalised probabilities of an answer's tokens, stop included.
 """

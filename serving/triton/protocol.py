@@ -1,4 +1,4 @@
-"""The JSON that travels between `serving.triton.client` and the Triton model; knows neither of them.
+"""The JSON that travels between `serving.triton.client` and the Triton model; it knows neither.
 
     {"op": "generate", "listing": {...}, "attributes": [...], "mode", "batches", "adapter_hash"}
     {"op": "push", "adapter_id", "adapter_hash"}, with the adapter's bytes beside it

@@ -1,9 +1,9 @@
 """The curate app: requests, predictions and reviews into the pool, and the pool's decisions out.
 
 This module is the Faust side: it hands each record to the shard that has its partition
-(`streams.curate.shard_worker`). A pool in one file has one shard and one worker. Of a sharded pool Faust
-gives each worker some partitions, the same of every payload topic; the worker opens their files
-and closes those of partitions that it no longer has, so that a rebalance moves a shard.
+(`streams.curate.shard_worker`). A pool in one file has one shard and one worker. Of a sharded pool
+Faust gives each worker some partitions, the same of every payload topic; the worker opens their
+files and closes those of partitions that it no longer has, so that a rebalance moves a shard.
 """
 
 import asyncio

@@ -5,8 +5,9 @@ DuckDB's COMMIT. DuckDB is the truth about what has been read: of each partition
 that the pool expects next is accepted, lower ones are passed over, and a partition that does not
 deliver what is expected (a gap, a new pool under an old group) is sought back to the watermark.
 
-After each micro-batch, and at least each second, the conductor decides (`streams.pool.deciding.conductor`),
-and what it decided is published: produce, await delivery, then mark done.
+After each micro-batch, and at least each second, the conductor decides
+(`streams.pool.deciding.conductor`), and what it decided is published: produce, await delivery, then
+mark done.
 """
 
 import asyncio

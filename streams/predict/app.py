@@ -1,10 +1,11 @@
 """The predict app: `listing.requests` and `listing.backfill` into `listing.predictions`.
 
-For each request it asks Triton (`streams.predict.answering`), writes the prediction to the partition that
-the request came from, and commits the request's offset only after the broker has confirmed the
-prediction, strictly in offset order. A malformed event becomes a dead letter in the same way. At
-most `in_flight` requests are under way, so a slow Triton pauses the reading by itself. After a
-SIGKILL what was not committed is answered again; the first answer in the log is the canonical one.
+For each request it asks Triton (`streams.predict.answering`), writes the prediction to the
+partition that the request came from, and commits the request's offset only after the broker has
+confirmed the prediction, strictly in offset order. A malformed event becomes a dead letter in the
+same way. At most `in_flight` requests are under way, so a slow Triton pauses the reading by itself.
+After a SIGKILL what was not committed is answered again; the first answer in the log is the
+canonical one.
 """
 
 import asyncio

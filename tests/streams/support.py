@@ -20,7 +20,7 @@ from streams.kafka.topics import admin_client, ensure_topics, log_bounds, topic_
 from streams.settings import StreamsSettings
 from streams.worker.faust_app import READY_FILE
 
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = Path(__file__).with_name("worker_process.py")
 ROOT = Path(__file__).parents[2]
 
 Triple = tuple[ListingRequest, ListingPrediction, ListingReview]

@@ -17,7 +17,7 @@ from schemas.category import CategorySchemas
 from schemas.events import DeadLetter
 from schemas.topic_names import BACKFILL, DEAD_LETTERS, PREDICTIONS, REQUESTS, REVIEWS
 from streams.kafka.topics import admin_client, log_bounds, record_limit
-from streams.predict.app import app as predict_app
+from streams.predict import app as predict_app
 from streams.settings import StreamsSettings
 from tests.streams.hostile import Hostile, Sent
 from tests.streams.support import Worker, read_all, wait_for

@@ -22,9 +22,9 @@ from serving.errors import Refused, Unavailable, UnknownAdapter  # noqa: E402
 from serving.generation import GenerationResult  # noqa: E402
 from serving.listing import Listing  # noqa: E402
 from serving.settings import ServingSettings  # noqa: E402
-from streams.curate.app import app as curate
+from streams.curate import app as curate  # noqa: E402
 from streams.pool.store import Pool, Record  # noqa: E402
-from streams.predict.app import app as predict
+from streams.predict import app as predict  # noqa: E402
 from streams.settings import StreamsSettings  # noqa: E402
 from streams.worker import faust_app  # noqa: E402
 

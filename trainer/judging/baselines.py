@@ -1,7 +1,7 @@
 """What an adapter has to beat: answers that need no model, fitted on the training listings only.
 
-Each answers the same `GenerationRequest` as the engine, so that `trainer.judging.evaluate` scores it in the
-same way.
+Each answers the same `GenerationRequest` as the engine, so that `trainer.judging.evaluate` scores
+it in the same way.
 
 - `MajorityValue`: each attribute's most frequent value in the category.
 - `NearestListing`: the values of the listing of the category whose title and description are most

@@ -51,7 +51,7 @@ def compare(
     prices: Prices | None = None,
     calibrations: Mapping[str, Calibration] | None = None,
 ) -> Comparison:
-    """The tables of `evaluations`; the arguments are those of `trainer.judging.comparison.table`."""
+    """The tables of `evaluations`; the arguments are those of `judging.comparison.table`."""
     groups: dict[str, dict[str, list[ArmRow]]] = {}
     for grouping, group in GROUPINGS.items():
         by_arm = {arm: evaluation.groups(group) for arm, evaluation in evaluations.items()}

@@ -68,7 +68,7 @@ class EvaluationStore:
 
 
 class AnswerStore:
-    """Answers by adapter, settings and `trainer.data.dataset.question_hash`; one JSON file an adapter
+    """Answers by adapter, settings and `data.dataset.question_hash`; one JSON file an adapter
     and settings."""
 
     def __init__(self, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """May the candidate replace its parent? A paired bootstrap clustered by listing decides.
 
-What decides is the difference candidate - parent in net benefit (`trainer.judging.evaluate`; by setting
-completeness), on held-out listings that nothing was trained on. With `least_gain` 0:
+What decides is the difference candidate - parent in net benefit (`trainer.judging.evaluate`; by
+setting completeness), on held-out listings that nothing was trained on. With `least_gain` 0:
 
 - promote: its lower bound is above 0, and the lower bound of the difference to the best former
   champion is above -margin, so that small losses do not add up.

@@ -27,9 +27,9 @@ from infra.lab.bench.results import RESULTS, Row, begin, tables, write
 from infra.local.fetch import ensure_base_model
 from infra.settings import load_settings
 from schemas.events import Mode
+from serving.engine import decoder as decoder_module
+from serving.engine import model as model_module
 from serving.engine.engine import Engine
-from serving.engine.engine import decoder as decoder_module
-from serving.engine.engine import model as model_module
 from serving.engine.linear import PackedLinear
 from serving.generation import GenerationRequest
 from serving.settings import ServingSettings

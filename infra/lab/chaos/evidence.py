@@ -34,7 +34,7 @@ from streams.kafka.log_reader import read_span
 from streams.kafka.places import Place
 from streams.kafka.topics import log_bounds
 from streams.pool.shard import shards_of
-from streams.predict.app import app as predict
+from streams.predict import app as predict
 from streams.replay.live_pool import held_to_read
 from streams.settings import StreamsSettings
 

@@ -19,11 +19,11 @@ from infra.lab.chaos.plan import Kill
 from infra.local.supervisor import Supervisor
 from schemas.errors import ListuneError
 from schemas.topic_names import KINDS, REQUESTS
-from streams.curate.app import app as curate
+from streams.curate import app as curate
 from streams.kafka.committed import Committed
 from streams.kafka.places import Place
 from streams.kafka.topics import TopicsError, admin_client, log_bounds
-from streams.predict.app import app as predict
+from streams.predict import app as predict
 from streams.settings import StreamsSettings
 
 LOOK_S = 0.1

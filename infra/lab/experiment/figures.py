@@ -64,9 +64,10 @@ class Sealed(BaseModel):
         """One of `METRICS`, listing by listing, summed over `scores`.
 
         Net benefit = (right - `COST_OF_WRONG` * wrong) / values that the catalog has, where wrong
-        is suggested and not matching (Vickers and Elkin 2006); the others as in `trainer.judging.evaluate`.
-        With one entry a seed its value is the seeds' mean (of precision: weighted by what each
-        suggested), and a bootstrap over listings keeps a listing's seeds together.
+        is suggested and not matching (Vickers and Elkin 2006); the others as in
+        `trainer.judging.evaluate`. With one entry a seed its value is the seeds' mean (of
+        precision: weighted by what each suggested), and a bootstrap over listings keeps a listing's
+        seeds together.
         """
         asked = np.array(self.asked, dtype=np.float64)
         if metric == "completeness":

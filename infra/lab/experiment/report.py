@@ -62,9 +62,9 @@ its gate says.
 names, or its title's leading word within its category with a listing of another part; groups of \
 such listings that are too large to be held out arrive, so its categories are not in proportion. \
 None of it, nor anything that belongs together with it, was held out in the runs published before \
-(`infra/lab/experiment/heldout_before.json`). The command asks for a catalog's test when all arms have \
-been trained. The profiles `laptop` and `reach` have the same test. Labels are the catalog's own, \
-and the seller of an arrival submits what the catalog says: nobody reviewed anything.
+(`infra/lab/experiment/heldout_before.json`). The command asks for a catalog's test when all arms \
+have been trained. The profiles `laptop` and `reach` have the same test. Labels are the catalog's \
+own, and the seller of an arrival submits what the catalog says: nobody reviewed anything.
 
 **The modes.** `free` generates and then validates. `constrained` is the same adapter with the \
 allowed values enforced, and with a calibration: its answers on the calibration listings, never \

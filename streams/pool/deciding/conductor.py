@@ -213,7 +213,7 @@ class Conductor:
         return 0 < self.settings.max_rounds <= last
 
     def _trigger(self, now_ms: int, look: Callable[[], Outlook]) -> bool:
-        """Begins a round that is due (`streams.pool.deciding.trigger`), or that a person asks for."""
+        """Begins a round that is due by `deciding.trigger`, or that a person asks for."""
         settings = self.settings
         wished = self._wished_for_a_round(now_ms)
         if not wished and (

@@ -13,11 +13,11 @@ from infra.local.fetch import ensure_base_model
 from infra.local.settings import LocalSettings
 from schemas.category import Attribute, AttributeType
 from serving.adapter_file import read_adapter
+from serving.engine import decoding
 from serving.engine.branch import Rules
 from serving.engine.constraints import Constraints
 from serving.engine.decoder import Decoder
 from serving.engine.decoding import Tree, step
-from serving.engine.engine import decoding
 from serving.engine.lora import load_lora
 from serving.engine.model import load_base, merge
 from serving.engine.pages import Pages

@@ -9,8 +9,8 @@ import pytest
 from schemas.category import Attribute, AttributeType
 from schemas.events import Mode
 from serving.adapter_file import blob_hash, write_adapter
+from serving.engine import engine as engine_module
 from serving.engine.engine import Engine
-from serving.engine.engine import engine as engine_module
 from serving.errors import AdapterError, Busy, Cancelled, EngineFailed, Refused, UnknownAdapter
 from serving.generation import GenerationRequest, GenerationResult
 from serving.prompt import Example

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from serving.engine.engine import precision
+from serving.engine import precision
 
 CPU = torch.device("cpu")
 

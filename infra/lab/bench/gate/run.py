@@ -1,7 +1,7 @@
 """How often the gate is wrong: its rates on listings that are made up, by its real code.
 
-The listings are synthetic, the bootstrap, the bounds and the verdict are `trainer.judging.gate`'s. An
-attribute value has a difficulty that all adapters share, a part of its own for each adapter, and
+The listings are synthetic, the bootstrap, the bounds and the verdict are `trainer.judging.gate`'s.
+An attribute value has a difficulty that all adapters share, a part of its own for each adapter, and
 each adapter a skill: it is right where its skill is above both together (a probit model). What is
 not right is a wrong suggestion or a blank. Skills are set so that the *true* difference in net
 benefit, over all listings that there could be, is exactly what the row says.
@@ -12,8 +12,9 @@ is. Parent and child of the published experiments, 60 listings at a time, had st
 the largest (`noisy`).
 
 A candidate that is left undecided is looked at again, on half as many listings more each time, up
-to `trainer.judging.gate.LOOKS`; the rates count a promotion at any look. A course is twenty rounds in which
-no candidate is better than its parent: how far below the best former champion does the alias come?
+to `trainer.judging.gate.LOOKS`; the rates count a promotion at any look. A course is twenty rounds
+in which no candidate is better than its parent: how far below the best former champion does the
+alias come?
 """
 
 from collections.abc import Callable, Iterator, Sequence

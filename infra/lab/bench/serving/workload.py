@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.lab.bench.serving.listings import Question, full_answer
+from infra.lab.bench.listings import Question, full_answer
 from schemas.category import Attribute
 from serving.listing import Listing
 from serving.prompt import PromptBuilder, Vocabulary, hint, trunk_text

@@ -15,12 +15,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from infra import progress
-from infra.lab.bench import chart, lessons, listings
+from infra.lab.bench import chart, listings
 from infra.lab.bench.flops import Shape
 from infra.lab.bench.results import RESULTS, BenchResult, Row, Scalar, begin, tables, write
 from infra.lab.bench.runner import REPOSITORY, run_job, run_module
 from infra.lab.bench.serving.measuring import FLIPKART, GENERATED, Options
 from infra.lab.bench.serving.run import DTYPES, check_arms, has_gpu
+from infra.lab.bench.training import lessons
 from infra.lab.bench.training.arm import TrainingJob
 from infra.lab.bench.training.figures import goals, quickest, row_of
 from infra.lab.bench.training.lessons import BATCHES, Lesson

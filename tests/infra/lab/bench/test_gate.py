@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from infra.lab.bench import gate
+from infra.lab.bench.gate import run as gate
 from infra.lab.bench.gate.run import (
     BETTER,
     LIKENESS,

@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 from infra import progress
 from infra.cli import bench
 from infra.cli.app import app
-from infra.lab.bench import listings, serving
+from infra.lab.bench import listings
 from infra.lab.bench.results import begin
 from infra.lab.bench.runner import run_job
+from infra.lab.bench.serving import run as serving
 from infra.lab.bench.serving.arm import run
 from infra.lab.bench.serving.conversation import converse
 from infra.lab.bench.serving.gguf_file import interleave, tensor_name

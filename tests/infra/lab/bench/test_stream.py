@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from infra.cli import bench
 from infra.cli.app import app
-from infra.lab.bench import stream
 from infra.lab.bench.results import BenchResult, Row
+from infra.lab.bench.stream import run as stream
 from infra.lab.bench.stream.curate import Seen
 from infra.lab.bench.stream.events import DISTINCT, make
 from infra.lab.bench.stream.figures import (

@@ -12,11 +12,13 @@ from typer.testing import CliRunner
 from infra import progress
 from infra.cli import bench
 from infra.cli.app import app
-from infra.lab.bench import lessons, listings, training
+from infra.lab.bench import listings
 from infra.lab.bench.flops import Shape, training_flops
 from infra.lab.bench.results import Row, begin
 from infra.lab.bench.runner import run_job
 from infra.lab.bench.serving.measuring import GENERATED, Options
+from infra.lab.bench.training import lessons
+from infra.lab.bench.training import run as training
 from infra.lab.bench.training.arm import TrainingJob, run
 from infra.lab.bench.training.figures import goals, row_of
 from infra.lab.bench.training.lessons import Lesson

@@ -20,7 +20,7 @@ from schemas.sources.json_schema import read_schemas
 from serving.listing import Listing
 from serving.prompt import trunk_text
 
-REPOSITORY = Path(__file__).parents[4]
+REPOSITORY = Path(__file__).parents[3]
 FLIPKART = REPOSITORY.parent / "shared" / "data" / "flipkart"
 """Where a checkout finds the real catalog, as tests/e2e/test_real_catalogs.py does."""
 
