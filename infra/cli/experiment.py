@@ -7,8 +7,6 @@ import typer
 from infra.cli.output import console
 from infra.settings import RUNS, SettingsError, load_settings
 
-RESULTS = Path("docs/results")
-
 
 def register(app: typer.Typer) -> None:
     """Add this module's command to the application."""
@@ -31,6 +29,7 @@ def experiment(
 ) -> None:
     """Compare strategies and curations over rounds on real catalogs; goes on where it stopped."""
     # Imported here: it brings torch and matplotlib, which other commands do without.
+    from infra.lab.bench.results import RESULTS
     from infra.lab.experiment import run as experiment_run
     from infra.lab.experiment.data import DATA_SETS
     from infra.lab.experiment.profiles import PROFILES
@@ -42,13 +41,13 @@ def experiment(
     if unknown:
         known = ", ".join(one.name for one in DATA_SETS)
         raise SettingsError(f"there is no catalog {', '.join(sorted(unknown))}; take of {known}")
-    runs = RUNS / "experiment" / profile
+    runs, results = RUNS / "experiment" / profile, RESULTS / "experiment"
     if report_only:
-        folder = experiment_run.report(PROFILES[profile], runs, RESULTS)
+        folder = experiment_run.report(PROFILES[profile], runs, results)
     else:
         chosen = [one for one in DATA_SETS if not names or one.name in names]
         settings = load_settings()
         folder = experiment_run.run(
-            PROFILES[profile], data, chosen, settings, runs, RESULTS, console
+            PROFILES[profile], data, chosen, settings, runs, results, console
         )
     console.print(f"Results: [bold]{folder / 'README.md'}[/]", highlight=False)

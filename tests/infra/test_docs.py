@@ -29,6 +29,8 @@ from tests.streams.pool.world import World, prediction, request, review
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
 PAGES = sorted([REPOSITORY / "README.md", *DOCS.glob("*.md")])
+RESULTS = sorted((DOCS / "results").rglob("*.md"))
+"""Pages of what was measured once; they name files and settings as these were then."""
 
 
 def name(page: Path) -> str:
@@ -53,7 +55,7 @@ def example(page: str, label: str) -> str:
 # ------------------------------------------------------------------------------------ all pages
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [*PAGES, *RESULTS], ids=name)
 def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):

@@ -188,7 +188,7 @@ def main() -> None:
             rows.append(Row(f"values: {name}", figures=figures))
         shown.advance(task)
     result = replace(result, rows=rows, constants={"listings": LISTINGS})
-    path = write(result, RESULTS)
+    path = write(result, RESULTS / "bench")
     shown_figures = ("rows_50_gflop_per_s", "free_values_as_in_fp32_share")
     chart.draw(result, shown_figures, path.with_suffix(".png"))
     for table in tables(result):

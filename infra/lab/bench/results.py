@@ -19,7 +19,8 @@ from rich.table import Table
 
 from infra import machine
 
-RESULTS = Path(__file__).with_name("results")
+RESULTS = machine.REPOSITORY / "docs" / "results"
+"""Where results are kept with the commit: a folder for each of bench, chaos, demo, experiment."""
 TOLD_BY_NAME = ("arm", "set", "batches", "prompting", "asked_dtype")
 """Settings that a row's name says already; tables leave them out, the file has them."""
 Scalar = str | int | float | bool | None

@@ -76,7 +76,7 @@ def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
     }  # fmt: skip
     minutes = (time.monotonic() - started) / 60
     filled = fill(begun, settings_told, minutes, shot, found)
-    path = write(filled, RESULTS if chosen.kills >= ENOUGH else run_dir)
+    path = write(filled, RESULTS / "chaos" if chosen.kills >= ENOUGH else run_dir)
     chart.draw(shot, found, f"{chosen.kills} kills, seed {chosen.seed}", path.with_suffix(".png"))
     for table in tables(filled):
         console.print(table)

@@ -21,7 +21,7 @@ NO_FINDINGS = f"*Nobody has written `{FINDINGS}` yet: what held, what did not.*"
 def folder_name(figures: ExperimentFigures) -> str:
     """The name of the results folder: profile, and date and commit of the beginning."""
     commit = figures.begun.commit.replace("+", "-changed")
-    return f"experiment-{figures.profile}-{figures.begun.date}-{commit}"
+    return f"{figures.profile}-{figures.begun.date}-{commit}"
 
 
 def write_report(figures: ExperimentFigures, results: Path) -> Path:

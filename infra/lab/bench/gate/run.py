@@ -143,7 +143,7 @@ def run(settings: Settings, chosen: Chosen, console: Console) -> BenchResult:
             "bootstrap_draws": rule.draws,
         },
     )
-    path = write(result, RUNS / "bench" if chosen.quick else RESULTS)
+    path = write(result, RUNS / "bench" if chosen.quick else RESULTS / "bench")
     draw(result, path.with_suffix(".png"))
     for table in tables(result):
         console.print(table)

@@ -62,7 +62,7 @@ def run(settings: Settings, chosen: Chosen, console: Console) -> Path:
         PartError: the base model cannot be fetched.
     """
     check_arms(chosen.arms, ARMS)
-    folder = RUNS / "bench" if chosen.quick else RESULTS
+    folder = RUNS / "bench" if chosen.quick else RESULTS / "bench"
     begun = begin("serving")
     base = ensure_base_model(settings.local.cache_dir, settings.local.base_model, console)
     with tempfile.TemporaryDirectory() as name, progress.bar(console) as shown:

@@ -138,7 +138,7 @@ def run(settings: Settings, chosen: Chosen, console: Console) -> Path:
         PartError: Kafka cannot be fetched.
     """
     check_arms(chosen.arms, ARMS)
-    folder = RUNS / "bench" if chosen.quick else RESULTS
+    folder = RUNS / "bench" if chosen.quick else RESULTS / "bench"
     begun = begin("stream")
     load = os.getloadavg()[0]
     ensure_part(kafka_part(), settings.local.cache_dir, console)

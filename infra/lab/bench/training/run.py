@@ -165,7 +165,7 @@ def run(settings: Settings, chosen: Chosen, console: Console) -> Path:
         PartError: the base model cannot be fetched.
     """
     check_arms(chosen.arms, ARMS)
-    folder = RUNS / "bench" if chosen.quick else RESULTS
+    folder = RUNS / "bench" if chosen.quick else RESULTS / "bench"
     begun = begin("training")
     base = ensure_base_model(settings.local.cache_dir, settings.local.base_model, console)
     load = os.getloadavg()[0]

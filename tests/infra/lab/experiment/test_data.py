@@ -30,6 +30,7 @@ from tests.infra.lab.experiment.catalog import SCHEMAS, make_products
 
 ROOT = Path(__file__).parents[4]
 REAL = ROOT.parent / "shared" / "data"
+RESULTS = ROOT / "docs" / "results" / "experiment"
 TITLES = [hashlib.sha256(str(n).encode()).hexdigest()[:16] for n in range(60)]
 SIZES = Sizes(calibration=4, gate=4, test=8, wave=8, measured=8, k=4)
 
@@ -120,7 +121,7 @@ def real(data_set: DataSet) -> tuple[CategorySchemas, list[Product]]:
 def test_what_was_held_out_before_is_what_the_published_runs_say_they_were_tested_on() -> None:
     for name, runs in json.loads(HELDOUT_BEFORE.read_text()).items():
         for run, parts in runs.items():
-            figures = json.loads((ROOT / "docs" / "results" / run / "figures.json").read_text())
+            figures = json.loads((RESULTS / run / "figures.json").read_text())
             (tested,) = (
                 d["test"]["listing_ids"] for d in figures["data_sets"] if d["name"] == name
             )
