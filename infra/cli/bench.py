@@ -5,11 +5,17 @@ from pathlib import Path
 import typer
 
 from infra.cli.output import console
+from infra.lab.bench.arms import (
+    FLIPKART_FOLDER,
+    SERVING_ARMS,
+    STREAM_ARMS,
+    TRAINING_ARMS,
+    chosen_arms,
+)
 from infra.settings import load_settings
 
-TRAINING_ARMS = "listune,trl"
-STREAM_ARMS = "confluent,faust,listune,steady,pool"
-ARMS = "naive,openvino,vllm,free,constrained"
+ARMS = "which arms to run, with commas between"
+REAL = "folder of the real catalog (listings.jsonl, schema.json)"
 
 
 def register(app: typer.Typer) -> None:
@@ -41,54 +47,44 @@ def _benchmarks() -> None:
 
 def serving(
     quick: bool = typer.Option(False, help="two listings an arm, to try; kept under runs/bench"),
-    arms: str = typer.Option(ARMS, help="which arms to run, with commas between"),
-    flipkart: Path | None = typer.Option(
-        None, help="folder of the real catalog (listings.jsonl, schema.json)"
-    ),
+    arms: str = typer.Option(",".join(SERVING_ARMS), help=ARMS),
+    flipkart: Path = typer.Option(FLIPKART_FOLDER, help=REAL, show_default=False),
 ) -> None:
     """Answer the same listings by our engine, naive JSON, OpenVINO and vLLM, and compare."""
-    # Imported here: it brings matplotlib, which the other commands do without.
-    from infra.lab.bench import listings
-    from infra.lab.bench.serving import run as benchmark
+    chosen = chosen_arms(arms, SERVING_ARMS)
+    # Imported here: it brings torch and matplotlib, which the other commands do without.
+    from infra.lab.bench.serving.run import run
 
-    folder = flipkart or listings.FLIPKART
-    benchmark.run(load_settings(), benchmark.Chosen(_names(arms), folder, quick), console)
+    run(load_settings(), console, chosen, flipkart, quick)
 
 
 def training(
     quick: bool = typer.Option(False, help="one listing, one step, to try; kept under runs/bench"),
-    arms: str = typer.Option(TRAINING_ARMS, help="which arms to run, with commas between"),
-    flipkart: Path | None = typer.Option(
-        None, help="folder of the real catalog (listings.jsonl, schema.json)"
-    ),
+    arms: str = typer.Option(",".join(TRAINING_ARMS), help=ARMS),
+    flipkart: Path = typer.Option(FLIPKART_FOLDER, help=REAL, show_default=False),
 ) -> None:
     """Fine-tune on the same listings by our trainer and by TRL's SFTTrainer, and compare."""
-    # Imported here: it brings torch, which the other commands do without.
-    from infra.lab.bench import listings
-    from infra.lab.bench.training import run as benchmark
+    chosen = chosen_arms(arms, TRAINING_ARMS)
+    from infra.lab.bench.training.run import run
 
-    folder = flipkart or listings.FLIPKART
-    benchmark.run(load_settings(), benchmark.Chosen(_names(arms), folder, quick), console)
+    run(load_settings(), console, chosen, flipkart, quick)
 
 
 def stream(
     quick: bool = typer.Option(False, help="few events, to try; kept under runs/bench"),
-    arms: str = typer.Option(STREAM_ARMS, help="which arms to run, with commas between"),
+    arms: str = typer.Option(",".join(STREAM_ARMS), help=ARMS),
 ) -> None:
     """Take events from Kafka into DuckDB by bare loops and by our curate worker, and compare."""
-    from infra.lab.bench.stream import run as benchmark
+    chosen = chosen_arms(arms, STREAM_ARMS)
+    from infra.lab.bench.stream.run import run
 
-    benchmark.run(load_settings(), benchmark.Chosen(_names(arms), quick), console)
-
-
-def _names(arms: str) -> tuple[str, ...]:
-    return tuple(filter(None, arms.replace(" ", "").split(",")))
+    run(load_settings(), console, chosen, quick)
 
 
 def gate(
     quick: bool = typer.Option(False, help="few candidates, to try; kept under runs/bench"),
 ) -> None:
     """Simulate how often the gate promotes what is no better, and what is."""
-    from infra.lab.bench.gate import run as benchmark
+    from infra.lab.bench.gate.run import run
 
-    benchmark.run(load_settings(), benchmark.Chosen(quick), console)
+    run(load_settings(), console, quick)

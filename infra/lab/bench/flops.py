@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.lab.bench.serving.workload import Plan
+from infra.lab.bench.serving.workload import ListingPlan
 
 
 @dataclass(frozen=True)
-class Shape:
+class DecoderSizes:
     """The sizes of a decoder that its arithmetic depends on."""
 
     hidden: int
@@ -32,7 +32,7 @@ class Shape:
     vocabulary: int
 
     @classmethod
-    def read(cls, base: Path) -> "Shape":
+    def read(cls, base: Path) -> "DecoderSizes":
         """The sizes in the `config.json` of the folder `base`."""
         config = json.loads((base / "config.json").read_text())
         heads = config["num_attention_heads"]
@@ -71,7 +71,7 @@ class Shape:
         return self.layers * rank * sum(sides)
 
 
-def listing_flops(shape: Shape, tokens: float, logits: float, keys: float) -> float:
+def listing_flops(shape: DecoderSizes, tokens: float, logits: float, keys: float) -> float:
     """The FLOPs of `tokens` computed, `logits` rows of logits and `keys` visible keys."""
     return (
         tokens * 2 * shape.linear_weights
@@ -80,7 +80,9 @@ def listing_flops(shape: Shape, tokens: float, logits: float, keys: float) -> fl
     )
 
 
-def training_flops(shape: Shape, rank: int, tokens: float, logits: float, keys: float) -> float:
+def training_flops(
+    shape: DecoderSizes, rank: int, tokens: float, logits: float, keys: float
+) -> float:
     """The FLOPs of one training step, forward and backward, with LoRA of `rank`.
 
     Frozen matrices cost their forward product once more in the backward pass, for the gradient of
@@ -99,7 +101,7 @@ def visible_keys(trunk: int, branches: Sequence[float]) -> float:
     return pairs + sum(length * trunk + length * (length + 1) / 2 for length in branches)
 
 
-def branch_lengths(plan: Plan, batches: int, tokens: float) -> list[float]:
+def branch_lengths(plan: ListingPlan, batches: int, tokens: float) -> list[float]:
     """The tokens of each branch where the tree has `tokens` in all.
 
     The questions' lengths are known; the answers' tokens are dealt evenly to the questions, since

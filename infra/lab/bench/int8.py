@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ import torch
 from rich.console import Console
 
 from infra import progress
-from infra.lab.bench import chart, listings
-from infra.lab.bench.flops import Shape
-from infra.lab.bench.results import RESULTS, Row, begin, tables, write
+from infra.lab.bench.chart import draw_bars
+from infra.lab.bench.flops import DecoderSizes
+from infra.lab.bench.listings import generated
+from infra.lab.bench.publish import bench_folder, publish
+from infra.lab.bench.results import Figures, Row, begin
 from infra.local.fetch import ensure_base_model
 from infra.settings import load_settings
 from schemas.events import Mode
@@ -83,7 +86,7 @@ def values(base: Path, dtype: str, linear: type[PackedLinear]) -> dict[tuple[str
             settings = ServingSettings(dtype=dtype, device="cpu", adapter_store=Path(folder))
             with Engine(settings, base) as engine:
                 given: dict[tuple[str, str, str], Any] = {}
-                for question in listings.generated(LISTINGS):
+                for question in generated(LISTINGS):
                     for mode in Mode:
                         request = GenerationRequest(question.listing, question.attributes, mode)
                         result = engine.generate(request)
@@ -101,7 +104,7 @@ def same(ours: dict[Any, Any], reference: dict[Any, Any]) -> float:
 
 
 @torch.inference_mode()
-def kernels(shape: Shape) -> list[Row]:
+def kernels(shape: DecoderSizes) -> list[Row]:
     """GFLOP/s of all layers' matrices in turn, by kernel and number of rows."""
     rows = []
     for name, (dtype, make) in KERNELS.items():
@@ -109,7 +112,7 @@ def kernels(shape: Shape) -> list[Row]:
             [(inner, make(torch.randn(out, inner) / 64)) for out, inner in shape.matrices]
             for _ in range(shape.layers)
         ]
-        figures: dict[str, float | int | None] = {}
+        figures: Figures = {}
         for count in ROWS:
             inputs = {inner: torch.randn(count, inner).mul(9).to(dtype) for inner, _ in layers[0]}
             seconds = []
@@ -171,14 +174,14 @@ def main() -> None:
         "int8 both, a scale a token": ("float32", rounding_linear(lambda x: rounded(x, -1))),
         "int8 both, a scale a tensor": ("float32", rounding_linear(lambda x: rounded(x, None))),
     }
-    rows = kernels(Shape.read(base))
+    rows = kernels(DecoderSizes.read(base))
     with progress.bar(console) as shown:
         task = shown.add_task("values", total=len(arms) + 1)
         reference = values(base, "float32", PackedLinear)
         for name, (dtype, linear) in arms.items():
             shown.advance(task)
             given = values(base, dtype, linear)
-            figures: dict[str, float | int | None] = {}
+            figures: Figures = {}
             for mode in Mode:
                 ours, theirs = (
                     {key: value for key, value in all_.items() if key[0] == mode}
@@ -188,12 +191,8 @@ def main() -> None:
             rows.append(Row(f"values: {name}", figures=figures))
         shown.advance(task)
     result = replace(result, rows=rows, constants={"listings": LISTINGS})
-    path = write(result, RESULTS / "bench")
-    shown_figures = ("rows_50_gflop_per_s", "free_values_as_in_fp32_share")
-    chart.draw(result, shown_figures, path.with_suffix(".png"))
-    for table in tables(result):
-        console.print(table)
-    console.print(f"Written to {path}", soft_wrap=True)
+    draw = partial(draw_bars, figures=("rows_50_gflop_per_s", "free_values_as_in_fp32_share"))
+    publish([result], bench_folder(quick=False), draw, console)
 
 
 if __name__ == "__main__":

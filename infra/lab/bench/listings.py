@@ -1,4 +1,4 @@
-"""The listings that the serving benchmark asks about.
+"""The listings that the benchmarks of serving and of training work on.
 
 - `generated`: products of the demo's generated catalog in its two large categories, with ten
   attributes added so that every listing asks for 50 of every kind. Texts are chosen by length, so
@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from infra.catalogs.catalog import Product, read_catalog
 from infra.catalogs.generate import generate
 from schemas.category import Attribute, AttributeType
@@ -20,9 +22,7 @@ from schemas.sources.json_schema import read_schemas
 from serving.listing import Listing
 from serving.prompt import trunk_text
 
-REPOSITORY = Path(__file__).parents[3]
-FLIPKART = REPOSITORY.parent / "shared" / "data" / "flipkart"
-"""Where a checkout finds the real catalog, as tests/e2e/test_real_catalogs.py does."""
+GENERATED, FLIPKART = "generated", "flipkart"
 
 CATEGORIES = ("Electronics > Wireless Headphones", "Clothing > Rain Jackets")
 CHARACTERS = (600, 655)
@@ -63,6 +63,16 @@ class Question:
     listing: Listing
     attributes: tuple[Attribute, ...]
     truth: ValueLists
+
+
+def sets(folder: Path, count: int, console: Console) -> dict[str, list[Question]]:
+    """`count` listings of each set by its name; a set that is not there is said to be left out."""
+    found = {GENERATED: generated(count)}
+    try:
+        found[FLIPKART] = flipkart(folder, count)
+    except ListuneError as reason:
+        console.print(f"Left out: {reason}", style="yellow")
+    return found
 
 
 def generated(count: int, seed: int = 7) -> list[Question]:

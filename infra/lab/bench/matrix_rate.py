@@ -3,46 +3,48 @@
 All layers' matrices are used in turn, as in a forward pass, so that weights come from memory where
 they do not fit the caches. The best counts over several numbers of rows and over plain and (on a
 CPU) oneDNN-prepacked weights, each of several tries: it is the machine's limit that is wanted, and
-neighbours on the machine can only lower what is seen. Runs in a process of its own:
-`python -m infra.lab.bench.matrix_rate FOLDER RESULT`.
+neighbours on the machine can only lower what is seen.
 """
 
 import itertools
-import json
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from rich.progress import Progress
 
-from infra.lab.bench.flops import Shape
+from infra.lab.bench.flops import DecoderSizes
+from infra.lab.bench.runner import run_shown
 
 ROWS = (64, 128, 256, 512, 1024)
 TRIES = 4
-DTYPES = (torch.float32, torch.bfloat16)
 NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 Multiply = Callable[[torch.Tensor], torch.Tensor]
 
 
-@dataclass(frozen=True)
-class Rate:
-    """One measurement."""
+def matrix_rates(base: Path, shown: Progress) -> dict[str, float]:
+    """The best GFLOP/s of each number type for the model in the folder `base`.
 
-    dtype: str
-    rows: int
-    weights: str
-    gflop_per_s: float
+    Measured in a process of its own.
+
+    Raises:
+        RuntimeError: it failed; with the last line that it said.
+    """
+    rates = run_shown(shown, "this machine's matrix rate", _best_rates, base)
+    if "not_run" in rates:
+        raise RuntimeError(f"the matrix rate: {rates['not_run']}")
+    return dict(rates)
 
 
 @torch.inference_mode()
-def measure_rates(shape: Shape, device: torch.device, rows: tuple[int, ...] = ROWS) -> list[Rate]:
-    """The best rate of every number type, number of rows and form of weights."""
+def _best_rates(base: Path) -> dict[str, float]:
+    shape = DecoderSizes.read(base)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     forms = ("plain", "prepacked") if device.type == "cpu" else ("plain",)
-    best: dict[tuple[str, int, str], float] = {}
-    for dtype in DTYPES:
+    best = {}
+    for dtype, name in NAMES.items():
         weights = [
             [torch.randn(out, inner, device=device).to(dtype) / 64 for out, inner in shape.matrices]
             for _ in range(shape.layers)
@@ -52,19 +54,10 @@ def measure_rates(shape: Shape, device: torch.device, rows: tuple[int, ...] = RO
             for form in forms
         }
         # By turns, so that a neighbour on the machine disturbs all of them alike.
-        for _, form, count in itertools.product(range(TRIES), forms, rows):
-            seconds = _seconds(products[form], count, dtype, device)
-            rate = 2 * count * shape.linear_weights / seconds / 1e9
-            key = (NAMES[dtype], count, form)
-            best[key] = max(best.get(key, 0.0), rate)
-    return [Rate(*key, rate) for key, rate in best.items()]
-
-
-def best_rates(rates: list[Rate]) -> dict[str, float]:
-    """The best GFLOP/s of each number type."""
-    best: dict[str, float] = {}
-    for rate in rates:
-        best[rate.dtype] = max(best.get(rate.dtype, 0.0), rate.gflop_per_s)
+        best[name] = max(
+            2 * count * shape.linear_weights / _seconds(products[form], count, dtype, device) / 1e9
+            for _, form, count in itertools.product(range(TRIES), forms, ROWS)
+        )
     return best
 
 
@@ -95,14 +88,3 @@ def _seconds(
 def _finish(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def main(base: str, result_path: str) -> None:
-    """Write the best GFLOP/s of each number type, for the model in the folder `base`."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    rates = measure_rates(Shape.read(Path(base)), device)
-    Path(result_path).write_text(json.dumps(best_rates(rates)))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])

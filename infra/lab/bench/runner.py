@@ -1,91 +1,88 @@
-"""Runs one arm in a process of its own and follows its progress."""
+"""Runs one arm in a process of its own (`job`) and follows its progress."""
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from infra.lab.bench.serving.work import Job
-from infra.lab.bench.stream.jobs import LoopJob, PoolJob
-from infra.lab.bench.training.arm import TrainingJob
+from rich.progress import Progress
 
-REPOSITORY = Path(__file__).parents[3]
-Progress = Callable[[int, int, str], None]
-"""Called with how many are done, of how many, and what is being done."""
+from infra.lab.bench.job import JOB, RESULT
+from infra.machine import REPOSITORY
 
 REASON_LENGTH = 240
-MODULES: dict[type, str] = {
-    Job: "infra.lab.bench.arm",
-    TrainingJob: "infra.lab.bench.training_arm",
-    LoopJob: "infra.lab.bench.stream_loops",
-    PoolJob: "infra.lab.bench.stream_pool",
-}
-"""What carries a job out, in a process of its own."""
+ENTRY = "from infra.lab.bench.job import main; main()"
+
+JobT = TypeVar("JobT")
+Follow = Callable[[int, int, str], None]
+"""Called with how many are done, of how many, and what is being done."""
+
+
+def run_shown(
+    shown: Progress,
+    label: str,
+    work: Callable[[JobT], Any],
+    job: JobT,
+    python: str = sys.executable,
+) -> Any:
+    """`run_job`, with a line in the progress display while it runs."""
+    task = shown.add_task(f"{label}: loading", total=None)
+
+    def follow(done: int, of: int, what: str) -> None:
+        shown.update(task, completed=done, total=of, description=f"{label}: {what}")
+
+    try:
+        return run_job(work, job, follow, python)
+    finally:
+        shown.remove_task(task)
 
 
 def run_job(
-    job: Job | TrainingJob | LoopJob | PoolJob, progress: Progress, python: str = sys.executable
-) -> dict[str, Any]:
-    """What an arm's process found out about `job`, or `{"not_run": reason}` where it failed.
+    work: Callable[[JobT], Any],
+    job: JobT,
+    follow: Follow = lambda *_: None,
+    python: str = sys.executable,
+) -> Any:
+    """What `work(job)` returned in a process of its own, or `{"not_run": reason}` if it failed.
 
-    python: the interpreter of the environment that the arm lives in.
+    Args:
+        work: a function of a module; what it returns must fit into JSON.
+        python: the interpreter of the environment that the arm lives in.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "job.json").write_text(json.dumps(asdict(job)))
-        files = [str(folder / "job.json"), str(folder / "result.json")]
-        return _run(MODULES[type(job)], files, folder, progress, python)
-
-
-def run_module(module: str, base: Path) -> Any:
-    """What `python -m module BASE RESULT` wrote to RESULT.
-
-    Raises:
-        RuntimeError: it failed; with the last line that it said.
-    """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        files = [str(base), str(folder / "result.json")]
-        outcome = _run(module, files, folder, lambda *_: None, sys.executable)
-    if isinstance(outcome, dict) and "not_run" in outcome:
-        raise RuntimeError(f"{module}: {outcome['not_run']}")
-    return outcome
-
-
-def _run(module: str, files: list[str], folder: Path, progress: Progress, python: str) -> Any:
-    command = [python, "-m", module, *files]
     # Threads that wait by spinning would take a core from whoever else measures or works here.
     environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ
-    said = folder / "stderr.log"
-    with (
-        said.open("w") as errors,
-        subprocess.Popen(
-            command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=errors, text=True,
-            env=environment,
-        ) as process,
-    ):  # fmt: skip
-        try:
-            _follow(process, progress)
-        except BaseException:
-            process.kill()
-            raise
-    result = folder / "result.json"
-    if process.returncode or not result.is_file():
-        return {"not_run": _last_line(said, process.returncode)}
-    return json.loads(result.read_text())
+    with tempfile.TemporaryDirectory() as name:
+        folder, errors = Path(name), Path(name) / "stderr.log"
+        (folder / JOB).write_bytes(pickle.dumps((work, job)))
+        with (
+            errors.open("w") as stderr,
+            subprocess.Popen(
+                [python, "-c", ENTRY, name], cwd=REPOSITORY, stdout=subprocess.PIPE,
+                stderr=stderr, text=True, env=environment,
+            ) as process,
+        ):  # fmt: skip
+            try:
+                _follow(process, follow)
+            except BaseException:
+                process.kill()
+                raise
+        result = folder / RESULT
+        if process.returncode or not result.is_file():
+            return {"not_run": _last_line(errors, process.returncode)}
+        return json.loads(result.read_text())
 
 
-def _follow(process: subprocess.Popen[str], progress: Progress) -> None:
+def _follow(process: subprocess.Popen[str], follow: Follow) -> None:
     assert process.stdout is not None
     for line in process.stdout:
         try:
             told = json.loads(line)
-            progress(told["done"], told["of"], told["what"])
+            follow(told["done"], told["of"], told["what"])
         except (ValueError, KeyError, TypeError):
             continue  # a library's own words
 

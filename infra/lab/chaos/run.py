@@ -10,7 +10,8 @@ from rich.console import Console
 from infra import stack
 from infra.catalogs.sellers import Seller
 from infra.demo import play
-from infra.lab.bench.results import RESULTS, begin, tables, write
+from infra.lab.bench.publish import publish
+from infra.lab.bench.results import RESULTS, begin
 from infra.lab.chaos import chart
 from infra.lab.chaos.audit import Audit, Fault, audit
 from infra.lab.chaos.evidence import read_pool, read_topics
@@ -76,13 +77,11 @@ def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
     }  # fmt: skip
     minutes = (time.monotonic() - started) / 60
     filled = fill(begun, settings_told, minutes, shot, found)
-    path = write(filled, RESULTS / "chaos" if chosen.kills >= ENOUGH else run_dir)
-    chart.draw(shot, found, f"{chosen.kills} kills, seed {chosen.seed}", path.with_suffix(".png"))
-    for table in tables(filled):
-        console.print(table)
+    folder = RESULTS / "chaos" if chosen.kills >= ENOUGH else run_dir
+    title = f"{chosen.kills} kills, seed {chosen.seed}"
+    publish([filled], folder, lambda _, path: chart.draw(shot, found, title, path), console)
     for fault in found.faults:
         console.print(f"[red]{fault.kind}[/] {fault.what}", highlight=False)
-    console.print(f"Result: [bold]{path.with_suffix('.md')}[/]", highlight=False)
     return found
 
 

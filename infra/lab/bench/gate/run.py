@@ -1,201 +1,67 @@
 """How often the gate is wrong: its rates on listings that are made up, by its real code.
 
-The listings are synthetic, the bootstrap, the bounds and the verdict are `trainer.judging.gate`'s.
-An attribute value has a difficulty that all adapters share, a part of its own for each adapter, and
-each adapter a skill: it is right where its skill is above both together (a probit model). What is
-not right is a wrong suggestion or a blank. Skills are set so that the *true* difference in net
-benefit, over all listings that there could be, is exactly what the row says.
-
 How far two adapters' answers to one value hang together (`likeness`) decides how noisy a comparison
 is. Parent and child of the published experiments, 60 listings at a time, had standard errors of
 0.013 to 0.032, the median 0.02 (`noise`); likenesses are chosen to give the median (`usual`) and
 the largest (`noisy`).
 
-A candidate that is left undecided is looked at again, on half as many listings more each time, up
-to `trainer.judging.gate.LOOKS`; the rates count a promotion at any look. A course is twenty rounds
-in which no candidate is better than its parent: how far below the best former champion does the
-alias come?
+The rates count a promotion at any look. A course is twenty rounds in which no candidate is better
+than its parent: how far below the best former champion does the alias come?
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from statistics import NormalDist
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
-from infra.lab.bench.gate.plot import draw
-from infra.lab.bench.results import RESULTS, BenchResult, Goal, Row, begin, tables, write
+from infra.lab.bench.chart import new_panels
+from infra.lab.bench.gate.simulation import World, course, rates
+from infra.lab.bench.publish import bench_folder, publish
+from infra.lab.bench.results import BenchResult, Goal, Options, Row, begin
 from infra.progress import bar
-from infra.settings import RUNS, Settings
-from trainer.judging.gate import LOOKS, Rule, difference, verdict
-from trainer.judging.intervals import Floats, Ratio, draw_listings
-from trainer.results import Verdict
+from infra.settings import Settings
+from trainer.judging.gate import LOOKS, Rule
+from trainer.plot_style import COLORS, GRID, INK, save
 
 NONE, WORSE, BETTER = 0.0, -0.05, 0.10
 CURVE = (-0.10, WORSE, -0.02, NONE, 0.02, 0.05, BETTER, 0.15, 0.20)
 SIZES = (24, 60, 100, 1000)
-PARENT = 0.35  # the parent's net benefit
-SPOKEN = 0.85  # of what is not right, the share that is suggested all the same
-ROUNDS = 20
 LIKENESS = {"usual": 0.8, "noisy": 0.0}
+COURSES: dict[str, Callable[[int], float]] = {
+    "twenty rounds of 0": lambda _: 0.0,
+    "twenty rounds of -0.01": lambda _: -0.01,
+    "twenty rounds of 0 and -0.01 in turn": lambda number: -0.01 * (number % 2),
+}
+CANDIDATES_A_ROW, COURSES_A_ROW = 4000, 400
+"""With up to 100 listings; a quarter of them with more, a twentieth in a quick run."""
 
 
-@dataclass(frozen=True)
-class World:
-    """What listings and adapters are like.
+def run(settings: Settings, console: Console, quick: bool = False) -> Path:
+    """Simulate all rows under the gate's settings, write and show them; the result file's path.
 
-    `values` are the fewest and most values that a listing has in the catalog, `spread` is how much
-    listings differ in difficulty, `likeness` the share of what decides a value that all adapters
-    have in common.
+    quick: few candidates, and the result is kept aside.
     """
-
-    likeness: float
-    values: tuple[int, int] = (3, 15)
-    spread: float = 0.8
-
-    def skill(self, net_benefit: float, cost: float) -> float:
-        """The skill of an adapter that has this net benefit over all listings there could be."""
-        right = (net_benefit + cost * SPOKEN) / (1 + cost * SPOKEN)
-        return NormalDist().inv_cdf(right) * float(np.sqrt(1 + self.spread**2))
-
-    def judged(
-        self, rng: np.random.Generator, listings: int, skills: Sequence[float], cost: float
-    ) -> list[Ratio]:
-        """The net benefit of adapters with these skills on the same new listings."""
-        counts = rng.integers(*self.values, listings, endpoint=True)
-        which = np.repeat(np.arange(listings), counts)
-        hard = rng.normal(0, self.spread, listings)[which]
-        common = rng.normal(0, np.sqrt(self.likeness), len(which))
-        silent = rng.random(len(which)) >= SPOKEN
-        found = []
-        for skill in skills:
-            own = rng.normal(0, np.sqrt(1 - self.likeness), len(which))
-            right = common + own + hard < skill
-            worth = np.where(right, 1.0, np.where(silent, 0.0, -cost))
-            gained = np.bincount(which, worth, listings)
-            found.append(Ratio(gained.astype(np.float64), counts.astype(np.float64)))
-        return found
-
-
-@dataclass
-class Tally:
-    """What became of candidates: verdicts at the first look, and in the end."""
-
-    first: list[Verdict] = field(default_factory=list)
-    last: list[Verdict] = field(default_factory=list)
-    errors: list[float] = field(default_factory=list)
-
-    def figures(self) -> dict[str, float | int | None]:
-        """Shares of all candidates."""
-
-        def share(verdicts: Sequence[Verdict], kind: Verdict) -> float:
-            return verdicts.count(kind) / len(verdicts)
-
-        return {
-            "promoted": share(self.last, Verdict.PROMOTE),
-            "rejected": share(self.last, Verdict.REJECT),
-            "promoted_at_first_look": share(self.first, Verdict.PROMOTE),
-            "challenger_after_first_look": share(self.first, Verdict.CHALLENGER),
-            "standard_error": float(np.mean(self.errors)),
-            "candidates": len(self.last),
-        }
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """How much is simulated; `quick` is for trying and for tests."""
-
-    quick: bool = False
-
-    def candidates(self, listings: int) -> int:
-        """How many candidates a row is made of."""
-        many = 4000 if listings <= 100 else 1000
-        return many // 20 if self.quick else many
-
-    def courses(self, listings: int) -> int:
-        """How many courses a row is made of."""
-        many = 400 if listings <= 100 else 100
-        return many // 20 if self.quick else many
-
-
-def run(settings: Settings, chosen: Chosen, console: Console) -> BenchResult:
-    """Simulate all rows under the gate's settings; write and show the result."""
     rule = Rule.of(settings.trainer)
-    result = begin("gate")
-    work = [*_rate_rows(rule, chosen), *_course_rows(rule, chosen)]
+    return publish([simulate(rule, quick, console)], bench_folder(quick), draw, console)
+
+
+def simulate(rule: Rule, quick: bool, console: Console) -> BenchResult:
+    """The whole result, with a progress bar on `console`."""
+    begun = begin("gate")
     with bar(console) as shown:
-        task = shown.add_task("simulating", total=len(work))
-        rows = []
-        for make in work:
-            rows.append(make())
-            shown.advance(task)
-    result = replace(
-        result,
-        rows=rows,
-        goals=goals(rows, rule),
-        constants={
-            "cost_of_wrong": rule.cost_of_wrong,
-            "margin": rule.margin,
-            "least_gain": rule.least_gain,
-            "looks": LOOKS,
-            "bootstrap_draws": rule.draws,
-        },
-    )
-    path = write(result, RUNS / "bench" if chosen.quick else RESULTS / "bench")
-    draw(result, path.with_suffix(".png"))
-    for table in tables(result):
-        console.print(table)
-    console.print(f"Result: [bold]{path}[/]", highlight=False)
-    return result
-
-
-def rates(
-    rule: Rule, world: World, listings: int, gain: float, candidates: int, seed: int = 0
-) -> Tally:
-    """What becomes of candidates that are truly better by `gain` than a parent that is the best."""
-    rng = np.random.default_rng([seed, listings, int(1000 * (1 + gain))])
-    skills = [world.skill(PARENT + more, rule.cost_of_wrong) for more in (0.0, gain)]
-    tally = Tally()
-    for _ in range(candidates):
-        looks = _looks(rule, world, listings, skills, rng)
-        kind, error = next(looks)
-        tally.first.append(kind)
-        tally.errors.append(error)
-        while kind is Verdict.CHALLENGER:
-            kind, _ = next(looks)
-        tally.last.append(kind)
-    return tally
-
-
-def course(
-    rule: Rule, world: World, listings: int, gains: Callable[[int], float], seed: int
-) -> float:
-    """How far below the best former champion the alias is at worst, in twenty rounds; true values.
-
-    `gains` tells how much better than its parent each round's candidate truly is.
-    """
-    rng = np.random.default_rng([seed, listings])
-    champion = best = highest = PARENT
-    worst = 0.0
-    for number in range(ROUNDS):
-        truth = [champion, champion + gains(number)] + ([best] if best != champion else [])
-        skills = [world.skill(value, rule.cost_of_wrong) for value in truth]
-        looks = _looks(rule, world, listings, skills, rng)
-        kind, _ = next(looks)
-        while kind is Verdict.CHALLENGER:
-            kind, _ = next(looks)
-        if kind is not Verdict.PROMOTE:
-            continue
-        # As the trainer does it: of champion and best the one that looks better is the best now.
-        seen = world.judged(rng, listings, [world.skill(v, rule.cost_of_wrong) for v in
-                                            (champion, best)], rule.cost_of_wrong)  # fmt: skip
-        best = champion if seen[0].value >= seen[1].value else best
-        champion = truth[1]
-        highest = max(highest, champion)
-        worst = max(worst, highest - champion)
-    return worst
+        rows = [make() for make in shown.track(_work(rule, quick), description="simulating")]
+    constants: Options = {
+        "cost_of_wrong": rule.cost_of_wrong,
+        "margin": rule.margin,
+        "least_gain": rule.least_gain,
+        "looks": LOOKS,
+        "bootstrap_draws": rule.draws,
+    }
+    return replace(begun, rows=rows, goals=goals(rows, rule), constants=constants)
 
 
 def goals(rows: Sequence[Row], rule: Rule) -> list[Goal]:
@@ -215,82 +81,66 @@ def goals(rows: Sequence[Row], rule: Rule) -> list[Goal]:
     return found
 
 
-@lru_cache(maxsize=64)
-def _drawn(listings: int, draws: int, seed: int) -> Floats:
-    return draw_listings(listings, draws, seed)
+def _work(rule: Rule, quick: bool) -> list[Callable[[], Row]]:
+    """What makes each of the rows."""
+
+    def share(many: int, listings: int) -> int:
+        return many // (1 if listings <= 100 else 4) // (20 if quick else 1)
+
+    work: list[Callable[[], Row]] = []
+    for noise, listings in product(LIKENESS, SIZES):
+        for gain in CURVE if noise == "usual" else (NONE, WORSE, BETTER):
+            count = share(CANDIDATES_A_ROW, listings)
+            work.append(partial(_rate_row, rule, noise, listings, gain, count))
+    for name, listings in product(COURSES, SIZES):
+        count = share(COURSES_A_ROW, listings)
+        work.append(partial(_course_row, rule, name, listings, count))
+    return work
 
 
-def _looks(
-    rule: Rule, world: World, listings: int, skills: Sequence[float], rng: np.random.Generator
-) -> Iterator[tuple[Verdict, float]]:
-    """Verdict and standard error, look by look: parent, candidate and, unless it is the parent, the
-    best former champion are asked for half as many new listings each time."""
-    seen = world.judged(rng, listings, skills, rule.cost_of_wrong)
-    for look in range(1, LOOKS + 1):
-        drawn = _drawn(len(seen[0].numerator), rule.draws, rule.seed)
-        parent, candidate, *best = seen
-        gain = difference(parent, candidate, drawn, rule, look)
-        held = difference(best[0], candidate, drawn, rule, look) if best else None
-        yield verdict(gain, held, rule, look), gain.error
-        more = world.judged(rng, listings // 2, skills, rule.cost_of_wrong)
-        seen = [
-            Ratio(
-                np.concatenate([old.numerator, new.numerator]),
-                np.concatenate([old.denominator, new.denominator]),
-            )
-            for old, new in zip(seen, more, strict=True)
-        ]
+def _rate_row(rule: Rule, noise: str, listings: int, gain: float, candidates: int) -> Row:
+    tally = rates(rule, World(LIKENESS[noise]), listings, gain, candidates)
+    return Row(
+        name=f"{gain:+.2f}, {listings} listings, {noise}",
+        settings={"true_difference": gain, "listings": listings, "noise": noise},
+        figures=tally.figures(),
+    )
 
 
-def _rate_rows(rule: Rule, chosen: Chosen) -> Iterator[Callable[[], Row]]:
-    for noise, likeness in LIKENESS.items():
-        for listings in SIZES:
-            for gain in CURVE if noise == "usual" else (NONE, WORSE, BETTER):
-
-                def make(
-                    noise: str = noise,
-                    world: World = World(likeness),
-                    listings: int = listings,
-                    gain: float = gain,
-                ) -> Row:
-                    tally = rates(rule, world, listings, gain, chosen.candidates(listings))
-                    return Row(
-                        name=f"{gain:+.2f}, {listings} listings, {noise}",
-                        settings={"true_difference": gain, "listings": listings, "noise": noise},
-                        figures=tally.figures(),
-                    )
-
-                yield make
+def _course_row(rule: Rule, name: str, listings: int, count: int) -> Row:
+    world, gains = World(LIKENESS["usual"]), COURSES[name]
+    worst = np.array([course(rule, world, listings, gains, seed) for seed in range(count)])
+    return Row(
+        name=f"{name}, {listings} listings",
+        settings={"listings": listings, "noise": "usual"},
+        figures={
+            "within_margin": float((worst <= rule.margin + 1e-9).mean()),
+            "mean_loss": float(worst.mean()),
+            "largest_loss": float(worst.max()),
+            "courses": count,
+        },
+    )
 
 
-def _course_rows(rule: Rule, chosen: Chosen) -> Iterator[Callable[[], Row]]:
-    courses: dict[str, Callable[[int], float]] = {
-        "twenty rounds of 0": lambda _: 0.0,
-        "twenty rounds of -0.01": lambda _: -0.01,
-        "twenty rounds of 0 and -0.01 in turn": lambda number: -0.01 * (number % 2),
+def draw(result: BenchResult, path: Path) -> Path:
+    """Draw promotions by true gain, a line a number of listings, into the PNG file `path`."""
+    title = f"The gate's rates, {result.date}, commit {result.commit}"
+    figures = {
+        "promoted_at_first_look": "promoted at the first look",
+        "promoted": "promoted at any look",
     }
-    world = World(LIKENESS["usual"])
-    for name, gains in courses.items():
-        for listings in SIZES:
-
-            def make(
-                name: str = name,
-                gains: Callable[[int], float] = gains,
-                listings: int = listings,
-            ) -> Row:
-                count = chosen.courses(listings)
-                worst = np.array(
-                    [course(rule, world, listings, gains, seed) for seed in range(count)]
-                )
-                return Row(
-                    name=f"{name}, {listings} listings",
-                    settings={"listings": listings, "noise": "usual"},
-                    figures={
-                        "within_margin": float((worst <= rule.margin + 1e-9).mean()),
-                        "mean_loss": float(worst.mean()),
-                        "largest_loss": float(worst.max()),
-                        "courses": count,
-                    },
-                )
-
-            yield make
+    figure, panels = new_panels(title, list(figures.values()), 9, 4.2)
+    rows = [row for row in result.rows if row.settings["noise"] == "usual"]
+    for axes, name in zip(panels, figures, strict=True):
+        for color, listings in zip(COLORS, SIZES, strict=False):
+            of_size = [row for row in rows if row.settings["listings"] == listings]
+            own = [row for row in of_size if name in row.figures]
+            gains = [float(row.settings["true_difference"] or 0) for row in own]
+            shares = [row.figure(name) or 0.0 for row in own]
+            axes.plot(gains, shares, marker="o", color=color, label=f"{listings:,} listings")
+        axes.set_xlabel("true difference in net benefit, candidate - parent", color=INK)
+        axes.set_ylim(-0.02, 1.02)
+        axes.axvline(0, color=INK, linewidth=0.8)
+        axes.grid(color=GRID, linewidth=0.8)
+        axes.legend(frameon=False, fontsize=8)
+    return save(figure, path)

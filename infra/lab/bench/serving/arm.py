@@ -1,53 +1,102 @@
-"""One arm in a process of its own: `python -m infra.lab.bench.arm JOB RESULT`.
+"""One arm's measurement, in a process of its own: what it is told, what a way looks like to it.
 
-Progress goes to standard output, one JSON object a line; the row's figures go to the file RESULT.
 Loading and one listing come first and are not measured: kernels are built then, and caches filled.
 """
 
-import json
 import statistics
-import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import psutil
-
-from infra.lab.bench.serving.work import Job, NotRun, Way, Work
-from infra.lab.bench.serving.workload import Plan, Workload
+from infra.lab.bench.job import peak_memory_mb, say
+from infra.lab.bench.results import Options
+from infra.lab.bench.serving.workload import ListingPlan, Workload
 
 WAYS = {
-    "listune": "infra.lab.bench.listune_way:ListuneWay",
-    "naive": "infra.lab.bench.naive_way:NaiveWay",
-    "openvino": "infra.lab.bench.openvino_way:OpenVinoWay",
-    "vllm": "infra.lab.bench.vllm_way:VllmWay",
+    "listune": "listune_way:ListuneWay",
+    "naive": "naive_way:NaiveWay",
+    "openvino": "openvino_way:OpenVinoWay",
+    "vllm": "vllm_way:VllmWay",
 }
 """Way to the module and class that carry it out, imported in that arm's process only."""
 
 
-def main(job_path: str, result_path: str) -> None:
-    """Measure the job in the file `job_path` and write what came out to `result_path`."""
-    job = Job(**json.loads(Path(job_path).read_text()))
-    try:
-        outcome = run(job)
-    except NotRun as reason:
-        outcome = {"not_run": str(reason)}
-    Path(result_path).write_text(json.dumps(outcome))
+@dataclass(frozen=True)
+class Cost:
+    """What answering cost, as far as the way can count it; None where it cannot."""
+
+    forward_passes: int | None = None
+    tokens_computed: int | None = None
+    logits_computed: int | None = None
+    tokens_generated: int | None = None
 
 
-def run(job: Job) -> dict[str, Any]:
+class Way(Protocol):
+    """A way to answer listings, loaded and ready."""
+
+    def answer(self, plan: ListingPlan) -> Cost:
+        """Answer one listing, alone."""
+        ...
+
+    def answer_all(
+        self, plans: Sequence[ListingPlan], in_flight: int, done: Callable[[], None]
+    ) -> Cost:
+        """Answer `plans`, `in_flight` at a time, calling `done` after each."""
+        ...
+
+    def about(self) -> Options:
+        """What it chose by itself: its number type, for example."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything."""
+        ...
+
+
+@dataclass(frozen=True)
+class ServingJob:
+    """One arm's measurement, as handed to its process.
+
+    Attributes:
+        way: which way, a key of `WAYS`.
+        options: what the way is told.
+        base: folder of the base model.
+        workload: file of the workload.
+        listings: answered one at a time at most; fewer where `budget_s` seconds have passed.
+        least: answered one at a time at least.
+        budget_s: see `listings`.
+        in_flight: how many at a time in the second measurement; 0 leaves it out.
+        crowd, slow_crowd: listings in the second measurement, where one alone takes less than
+            `slow_s` seconds, and where it takes longer.
+    """
+
+    way: str
+    base: str
+    workload: str
+    options: Options = field(default_factory=dict)
+    listings: int = 24
+    least: int = 3
+    budget_s: float = 60.0
+    in_flight: int = 32
+    crowd: int = 64
+    slow_crowd: int = 32
+    slow_s: float = 10.0
+
+
+def carry_out(job: ServingJob) -> dict[str, Any]:
     """The figures, raw figures and settings of the job's row.
 
     Raises:
         NotRun: the way cannot run on this machine.
     """
     module, _, name = WAYS[job.way].partition(":")
+    load = getattr(import_module(f"{__package__}.{module}"), name)
     workload = Workload.read(Path(job.workload))
     started = time.perf_counter()
-    way: Way = getattr(import_module(module), name)(Path(job.base), workload, job.options)
+    way: Way = load(Path(job.base), workload, job.options)
     try:
         # The last listing warms up, so that the measured ones find no cache of their own.
         way.answer(workload.plans[-1])
@@ -61,22 +110,22 @@ def run(job: Job) -> dict[str, Any]:
         way.close()
 
 
-def measure(way: Way, plans: Sequence[Plan], job: Job) -> dict[str, Any]:
+def measure(way: Way, plans: Sequence[ListingPlan], job: ServingJob) -> dict[str, Any]:
     """Answer listings one at a time, then many at a time; seconds and counts of each."""
     say(0, job.listings, "one at a time")
     seconds: list[float] = []
-    works: list[Work] = []
+    costs: list[Cost] = []
     began = time.perf_counter()
     for plan in plans[: job.listings]:
         started = time.perf_counter()
-        works.append(way.answer(plan))
+        costs.append(way.answer(plan))
         seconds.append(time.perf_counter() - started)
         say(len(seconds), job.listings, "one at a time")
         if len(seconds) >= job.least and time.perf_counter() - began > job.budget_s:
             break
     outcome: dict[str, Any] = {
         "seconds": seconds,
-        "works": [asdict(work) for work in works],
+        "works": [asdict(cost) for cost in costs],
         "crowd": None,
     }
     if job.in_flight:
@@ -86,7 +135,7 @@ def measure(way: Way, plans: Sequence[Plan], job: Job) -> dict[str, Any]:
     return outcome
 
 
-def _measure_crowd(way: Way, plans: Sequence[Plan], in_flight: int) -> dict[str, Any]:
+def _measure_crowd(way: Way, plans: Sequence[ListingPlan], in_flight: int) -> dict[str, Any]:
     label = f"{in_flight} at a time"
     finished: list[float] = []
     say(0, len(plans), label)
@@ -96,37 +145,10 @@ def _measure_crowd(way: Way, plans: Sequence[Plan], in_flight: int) -> dict[str,
         finished.append(time.perf_counter() - started)
         say(len(finished), len(plans), label)
 
-    work = way.answer_all(plans, in_flight, done)
+    cost = way.answer_all(plans, in_flight, done)
     return {
         "listings": len(plans),
         "seconds": time.perf_counter() - started,
         "finished": sorted(finished),
-        "work": asdict(work),
+        "work": asdict(cost),
     }
-
-
-def say(done: int, of: int, what: str) -> None:
-    """Tell the benchmark how far this arm is."""
-    print(json.dumps({"done": done, "of": of, "what": what}), flush=True)
-
-
-def peak_memory_mb(pid: int | None = None) -> float:
-    """The most memory that a process (this one) and its children have had resident at once, in MB.
-
-    Not getrusage: its maximum survives an exec, so a process would inherit its parent's.
-    """
-    own = psutil.Process(pid)
-    return sum(map(_high_water_mb, [own.pid, *(c.pid for c in own.children(recursive=True))]))
-
-
-def _high_water_mb(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-    return int(found[0]) * 1024 / 1e6 if found else 0.0
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])

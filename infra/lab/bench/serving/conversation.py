@@ -8,12 +8,14 @@ next question of a branch is asked when its last one is answered, since the serv
 by itself.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from infra.lab.bench.serving.work import Work
-from infra.lab.bench.serving.workload import Plan, Workload
+from infra.lab.bench.results import Options
+from infra.lab.bench.serving.arm import Cost
+from infra.lab.bench.serving.workload import ListingPlan, Workload
 
 JSON = "json"
 
@@ -30,16 +32,51 @@ class Asked(Protocol):
         ...
 
 
-class Server(Protocol):
-    """A server with continuous batching and a prefix cache, driven step by step."""
+class Server(ABC):
+    """A way by a server with continuous batching and a prefix cache, driven step by step."""
 
+    def __init__(self, workload: Workload, options: Options) -> None:
+        """Options: `prompting`, `json` or a key of the plans' `branches`."""
+        self._workload = workload
+        self._prompting = str(options["prompting"])
+
+    @abstractmethod
     def ask(self, ids: Sequence[int], cap: int, stops: Sequence[int]) -> Asked:
         """Queue a prompt for at most `cap` new tokens; without `stops` it writes exactly `cap`."""
-        ...
 
+    @abstractmethod
     def step(self) -> None:
         """Compute one forward pass."""
-        ...
+
+    def answer(self, plan: ListingPlan) -> Cost:
+        """Answer one listing, alone."""
+        return self.answer_all([plan])
+
+    def answer_all(
+        self,
+        plans: Sequence[ListingPlan],
+        in_flight: int = 1,
+        done: Callable[[], None] = lambda: None,
+    ) -> Cost:
+        """Answer `plans`, `in_flight` listings at a time, calling `done` after each."""
+        waiting = deque(plans)
+        live: list[_Conversation] = []
+        steps = generated = 0
+        while waiting or live:
+            while waiting and len(live) < in_flight:
+                plan = waiting.popleft()
+                live.append(_Conversation(self, self._workload, plan, self._prompting))
+            self.step()
+            steps += 1
+            still = []
+            for conversation in live:
+                if conversation.advance():
+                    generated += conversation.generated
+                    done()
+                else:
+                    still.append(conversation)
+            live = still
+        return Cost(forward_passes=steps, tokens_generated=generated)
 
 
 class _Branch:
@@ -54,7 +91,9 @@ class _Branch:
 class _Conversation:
     """One listing on its way."""
 
-    def __init__(self, server: Server, workload: Workload, plan: Plan, prompting: str) -> None:
+    def __init__(
+        self, server: Server, workload: Workload, plan: ListingPlan, prompting: str
+    ) -> None:
         self._server = server
         self._workload = workload
         self._plan = plan
@@ -100,35 +139,3 @@ class _Conversation:
         branch.ids += self._plan.questions[question]
         cap = self._plan.caps[question]
         branch.asked = self._server.ask(branch.ids, cap, self._stops)
-
-
-def converse(
-    server: Server,
-    workload: Workload,
-    plans: Sequence[Plan],
-    prompting: str,
-    in_flight: int = 1,
-    done: Callable[[], None] = lambda: None,
-) -> Work:
-    """Answer `plans` at `server`, `in_flight` listings at a time, calling `done` after each.
-
-    Args:
-        prompting: `json`, or a key of the plans' `branches`.
-    """
-    waiting = deque(plans)
-    live: list[_Conversation] = []
-    steps = generated = 0
-    while waiting or live:
-        while waiting and len(live) < in_flight:
-            live.append(_Conversation(server, workload, waiting.popleft(), prompting))
-        server.step()
-        steps += 1
-        still = []
-        for conversation in live:
-            if conversation.advance():
-                generated += conversation.generated
-                done()
-            else:
-                still.append(conversation)
-        live = still
-    return Work(forward_passes=steps, tokens_generated=generated)

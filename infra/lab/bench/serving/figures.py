@@ -1,14 +1,15 @@
 """From what an arm's process measured to its row, its arithmetic limit, and the goals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from infra.lab.bench.flops import Shape, branch_lengths, listing_flops, visible_keys
-from infra.lab.bench.results import Goal, Row, Scalar
+from infra.lab.bench.flops import DecoderSizes, branch_lengths, listing_flops, visible_keys
+from infra.lab.bench.goals import best, first, ratio, rows_with
+from infra.lab.bench.results import Figures, Goal, Options, Row
 from infra.lab.bench.serving.workload import Workload
 
 COUNTS = ("forward_passes", "tokens_computed", "logits_computed", "tokens_generated")
@@ -16,13 +17,13 @@ CROWD = 32
 """Listings in flight in the second measurement, where it is meant for the goals."""
 
 
-def row_of(name: str, settings: dict[str, Scalar], outcome: dict[str, Any], note: str = "") -> Row:
+def row_of(name: str, settings: Options, outcome: dict[str, Any], note: str = "") -> Row:
     """The row of an arm whose process measured `outcome`."""
     if reason := outcome.get("not_run"):
         return Row(name, settings, not_run=reason, note=note)
     seconds = outcome["seconds"]
     crowd = outcome["crowd"]
-    figures: dict[str, float | int | None] = {
+    figures: Figures = {
         "listings": len(seconds),
         "p50_s": float(np.percentile(seconds, 50)),
         "p90_s": float(np.percentile(seconds, 90)),
@@ -47,7 +48,7 @@ def row_of(name: str, settings: dict[str, Scalar], outcome: dict[str, Any], note
     return Row(name, {**settings, **outcome["settings"]}, figures, raw, note=note)
 
 
-def with_limit(row: Row, workload: Workload, shape: Shape, rates: dict[str, float]) -> Row:
+def with_limit(row: Row, workload: Workload, shape: DecoderSizes, rates: dict[str, float]) -> Row:
     """`row` of our own arm with `limit_s`, `limit_share` and `crowd_limit_share`.
 
     The limit is that of `infra.lab.bench.flops`; the shares are of the seconds that were taken.
@@ -81,14 +82,12 @@ def with_limit(row: Row, workload: Workload, shape: Shape, rates: dict[str, floa
 
 def goals(rows: Sequence[Row]) -> list[Goal]:
     """The goals of the serving benchmark, judged on the generated listings."""
-    ours = _only(rows, arm="free", batches=0, asked_dtype="auto")
-    careful = _only(rows, arm="constrained", batches=0, asked_dtype="auto")
-    four = _only(rows, arm="free", batches=4, asked_dtype="auto")
+    ours = first(rows, arm="free", batches=0, asked_dtype="auto")
+    careful = first(rows, arm="constrained", batches=0, asked_dtype="auto")
+    four = first(rows, arm="free", batches=4, asked_dtype="auto")
     naive = best(rows_with(rows, arm="naive"), "p50_s", min)
     peer = best(rows_with(rows, arm="openvino"), "p50_s", min)
-    peer_crowd = best(rows_with(rows, arm="openvino"), "listings_per_s", max)
     share = ours.figure("limit_share") if ours else None
-    crowded = [r for r in (ours, peer_crowd) if r and r.settings.get("in_flight") == CROWD]
     return [
         ratio("one listing, times faster than naive JSON: free B=|A|", 30, naive, ours, "p50_s"),
         ratio(
@@ -98,15 +97,7 @@ def goals(rows: Sequence[Row]) -> list[Goal]:
         ratio(
             "one listing, times faster than OpenVINO's best: free B=|A|", 5, peer, ours, "p50_s"
         ),
-        ratio(
-            f"listings a second with {CROWD} in flight, times OpenVINO's best: free B=|A|",
-            2, ours, peer_crowd, "listings_per_s",
-        )
-        if len(crowded) == 2
-        else Goal(
-            f"listings a second with {CROWD} in flight, times OpenVINO's best: free B=|A|",
-            2, None, reason=f"there are not both rows with {CROWD} in flight",
-        ),
+        _crowd_goal(ours, best(rows_with(rows, arm="openvino"), "listings_per_s", max)),
         Goal(
             "share of the arithmetic limit, one listing: free B=|A|",
             0.6,
@@ -117,37 +108,8 @@ def goals(rows: Sequence[Row]) -> list[Goal]:
     ]  # fmt: skip
 
 
-def ratio(
-    name: str,
-    wanted: float,
-    upper: Row | None,
-    lower: Row | None,
-    figure: str,
-    at_least: bool = True,
-) -> Goal:
-    """The goal on `figure` of one row over that of another, either of which may be missing."""
-    above = upper.figure(figure) if upper else None
-    below = lower.figure(figure) if lower else None
-    if not above or not below:
-        return Goal(name, wanted, None, at_least, "one of the two arms was not measured")
-    return Goal(name, wanted, above / below, at_least)
-
-
-def rows_with(rows: Sequence[Row], **settings: Scalar) -> list[Row]:
-    """The rows on generated listings that ran and have these settings."""
-    wanted = settings | {"set": "generated"}
-    return [
-        row
-        for row in rows
-        if not row.not_run and all(row.settings.get(k) == v for k, v in wanted.items())
-    ]
-
-
-def _only(rows: Sequence[Row], **settings: Scalar) -> Row | None:
-    return next(iter(rows_with(rows, **settings)), None)
-
-
-def best(rows: list[Row], figure: str, which: Callable[..., Row]) -> Row | None:
-    """The row with the highest or lowest `figure` (`which` is max or min), if any has it."""
-    known = [row for row in rows if row.figure(figure) is not None]
-    return which(known, key=lambda row: row.figures[figure]) if known else None
+def _crowd_goal(ours: Row | None, peer: Row | None) -> Goal:
+    name = f"listings a second with {CROWD} in flight, times OpenVINO's best: free B=|A|"
+    if all(row and row.settings.get("in_flight") == CROWD for row in (ours, peer)):
+        return ratio(name, 2, ours, peer, "listings_per_s")
+    return Goal(name, 2, None, reason=f"there are not both rows with {CROWD} in flight")

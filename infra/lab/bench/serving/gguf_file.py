@@ -3,7 +3,7 @@ Llama from a folder, without a hub, an exporter or another version of transforme
 
 The weights of the linear layers and the embedding are rounded to fp16 (OpenVINO's reader takes no
 bf16 and no fp32), which is finer than the bf16 in which they are multiplied; norms stay fp32.
-`python -m infra.lab.bench.gguf_file FOLDER FILE` writes it in a process of its own.
+`python -m infra.lab.bench.serving.gguf_file FOLDER FILE` writes it in a process of its own.
 """
 
 import json

@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from infra.lab.bench.results import Scalar
-from infra.lab.bench.serving.work import Work
-from infra.lab.bench.serving.workload import Plan, Workload
+from infra.lab.bench.results import Options
+from infra.lab.bench.serving.arm import Cost
+from infra.lab.bench.serving.workload import ListingPlan, Workload
 from schemas.events import Mode
 from serving.engine.engine import Engine, Outcome
 from serving.generation import EngineStatus, GenerationRequest, GenerationResult
@@ -17,7 +17,7 @@ from serving.settings import ServingSettings
 class ListuneWay:
     """Options: `mode`, `batches`, `dtype` (default auto), `device` (default auto)."""
 
-    def __init__(self, base: Path, workload: Workload, options: dict[str, Scalar]) -> None:
+    def __init__(self, base: Path, workload: Workload, options: Options) -> None:
         self._mode = Mode(str(options.get("mode", Mode.FREE)))
         self._batches = int(options.get("batches") or 0)
         self._store = tempfile.TemporaryDirectory()
@@ -30,12 +30,14 @@ class ListuneWay:
         )
         self._engine = Engine(settings, base)
 
-    def answer(self, plan: Plan) -> Work:
+    def answer(self, plan: ListingPlan) -> Cost:
         """Answer one listing, alone."""
         result = self._engine.generate(self._request(plan))
-        return _work_of(result)
+        return _cost_of(result)
 
-    def answer_all(self, plans: Sequence[Plan], in_flight: int, done: Callable[[], None]) -> Work:
+    def answer_all(
+        self, plans: Sequence[ListingPlan], in_flight: int, done: Callable[[], None]
+    ) -> Cost:
         """Answer `plans`; the engine always has `in_flight` of them while there are as many."""
         free = threading.Semaphore(in_flight)
         failed: list[Exception] = []
@@ -56,7 +58,7 @@ class ListuneWay:
             raise failed[0]
         return _difference(before, self._engine.status())
 
-    def about(self) -> dict[str, Scalar]:
+    def about(self) -> Options:
         """The number type that the engine computes in."""
         return {"dtype": self._engine.dtype}
 
@@ -65,22 +67,22 @@ class ListuneWay:
         self._engine.close()
         self._store.cleanup()
 
-    def _request(self, plan: Plan) -> GenerationRequest:
+    def _request(self, plan: ListingPlan) -> GenerationRequest:
         listing, attributes = plan.question()
         return GenerationRequest(listing, attributes, mode=self._mode, batches=self._batches)
 
 
-def _work_of(result: GenerationResult) -> Work:
-    return Work(
+def _cost_of(result: GenerationResult) -> Cost:
+    return Cost(
         forward_passes=result.forward_passes,
         tokens_computed=result.tokens_computed,
         logits_computed=result.logits_computed,
     )
 
 
-def _difference(before: EngineStatus, after: EngineStatus) -> Work:
+def _difference(before: EngineStatus, after: EngineStatus) -> Cost:
     """What the engine computed between two statuses."""
-    return Work(
+    return Cost(
         forward_passes=after.forward_passes - before.forward_passes,
         tokens_computed=after.tokens_computed - before.tokens_computed,
         logits_computed=after.logits_computed - before.logits_computed,

@@ -4,18 +4,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from rich.progress import Progress
 
-from infra.lab.bench.results import Row, Scalar
-from infra.lab.bench.runner import run_job
+from infra.lab.bench.listings import GENERATED
+from infra.lab.bench.results import Options, Row, Scalar
+from infra.lab.bench.runner import run_shown
+from infra.lab.bench.serving.arm import ServingJob, carry_out
 from infra.lab.bench.serving.figures import CROWD, row_of
-from infra.lab.bench.serving.work import Job
 from infra.lab.bench.serving.workload import Workload
 
-GENERATED, FLIPKART = "generated", "flipkart"
-Options = dict[str, Scalar]
 STEP_TOKENS = 256
 """OpenVINO's own bound on the tokens of one forward pass."""
 
@@ -54,14 +52,14 @@ class Measuring:
 
         Args:
             name: of the arm, without its options.
-            way: key of `infra.lab.bench.arm.WAYS`; `options` are for it.
+            way: key of `arm.WAYS`; `options` are for it.
             listings: at most so many alone.
             in_flight: so many at a time afterwards; 0 for a way with one stream only.
             python: interpreter of the environment that the way lives in.
         """
         if self.quick:
             listings, in_flight = 2, min(3, in_flight)
-        job = Job(way, str(self.base), str(self._file(listing_set)), options)
+        job = ServingJob(way, str(self.base), str(self._file(listing_set)), options)
         job = replace(job, listings=listings, in_flight=in_flight)
         row = self._measure(name, job, listing_set, python)
         self.rows.append(row)
@@ -69,7 +67,7 @@ class Measuring:
 
     def trial(self, name: str, way: str, options: Options, python: str = sys.executable) -> float:
         """Median seconds of three listings alone with these options; endless if they cannot run."""
-        job = Job(way, str(self.base), str(self._file(GENERATED)), options)
+        job = ServingJob(way, str(self.base), str(self._file(GENERATED)), options)
         row = self._measure(name, replace(job, listings=3, in_flight=0), GENERATED, python)
         self.trials.append(row)
         return row.figure("p50_s") or float("inf")
@@ -97,23 +95,14 @@ class Measuring:
                     best_s, best = seconds, best | {key: choice}
         return best
 
-    def _measure(self, name: str, job: Job, listing_set: str, python: str) -> Row:
+    def _measure(self, name: str, job: ServingJob, listing_set: str, python: str) -> Row:
         label = label_of(name, job.options)
-        task = self.shown.add_task(f"{label}: loading", total=None)
-
-        def follow(done: int, of: int, what: str) -> None:
-            said = f"{label}: {what}"
-            self.shown.update(task, completed=done, total=of, description=said)
-
-        try:
-            outcome = run_job(job, follow, python)
-        finally:
-            self.shown.remove_task(task)
+        outcome = run_shown(self.shown, label, carry_out, job, python)
         if listing_set != GENERATED:
             label = f"{label}, {listing_set}"
         return row_of(label, self._settings(name, job, listing_set), outcome)
 
-    def _settings(self, name: str, job: Job, listing_set: str) -> dict[str, Any]:
+    def _settings(self, name: str, job: ServingJob, listing_set: str) -> Options:
         """What stands in the row: the arm, the listings, and the options that make a difference."""
         told: Options = {"arm": name, "set": listing_set, "in_flight": job.in_flight or 1}
         for key, value in job.options.items():

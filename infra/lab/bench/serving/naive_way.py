@@ -13,15 +13,15 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from infra.lab.bench.results import Scalar
-from infra.lab.bench.serving.work import Work
-from infra.lab.bench.serving.workload import Plan, Workload
+from infra.lab.bench.results import Options
+from infra.lab.bench.serving.arm import Cost
+from infra.lab.bench.serving.workload import ListingPlan, Workload
 
 
 class NaiveWay:
     """Options: `dtype`, `float32` or `bfloat16`."""
 
-    def __init__(self, base: Path, workload: Workload, options: dict[str, Scalar]) -> None:
+    def __init__(self, base: Path, workload: Workload, options: Options) -> None:
         disable_progress_bar()
         self._dtype = str(options["dtype"])
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -30,7 +30,7 @@ class NaiveWay:
         self._model = model.to(self._device).eval()
 
     @torch.inference_mode()
-    def answer(self, plan: Plan) -> Work:
+    def answer(self, plan: ListingPlan) -> Cost:
         """Write one listing's JSON object."""
         prompt = torch.tensor([plan.json_prompt], device=self._device)
         written = self._model.generate(
@@ -41,17 +41,19 @@ class NaiveWay:
             max_new_tokens=plan.json_tokens,
         )
         new = written.shape[1] - prompt.shape[1]
-        return Work(
+        return Cost(
             forward_passes=new,
             tokens_computed=prompt.shape[1] + new - 1,
             tokens_generated=new,
         )
 
-    def answer_all(self, plans: Sequence[Plan], in_flight: int, done: Callable[[], None]) -> Work:
+    def answer_all(
+        self, plans: Sequence[ListingPlan], in_flight: int, done: Callable[[], None]
+    ) -> Cost:
         """It has one stream only; its listings a second are those of one at a time."""
         raise NotImplementedError
 
-    def about(self) -> dict[str, Scalar]:
+    def about(self) -> Options:
         """The number type that it computes in."""
         return {"dtype": self._dtype}
 

@@ -7,36 +7,36 @@ in another process, so that neither torch nor the converter counts in this one's
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from infra.lab.bench.results import Scalar
-from infra.lab.bench.serving.conversation import converse
-from infra.lab.bench.serving.work import NotRun, Work
-from infra.lab.bench.serving.workload import Plan, Workload
+from infra.lab.bench.job import NotRun
+from infra.lab.bench.results import Options
+from infra.lab.bench.serving import gguf_file
+from infra.lab.bench.serving.conversation import Server
+from infra.lab.bench.serving.workload import Workload
 
 CACHE_GB = 2
 """Of keys and values: far more than 32 listings need, so that nothing is ever evicted."""
 INSTALL = "the extra `bench` is not installed: run `make bench-serving`, which installs it"
 
 
-class OpenVinoWay:
+class OpenVinoWay(Server):
     """Options: `prompting` (json, 0, 4 or 1), `precision` (f32, bf16), `cache` (default, f32,
     bf16, ...: the number type of keys and values), `step_tokens` (the most in one forward pass).
     """
 
-    def __init__(self, base: Path, workload: Workload, options: dict[str, Scalar]) -> None:
+    def __init__(self, base: Path, workload: Workload, options: Options) -> None:
         try:
             import openvino
             import openvino_genai
         except ImportError as error:
             raise NotRun(f"{INSTALL} ({error})") from None
         self._genai, self._tensor = openvino_genai, openvino.Tensor
-        self._workload = workload
-        self._prompting = str(options["prompting"])
+        super().__init__(workload, options)
         self._number = 0
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.enable_prefix_caching = True
@@ -47,21 +47,13 @@ class OpenVinoWay:
             properties["KV_CACHE_PRECISION"] = options["cache"]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "base.gguf"
-            command = [sys.executable, "-m", "infra.lab.bench.gguf_file", str(base), str(path)]
+            command = [sys.executable, "-m", gguf_file.__name__, str(base), str(path)]
             subprocess.run(command, check=True, stdout=sys.stderr)
             self._pipeline = openvino_genai.ContinuousBatchingPipeline(
                 str(path), scheduler_config=scheduler, device="CPU", properties=properties
             )
 
-    def answer(self, plan: Plan) -> Work:
-        """Answer one listing, alone."""
-        return converse(self, self._workload, [plan], self._prompting)
-
-    def answer_all(self, plans: Sequence[Plan], in_flight: int, done: Callable[[], None]) -> Work:
-        """Answer `plans`, `in_flight` at a time."""
-        return converse(self, self._workload, plans, self._prompting, in_flight, done)
-
-    def ask(self, ids: Sequence[int], cap: int, stops: Sequence[int]) -> "_Request":
+    def ask(self, ids: Sequence[int], cap: int, stops: Sequence[int]) -> "OpenVinoAsked":
         """Queue a prompt (see `conversation.Server`)."""
         config = self._genai.GenerationConfig()
         config.do_sample = False
@@ -74,13 +66,13 @@ class OpenVinoWay:
         self._number += 1
         tensor = self._tensor(np.array([ids], dtype=np.int64))
         handle = self._pipeline.add_request(self._number, tensor, config)
-        return _Request(handle, self._genai.GenerationStatus.RUNNING)
+        return OpenVinoAsked(handle, self._genai.GenerationStatus.RUNNING)
 
     def step(self) -> None:
         """Compute one forward pass."""
         self._pipeline.step()
 
-    def about(self) -> dict[str, Scalar]:
+    def about(self) -> Options:
         """The version that ran."""
         return {"version": self._genai.__version__}
 
@@ -89,7 +81,7 @@ class OpenVinoWay:
         del self._pipeline
 
 
-class _Request:
+class OpenVinoAsked:
     """See `conversation.Asked`."""
 
     def __init__(self, handle: Any, running: Any) -> None:

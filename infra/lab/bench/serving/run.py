@@ -6,32 +6,27 @@ What the arms are and how the arithmetic limit is found is told in docs/benchmar
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from infra import progress
-from infra.lab.bench import chart, listings
-from infra.lab.bench.flops import Shape
-from infra.lab.bench.results import RESULTS, BenchResult, Row, Scalar, begin, tables, write
-from infra.lab.bench.runner import REPOSITORY, run_module
+from infra.lab.bench.arms import DTYPES, FLIPKART_FOLDER, SERVING_ARMS, has_gpu
+from infra.lab.bench.chart import draw_bars
+from infra.lab.bench.flops import DecoderSizes
+from infra.lab.bench.listings import FLIPKART, GENERATED, sets
+from infra.lab.bench.matrix_rate import matrix_rates
+from infra.lab.bench.publish import bench_folder, publish
+from infra.lab.bench.results import BenchResult, Options, Row, Scalar, begin
 from infra.lab.bench.serving.figures import goals, with_limit
-from infra.lab.bench.serving.measuring import (
-    FLIPKART,
-    GENERATED,
-    STEP_TOKENS,
-    Measuring,
-    Options,
-    fastest,
-)
+from infra.lab.bench.serving.measuring import STEP_TOKENS, Measuring, fastest
 from infra.lab.bench.serving.workload import prepare
 from infra.local.fetch import ensure_base_model
-from infra.settings import RUNS, Settings
-from schemas.errors import ListuneError
+from infra.machine import REPOSITORY
+from infra.settings import Settings
 
-ARMS = ("naive", "openvino", "vllm", "free", "constrained")
-DTYPES = ("bfloat16", "float32")
 PROMPTINGS = ("0", "4", "json")
 LARGE_STEP_TOKENS = 2048
 OPENVINO_CHOICES: dict[str, tuple[Scalar, ...]] = {
@@ -45,72 +40,46 @@ LISTINGS = 37
 NAIVE_LISTINGS = 3
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """What of the benchmark is run; `quick` is for trying, its result is kept aside."""
-
-    arms: tuple[str, ...] = ARMS
-    flipkart: Path = listings.FLIPKART
-    quick: bool = False
-
-
-def run(settings: Settings, chosen: Chosen, console: Console) -> Path:
+def run(
+    settings: Settings,
+    console: Console,
+    arms: Sequence[str] = SERVING_ARMS,
+    flipkart: Path = FLIPKART_FOLDER,
+    quick: bool = False,
+) -> Path:
     """Measure, print, and write the result file, its summary and its picture; the file's path.
 
+    Args:
+        flipkart: folder of the real catalog; left out where there is none.
+        quick: two listings an arm, and the result is kept aside.
+
     Raises:
-        ListuneError: no arm, or an unknown one.
         PartError: the base model cannot be fetched.
     """
-    check_arms(chosen.arms, ARMS)
-    folder = RUNS / "bench" if chosen.quick else RESULTS / "bench"
+    results = measured(settings, console, arms, flipkart, quick)
+    draw = partial(draw_bars, figures=("p50_s", "listings_per_s"))
+    return publish(results, bench_folder(quick), draw, console)
+
+
+def measured(
+    settings: Settings, console: Console, arms: Sequence[str], flipkart: Path, quick: bool
+) -> Iterator[BenchResult]:
+    """The result so far, after each arm."""
     begun = begin("serving")
     base = ensure_base_model(settings.local.cache_dir, settings.local.base_model, console)
     with tempfile.TemporaryDirectory() as name, progress.bar(console) as shown:
-        measuring = Measuring(base, Path(name), shown, chosen.quick)
-        for reason in take_listings(measuring, chosen):
-            console.print(f"Left out: {reason}", style="yellow")
-        for result in measure(measuring, chosen, begun):
-            # After each arm: whoever stops a long run keeps what was measured.
-            path = write(result, folder)
-            chart.draw(result, ("p50_s", "listings_per_s"), path.with_suffix(".png"))
-    for table in tables(result):
-        console.print(table)
-    console.print(f"Written to {path}", soft_wrap=True)
-    return path
+        measuring = Measuring(base, Path(name), shown, quick)
+        for of_set, questions in sets(flipkart, 4 if quick else LISTINGS, console).items():
+            measuring.add(of_set, prepare(questions, base))
+        yield from measure(measuring, arms, begun)
 
 
-def check_arms(chosen: Sequence[str], known: Sequence[str]) -> None:
-    """Make sure that `chosen` are some of the `known` arms.
-
-    Raises:
-        ListuneError: no arm, or an unknown one.
-    """
-    if unknown := sorted(set(chosen) - set(known)):
-        raise ListuneError(f"--arms {','.join(unknown)}: the arms are {', '.join(known)}")
-    if not chosen:
-        raise ListuneError(f"--arms names none: the arms are {', '.join(known)}")
-
-
-def take_listings(measuring: Measuring, chosen: Chosen) -> list[str]:
-    """Give `measuring` its listings; the reasons why a set is left out."""
-    count = 4 if chosen.quick else LISTINGS
-    measuring.add(GENERATED, prepare(listings.generated(count), measuring.base))
-    try:
-        real = listings.flipkart(chosen.flipkart, count)
-    except ListuneError as reason:
-        return [str(reason)]
-    measuring.add(FLIPKART, prepare(real, measuring.base))
-    return []
-
-
-def measure(measuring: Measuring, chosen: Chosen, begun: BenchResult) -> Iterator[BenchResult]:
+def measure(measuring: Measuring, arms: Sequence[str], begun: BenchResult) -> Iterator[BenchResult]:
     """`begun` with the rows so far, the arithmetic limit and the goals, after each arm."""
     load = os.getloadavg()[0]
-    task = measuring.shown.add_task("this machine's matrix rate", total=None)
-    rates = run_module("infra.lab.bench.matrix_rate", measuring.base)
-    measuring.shown.remove_task(task)
-    shape = Shape.read(measuring.base)
-    constants: dict[str, Scalar] = {
+    rates = matrix_rates(measuring.base, measuring.shown)
+    shape = DecoderSizes.read(measuring.base)
+    constants: Options = {
         # Of others on the machine: above a few tenths, its figures are theirs too.
         "load_average_before": load,
         "base_model": measuring.base.name,
@@ -121,8 +90,8 @@ def measure(measuring: Measuring, chosen: Chosen, begun: BenchResult) -> Iterato
         plans = workload.plans
         constants[f"{name}_trunk_tokens"] = sum(len(p.trunk) for p in plans) / len(plans)
         constants[f"{name}_attributes"] = sum(len(p.questions) for p in plans) / len(plans)
-    task = measuring.shown.add_task("arms", total=len(chosen.arms))
-    for arm in chosen.arms:
+    task = measuring.shown.add_task("arms", total=len(arms))
+    for arm in arms:
         measuring.shown.update(task, description=f"arms ({arm})")
         {"naive": naive, "openvino": openvino, "vllm": vllm}.get(arm, listune)(measuring, arm)
         measuring.shown.advance(task)
@@ -211,10 +180,3 @@ def listune(measuring: Measuring, arm: str) -> None:
     if arm == "free" and best is not None and best.settings["dtype"] != "float32":
         options = {"mode": arm, "batches": best.settings["batches"], "dtype": "float32"}
         measuring.arm(arm, "listune", options)
-
-
-def has_gpu() -> bool:
-    """Whether torch sees a GPU, which the arms then use."""
-    import torch
-
-    return torch.cuda.is_available()

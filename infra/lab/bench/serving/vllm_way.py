@@ -6,16 +6,16 @@ does not start without a GPU ("Device string must not be empty").
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from infra.lab.bench.results import Scalar
-from infra.lab.bench.serving.conversation import converse
-from infra.lab.bench.serving.work import NotRun, Work
-from infra.lab.bench.serving.workload import Plan, Workload
+from infra.lab.bench.job import NotRun
+from infra.lab.bench.results import Options
+from infra.lab.bench.serving.conversation import Server
+from infra.lab.bench.serving.workload import Workload
 
 CACHE_GB = 2
 """Of keys and values: far more than 32 listings need, so that nothing is ever evicted."""
@@ -24,10 +24,10 @@ MEMORY_SHARE = 0.3
 MAX_TOKENS = 4096
 
 
-class VllmWay:
+class VllmWay(Server):
     """Options: `prompting` (json, 0, 4 or 1), `dtype` (float32, bfloat16)."""
 
-    def __init__(self, base: Path, workload: Workload, options: dict[str, Scalar]) -> None:
+    def __init__(self, base: Path, workload: Workload, options: Options) -> None:
         # It would keep one core for itself and its scheduler: here one process does all.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         os.environ["VLLM_CPU_NUM_OF_RESERVED_CPU"] = "0"
@@ -38,10 +38,9 @@ class VllmWay:
         except ImportError as error:
             raise NotRun(f"vLLM cannot be imported ({error})") from None
         self._vllm = vllm
-        self._workload = workload
-        self._prompting = str(options["prompting"])
+        super().__init__(workload, options)
         self._number = 0
-        self._asked: dict[str, _Request] = {}
+        self._asked: dict[str, VllmAsked] = {}
         try:
             model = vllm.LLM(
                 model=str(base),
@@ -54,15 +53,7 @@ class VllmWay:
             raise NotRun(f"vLLM {vllm.__version__} does not start here: {error}") from None
         self._engine = model.llm_engine
 
-    def answer(self, plan: Plan) -> Work:
-        """Answer one listing, alone."""
-        return converse(self, self._workload, [plan], self._prompting)
-
-    def answer_all(self, plans: Sequence[Plan], in_flight: int, done: Callable[[], None]) -> Work:
-        """Answer `plans`, `in_flight` at a time."""
-        return converse(self, self._workload, plans, self._prompting, in_flight, done)
-
-    def ask(self, ids: Sequence[int], cap: int, stops: Sequence[int]) -> "_Request":
+    def ask(self, ids: Sequence[int], cap: int, stops: Sequence[int]) -> "VllmAsked":
         """Queue a prompt (see `conversation.Server`)."""
         self._number += 1
         parameters = self._vllm.SamplingParams(
@@ -75,7 +66,7 @@ class VllmWay:
         )
         prompt = {"prompt_token_ids": list(ids)}
         self._engine.add_request(str(self._number), prompt, parameters)
-        self._asked[str(self._number)] = asked = _Request()
+        self._asked[str(self._number)] = asked = VllmAsked()
         return asked
 
     def step(self) -> None:
@@ -84,7 +75,7 @@ class VllmWay:
             ended = self._asked.pop if output.finished else self._asked.__getitem__
             ended(output.request_id).take(output)
 
-    def about(self) -> dict[str, Scalar]:
+    def about(self) -> Options:
         """The version that ran."""
         return {"version": self._vllm.__version__}
 
@@ -93,7 +84,7 @@ class VllmWay:
         del self._engine
 
 
-class _Request:
+class VllmAsked:
     """See `conversation.Asked`."""
 
     def __init__(self) -> None:

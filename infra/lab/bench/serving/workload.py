@@ -28,7 +28,7 @@ LEAD = '{"'
 
 
 @dataclass(frozen=True)
-class Plan:
+class ListingPlan:
     """One listing as token ids.
 
     Attributes:
@@ -60,7 +60,7 @@ class Workload:
 
     newline: int
     stop_ids: list[int]
-    plans: list[Plan]
+    plans: list[ListingPlan]
 
     def write(self, path: Path) -> None:
         """Keep it for an arm's process."""
@@ -70,7 +70,7 @@ class Workload:
     def read(cls, path: Path) -> "Workload":
         """The workload that `write` kept."""
         content = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**content | {"plans": [Plan(**plan) for plan in content["plans"]]})
+        return cls(**content | {"plans": [ListingPlan(**plan) for plan in content["plans"]]})
 
 
 def prepare(questions: Sequence[Question], base: Path) -> Workload:
@@ -80,7 +80,7 @@ def prepare(questions: Sequence[Question], base: Path) -> Workload:
     return Workload(
         newline=vocabulary.newline,
         stop_ids=sorted(vocabulary.stop_ids),
-        plans=[_plan(question, builder) for question in questions],
+        plans=[_tokenize(question, builder) for question in questions],
     )
 
 
@@ -94,7 +94,7 @@ def read_vocabulary(base: Path) -> Vocabulary:
     return Vocabulary(AutoTokenizer.from_pretrained(base), end_ids)
 
 
-def _plan(question: Question, builder: PromptBuilder) -> Plan:
+def _tokenize(question: Question, builder: PromptBuilder) -> ListingPlan:
     vocabulary, settings = builder.vocabulary, builder.settings
     listing, attributes = question.listing, question.attributes
     place = {attribute.name: number for number, attribute in enumerate(attributes)}
@@ -103,7 +103,7 @@ def _plan(question: Question, builder: PromptBuilder) -> Plan:
         tree = builder.tree(listing, attributes, batches=batches)
         branches[str(batches)] = [[place[s.attribute.name] for s in b] for b in tree.branches]
     written = json.dumps(full_answer(question), ensure_ascii=False).removeprefix(LEAD)
-    return Plan(
+    return ListingPlan(
         listing={field: getattr(listing, field) for field in FIELDS},
         attributes=[attribute.model_dump(mode="json") for attribute in attributes],
         trunk=list(builder.trunk(listing)),

@@ -17,7 +17,7 @@ import psutil
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from infra.lab.bench.serving.arm import peak_memory_mb
+from infra.lab.bench.job import peak_memory_mb
 from infra.local.ports import HOST
 from infra.local.supervisor import Supervisor
 from infra.settings import Settings
@@ -32,7 +32,7 @@ STALLED_S = 120.0
 
 
 @dataclass(frozen=True)
-class Seen:
+class Look:
     """The group's offsets at a moment, and the CPU seconds that the worker had used by then.
 
     The worker is its process and those that it started.
@@ -53,7 +53,7 @@ class Progress:
 
     def __init__(self, settings: Settings, topics: tuple[str, ...]) -> None:
         streams = settings.streams
-        self.seen: list[Seen] = []
+        self.seen: list[Look] = []
         self.pid: Callable[[], int | None] = lambda: None
         self._places = [(topic, p) for topic in topics for p in range(streams.partitions)]
         # Of the group, but no member of it. The admin client's list_consumer_group_offsets crashes
@@ -91,7 +91,7 @@ class Progress:
                 continue  # who asks first waits until the broker has made its topic of groups
             offsets = {(place.topic, place.partition): max(0, place.offset) for place in found}
             if not self.seen or offsets != self.seen[-1].offsets:
-                self.seen.append(Seen(time.time(), self._cpu_s(), offsets))
+                self.seen.append(Look(time.time(), self._cpu_s(), offsets))
 
     def _cpu_s(self) -> float:
         pid = self.pid()
@@ -103,7 +103,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Worker:
+class CurateWorker:
     """A curate worker that is up."""
 
     supervisor: Supervisor
@@ -126,7 +126,7 @@ class Worker:
 
 
 @contextmanager
-def curate(settings: Settings, run_dir: Path, progress: Progress) -> Iterator[Worker]:
+def curate(settings: Settings, run_dir: Path, progress: Progress) -> Iterator[CurateWorker]:
     """A curate worker, up and ready; it is stopped in order when the block ends.
 
     Raises:
@@ -139,7 +139,7 @@ def curate(settings: Settings, run_dir: Path, progress: Progress) -> Iterator[Wo
     up = Supervisor([spec], run_dir / "curate")
     progress.pid = lambda: up.pid("curate")
     with up:
-        yield Worker(up, port)
+        yield CurateWorker(up, port)
         if up.restarts("curate"):
             raise ListuneError(f"the curate worker died; see {run_dir / 'curate' / 'logs'}")
 

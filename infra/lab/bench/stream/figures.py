@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from infra.lab.bench.results import Goal, Row, Scalar
-from infra.lab.bench.stream.curate import Seen
+from infra.lab.bench.goals import first, ratio
+from infra.lab.bench.results import Figures, Goal, Options, Row
+from infra.lab.bench.stream.curate import Look
 
 REVIEWS, BOTH = "reviews", "requests and predictions"
 """What an arm read: reviews only, with the others in the pool before; or those others."""
@@ -17,7 +18,7 @@ Commit = tuple[float, float, int]
 """Seconds, CPU seconds and records so far, after a commit."""
 
 
-def commits_of(seen: Sequence[Seen], before: int) -> list[Commit]:
+def commits_of(seen: Sequence[Look], before: int) -> list[Commit]:
     """The worker's commits by what was seen of them; `before`: records that were done at start."""
     moved = [look for look in seen if look.records > before]
     return [(look.at_s, look.cpu_s, look.records - before) for look in moved]
@@ -25,9 +26,9 @@ def commits_of(seen: Sequence[Seen], before: int) -> list[Commit]:
 
 def throughput(
     name: str,
-    settings: dict[str, Scalar],
+    settings: Options,
     commits: Sequence[Commit],
-    more: dict[str, float | int | None],
+    more: Figures,
     note: str = "",
 ) -> Row:
     """The row of an arm that read a backlog: from its first commit to its last."""
@@ -35,7 +36,7 @@ def throughput(
         return Row(name, settings, not_run="it committed everything at once; send it more")
     (began_s, cpu_began_s, first), (ended_s, cpu_ended_s, last) = commits[0], commits[-1]
     records = last - first
-    figures: dict[str, float | int | None] = {
+    figures: Figures = {
         "events": last,
         "events_per_s": records / (ended_s - began_s),
         "cpu_ms_per_event": (cpu_ended_s - cpu_began_s) / records * 1e3,
@@ -49,13 +50,13 @@ def throughput(
 
 
 def steady(
-    settings: dict[str, Scalar],
+    settings: Options,
     into_pool_s: Sequence[float],
     to_retrain_s: Sequence[float],
     cpu_share: float,
 ) -> Row:
     """The row of reviews at a steady rate."""
-    figures: dict[str, float | int | None] = {
+    figures: Figures = {
         "reviews": len(into_pool_s),
         "into_pool_p50_s": _percentile(into_pool_s, 50),
         "into_pool_p99_s": _percentile(into_pool_s, 99),
@@ -72,14 +73,14 @@ def steady(
     )
 
 
-def full_pool(settings: dict[str, Scalar], outcome: dict[str, Any]) -> Row:
+def full_pool(settings: Options, outcome: dict[str, Any]) -> Row:
     """The row of a pool with many listings, from what its process measured."""
-    told: dict[str, Scalar] = {"arm": "listune", "set": FULL, **settings}
+    told: Options = {"arm": "listune", "set": FULL, **settings}
     name = "listune pool: full"
     if reason := outcome.get("not_run"):
         return Row(name, told, not_run=reason)
     seconds: dict[str, list[float]] = outcome["seconds"]
-    figures: dict[str, float | int | None] = {"rows": outcome["rows"]}
+    figures: Figures = {"rows": outcome["rows"]}
     figures |= {f"{what}_p50_s": median(taken) for what, taken in seconds.items()}
     figures |= {
         name: outcome[name] for name in ("resident_mb", "peak_memory_mb", "file_mb", "open_s")
@@ -90,35 +91,26 @@ def full_pool(settings: dict[str, Scalar], outcome: dict[str, Any]) -> Row:
 
 def goals(rows: Sequence[Row]) -> list[Goal]:
     """The goals of the stream benchmark."""
-    ours, faust = _row(rows, "listune", REVIEWS), _row(rows, "faust", REVIEWS)
-    rate, bare = _figure(ours, "events_per_s"), _figure(faust, "events_per_s")
+    ours, faust = (first(rows, arm=arm, set=REVIEWS) for arm in ("listune", "faust"))
     return [
-        Goal(
+        ratio(
             "validated reviews a second, times the bare Faust loop's",
-            0.8,
-            rate / bare if rate and bare else None,
-            reason="one of the two arms was not measured",
+            0.8, ours, faust, "events_per_s",
         ),
-        _goal("validated reviews a second", 10_000, ours, "events_per_s"),
-        _goal("k-th review to retrain event, p99 s", 1, _row(rows, "listune", STEADY),
-              "to_retrain_p99_s", at_least=False),
-        _goal("top k of a full pool, s", 0.1, _row(rows, "listune", FULL), "top_k_p50_s",
-              at_least=False),
+        _goal(rows, REVIEWS, "validated reviews a second", 10_000, "events_per_s"),
+        _goal(rows, STEADY, "k-th review to retrain event, p99 s", 1, "to_retrain_p99_s", False),
+        _goal(rows, FULL, "top k of a full pool, s", 0.1, "top_k_p50_s", False),
     ]  # fmt: skip
 
 
-def _goal(name: str, wanted: float, row: Row | None, figure: str, at_least: bool = True) -> Goal:
-    reason = row.not_run if row else ""
-    return Goal(name, wanted, _figure(row, figure), at_least, reason or "it was not measured")
-
-
-def _row(rows: Sequence[Row], arm: str, what: str) -> Row | None:
-    found = (r for r in rows if r.settings.get("arm") == arm and r.settings.get("set") == what)
-    return next(found, None)
-
-
-def _figure(row: Row | None, name: str) -> float | None:
-    return row.figure(name) if row else None
+def _goal(
+    rows: Sequence[Row], what: str, name: str, wanted: float, figure: str, at_least: bool = True
+) -> Goal:
+    """The goal on a figure of our own arm."""
+    told = (r for r in rows if (r.settings.get("arm"), r.settings.get("set")) == ("listune", what))
+    row = next(told, None)
+    reason = (row.not_run if row else "") or "it was not measured"
+    return Goal(name, wanted, row.figure(figure) if row else None, at_least, reason)
 
 
 def _percentile(values: Sequence[float], share: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The loops that curate is compared with, in a process of their own: `… stream_loops JOB RESULT`.
+"""The loops that curate is compared with, in a process of their own.
 
 Both read topics from their beginning, parse each event with `json` and insert batches into a DuckDB
 file by its quickest way, one JSON parameter a statement. Nothing is validated, no key is unique,
@@ -10,20 +10,37 @@ and a crash loses or doubles what is under way.
 
 import asyncio
 import json
-import os
-import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.lab.bench.serving.arm import peak_memory_mb, say
-from infra.lab.bench.stream.jobs import LoopJob
+from infra.lab.bench.job import peak_memory_mb, say
 from streams.pool.file import connect
 
 WITHIN_S = 0.2
 """A batch that does not fill is written after so long."""
 COLUMNS = ("id", "listing_id", "category", "category_schema_hash", "content")
+
+
+@dataclass(frozen=True)
+class LoopJob:
+    """What a loop is to read.
+
+    Attributes:
+        way: key of `WAYS`.
+        count: events on `topics`; the loop ends with the last of them.
+        folder: for the DuckDB file.
+        batch: events a statement.
+    """
+
+    way: str
+    bootstrap_servers: str
+    topics: list[str]
+    count: int
+    folder: str
+    batch: int
 
 
 class Sink:
@@ -118,16 +135,8 @@ def faust(job: LoopJob, sink: Sink) -> None:
 WAYS: dict[str, Callable[[LoopJob, Sink], None]] = {"confluent": confluent, "faust": faust}
 
 
-def main(job_path: str, result_path: str) -> None:
-    """Runs the job in the file `job_path` and writes what was measured to `result_path`."""
-    job = LoopJob(**json.loads(Path(job_path).read_text()))
+def carry_out(job: LoopJob) -> dict[str, Any]:
+    """The commits of the loop, as `Sink` has them, and its peak of memory."""
     sink = Sink(job)
     WAYS[job.way](job, sink)
-    measured = {"commits": sink.commits, "peak_memory_mb": peak_memory_mb()}
-    Path(result_path).write_text(json.dumps(measured))
-    sys.stdout.flush()
-    os._exit(0)  # Faust would wait for its threads without a limit
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    return {"commits": sink.commits, "peak_memory_mb": peak_memory_mb()}

@@ -1,14 +1,13 @@
-"""A pool of many listings, in a process of its own: `… stream_pool JOB RESULT`.
+"""A pool of many listings, in a process of its own.
 
 The first listings go through `Pool.apply` like any. The others are copies of theirs, made inside
 DuckDB in the same tables: ids of their own in rows and payloads, gaps and deficits drawn anew. Then
 the pool is opened afresh, and measured is what the conductor and the curate worker do with it.
 """
 
-import json
-import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,9 +15,8 @@ from typing import Any
 
 import psutil
 
-from infra.lab.bench.serving.arm import peak_memory_mb, say
+from infra.lab.bench.job import peak_memory_mb, say
 from infra.lab.bench.stream.events import ListingEvents, make
-from infra.lab.bench.stream.jobs import HELDOUT, PoolJob
 from schemas.category import CategorySchemas
 from schemas.events import BASE_ADAPTER, ListingPrediction, ListingRequest, ListingReview, now_ms
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
@@ -27,6 +25,9 @@ from streams.pool.deciding.conductor import Conductor
 from streams.pool.deciding.selection import fresh_count, ranked, select
 from streams.pool.store import Pool
 from streams.settings import StreamsSettings
+
+HELDOUT: dict[str, Any] = {"heldout_share": 0.1, "heldout_most": 1000, "heldout_least": 1}
+"""Settings of the streams: as the profile `paper`, but that the first round need not wait."""
 
 SEED_LISTINGS = 1000
 REPEATS = 20
@@ -45,9 +46,26 @@ _TABLES = {
 }
 
 
-def main(job_path: str, result_path: str) -> None:
-    """Measures the job in the file `job_path` and writes what came out to `result_path`."""
-    job = PoolJob(**json.loads(Path(job_path).read_text()))
+@dataclass(frozen=True)
+class PoolJob:
+    """How large a pool to make, in `folder`.
+
+    Attributes:
+        rows: listings.
+        k: of what is selected from them.
+        batch, full_batch: new reviews in each of the micro-batches that are applied to the full
+            pool, of a moderate load and of a backlog.
+    """
+
+    folder: str
+    rows: int
+    k: int = 1000
+    batch: int = 500
+    full_batch: int = 4000
+
+
+def carry_out(job: PoolJob) -> dict[str, Any]:
+    """Seconds of each thing that is done with the pool, its rows, and what memory it took."""
     seeds = min(SEED_LISTINGS, job.rows)
     new = job.batch * BATCHES + job.full_batch * FULL_BATCHES
     schemas, events = make(seeds + new)
@@ -64,13 +82,12 @@ def main(job_path: str, result_path: str) -> None:
     open_s = time.perf_counter() - began
     measured = measure(pool, feed.on(pool), events[seeds:], settings, job)
     pool.close()
-    measured |= {
+    return measured | {
         "made_s": made_s,
         "open_s": open_s,
         "file_mb": pool.path.stat().st_size / 1e6,
         "peak_memory_mb": peak_memory_mb(),
     }
-    Path(result_path).write_text(json.dumps(measured))
 
 
 class Feed:
@@ -181,7 +198,3 @@ def _timed(work: Callable[[], object], times: int = REPEATS) -> list[float]:
         work()
         seconds.append(time.perf_counter() - began)
     return seconds
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])

@@ -7,18 +7,19 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 
 from infra import progress
-from infra.lab.bench import chart
-from infra.lab.bench.results import RESULTS, Row, Scalar, begin, tables, write
-from infra.lab.bench.runner import run_job
-from infra.lab.bench.serving.run import check_arms
+from infra.lab.bench.arms import STREAM_ARMS
+from infra.lab.bench.chart import draw_bars
+from infra.lab.bench.publish import bench_folder, publish
+from infra.lab.bench.results import BenchResult, Figures, Options, Row, begin
+from infra.lab.bench.runner import run_shown
+from infra.lab.bench.stream import loops, pool
 from infra.lab.bench.stream.curate import Progress, counts, curate
 from infra.lab.bench.stream.events import ListingEvents, make, send
 from infra.lab.bench.stream.figures import (
@@ -30,11 +31,11 @@ from infra.lab.bench.stream.figures import (
     steady,
     throughput,
 )
-from infra.lab.bench.stream.jobs import HELDOUT, LoopJob, PoolJob
+from infra.lab.bench.stream.pool import HELDOUT
 from infra.lab.bench.stream.steady import StandIn, into_pool_s, send_steadily, to_retrain_s
 from infra.local.fetch import ensure_part, kafka_part
 from infra.local.ports import free_port
-from infra.settings import RUNS, Settings
+from infra.settings import Settings
 from infra.stack import broker_alone
 from schemas import topic_names as topics
 from schemas.category import CategorySchemas
@@ -42,13 +43,12 @@ from schemas.errors import ListuneError
 from schemas.heldout import is_held_out
 from schemas.sources.json_schema import write_schemas
 
-ARMS = ("confluent", "faust", "listune", "steady", "pool")
 LOOPS = ("confluent", "faust")
 TOPICS = {BOTH: (topics.REQUESTS, topics.PREDICTIONS), REVIEWS: (topics.REVIEWS,)}
 
 
 @dataclass(frozen=True)
-class Sizes:
+class StreamSizes:
     """How much is sent: of the backlog, of the steady part with its k, to the full pool."""
 
     backlog: int = 40_000
@@ -68,28 +68,18 @@ class Sizes:
 
 QUIET = Console(quiet=True)
 """For what would show a progress of its own beside the benchmark's."""
-QUICK = Sizes(backlog=3_000, per_s=100.0, rounds=3, k=55, pool_rows=20_000, full_batch=1000)
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What of the benchmark is run; `quick` is for trying, its result is kept aside."""
-
-    arms: tuple[str, ...] = ARMS
-    quick: bool = False
-    sizes: Sizes = Sizes()
+QUICK = StreamSizes(backlog=3_000, per_s=100.0, rounds=3, k=55, pool_rows=20_000, full_batch=1000)
 
 
 @dataclass
-class Bench:
-    """One run's rows so far, and what they are made with."""
+class StreamRun:
+    """What one run's rows are made with."""
 
     settings: Settings
     folder: Path
     shown: Bar
     arms: Sequence[str]
-    sizes: Sizes
-    rows: list[Row] = field(default_factory=list)
+    sizes: StreamSizes
 
     def stack(self, name: str, schemas: CategorySchemas, k: int) -> Path:
         """A run folder for a broker of its own, with the settings in it."""
@@ -116,58 +106,49 @@ class Bench:
         yield
         self.shown.remove_task(task)
 
-    def job(self, job: LoopJob | PoolJob, label: str) -> dict[str, Any]:
-        """What a process of its own found out, with its progress shown."""
-        task = self.shown.add_task(f"{label}: starting", total=None)
 
-        def follow(done: int, of: int, what: str) -> None:
-            said = f"{label}: {what}"
-            self.shown.update(task, completed=done, total=of, description=said)
-
-        try:
-            return run_job(job, follow)
-        finally:
-            self.shown.remove_task(task)
-
-
-def run(settings: Settings, chosen: Chosen, console: Console) -> Path:
+def run(
+    settings: Settings, console: Console, arms: Sequence[str] = STREAM_ARMS, quick: bool = False
+) -> Path:
     """Measure, print, and write the result file, its summary and its picture; the file's path.
 
+    quick: few events, and the result is kept aside.
+
     Raises:
-        ListuneError: no arm, or an unknown one; or the worker stands still or dies.
+        ListuneError: the worker stands still or dies.
         PartError: Kafka cannot be fetched.
     """
-    check_arms(chosen.arms, ARMS)
-    folder = RUNS / "bench" if chosen.quick else RESULTS / "bench"
+    return publish(measured(settings, console, arms, quick), bench_folder(quick), draw, console)
+
+
+def draw(result: BenchResult, path: Path) -> Path:
+    """Draw the arms that read a backlog into the PNG file `path`."""
+    compared = [row for row in result.rows if "events_per_s" in row.figures]
+    return draw_bars(replace(result, rows=compared), ("events_per_s", "cpu_ms_per_event"), path)
+
+
+def measured(
+    settings: Settings, console: Console, arms: Sequence[str], quick: bool
+) -> Iterator[BenchResult]:
+    """The result so far, after each row."""
     begun = begin("stream")
-    load = os.getloadavg()[0]
+    constants: Options = {
+        # Of others on the machine: above a few tenths, its figures are theirs too.
+        "load_average_before": os.getloadavg()[0],
+        "partitions": settings.streams.partitions,
+        "micro_batch_events": settings.streams.micro_batch_events,
+        "micro_batch_s": settings.streams.micro_batch_s,
+    }
     ensure_part(kafka_part(), settings.local.cache_dir, console)
     with tempfile.TemporaryDirectory() as name, progress.bar(console) as shown:
-        sizes = QUICK if chosen.quick else chosen.sizes
-        bench = Bench(settings, Path(name), shown, chosen.arms, sizes)
-        constants: dict[str, Scalar] = {
-            # Of others on the machine: above a few tenths, its figures are theirs too.
-            "load_average_before": load,
-            "partitions": settings.streams.partitions,
-            "micro_batch_events": settings.streams.micro_batch_events,
-            "micro_batch_s": settings.streams.micro_batch_s,
-        }
-        begun = replace(begun, constants=constants)
+        bench = StreamRun(settings, Path(name), shown, arms, QUICK if quick else StreamSizes())
+        rows: list[Row] = []
         for row in measure(bench):
-            bench.rows.append(row)
-            # After each row: whoever stops a long run keeps what was measured.
-            result = replace(begun, rows=list(bench.rows), goals=goals(bench.rows))
-            path = write(result, folder)
-            compared = [row for row in bench.rows if "events_per_s" in row.figures]
-            picture = replace(result, rows=compared)
-            chart.draw(picture, ("events_per_s", "cpu_ms_per_event"), path.with_suffix(".png"))
-    for table in tables(result):
-        console.print(table)
-    console.print(f"Written to {path}", soft_wrap=True)
-    return path
+            rows.append(row)
+            yield replace(begun, rows=list(rows), goals=goals(rows), constants=constants)
 
 
-def measure(bench: Bench) -> Iterator[Row]:
+def measure(bench: StreamRun) -> Iterator[Row]:
     """All rows, one after the other."""
     if {*LOOPS, "listune"} & set(bench.arms):
         yield from backlog(bench)
@@ -178,11 +159,11 @@ def measure(bench: Bench) -> Iterator[Row]:
         folder = bench.folder / "full"
         folder.mkdir()
         batches = sizes.pool_batch, sizes.full_batch
-        job = PoolJob(str(folder), sizes.pool_rows, sizes.k, *batches)
-        yield full_pool({"k": sizes.k}, bench.job(job, "full pool"))
+        job = pool.PoolJob(str(folder), sizes.pool_rows, sizes.k, *batches)
+        yield full_pool({"k": sizes.k}, run_shown(bench.shown, "full pool", pool.carry_out, job))
 
 
-def backlog(bench: Bench) -> Iterator[Row]:
+def backlog(bench: StreamRun) -> Iterator[Row]:
     """Each arm reads what waits on the topics: requests and predictions, and then reviews."""
     schemas, events = make(bench.sizes.backlog)
     # So large a k that no round begins: its listings would be chosen and written meanwhile.
@@ -202,7 +183,7 @@ def backlog(bench: Bench) -> Iterator[Row]:
             raise ListuneError(f"of {len(events)} listings the pool has {found}")
 
 
-def at_a_steady_rate(bench: Bench) -> Iterator[Row]:
+def at_a_steady_rate(bench: StreamRun) -> Iterator[Row]:
     """Reviews at a moderate rate, with a round as soon as there are enough of them."""
     sizes = bench.sizes
     schemas, events = make(sizes.steady)
@@ -234,7 +215,7 @@ def at_a_steady_rate(bench: Bench) -> Iterator[Row]:
     )
 
 
-def _fill(bench: Bench, settings: Settings, what: str, events: Sequence[ListingEvents]) -> None:
+def _fill(bench: StreamRun, settings: Settings, what: str, events: Sequence[ListingEvents]) -> None:
     part: dict[str, Callable[[ListingEvents], bytes]] = {
         topics.REQUESTS: lambda event: event.request,
         topics.PREDICTIONS: lambda event: event.prediction,
@@ -245,26 +226,28 @@ def _fill(bench: Bench, settings: Settings, what: str, events: Sequence[ListingE
             send(settings.streams, topic, ((e.listing_id, part[topic](e)) for e in events))
 
 
-def _loop(bench: Bench, settings: Settings, run_dir: Path, arm: str, what: str, count: int) -> Row:
+def _loop(
+    bench: StreamRun, settings: Settings, run_dir: Path, arm: str, what: str, count: int
+) -> Row:
     bootstrap = settings.streams.bootstrap_servers
-    job = LoopJob(arm, bootstrap, list(TOPICS[what]), count, str(run_dir), bench.sizes.batch)
-    outcome = bench.job(job, f"{arm}: {what}")
-    told: dict[str, Scalar] = {"arm": arm, "set": what, "batch": job.batch}
+    job = loops.LoopJob(arm, bootstrap, list(TOPICS[what]), count, str(run_dir), bench.sizes.batch)
+    outcome = run_shown(bench.shown, f"{arm}: {what}", loops.carry_out, job)
+    told: Options = {"arm": arm, "set": what, "batch": job.batch}
     name = f"{arm} loop: {what}"
     if reason := outcome.get("not_run"):
         return Row(name, told, not_run=reason)
     return throughput(name, told, outcome["commits"], {"peak_memory_mb": outcome["peak_memory_mb"]})
 
 
-def _worker(bench: Bench, settings: Settings, run_dir: Path, what: str, count: int) -> Row:
+def _worker(bench: StreamRun, settings: Settings, run_dir: Path, what: str, count: int) -> Row:
     following = Progress(settings, TOPICS[what])
     with bench.doing(f"listune: {what}"), curate(settings, run_dir, following) as worker:
         following.wait_for(count)
         following.end()
         stages = worker.stages()
         memory = worker.peak_memory_mb()
-    figures: dict[str, float | int | None] = {"peak_memory_mb": memory}
+    figures: Figures = {"peak_memory_mb": memory}
     # The worker counts them from its start, so they are of all events.
     figures |= {f"{name}_ms_per_event": s / count * 1e3 for name, s in sorted(stages.items())}
-    told: dict[str, Scalar] = {"arm": "listune", "set": what}
+    told: Options = {"arm": "listune", "set": what}
     return throughput(f"listune curate: {what}", told, commits_of(following.seen, 0), figures)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, TopicPartition
 
-from infra.lab.bench.stream.curate import Progress, Seen
+from infra.lab.bench.stream.curate import Look, Progress
 from infra.lab.bench.stream.events import ListingEvents
 from infra.settings import Settings
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
@@ -95,7 +95,7 @@ def send_steadily(
     return found
 
 
-def into_pool_s(sent: Sequence[Sent], seen: Sequence[Seen]) -> list[float]:
+def into_pool_s(sent: Sequence[Sent], seen: Sequence[Look]) -> list[float]:
     """Seconds from each review's sending to the first look that found it in the pool."""
     places = {(one.position.topic, one.position.partition) for one in sent}
     offsets = {place: [look.offsets.get(place, 0) for look in seen] for place in places}

@@ -1,28 +1,20 @@
-"""One arm of the training benchmark in a process of its own: `… -m infra.lab.bench.training_arm`.
+"""One arm's measurement, in a process of its own.
 
-Progress goes to standard output, one JSON object a line; the row's figures go to the file RESULT.
 A step's seconds run from the end of the step before to its own, so that whatever a trainer does
 between two steps is in them. Loading and the first step come first and are not measured.
 """
 
-import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from infra.lab.bench.results import Scalar
-from infra.lab.bench.serving.arm import peak_memory_mb, say
-from infra.lab.bench.serving.work import NotRun
+from infra.lab.bench.job import peak_memory_mb, say
+from infra.lab.bench.results import Options
 
-WAYS = {
-    "listune": "infra.lab.bench.listune_training:train",
-    "trl": "infra.lab.bench.trl_training:train",
-}
-"""Way to the module and function that carry it out, imported in that arm's process only."""
+WAYS = {"listune": "listune_way", "trl": "trl_way"}
+"""Way to the module whose `train` carries it out, imported in that arm's process only."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +41,7 @@ class TrainingJob:
     rank: int
     alpha: int
     learning_rate: float
-    options: dict[str, Scalar] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
     steps: int = 8
     budget_s: float = 60.0
 
@@ -80,30 +72,19 @@ class Steps:
         )
 
 
-Train = Callable[[TrainingJob, Steps], dict[str, Scalar]]
+Train = Callable[[TrainingJob, Steps], Options]
 """Train until `Steps.step` says that it is enough; returns what the way chose by itself."""
 
 
-def main(job_path: str, result_path: str) -> None:
-    """Measure the job in the file `job_path` and write what came out to `result_path`."""
-    job = TrainingJob(**json.loads(Path(job_path).read_text()))
-    try:
-        outcome = run(job)
-    except NotRun as reason:
-        outcome = {"not_run": str(reason)}
-    Path(result_path).write_text(json.dumps(outcome))
-
-
-def run(job: TrainingJob) -> dict[str, Any]:
+def carry_out(job: TrainingJob) -> dict[str, Any]:
     """Seconds, losses, settings and memory of the job's row.
 
     Raises:
         NotRun: the way cannot run on this machine.
     """
-    module, _, name = WAYS[job.way].partition(":")
     steps = Steps(job)
     started = time.perf_counter()
-    train: Train = getattr(import_module(module), name)
+    train: Train = import_module(f"{__package__}.{WAYS[job.way]}").train
     settings = train(job, steps)
     warm_up_s = time.perf_counter() - started - sum(steps.seconds)
     return {
@@ -127,7 +108,3 @@ def _peak_gpu_memory_mb() -> float | None:
     import torch
 
     return torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else None
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from infra.lab.bench.flops import Shape, training_flops
-from infra.lab.bench.results import Goal, Row, Scalar
-from infra.lab.bench.serving.figures import best, ratio, rows_with
+from infra.lab.bench.flops import DecoderSizes, training_flops
+from infra.lab.bench.goals import NOT_BOTH, best, ratio, rows_with
+from infra.lab.bench.results import Figures, Goal, Options, Row
 from infra.lab.bench.training.arm import TrainingJob
 from infra.lab.bench.training.lessons import Amount
 
@@ -16,10 +16,10 @@ SAME_LOSS = 1e-3
 
 def row_of(
     name: str,
-    settings: dict[str, Scalar],
+    settings: Options,
     job: TrainingJob,
     amount: Amount | None,
-    shape: Shape,
+    shape: DecoderSizes,
     rates: dict[str, float],
     outcome: dict[str, Any],
 ) -> Row:
@@ -32,7 +32,7 @@ def row_of(
     if reason := outcome.get("not_run"):
         return Row(name, settings, not_run=reason)
     step_s = median(outcome["seconds"])
-    figures: dict[str, float | int | None] = {
+    figures: Figures = {
         "steps": len(outcome["seconds"]),
         "step_p50_s": step_s,
     }
@@ -90,5 +90,5 @@ def _same_loss(rows: Sequence[Row]) -> Goal:
             if other.settings["arm"] != row.settings["arm"]
         ]
     if not differences:
-        return Goal(name, SAME_LOSS, None, False, "one of the two arms was not measured")
+        return Goal(name, SAME_LOSS, None, False, NOT_BOTH)
     return Goal(name, SAME_LOSS, max(differences), at_least=False)

@@ -26,7 +26,7 @@ BATCHES = (4, 0)
 
 
 @dataclass(frozen=True)
-class Example:
+class TrlExample:
     """A prompt and its completions as TRL takes them; both lists are equally long.
 
     `completion_mask` is 1 on the tokens that are taught: all answers of the branch.
@@ -85,7 +85,7 @@ def prepare(questions: Sequence[Question], filled: bool, base: Path, folder: Pat
     return Lesson(len(rows), path, examples, trials, amounts)
 
 
-def branches_of(tree: PackedTree) -> list[Example]:
+def branches_of(tree: PackedTree) -> list[TrlExample]:
     """The trunk with each of the branches in turn: what a tree saves repeating."""
     trunk = [token for token, branch in zip(tree.ids, tree.branches, strict=True) if not branch]
     cut = []
@@ -93,7 +93,7 @@ def branches_of(tree: PackedTree) -> list[Example]:
         places = [place for place, branch in enumerate(tree.branches) if branch == number]
         ids = [tree.ids[place] for place in places]
         taught = [int(tree.labels[place] != IGNORED) for place in places]
-        cut.append(Example([*trunk, *ids], [*[0] * len(trunk), *taught]))
+        cut.append(TrlExample([*trunk, *ids], [*[0] * len(trunk), *taught]))
     return cut
 
 
@@ -104,12 +104,12 @@ def tree_amount(tree: PackedTree) -> Amount:
     return Amount(len(tree.ids), tree.label_tokens, visible_keys(trunk, lengths))
 
 
-def _write(examples: Sequence[Example], path: Path) -> Path:
+def _write(examples: Sequence[TrlExample], path: Path) -> Path:
     path.write_text(json.dumps([vars(example) for example in examples]))
     return path
 
 
-def _example_amount(example: Example) -> Amount:
+def _example_amount(example: TrlExample) -> Amount:
     length = len(example.input_ids)
     return Amount(length, sum(example.completion_mask), visible_keys(length, []))
 

@@ -4,7 +4,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from infra.lab.bench.results import Scalar
+from infra.lab.bench.results import Options
 from infra.lab.bench.training.arm import Steps, TrainingJob
 from serving.settings import ServingSettings
 from trainer.data.dataset import read_heldout
@@ -16,7 +16,7 @@ class _EnoughError(Exception):
     """Enough steps are measured."""
 
 
-def train(job: TrainingJob, steps: Steps) -> dict[str, Scalar]:
+def train(job: TrainingJob, steps: Steps) -> Options:
     """Options: `micro_batch_size`, listings a forward pass (default 1)."""
     trainer = TrainerSettings.model_validate(
         {

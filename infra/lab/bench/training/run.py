@@ -6,8 +6,9 @@ What the arms are and what is compared is told in docs/benchmarks.md.
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,27 +16,27 @@ from rich.console import Console
 from rich.progress import Progress
 
 from infra import progress
-from infra.lab.bench import chart, listings
-from infra.lab.bench.flops import Shape
-from infra.lab.bench.results import RESULTS, BenchResult, Row, Scalar, begin, tables, write
-from infra.lab.bench.runner import REPOSITORY, run_job, run_module
-from infra.lab.bench.serving.measuring import FLIPKART, GENERATED, Options
-from infra.lab.bench.serving.run import DTYPES, check_arms, has_gpu
-from infra.lab.bench.training import lessons
-from infra.lab.bench.training.arm import TrainingJob
+from infra.lab.bench.arms import DTYPES, FLIPKART_FOLDER, TRAINING_ARMS, has_gpu
+from infra.lab.bench.chart import draw_bars
+from infra.lab.bench.flops import DecoderSizes
+from infra.lab.bench.listings import FLIPKART, GENERATED, sets
+from infra.lab.bench.matrix_rate import matrix_rates
+from infra.lab.bench.publish import bench_folder, publish
+from infra.lab.bench.results import BenchResult, Options, Row, begin
+from infra.lab.bench.runner import run_shown
+from infra.lab.bench.training.arm import TrainingJob, carry_out
 from infra.lab.bench.training.figures import goals, quickest, row_of
-from infra.lab.bench.training.lessons import BATCHES, Lesson
+from infra.lab.bench.training.lessons import BATCHES, Lesson, prepare
 from infra.local.fetch import ensure_base_model
-from infra.settings import RUNS, Settings
-from schemas.errors import ListuneError
+from infra.machine import REPOSITORY
+from infra.settings import Settings
 from trainer.settings import TrainerSettings
 
-ARMS = ("listune", "trl")
 TRL_PYTHON = REPOSITORY / ".venv-trl" / "bin" / "python"
 
 
 @dataclass(frozen=True)
-class Sizes:
+class SetUps:
     """What fits the device: listings a step, and the set-ups tried of each arm, best guess first.
 
     TRL's examples are 200 to 400 tokens, so rows of 1,024 hold a few of them.
@@ -46,7 +47,7 @@ class Sizes:
     trl: tuple[Options, ...]
 
 
-CPU = Sizes(
+CPU = SetUps(
     listings=4,
     listune=({"micro_batch_size": 1}, {"micro_batch_size": 4}),
     trl=(
@@ -58,7 +59,7 @@ CPU = Sizes(
         {"layout": "packed", "size": 2048},
     ),
 )
-GPU = Sizes(
+GPU = SetUps(
     listings=32,
     listune=({"micro_batch_size": 8}, {"micro_batch_size": 32}),
     trl=(
@@ -71,22 +72,13 @@ GPU = Sizes(
 )
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """What of the benchmark is run; `quick` is for trying, its result is kept aside."""
-
-    arms: tuple[str, ...] = ARMS
-    flipkart: Path = listings.FLIPKART
-    quick: bool = False
-
-
 @dataclass
-class Bench:
+class TrainingRun:
     """One run's measurements so far, and what they are made with."""
 
     base: Path
     shown: Progress
-    sizes: Sizes
+    set_ups: SetUps
     rates: dict[str, float]
     quick: bool = False
     sets: dict[str, Lesson] = field(default_factory=dict)
@@ -108,7 +100,7 @@ class Bench:
 
     def best(self, arm: str, batches: int) -> Options:
         """The quickest of the set-ups of `arm`, by a step each in the quicker number type."""
-        choices = self.sizes.trl if arm == "trl" else self.sizes.listune
+        choices = self.set_ups.trl if arm == "trl" else self.set_ups.listune
         if self.quick:
             return choices[0]
         dtype = max(DTYPES, key=lambda name: self.rates[name])
@@ -139,71 +131,58 @@ class Bench:
 
     def _measure(self, arm: str, job: TrainingJob, listing_set: str, trial: bool = False) -> Row:
         label = f"{arm} {'B=|A|' if job.batches == 0 else f'B={job.batches}'} {job.dtype}"
-        task = self.shown.add_task(f"{label}: loading", total=None)
-
-        def follow(done: int, of: int, what: str) -> None:
-            said = f"{label}: {what}"
-            self.shown.update(task, completed=done, total=of, description=said)
-
-        try:
-            outcome = run_job(job, follow, trl_python() if arm == "trl" else sys.executable)
-        finally:
-            self.shown.remove_task(task)
-        told: dict[str, Scalar] = {"arm": arm, "set": listing_set, "batches": job.batches}
+        python = trl_python() if arm == "trl" else sys.executable
+        outcome = run_shown(self.shown, label, carry_out, job, python)
+        told: Options = {"arm": arm, "set": listing_set, "batches": job.batches}
         told |= {"dtype": job.dtype, **job.options}
         amounts = self.sets[listing_set].amounts
         amount = None if trial else amounts["examples" if arm == "trl" else "tree", job.batches]
         name = label if listing_set == GENERATED else f"{label}, {listing_set}"
-        return row_of(name, told, job, amount, Shape.read(self.base), self.rates, outcome)
+        return row_of(name, told, job, amount, DecoderSizes.read(self.base), self.rates, outcome)
 
 
-def run(settings: Settings, chosen: Chosen, console: Console) -> Path:
+def run(
+    settings: Settings,
+    console: Console,
+    arms: Sequence[str] = TRAINING_ARMS,
+    flipkart: Path = FLIPKART_FOLDER,
+    quick: bool = False,
+) -> Path:
     """Measure, print, and write the result file, its summary and its picture; the file's path.
 
+    Args:
+        flipkart: folder of the real catalog; left out where there is none.
+        quick: one listing and one step an arm, and the result is kept aside.
+
     Raises:
-        ListuneError: no arm, or an unknown one.
         PartError: the base model cannot be fetched.
     """
-    check_arms(chosen.arms, ARMS)
-    folder = RUNS / "bench" if chosen.quick else RESULTS / "bench"
+    results = measured(settings, console, arms, flipkart, quick)
+    draw = partial(draw_bars, figures=("products_per_s", "peak_memory_mb"))
+    return publish(results, bench_folder(quick), draw, console)
+
+
+def measured(
+    settings: Settings, console: Console, arms: Sequence[str], flipkart: Path, quick: bool
+) -> Iterator[BenchResult]:
+    """The result so far, after each row."""
     begun = begin("training")
     base = ensure_base_model(settings.local.cache_dir, settings.local.base_model, console)
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name, progress.bar(console) as shown:
-        task = shown.add_task("this machine's matrix rate", total=None)
-        rates = run_module("infra.lab.bench.matrix_rate", base)
-        shown.remove_task(task)
-        bench = Bench(base, shown, GPU if has_gpu() else CPU, rates, chosen.quick)
-        for reason in take_listings(bench, chosen, Path(name)):
-            console.print(f"Left out: {reason}", style="yellow")
-        begun = replace(begun, constants=constants(bench, load))
-        for result in measure(bench, chosen, begun):
-            # After each row: whoever stops a long run keeps what was measured.
-            path = write(result, folder)
-            chart.draw(result, ("products_per_s", "peak_memory_mb"), path.with_suffix(".png"))
-    for table in tables(result):
-        console.print(table)
-    console.print(f"Written to {path}", soft_wrap=True)
-    return path
+        rates = matrix_rates(base, shown)
+        bench = TrainingRun(base, shown, GPU if has_gpu() else CPU, rates, quick)
+        count = 1 if quick else bench.set_ups.listings
+        for of_set, questions in sets(flipkart, count, console).items():
+            folder, filled = Path(name) / of_set, of_set == GENERATED
+            bench.sets[of_set] = prepare(questions, filled, base, folder)
+        yield from measure(bench, arms, replace(begun, constants=constants(bench, load)))
 
 
-def take_listings(bench: Bench, chosen: Chosen, folder: Path) -> list[str]:
-    """Give `bench` its listings; the reasons why a set is left out."""
-    count = 1 if bench.quick else bench.sizes.listings
-    made = listings.generated(count)
-    bench.sets[GENERATED] = lessons.prepare(made, True, bench.base, folder / GENERATED)
-    try:
-        real = listings.flipkart(chosen.flipkart, count)
-    except ListuneError as reason:
-        return [str(reason)]
-    bench.sets[FLIPKART] = lessons.prepare(real, False, bench.base, folder / FLIPKART)
-    return []
-
-
-def constants(bench: Bench, load: float) -> dict[str, Scalar]:
+def constants(bench: TrainingRun, load: float) -> Options:
     """What belongs to no arm: the machine's rates, the model, the listings."""
-    shape, settings = Shape.read(bench.base), TrainerSettings()
-    told: dict[str, Scalar] = {
+    shape, settings = DecoderSizes.read(bench.base), TrainerSettings()
+    told: Options = {
         # Of others on the machine: above a few tenths, its figures are theirs too.
         "load_average_before": load,
         "base_model": bench.base.name,
@@ -219,14 +198,14 @@ def constants(bench: Bench, load: float) -> dict[str, Scalar]:
     return told
 
 
-def measure(bench: Bench, chosen: Chosen, begun: BenchResult) -> Iterator[BenchResult]:
+def measure(bench: TrainingRun, arms: Sequence[str], begun: BenchResult) -> Iterator[BenchResult]:
     """`begun` with the rows so far and the goals, after each row.
 
     Each arm in its best set-up and both number types; real listings in the better one.
     """
-    task = bench.shown.add_task("arms", total=len(BATCHES) * len(chosen.arms))
+    task = bench.shown.add_task("arms", total=len(BATCHES) * len(arms))
     for batches in BATCHES:
-        for arm in chosen.arms:
+        for arm in arms:
             options = bench.best(arm, batches)
             for dtype in DTYPES:
                 row = bench.arm(arm, batches, dtype, options)
@@ -246,6 +225,6 @@ def trl_python() -> str:
     return str(TRL_PYTHON) if TRL_PYTHON.is_file() and not here else sys.executable
 
 
-def _result(bench: Bench, begun: BenchResult) -> BenchResult:
+def _result(bench: TrainingRun, begun: BenchResult) -> BenchResult:
     rows = list(bench.rows)
     return replace(begun, rows=rows, trials=list(bench.trials), goals=goals(rows))

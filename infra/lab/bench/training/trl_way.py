@@ -11,14 +11,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from infra.lab.bench.results import Scalar
-from infra.lab.bench.serving.work import NotRun
+from infra.lab.bench.job import NotRun
+from infra.lab.bench.results import Options
 from infra.lab.bench.training.arm import Steps, TrainingJob
 
 PADDED, PADDING_FREE, PACKED = "padded", "padding-free", "packed"
 
 
-def train(job: TrainingJob, steps: Steps) -> dict[str, Scalar]:
+def train(job: TrainingJob, steps: Steps) -> Options:
     """Options: `layout` and `size`.
 
     layout: `padded` to the longest of a micro batch, grouped by length; `padding-free`, a micro

@@ -2,13 +2,15 @@
 
 import pytest
 
-from infra.lab.bench.flops import Shape, branch_lengths, listing_flops, visible_keys
+from infra.lab.bench.flops import DecoderSizes, branch_lengths, listing_flops, visible_keys
 from infra.lab.bench.serving.figures import row_of, with_limit
-from infra.lab.bench.serving.workload import Plan, Workload
+from infra.lab.bench.serving.workload import ListingPlan, Workload
 
-SHAPE = Shape(hidden=4, intermediate=6, layers=2, heads=2, key_heads=1, head_size=3, vocabulary=10)
+SHAPE = DecoderSizes(
+    hidden=4, intermediate=6, layers=2, heads=2, key_heads=1, head_size=3, vocabulary=10
+)
 # A trunk of 3; questions of 2 and 4 tokens.
-PLAN = Plan(
+PLAN = ListingPlan(
     listing={}, attributes=[], trunk=[1, 2, 3], questions=[[4, 5], [6, 7, 8, 9]], caps=[5, 5],
     branches={"0": [[0], [1]], "1": [[1, 0]]}, json_prompt=[], json_tokens=0,
 )  # fmt: skip

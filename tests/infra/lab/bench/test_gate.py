@@ -10,18 +10,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from infra.lab.bench import publish
 from infra.lab.bench.gate import run as gate
-from infra.lab.bench.gate.run import (
-    BETTER,
-    LIKENESS,
-    NONE,
-    PARENT,
-    WORSE,
-    Chosen,
-    World,
-    course,
-    rates,
-)
+from infra.lab.bench.gate.run import BETTER, LIKENESS, NONE, WORSE
+from infra.lab.bench.gate.simulation import PARENT, World, course, rates
 from infra.lab.bench.results import BenchResult
 from infra.settings import Settings
 from trainer.judging.gate import Rule
@@ -68,12 +60,12 @@ def test_the_made_up_adapters_have_the_net_benefit_that_they_should(net_benefit:
 def test_the_command_leaves_a_table_and_a_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "RUNS", tmp_path)
+    monkeypatch.setattr(publish, "RUNS", tmp_path)
     monkeypatch.setattr(gate, "SIZES", (24,))
-    monkeypatch.setattr(Chosen, "candidates", lambda self, listings: 5)
-    monkeypatch.setattr(Chosen, "courses", lambda self, listings: 1)
-    gate.run(Settings(), Chosen(quick=True), Console(quiet=True))
-    (path,) = (tmp_path / "bench").glob("gate-*.json")
+    monkeypatch.setattr(gate, "CANDIDATES_A_ROW", 20 * 5)
+    monkeypatch.setattr(gate, "COURSES_A_ROW", 20)
+    path = gate.run(Settings(), Console(quiet=True), quick=True)
+    assert path.parent == tmp_path / "bench"
     result = BenchResult.from_json(path.read_text())
     assert len(result.rows) == len(gate.CURVE) + 3 + 3
     assert {goal.name.split(":")[1].strip().split(" ")[0] for goal in result.goals} == {

@@ -1,6 +1,7 @@
 """A benchmark's result: the file holds everything, the tables leave nothing unsaid."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from infra import machine
-from infra.lab.bench import chart
-from infra.lab.bench.results import BenchResult, Goal, Row, begin, markdown, tables, write
+from infra.lab.bench.chart import draw_bars
+from infra.lab.bench.publish import markdown, publish, tables, write
+from infra.lab.bench.results import BenchResult, Goal, Row, begin
 from infra.lab.bench.serving.figures import CROWD, goals, row_of
 
 ROWS = [
@@ -73,8 +75,24 @@ def test_what_few_arms_have_stands_aside_and_arms_that_have_the_same_side_by_sid
 
 
 def test_a_picture_is_drawn_beside_the_file(result: BenchResult, tmp_path: Path) -> None:
-    path = chart.draw(result, ("p50_s", "listings_per_s"), tmp_path / "result.png")
+    path = draw_bars(result, ("p50_s", "listings_per_s"), tmp_path / "result.png")
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_a_benchmark_has_so_far_is_kept_though_it_does_not_come_to_its_end(
+    result: BenchResult, tmp_path: Path
+) -> None:
+    def stopped() -> Iterator[BenchResult]:
+        yield replace(result, rows=ROWS[:1])
+        yield replace(result, rows=ROWS[:2])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        publish(stopped(), tmp_path, lambda _, path: path.touch(), Console(quiet=True))
+    (kept,) = tmp_path.glob("*.json")
+    assert BenchResult.from_json(kept.read_text()).rows == ROWS[:2]
+    assert kept.with_suffix(".md").exists()
+    assert kept.with_suffix(".png").exists()
 
 
 def test_a_result_begins_with_this_machine_and_commit() -> None:

@@ -12,17 +12,15 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from infra import progress
-from infra.cli import bench
 from infra.cli.app import app
 from infra.lab.bench import listings
 from infra.lab.bench.results import begin
 from infra.lab.bench.runner import run_job
 from infra.lab.bench.serving import run as serving
-from infra.lab.bench.serving.arm import run
-from infra.lab.bench.serving.conversation import converse
+from infra.lab.bench.serving.arm import ServingJob, carry_out
+from infra.lab.bench.serving.conversation import Server
 from infra.lab.bench.serving.gguf_file import interleave, tensor_name
-from infra.lab.bench.serving.measuring import GENERATED, Measuring
-from infra.lab.bench.serving.work import Job
+from infra.lab.bench.serving.measuring import Measuring
 from infra.lab.bench.serving.workload import LEAD, Workload, prepare, read_vocabulary
 from infra.local.cache import is_whole
 from infra.local.fetch import base_part
@@ -47,10 +45,10 @@ def workload(tiny: Path) -> Workload:
     return prepare(asked, tiny)
 
 
-def job(tiny: Path, workload: Workload, folder: Path, way: str, **options: str | int) -> Job:
+def job(tiny: Path, workload: Workload, folder: Path, way: str, **options: str | int) -> ServingJob:
     path = folder / "workload.json"
     workload.write(path)
-    return Job(way, str(tiny), str(path), dict(options), listings=2, in_flight=2, crowd=2)
+    return ServingJob(way, str(tiny), str(path), dict(options), listings=2, in_flight=2, crowd=2)
 
 
 # ----------------------------------------------------------------------------------- the listings
@@ -119,7 +117,7 @@ def test_our_arm_measures_every_listing_alone_and_in_a_crowd(
     tiny: Path, workload: Workload, tmp_path: Path, batches: int
 ) -> None:
     options = {"mode": "free", "batches": batches, "dtype": "float32", "device": "cpu"}
-    outcome = run(job(tiny, workload, tmp_path, "listune", **options))
+    outcome = carry_out(job(tiny, workload, tmp_path, "listune", **options))
     assert len(outcome["seconds"]) == len(outcome["works"]) == 2
     assert all(work["tokens_computed"] > len(workload.plans[0].trunk) for work in outcome["works"])
     assert outcome["crowd"]["listings"] == len(outcome["crowd"]["finished"]) == 2
@@ -131,7 +129,7 @@ def test_the_naive_arm_writes_as_many_tokens_as_a_full_answer_has(
     tiny: Path, workload: Workload, tmp_path: Path
 ) -> None:
     asked = job(tiny, workload, tmp_path, "naive", dtype="float32")
-    outcome = run(Job(**vars(asked) | {"in_flight": 0}))
+    outcome = carry_out(ServingJob(**vars(asked) | {"in_flight": 0}))
     written = [work["tokens_generated"] for work in outcome["works"]]
     assert written == [plan.json_tokens for plan in workload.plans[:2]]
 
@@ -141,7 +139,7 @@ def test_an_arm_runs_in_a_process_of_its_own_and_tells_how_far_it_is(
 ) -> None:
     told: list[tuple[int, int, str]] = []
     asked = job(tiny, workload, tmp_path, "listune", batches=0, dtype="float32", device="cpu")
-    outcome = run_job(asked, lambda *step: told.append(step))
+    outcome = run_job(carry_out, asked, lambda *step: told.append(step))
     assert len(outcome["seconds"]) == 2
     assert (2, 2, "one at a time") in told
     assert (2, 2, "2 at a time") in told
@@ -151,7 +149,7 @@ def test_an_arm_that_fails_says_why_in_its_row(
     tiny: Path, workload: Workload, tmp_path: Path
 ) -> None:
     asked = job(tiny, workload, tmp_path, "naive", dtype="float31")
-    outcome = run_job(asked, lambda *_: None)
+    outcome = run_job(carry_out, asked)
     assert "float31" in outcome["not_run"]
 
 
@@ -159,7 +157,7 @@ def test_an_arm_that_fails_says_why_in_its_row(
 def test_without_its_package_openvino_says_how_to_install_it(
     tiny: Path, workload: Workload, tmp_path: Path
 ) -> None:
-    outcome = run_job(job(tiny, workload, tmp_path, "openvino", prompting="0"), lambda *_: None)
+    outcome = run_job(carry_out, job(tiny, workload, tmp_path, "openvino", prompting="0"))
     assert "run `make bench-serving`" in outcome["not_run"]
 
 
@@ -170,16 +168,15 @@ def test_openvino_answers(workload: Workload, tmp_path: Path, prompting: str) ->
     if not is_whole(folder):
         pytest.skip("the base model is not in the cache: run `make fetch`")
     asked = [listings.Question(q.listing, q.attributes[-8:], {}) for q in listings.generated(3)]
-    outcome = run_job(
-        job(folder, prepare(asked, folder), tmp_path, "openvino", prompting=prompting),
-        lambda *_: None,
-    )
+    given = job(folder, prepare(asked, folder), tmp_path, "openvino", prompting=prompting)
+    outcome = run_job(carry_out, given)
     assert outcome.get("not_run") is None
     assert all(work["tokens_generated"] >= 8 for work in outcome["works"])
 
 
 def test_the_peers_processes_hold_no_torch() -> None:
-    modules = "infra.lab.bench.arm, infra.lab.bench.openvino_way, infra.lab.bench.gguf_file"
+    room = "infra.lab.bench.serving"
+    modules = f"infra.lab.bench.job, {room}.arm, {room}.openvino_way, {room}.vllm_way"
     question = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", question], cwd=REPOSITORY).returncode == 0
 
@@ -187,11 +184,12 @@ def test_the_peers_processes_hold_no_torch() -> None:
 # -------------------------------------------------------------------- the conversation with a peer
 
 
-class Echo:
+class Echo(Server):
     """A server that answers every prompt with two tokens and a stop, a token a step."""
 
-    def __init__(self, stop: int) -> None:
-        self.stop = stop
+    def __init__(self, workload: Workload, prompting: str) -> None:
+        super().__init__(workload, {"prompting": prompting})
+        self.stop = workload.stop_ids[0]
         self.prompts: list[list[int]] = []
         self.waiting: list[list[int]] = []
         self.together: list[int] = []
@@ -220,18 +218,18 @@ class EchoAsked:
 
 
 def test_all_prompts_of_a_listing_follow_once_the_trunk_is_cached(workload: Workload) -> None:
-    server = Echo(workload.stop_ids[0])
+    server = Echo(workload, "0")
     plan = workload.plans[0]
-    work = converse(server, workload, [plan], "0")
+    cost = server.answer(plan)
     assert server.together[:2] == [1, 8]
     assert sorted(server.prompts) == sorted([*plan.trunk, *q] for q in plan.questions)
-    assert work.tokens_generated == 8 * 3
+    assert cost.tokens_generated == 8 * 3
 
 
 def test_a_branchs_next_prompt_holds_its_answers_so_far(workload: Workload) -> None:
-    server = Echo(workload.stop_ids[0])
+    server = Echo(workload, "1")
     plan = workload.plans[0]
-    converse(server, workload, [plan], "1")
+    server.answer(plan)
     wanted = list(plan.trunk)
     for question, prompt in zip(plan.branches["1"][0], server.prompts, strict=True):
         wanted += plan.questions[question]
@@ -241,8 +239,8 @@ def test_a_branchs_next_prompt_holds_its_answers_so_far(workload: Workload) -> N
 
 def test_so_many_listings_are_in_flight_and_all_are_answered(workload: Workload) -> None:
     finished: list[int] = []
-    server = Echo(workload.stop_ids[0])
-    converse(server, workload, workload.plans, "json", 2, lambda: finished.append(1))
+    server = Echo(workload, "json")
+    server.answer_all(workload.plans, 2, lambda: finished.append(1))
     assert len(finished) == len(server.prompts) == 3
 
 
@@ -257,20 +255,15 @@ def test_the_gguf_file_names_every_tensor_and_interleaves_rotated_halves() -> No
     assert interleave(weight, 2).ravel().tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
 
 
-def test_the_command_runs_all_arms_where_none_is_named() -> None:
-    assert tuple(bench.ARMS.split(",")) == serving.ARMS
-
-
 def test_what_was_measured_is_kept_after_each_arm(
     tiny: Path, workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "run_module", lambda *_: {"float32": 1.0, "bfloat16": 1.0})
+    monkeypatch.setattr(serving, "matrix_rates", lambda *_: {"float32": 1.0, "bfloat16": 1.0})
     monkeypatch.setattr(serving, "VLLM_PYTHON", tmp_path / "nowhere")
     monkeypatch.setattr(serving, "has_gpu", lambda: True)
     measuring = Measuring(tiny, tmp_path, progress.bar(Console(quiet=True)), quick=True)
-    measuring.add(GENERATED, workload)
-    chosen = serving.Chosen(("openvino", "vllm"))
-    kept = list(serving.measure(measuring, chosen, begin("serving")))
+    measuring.add(listings.GENERATED, workload)
+    kept = list(serving.measure(measuring, ("openvino", "vllm"), begin("serving")))
     assert [[row.name for row in result.rows] for result in kept] == [
         ["openvino"],
         ["openvino", "vllm"],

@@ -7,11 +7,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from infra.cli import bench
 from infra.cli.app import app
+from infra.lab.bench import publish
 from infra.lab.bench.results import BenchResult, Row
 from infra.lab.bench.stream import run as stream
-from infra.lab.bench.stream.curate import Seen
+from infra.lab.bench.stream.curate import Look
 from infra.lab.bench.stream.events import DISTINCT, make
 from infra.lab.bench.stream.figures import (
     BOTH,
@@ -74,12 +74,12 @@ def test_what_comes_in_one_commit_has_no_rate_and_says_so() -> None:
 
 
 def test_a_looks_records_are_those_of_all_partitions_beyond_the_start() -> None:
-    looks = [Seen(1.0, 0.1, {PLACE: 3}), Seen(2.0, 0.2, {PLACE: 5, ("listing.reviews", 1): 4})]
+    looks = [Look(1.0, 0.1, {PLACE: 3}), Look(2.0, 0.2, {PLACE: 5, ("listing.reviews", 1): 4})]
     assert commits_of(looks, before=3) == [(2.0, 0.2, 6)]
 
 
 def test_a_review_is_in_the_pool_at_the_first_look_beyond_its_offset() -> None:
-    looks = [Seen(at_s, 0.0, {PLACE: done}) for at_s, done in ((10.0, 0), (11.0, 2), (12.0, 3))]
+    looks = [Look(at_s, 0.0, {PLACE: done}) for at_s, done in ((10.0, 0), (11.0, 2), (12.0, 3))]
     sent = [Sent(9.5 + n, Position(*PLACE, n)) for n in range(3)]
     assert into_pool_s(sent, looks) == [1.5, 0.5, 0.5]
 
@@ -119,7 +119,7 @@ def test_goals_without_their_arms_say_so() -> None:
 def test_a_toy_run_fills_every_row_and_counts_each_review_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    toy = stream.Sizes(
+    toy = stream.StreamSizes(
         backlog=600,
         batch=100,
         per_s=100.0,
@@ -130,10 +130,10 @@ def test_a_toy_run_fills_every_row_and_counts_each_review_once(
         full_batch=40,
     )
     monkeypatch.setattr(stream, "QUICK", toy)
-    monkeypatch.setattr(stream, "RUNS", tmp_path)
+    monkeypatch.setattr(publish, "RUNS", tmp_path)
     settings = Settings()
     settings.streams.micro_batch_events = 100  # more than one commit, however few there are
-    path = stream.run(settings, stream.Chosen(quick=True), Console(quiet=True))
+    path = stream.run(settings, Console(quiet=True), quick=True)
     result = BenchResult.from_json(path.read_text())
     assert [row.name for row in result.rows if row.not_run] == []
     assert [row.settings["set"] for row in result.rows] == [BOTH] * 3 + [REVIEWS] * 3 + [
@@ -146,10 +146,6 @@ def test_a_toy_run_fills_every_row_and_counts_each_review_once(
     assert all(goal.measured for goal in result.goals)
     assert json.loads(path.read_text())["benchmark"] == "stream"
     assert path.with_suffix(".png").exists()
-
-
-def test_the_command_runs_all_arms_where_none_is_named() -> None:
-    assert tuple(bench.STREAM_ARMS.split(",")) == stream.ARMS
 
 
 def test_an_unknown_arm_is_refused_before_anything_is_measured() -> None:

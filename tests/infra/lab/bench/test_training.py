@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,16 +11,14 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from infra import progress
-from infra.cli import bench
 from infra.cli.app import app
 from infra.lab.bench import listings
-from infra.lab.bench.flops import Shape, training_flops
-from infra.lab.bench.results import Row, begin
+from infra.lab.bench.flops import DecoderSizes, training_flops
+from infra.lab.bench.results import Options, Row, begin
 from infra.lab.bench.runner import run_job
-from infra.lab.bench.serving.measuring import GENERATED, Options
 from infra.lab.bench.training import lessons
 from infra.lab.bench.training import run as training
-from infra.lab.bench.training.arm import TrainingJob, run
+from infra.lab.bench.training.arm import TrainingJob, carry_out
 from infra.lab.bench.training.figures import goals, row_of
 from infra.lab.bench.training.lessons import Lesson
 from infra.local.tiny_model import make_tiny_model
@@ -78,7 +77,7 @@ def test_what_a_real_catalog_leaves_blank_stays_blank(tiny: Path, tmp_path: Path
 
 
 def test_a_training_steps_flops_are_those_counted_by_hand() -> None:
-    shape = Shape(
+    shape = DecoderSizes(
         hidden=4, intermediate=6, layers=2, heads=2, key_heads=1, head_size=3, vocabulary=10
     )
     # Of rank 1: q 4+6, k and v 4+3, o 6+4, gate, up and down 4+6 each, in 2 layers.
@@ -96,7 +95,7 @@ def test_a_training_steps_flops_are_those_counted_by_hand() -> None:
 def test_ours_starts_at_the_base_models_loss_on_the_examples(
     tiny: Path, lesson: Lesson, batches: int
 ) -> None:
-    outcome = run(job(tiny, lesson, "listune", batches))
+    outcome = carry_out(job(tiny, lesson, "listune", batches))
     assert len(outcome["losses"]) == 2
     assert len(outcome["seconds"]) == 1
     assert outcome["peak_memory_mb"] > 10
@@ -106,16 +105,16 @@ def test_ours_starts_at_the_base_models_loss_on_the_examples(
 @pytest.mark.skipif(not training.TRL_PYTHON.is_file(), reason="`make bench-training` makes TRL's")
 def test_trls_first_loss_is_ours_to_rounding(tiny: Path, lesson: Lesson) -> None:
     asked = job(tiny, lesson, "trl", 4, layout="packed", size=1024)
-    outcome = run_job(asked, lambda *_: None, str(training.TRL_PYTHON))
+    outcome = run_job(carry_out, asked, python=str(training.TRL_PYTHON))
     assert outcome.get("not_run") is None
-    ours = run(job(tiny, lesson, "listune", 4))
+    ours = carry_out(job(tiny, lesson, "listune", 4))
     assert outcome["losses"][0] == pytest.approx(ours["losses"][0], abs=1e-4)
     assert outcome["settings"]["version"].startswith("1.16.")
 
 
 def test_training_ends_once_its_seconds_are_spent(tiny: Path, lesson: Lesson) -> None:
     asked = TrainingJob(**vars(job(tiny, lesson, "listune", 4)) | {"steps": 50, "budget_s": 0.0})
-    assert len(run(asked)["seconds"]) == 1
+    assert len(carry_out(asked)["seconds"]) == 1
 
 
 # ---------------------------------------------------------------------------------------- the rows
@@ -129,7 +128,7 @@ def outcome(step_s: float, loss: float = 2.0) -> dict[str, object]:
 
 
 def rows(lesson: Lesson, tiny: Path, trl_loss: float = 2.0) -> list[Row]:
-    shape = Shape.read(tiny)
+    shape = DecoderSizes.read(tiny)
     made = []
     for arm, batches, dtype, step_s in [
         ("listune", 4, "float32", 2.0), ("listune", 4, "bfloat16", 1.0),
@@ -166,7 +165,9 @@ def test_a_row_tells_products_tokens_and_the_share_of_the_limit(lesson: Lesson, 
     assert figures["products_per_s"] == 1.0
     assert figures["tokens_per_s"] == amount.tokens / 2.0
     assert figures["label_tokens_per_s"] == amount.label_tokens / 2.0
-    flops = training_flops(Shape.read(tiny), 4, amount.tokens, amount.label_tokens, amount.keys)
+    flops = training_flops(
+        DecoderSizes.read(tiny), 4, amount.tokens, amount.label_tokens, amount.keys
+    )
     assert figures["limit_share"] == pytest.approx(flops / 1e9 / 2.0)
 
 
@@ -178,22 +179,20 @@ def test_the_best_set_up_is_found_and_used_in_both_number_types(
 ) -> None:
     asked: list[TrainingJob] = []
 
-    def measured(job: TrainingJob, *_: object) -> dict[str, object]:
+    def measured(_shown: object, _label: str, _work: object, job: TrainingJob, _python: str) -> Any:
         asked.append(job)
         return outcome(1.0 if job.options.get("layout") == "packed" else 2.0)
 
-    monkeypatch.setattr(training, "run_job", measured)
+    monkeypatch.setattr(training, "run_shown", measured)
     shown = progress.bar(Console(quiet=True))
-    bench = training.Bench(tiny, shown, training.CPU, RATES, sets={GENERATED: lesson})
-    *_, result = training.measure(bench, training.Chosen(("trl",)), begin("training"))
+    bench = training.TrainingRun(
+        tiny, shown, training.CPU, RATES, sets={listings.GENERATED: lesson}
+    )
+    *_, result = training.measure(bench, ("trl",), begin("training"))
     assert [row.settings["dtype"] for row in result.rows] == ["bfloat16", "float32"] * 2
     assert all(row.settings["layout"] == "packed" for row in result.rows)
     assert len(result.trials) == 2 * len(training.CPU.trl)
     assert {job.dtype for job in asked[: len(training.CPU.trl)]} == {"bfloat16"}
-
-
-def test_the_command_runs_all_arms_where_none_is_named() -> None:
-    assert tuple(bench.TRAINING_ARMS.split(",")) == training.ARMS
 
 
 def test_an_unknown_arm_is_refused_before_anything_is_measured() -> None:
