@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
+from schemas.heldout import is_held_out
 from schemas.likeness import Titles
 
 
@@ -81,3 +82,11 @@ def together(
     for index, product in enumerate(ordered):
         groups[find(index)].append(product)
     return list(groups.values())
+
+
+def parted(products: Iterable[P], share: float) -> tuple[list[P], list[P]]:
+    """Those of `products` that are held out where `share` of all are, and the others."""
+    parts: tuple[list[P], list[P]] = ([], [])
+    for product in products:
+        parts[0 if is_held_out(product.product_id, share) else 1].append(product)
+    return parts

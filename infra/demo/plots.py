@@ -5,7 +5,8 @@ from typing import Any
 
 from matplotlib.patches import Patch
 
-from infra.demo.report import RoundRow, RunReport, label, number, rows_to_show
+from infra.demo.rows import RoundRow, RunReport, rows_to_show
+from infra.demo.wording import label, number
 from trainer import loss_plot
 from trainer.plot_style import COLORS, INK, new_figure, save
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from infra.catalogs.catalog import Product, listing_row
+from infra.catalogs.grouping import parted
 from infra.settings import Settings
 from schemas.category import CategorySchemas
 from schemas.errors import ListuneError
 from schemas.events import ValueLists
-from schemas.heldout import is_held_out
 from trainer.results import ARMS, FAILURE, JOB, SIDE_BY_SIDE, Arm, SideBySideJob
 
 
@@ -65,14 +65,6 @@ def judge_side_by_side(
         reason = json.loads(failure.read_text())["reason"] if failure.exists() else "see above"
         raise ListuneError(f"the adapters could not be judged side by side: {reason}")
     return ARMS.validate_json((folder / SIDE_BY_SIDE).read_bytes())
-
-
-def parted(products: Iterable[Product], share: float) -> tuple[list[Product], list[Product]]:
-    """Those of `products` that are held out where `share` of all are, and the others."""
-    parts: tuple[list[Product], list[Product]] = ([], [])
-    for product in products:
-        parts[0 if is_held_out(product.product_id, share) else 1].append(product)
-    return parts
 
 
 def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

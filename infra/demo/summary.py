@@ -4,14 +4,15 @@ import json
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from infra.catalogs.catalog import Product
-from infra.demo.report import (
+from infra.demo.report import print_report, write_report
+from infra.demo.rows import (
     MEASURED,
     ChangedValue,
     LossPoint,
@@ -20,10 +21,7 @@ from infra.demo.report import (
     RunInfo,
     RunReport,
     best_candidate,
-    print_report,
-    write_report,
 )
-from infra.demo.served import Served
 from infra.demo.watch import Round
 from infra.machine import describe
 from infra.settings import Settings
@@ -34,6 +32,20 @@ from trainer.judging.evaluate import Evaluation
 from trainer.results import ONE_EXAMPLE, Arm
 
 SAMPLE_LISTINGS = 3
+
+
+@dataclass
+class Served:
+    """What one adapter did for the sellers: the live predictions, and what they kept of them."""
+
+    latencies_ms: list[float] = field(default_factory=list)
+    shown: int = 0
+    accepted: int = 0
+
+    @property
+    def acceptance(self) -> float | None:
+        """Values accepted unchanged over values suggested; None where none was suggested."""
+        return self.accepted / self.shown if self.shown else None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from infra import stack
 from infra.catalogs.sellers import Seller
-from infra.demo import play
 from infra.lab.bench.publish import publish
 from infra.lab.bench.results import RESULTS, begin
 from infra.lab.chaos import chart
@@ -24,6 +23,7 @@ from infra.local.fetch import ensure_all
 from infra.local.supervisor import Supervisor
 from infra.progress import bar
 from infra.settings import Settings
+from infra.stage import Stage, read_stage, write_stage
 from schemas.category import CategorySchemas
 from streams.pool.shard import shards_of
 from streams.replay.rebuild import Replayed, replay
@@ -65,8 +65,8 @@ def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
     settings.local.predict_workers = settings.local.curate_workers = chosen.workers
     settings.streams.sharded = chosen.workers > 1
     parts = ensure_all(settings.local, console)
-    stage = play.read_stage(settings, console)
-    play.write_stage(stage, settings, run_dir)
+    stage = read_stage(settings, console)
+    write_stage(stage, settings, run_dir)
     settings.streams.max_rounds = 0  # they go on for as long as there is something to learn
     resolved = stack.resolve(settings, run_dir, parts, console)
     with stack.running(resolved, run_dir, parts, console) as supervisor:
@@ -99,7 +99,7 @@ def chaos_settings(folder: Path, seed: int) -> Settings:
 
 
 def shoot(
-    supervisor: Supervisor, settings: Settings, stage: play.Stage, chosen: Chosen, console: Console
+    supervisor: Supervisor, settings: Settings, stage: Stage, chosen: Chosen, console: Console
 ) -> Shooting:
     """All kills under load, and what was under way brought to its end."""
     plan = make_plan(chosen.kills, chosen.seed, chosen.victims)

@@ -8,22 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from infra.demo.report import (
-    ChangedValue,
-    LossPoint,
-    PoolPoint,
-    RoundRow,
-    RunInfo,
-    RunReport,
-    duration,
-    example_note,
-    gate_lines,
-    headline,
-    interval,
-    number,
-    print_report,
-    write_report,
-)
+from infra.demo.report import print_report, write_report
+from infra.demo.rows import ChangedValue, LossPoint, PoolPoint, RoundRow, RunInfo, RunReport
+from infra.demo.wording import duration, example_note, gate_lines, headline, interval, number
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

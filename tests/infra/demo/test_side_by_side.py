@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from infra.catalogs.catalog import CatalogError, Product, listing_row
+from infra.catalogs.catalog import Product, listing_row
+from infra.catalogs.grouping import parted
 from infra.demo import play, side_by_side, summary
-from infra.demo.report import headline
-from infra.demo.served import Served
-from infra.demo.side_by_side import parted
+from infra.demo.summary import Served
 from infra.demo.watch import Round
-from infra.settings import Settings, load_settings
+from infra.demo.wording import headline
+from infra.settings import Settings
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.errors import ListuneError
 from schemas.events import (
@@ -207,39 +207,3 @@ def test_a_round_that_failed_is_in_the_report_and_nothing_of_it_is_judged(
         None,
     )
     assert headline(report) == "No round brought a candidate: base serves, net benefit 0.10"
-
-
-def test_the_generated_catalog_is_enough_for_all_waves_and_topping_up() -> None:
-    settings = load_settings()
-    stage = play.read_stage(settings, Console(quiet=True))
-    demo, streams = settings.demo, settings.streams
-    held_out, others = parted(stage.products, streams.heldout_share)
-    assert len(stage.products) >= 1.5 * (demo.rounds * demo.wave + demo.final_wave)
-    assert len(others) >= 1.5 * demo.rounds * streams.k
-    assert len(held_out) >= 1.5 * streams.heldout_least
-
-
-def test_every_stretch_of_arrivals_has_all_categories() -> None:
-    stage = play.read_stage(load_settings(), Console(quiet=True))
-    everything = {product.category for product in stage.products}
-    assert {product.category for product in stage.products[: 2 * len(everything)]} == everything
-    assert len({product.product_id for product in stage.products}) == len(stage.products)
-
-
-@pytest.mark.parametrize(("k", "least", "enough"), [(8, 15, True), (12, 15, False), (8, 30, False)])
-def test_a_catalog_that_cannot_reach_its_rounds_is_refused_before_anything_is_started(
-    settings: Settings, k: int, least: int, enough: bool
-) -> None:
-    settings.streams.k, settings.streams.heldout_least, settings.demo.rounds = k, least, 2
-    if enough:
-        play.check_enough(PRODUCTS, settings)
-        return
-    with pytest.raises(CatalogError, match=r"products to learn from .* give a larger catalog"):
-        play.check_enough(PRODUCTS, settings)
-
-
-def test_products_of_which_no_value_is_known_teach_nothing(settings: Settings) -> None:
-    settings.streams.k, settings.streams.heldout_least = 1, 1
-    blank = [Product(p.product_id, p.category, p.title, "", {}) for p in PRODUCTS]
-    with pytest.raises(CatalogError, match="has 0 products to learn from"):
-        play.check_enough(blank, settings)

@@ -1,0 +1,90 @@
+"""What a run plays with: a catalog's schemas and products, dealt out, and what the workers read.
+
+The demo, the end-to-end tests and `listune chaos` set the same stage.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from infra.catalogs.catalog import CatalogError, Product, read_catalog
+from infra.catalogs.generate import generate
+from infra.catalogs.grouping import parted, stratified
+from infra.settings import Settings
+from schemas.category import CategorySchemas
+from schemas.sources.json_schema import read_schemas, write_schemas
+
+# The generated catalog has so many times what the waves should need, so that topping up has some.
+SPARE = 2
+
+
+@dataclass
+class Stage:
+    """What a run plays with."""
+
+    schemas: CategorySchemas
+    products: list[Product]  # in the order in which they arrive
+
+
+def read_stage(settings: Settings, console: Console) -> Stage:
+    """Read or generate the catalog; its products arrive with the categories dealt out evenly.
+
+    Raises:
+        ListuneError: a schema or catalog that cannot be used, with file and line, or a catalog
+            that is too small for the rounds.
+    """
+    demo, share = settings.demo, settings.streams.heldout_share
+    warnings: list[str] = []
+    if demo.catalog is None or demo.catalog_schema is None:
+        schemas, products = generate(demo.seed, _to_generate(settings))
+    else:
+        schemas = read_schemas(demo.catalog_schema, alternatives=demo.alternatives)
+        products, warnings = read_catalog(demo.catalog, schemas, demo.alternatives)
+    for warning in warnings:
+        console.print(f"[yellow]{warning}[/]")
+    check_enough(products, settings)
+    console.print(
+        f"Catalog [bold]{demo.catalog or 'generated'}[/]: {len(schemas)} categories, "
+        f"{len(products)} products; of those that arrive {share:.0%} are held out",
+        highlight=False,
+    )
+    dealt = stratified([[product] for product in products], demo.seed)
+    return Stage(schemas, [product for (product,) in dealt])
+
+
+def _to_generate(settings: Settings) -> int:
+    """How many products are enough for all waves, and for topping them up."""
+    demo, streams = settings.demo, settings.streams
+    share = streams.heldout_share
+    a_round = max(demo.wave, streams.k / (1 - share), streams.heldout_least / share)
+    return SPARE * math.ceil(demo.rounds * a_round) + demo.final_wave
+
+
+def check_enough(products: list[Product], settings: Settings) -> None:
+    """See whether every round can begin at least when all of `products` have arrived.
+
+    Raises:
+        CatalogError: one cannot.
+    """
+    streams, rounds = settings.streams, settings.demo.rounds
+    held_out, others = parted(products, streams.heldout_share)
+    # A listing is trained on once, and one of which no value is known teaches nothing.
+    teaching = sum(bool(product.truth) for product in others)
+    if teaching < rounds * streams.k or len(held_out) < streams.heldout_least:
+        raise CatalogError(
+            f"{settings.demo.catalog or 'the generated catalog'}: has {teaching} products to learn "
+            f"from and {len(held_out)} to judge on, where {rounds} rounds need "
+            f"{rounds * streams.k} and {streams.heldout_least}; give a larger catalog, or a "
+            "smaller LISTUNE_STREAMS__K or LISTUNE_STREAMS__HELDOUT_LEAST"
+        )
+
+
+def write_stage(stage: Stage, settings: Settings, run_dir: Path) -> None:
+    """Write what the workers read, and name it in the settings."""
+    write_schemas(run_dir / "schema.json", stage.schemas)
+    settings.streams.schema_path = run_dir / "schema.json"
+    settings.trainer.seed = settings.demo.seed
+    # The demo ends with its rounds: another one would start on what the last champion leaves.
+    settings.streams.max_rounds = settings.demo.rounds
