@@ -1,10 +1,7 @@
 """`fetch`, `up`, `down`, `status`: the stack on this machine."""
 
-import os
-import signal
 import time
 
-import psutil
 import typer
 from rich.table import Table
 
@@ -12,7 +9,7 @@ from infra import stack
 from infra.cli.output import console
 from infra.health import look
 from infra.local.fetch import ensure_all
-from infra.local.state import read_state
+from infra.local.state import read_state, stop
 from infra.settings import ACTIVE, RUNS, active_settings, load_settings
 from schemas.errors import ListuneError
 
@@ -49,18 +46,9 @@ def up() -> None:
 
 def down() -> None:
     """Stop the stack that runs on this machine, from another terminal."""
-    pid = _supervisor_pid()
-    if pid is None:
-        console.print("Nothing is up.")
-        return
-    os.kill(pid, signal.SIGTERM)
     with console.status("Stopping…"):
-        deadline = time.monotonic() + 60
-        while _lives(pid):
-            if time.monotonic() > deadline:
-                raise ListuneError(f"process {pid} did not stop within 60 s; see its logs")
-            time.sleep(0.1)
-    console.print("Stopped.")
+        was_up = stop(ACTIVE)
+    console.print("Stopped." if was_up else "Nothing is up.")
 
 
 def status() -> None:
@@ -80,17 +68,3 @@ def status() -> None:
     loop = stack.loop_status(active_settings())
     console.print(f"[bold]{loop.pop('status')}[/]", highlight=False)
     console.print(", ".join(f"{k} {v}" for k, v in loop.items()), highlight=False, style="dim")
-
-
-def _supervisor_pid() -> int | None:
-    """The process id of the supervisor that is up, if it lives."""
-    state = read_state(ACTIVE)
-    return state["supervisor"]["pid"] if state is not None and state["alive"] else None
-
-
-def _lives(pid: int) -> bool:
-    """Whether the process runs; one that ended and was not collected yet does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -1,11 +1,15 @@
 """The state file of a running stack: `run_dir/state.json`, written whole at every change."""
 
 import json
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
+
+from infra.local.errors import SupervisorError
 
 ProcessState = Literal["waiting", "starting", "ready", "pausing", "failed", "stopped"]
 """waiting for what it needs, starting, ready, pausing after a death, given up, ended in order."""
@@ -42,3 +46,32 @@ def read_state(run_dir: Path) -> dict[str, Any] | None:
     except psutil.Error:
         state["alive"] = False
     return state
+
+
+def stop(run_dir: Path, patience_s: float = 60.0) -> bool:
+    """End the stack of `run_dir` in order, from another process; whether one was up.
+
+    Raises:
+        SupervisorError: it did not end in `patience_s` seconds.
+    """
+    state = read_state(run_dir)
+    if state is None or not state["alive"]:
+        return False
+    pid = state["supervisor"]["pid"]
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + patience_s
+    while _lives(pid):
+        if time.monotonic() > deadline:
+            raise SupervisorError(
+                f"process {pid} did not stop within {patience_s:.0f} s; see its logs"
+            )
+        time.sleep(0.1)
+    return True
+
+
+def _lives(pid: int) -> bool:
+    """Whether the process runs; one that ended and was not collected yet does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

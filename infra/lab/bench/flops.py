@@ -16,8 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.lab.bench.serving.workload import ListingPlan
-
 
 @dataclass(frozen=True)
 class DecoderSizes:
@@ -99,17 +97,3 @@ def visible_keys(trunk: int, branches: Sequence[float]) -> float:
     """The (token, visible key) pairs of a tree: `trunk` tokens, then branches of these lengths."""
     pairs = trunk * (trunk + 1) / 2
     return pairs + sum(length * trunk + length * (length + 1) / 2 for length in branches)
-
-
-def branch_lengths(plan: ListingPlan, batches: int, tokens: float) -> list[float]:
-    """The tokens of each branch where the tree has `tokens` in all.
-
-    The questions' lengths are known; the answers' tokens are dealt evenly to the questions, since
-    an engine counts tokens and not where they stand. On attention, itself a small part, that makes
-    a difference of less than a hundredth.
-    """
-    branches = plan.branches[str(batches)]
-    asked = [sum(len(plan.questions[q]) for q in branch) for branch in branches]
-    answered = tokens - len(plan.trunk) - sum(asked)
-    share = answered / max(1, len(plan.questions))
-    return [length + share * len(b) for length, b in zip(asked, branches, strict=True)]

@@ -6,6 +6,7 @@
 - `flipkart`: a real catalog; each product is asked for its category's attributes.
 """
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from schemas.errors import ListuneError
 from schemas.events import ValueLists
 from schemas.sources.json_schema import read_schemas
 from serving.listing import Listing
-from serving.prompt import trunk_text
+from serving.prompt import Vocabulary, trunk_text
 
 GENERATED, FLIPKART = "generated", "flipkart"
 
@@ -114,6 +115,16 @@ def full_answer(question: Question) -> dict[str, str | list[str]]:
         values = question.truth.get(attribute.name) or [_plain_value(attribute)]
         answer[attribute.name] = list(values) if attribute.multi_value else values[0]
     return answer
+
+
+def read_vocabulary(base: Path) -> Vocabulary:
+    """The tokenizer in the folder `base`, with the end tokens of its generation config."""
+    from transformers import AutoTokenizer
+
+    generation = base / "generation_config.json"
+    named = json.loads(generation.read_text())["eos_token_id"] if generation.is_file() else []
+    end_ids = named if isinstance(named, list) else [named]
+    return Vocabulary(AutoTokenizer.from_pretrained(base), end_ids)
 
 
 def _question(product: Product, attributes: Sequence[Attribute]) -> Question:

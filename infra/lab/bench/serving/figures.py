@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from infra.lab.bench.flops import DecoderSizes, branch_lengths, listing_flops, visible_keys
+from infra.lab.bench.flops import DecoderSizes, listing_flops, visible_keys
 from infra.lab.bench.goals import best, first, ratio, rows_with
 from infra.lab.bench.results import Figures, Goal, Options, Row
-from infra.lab.bench.serving.workload import Workload
+from infra.lab.bench.serving.workload import ListingPlan, Workload
 
 COUNTS = ("forward_passes", "tokens_computed", "logits_computed", "tokens_generated")
 CROWD = 32
@@ -78,6 +78,20 @@ def with_limit(row: Row, workload: Workload, shape: DecoderSizes, rates: dict[st
         limit = listing_flops(shape, crowd_tokens, crowd_logits, crowd_keys) / rate
         figures["crowd_limit_share"] = limit / row.raw["crowd_s"][0]
     return replace(row, figures=figures, raw=row.raw | {"limit_s": limits})
+
+
+def branch_lengths(plan: ListingPlan, batches: int, tokens: float) -> list[float]:
+    """The tokens of each branch where the tree has `tokens` in all.
+
+    The questions' lengths are known; the answers' tokens are dealt evenly to the questions, since
+    an engine counts tokens and not where they stand. On attention, itself a small part, that makes
+    a difference of less than a hundredth.
+    """
+    branches = plan.branches[str(batches)]
+    asked = [sum(len(plan.questions[q]) for q in branch) for branch in branches]
+    answered = tokens - len(plan.trunk) - sum(asked)
+    share = answered / max(1, len(plan.questions))
+    return [length + share * len(b) for length, b in zip(asked, branches, strict=True)]
 
 
 def goals(rows: Sequence[Row]) -> list[Goal]:

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.lab.bench.listings import Question, full_answer
+from infra.lab.bench.listings import Question, full_answer, read_vocabulary
 from schemas.category import Attribute
 from serving.listing import Listing
-from serving.prompt import PromptBuilder, Vocabulary, hint, trunk_text
+from serving.prompt import PromptBuilder, hint, trunk_text
 from serving.settings import ServingSettings
 
 BATCHES = (1, 4, 0)
@@ -82,16 +82,6 @@ def prepare(questions: Sequence[Question], base: Path) -> Workload:
         stop_ids=sorted(vocabulary.stop_ids),
         plans=[_tokenize(question, builder) for question in questions],
     )
-
-
-def read_vocabulary(base: Path) -> Vocabulary:
-    """The tokenizer in the folder `base`, with the end tokens of its generation config."""
-    from transformers import AutoTokenizer
-
-    generation = base / "generation_config.json"
-    named = json.loads(generation.read_text())["eos_token_id"] if generation.is_file() else []
-    end_ids = named if isinstance(named, list) else [named]
-    return Vocabulary(AutoTokenizer.from_pretrained(base), end_ids)
 
 
 def _tokenize(question: Question, builder: PromptBuilder) -> ListingPlan:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.lab.bench.flops import visible_keys
-from infra.lab.bench.listings import Question, full_answer
-from infra.lab.bench.serving.workload import read_vocabulary
+from infra.lab.bench.listings import Question, full_answer, read_vocabulary
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer.data.dataset import Row

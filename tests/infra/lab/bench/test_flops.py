@@ -2,8 +2,8 @@
 
 import pytest
 
-from infra.lab.bench.flops import DecoderSizes, branch_lengths, listing_flops, visible_keys
-from infra.lab.bench.serving.figures import row_of, with_limit
+from infra.lab.bench.flops import DecoderSizes, listing_flops, visible_keys
+from infra.lab.bench.serving.figures import branch_lengths, row_of, with_limit
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 
 SHAPE = DecoderSizes(

@@ -21,7 +21,7 @@ from infra.lab.bench.serving.arm import ServingJob, carry_out
 from infra.lab.bench.serving.conversation import Server
 from infra.lab.bench.serving.gguf_file import interleave, tensor_name
 from infra.lab.bench.serving.measuring import Measuring
-from infra.lab.bench.serving.workload import LEAD, Workload, prepare, read_vocabulary
+from infra.lab.bench.serving.workload import LEAD, Workload, prepare
 from infra.local.cache import is_whole
 from infra.local.fetch import base_part
 from infra.local.settings import LocalSettings
@@ -105,7 +105,7 @@ def test_branches_hold_every_question_once_and_the_json_prompt_begins_the_answer
             branches = plan.branches[batches]
             assert len(branches) == count
             assert sorted(q for branch in branches for q in branch) == list(range(8))
-        text = read_vocabulary(tiny).decode(plan.json_prompt)
+        text = listings.read_vocabulary(tiny).decode(plan.json_prompt)
         assert text.endswith(LEAD)
 
 
