@@ -1,1 +1,11 @@
-"""Listings to sell: catalogs from files, made-up ones, and the sellers who answer for them."""
+"""Listings to sell, from files or made up, and sellers who review them; knows no settings tree.
+
+- `catalog`: products with the values that sellers know, read from JSONL.
+- `vocabulary` (with vocabulary.json): the words and odds that the default catalog is made of.
+- `generate`: the default catalog, the same for the same seed.
+- `grouping`: what belongs together, dealt evenly; what is held out.
+- `sellers`: simulated sellers, who keep, correct or leave what they are shown.
+
+Other rooms use: `infra.catalogs.catalog`, `infra.catalogs.generate`, `infra.catalogs.grouping`,
+`infra.catalogs.sellers`.
+"""

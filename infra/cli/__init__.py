@@ -1,1 +1,10 @@
-"""The `listune` command: thin commands over the rooms, which do the work."""
+"""The `listune` command: options in, a call of the room that does it, tables and sentences out.
+
+It decides nothing itself, and no other room imports it. A module is a command or a few:
+
+- `app`: all of them in one application, errors as one sentence. `output`: where they print.
+- `local`: `fetch`, `up`, `down`, `status`. `worker`: one process, as the supervisor starts it.
+- `listings`: `request`, `review`. `models`: `sql`, `models`, `retrain`, `promote`, `rollback`.
+- `letters`, `forget`, `pool` (`replay`), `evaluate`: what an operator needs now and then.
+- `demo`, `bench`, `chaos`, `experiment`: the runs.
+"""

@@ -1,1 +1,11 @@
-"""Measuring instruments: benchmarks, the experiment, the chaos run. No other room imports them."""
+"""Measuring instruments: each a command that leaves its result in docs/results.
+
+They use the other rooms as anyone may; nothing but the command line imports them.
+
+- `bench`: what Listune costs on this machine, beside other ways to the same answers.
+- `experiment`: what the method does on real catalogs, measured fairly.
+- `chaos`: the stack under fire, and every event accounted for.
+- `small`: settings for a whole stack that is small, on a tiny random model.
+
+Other rooms use: `infra.lab.small`.
+"""

@@ -1,10 +1,16 @@
 """The local stack: real parts, fetched once, run as separate processes under one supervisor.
 
-What the rest of infra uses:
-- settings.LocalSettings: cache folder, ports, heap, base model;
-- fetch.ensure_all, fetch.ensure_base_model: the parts, in the cache and whole;
-- kafka.Kafka, triton.Triton: how to run the two servers;
-- supervisor.Supervisor, supervisor.ProcessSpec, supervisor.read_state: running all of it;
-- ports.choose_port, ports.free_port; tiny_model.make_tiny_model for tests;
-- errors.LocalError: everything that goes wrong, in one sentence.
+It knows nothing of what the processes are for. Read in this order:
+
+- `settings`: cache folder, ports, heap, base model.
+- `cache`: a part is fetched once, checked, and whole or not there. `fetch`: which parts there are.
+- `base_model`, `tiny_model`: the model from its wheel, and a random one for tests.
+- `kafka`, `triton`: how to run the two servers. `ports`: which are free.
+- `process`: what to run. `supervisor`: all of it, in order, restarted, nothing left behind.
+- `reaper`: so that no child outlives the supervisor. `state`: what is up, for other processes.
+- `progress`: a bar over a folder that grows. `errors`: what goes wrong, in one sentence.
+
+Other rooms use: `infra.local.errors`, `infra.local.fetch`, `infra.local.kafka`,
+`infra.local.ports`, `infra.local.process`, `infra.local.settings`, `infra.local.state`,
+`infra.local.supervisor`, `infra.local.tiny_model`, `infra.local.triton`.
 """

@@ -7,8 +7,14 @@ Everything that costs time (an adapter, an adapter's answers) is kept under the 
 it depends on. So two arms that come to the same first round share it, and a run that was killed
 goes on where it was: a second run finds everything and only writes the report again.
 
-- `profiles`: what is run, at which size. `data`: catalogs, their splits, what may be a test.
-- `lab`: the model at work, its results kept. `course`: an arm's rounds. `calibrated`: its last
-  adapter for constrained mode. `data_set_run`: a catalog's way. `run`: all of it.
-- `figures`: what was measured, as data. `tables`, `plots`, `report`: the results folder.
+- `profiles`: what is run, at which size. `data` (with heldout_before.json): catalogs, their
+  splits, what may be a test.
+- `run`: all of it. `data_set_run`: a catalog's way. `course`: an arm's rounds.
+- `lab`: the model at work, its results kept. `training`: one adapter. `memory`: freed memory back.
+- `calibrated`: the last adapter for constrained mode. `baselines`: what the arms have to beat.
+- `figures`: what was measured, as data. `knowable`, `mistakes`, `statistics`: figures of it.
+- `tables`, `plots`, `report`: the results folder. `progress`: one bar over everything.
+
+Other rooms use: `infra.lab.experiment.run`, `infra.lab.experiment.data`,
+`infra.lab.experiment.profiles`.
 """

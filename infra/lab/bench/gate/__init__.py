@@ -1,1 +1,7 @@
-"""The gate's simulation: how often it is wrong, with the rule that decides in production."""
+"""The gate's rates: how often it promotes what is no better, and what is.
+
+- `simulation`: made-up candidates, judged by the gate's real code.
+- `run`: the rows, the goals and the picture.
+
+Other rooms use: `infra.lab.bench.gate.run`.
+"""

@@ -1,1 +1,12 @@
-"""The serving benchmark: Listune's engine beside other ways to the same answers."""
+"""The serving benchmark: the same listings answered by our engine and by others.
+
+- `run`: which arm is measured how, one after the other.
+- `measuring`: the rows so far, and the search for an arm's best set-up.
+- `workload`: the listings as token ids, the same for all.
+- `arm`: in the arm's own process, listings one at a time and then many at a time.
+- `listune_way`, `naive_way`, `openvino_way`, `vllm_way`: the ways to answer. `conversation` is
+  what the two servers share, `gguf_file` the model as OpenVINO reads it.
+- `figures`: from what was measured to rows, the arithmetic limit and goals.
+
+Other rooms use: `infra.lab.bench.serving.run`.
+"""

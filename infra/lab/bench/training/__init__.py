@@ -1,1 +1,10 @@
-"""The training benchmark: our loop beside TRL on the same listings."""
+"""The training benchmark: the same listings learnt by our trainer and by TRL.
+
+- `run`: each arm in its best set-up and both number types.
+- `lessons`: what both learn from, the same tokens for both.
+- `arm`: in the arm's own process, step by step.
+- `listune_way`, `trl_way`: the two trainers.
+- `figures`: from what was measured to rows and goals.
+
+Other rooms use: `infra.lab.bench.training.run`.
+"""
