@@ -1,4 +1,4 @@
-"""The gate's table of cases; tests/infra/lab/bench/test_gate.py asks how often it is wrong."""
+"""The gate's table of cases; tests/infra/lab/bench/gate/test_gate.py asks how often it is wrong."""
 
 import random
 

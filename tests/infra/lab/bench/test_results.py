@@ -12,7 +12,6 @@ from infra import machine
 from infra.lab.bench.chart import draw_bars
 from infra.lab.bench.publish import markdown, publish, tables, write
 from infra.lab.bench.results import BenchResult, Goal, Row, begin
-from infra.lab.bench.serving.figures import CROWD, goals, row_of
 
 ROWS = [
     Row("free B=|A|", {"arm": "free", "batches": 0}, {"p50_s": 0.25, "listings_per_s": 5.0}),
@@ -100,56 +99,3 @@ def test_a_result_begins_with_this_machine_and_commit() -> None:
     assert begun.commit == machine.commit()
     assert begun.machine.keys() == {"cpu", "cores", "vector_flags", "memory_gib", "gpu"}
     assert begun.command.startswith("listune")
-
-
-def test_every_figure_is_a_count_a_share_or_names_its_unit() -> None:
-    counts = dict.fromkeys(
-        ("forward_passes", "tokens_computed", "logits_computed", "tokens_generated"), 10
-    )
-    outcome = {
-        "settings": {},
-        "seconds": [1.0, 2.0, 3.0],
-        "works": [counts] * 3,
-        "crowd": {"listings": 32, "seconds": 16.0, "finished": [16.0], "work": counts},
-        "warm_up_s": 1.0,
-        "peak_memory_mb": 100.0,
-    }
-    row = row_of("free", {}, outcome)
-    units = ("_s", "_mb", "_share", "_per_s", "_per_listing", "listings", "_passes")
-    assert all(name.endswith(units) for name in row.figures)
-    assert (row.figures["p50_s"], row.figures["listings_per_s"]) == (2.0, 2.0)
-    assert row.raw["listing_s"] == [1.0, 2.0, 3.0]
-
-
-# ------------------------------------------------------------------------------ the serving goals
-
-
-def arm(name: str, p50_s: float, rate: float, **settings: object) -> Row:
-    told = {"arm": name, "set": "generated", "in_flight": CROWD, **settings}
-    return Row(name, told, {"p50_s": p50_s, "listings_per_s": rate})  # type: ignore[arg-type]
-
-
-OURS = [
-    arm("free", 0.25, 8.0, batches=0, asked_dtype="auto"),
-    arm("free", 0.20, 8.0, batches=4, asked_dtype="auto"),
-    arm("constrained", 0.5, 4.0, batches=0, asked_dtype="auto"),
-]
-PEERS = [arm("naive", 10.0, 0.1), arm("naive", 20.0, 0.05), arm("openvino", 1.5, 2.0)]
-PEERS += [arm("openvino", 3.0, 4.0)]
-
-
-def test_goals_compare_with_the_best_of_each_peer() -> None:
-    measured = [goal.measured for goal in goals([*OURS, *PEERS])]
-    assert measured == [40.0, 20.0, 6.0, 2.0, None, 1.25]
-    assert [goal.met for goal in goals([*OURS, *PEERS])] == [True, False, True, True, None, True]
-
-
-def test_a_goal_without_its_arms_is_unmeasured_with_the_reason() -> None:
-    for goal in goals(PEERS):
-        assert goal.met is None
-        assert goal.reason
-
-
-def test_rows_of_other_listings_do_not_count_for_the_goals() -> None:
-    real = arm("openvino", 0.1, 100.0, set="flipkart")
-    assert goals([*OURS, *PEERS, real]) == goals([*OURS, *PEERS])

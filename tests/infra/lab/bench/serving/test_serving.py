@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,78 +17,21 @@ from infra.lab.bench.results import begin
 from infra.lab.bench.runner import run_job
 from infra.lab.bench.serving import run as serving
 from infra.lab.bench.serving.arm import ServingJob, carry_out
-from infra.lab.bench.serving.conversation import Server
 from infra.lab.bench.serving.gguf_file import interleave, tensor_name
 from infra.lab.bench.serving.measuring import Measuring
 from infra.lab.bench.serving.workload import LEAD, Workload, prepare
 from infra.local.cache import is_whole
 from infra.local.fetch import base_part
 from infra.local.settings import LocalSettings
-from infra.local.tiny_model import make_tiny_model
-from schemas.category import AttributeType
 from schemas.errors import ListuneError
-from schemas.values import is_valid
 
-REPOSITORY = Path(__file__).parents[4]
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_model(tmp_path_factory.mktemp("base"))
-
-
-@pytest.fixture(scope="module")
-def workload(tiny: Path) -> Workload:
-    """Three listings with eight attributes each, so that a test takes a second."""
-    asked = [listings.Question(q.listing, q.attributes[-8:], {}) for q in listings.generated(3)]
-    return prepare(asked, tiny)
+REPOSITORY = Path(__file__).parents[5]
 
 
 def job(tiny: Path, workload: Workload, folder: Path, way: str, **options: str | int) -> ServingJob:
     path = folder / "workload.json"
     workload.write(path)
     return ServingJob(way, str(tiny), str(path), dict(options), listings=2, in_flight=2, crowd=2)
-
-
-# ----------------------------------------------------------------------------------- the listings
-
-
-def test_generated_listings_ask_for_50_attributes_of_every_kind() -> None:
-    for question in listings.generated(65):
-        assert len({a.name for a in question.attributes}) == len(question.attributes) == 50
-        assert {a.type for a in question.attributes} == set(AttributeType)
-        assert any(a.multi_value for a in question.attributes)
-        assert any(len(a.values) > 30 for a in question.attributes)
-
-
-def test_generated_listings_are_the_same_every_time() -> None:
-    assert listings.generated(5) == listings.generated(5) == listings.generated(9)[:5]
-
-
-def test_a_full_answer_is_legal_and_has_every_attribute() -> None:
-    question = listings.generated(1)[0]
-    answer = listings.full_answer(question)
-    for attribute in question.attributes:
-        given = answer[attribute.name]
-        values = given if isinstance(given, list) else [given]
-        # The plainest value of a pattern is only as long as one, and not always one.
-        if attribute.type is not AttributeType.PATTERN or attribute.name in question.truth:
-            assert is_valid(attribute, values), attribute.name
-
-
-def test_the_products_are_140_to_190_tokens_of_the_base_model() -> None:
-    folder = LocalSettings().cache_dir / base_part().folder
-    if not is_whole(folder):
-        pytest.skip("the base model is not in the cache: run `make fetch`")
-    plans = prepare(listings.generated(65), folder).plans
-    lengths = [len(plan.trunk) for plan in plans]
-    assert 140 <= min(lengths) <= max(lengths) <= 190
-    assert 160 <= sum(lengths) / len(lengths) <= 170
-
-
-def test_a_catalog_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ListuneError, match="name it with --flipkart"):
-        listings.flipkart(tmp_path, 3)
 
 
 def test_a_workload_is_read_back_as_it_was(workload: Workload, tmp_path: Path) -> None:
@@ -179,69 +121,6 @@ def test_the_peers_processes_hold_no_torch() -> None:
     modules = f"infra.lab.bench.job, {room}.arm, {room}.openvino_way, {room}.vllm_way"
     question = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", question], cwd=REPOSITORY).returncode == 0
-
-
-# -------------------------------------------------------------------- the conversation with a peer
-
-
-class Echo(Server):
-    """A server that answers every prompt with two tokens and a stop, a token a step."""
-
-    def __init__(self, workload: Workload, prompting: str) -> None:
-        super().__init__(workload, {"prompting": prompting})
-        self.stop = workload.stop_ids[0]
-        self.prompts: list[list[int]] = []
-        self.waiting: list[list[int]] = []
-        self.together: list[int] = []
-
-    def ask(self, ids: Sequence[int], cap: int, stops: Sequence[int]) -> "EchoAsked":
-        self.prompts.append(list(ids))
-        new: list[int] = []
-        self.waiting.append(new)
-        return EchoAsked(new, 3 if stops else cap)
-
-    def step(self) -> None:
-        self.together.append(sum(len(new) < 3 for new in self.waiting))
-        for new in self.waiting:
-            new.append(self.stop if len(new) == 2 else 500)
-
-
-class EchoAsked:
-    def __init__(self, new: list[int], length: int) -> None:
-        self.new, self.length = new, length
-
-    def started(self) -> bool:
-        return bool(self.new)
-
-    def answer(self) -> list[int] | None:
-        return self.new[: self.length] if len(self.new) >= self.length else None
-
-
-def test_all_prompts_of_a_listing_follow_once_the_trunk_is_cached(workload: Workload) -> None:
-    server = Echo(workload, "0")
-    plan = workload.plans[0]
-    cost = server.answer(plan)
-    assert server.together[:2] == [1, 8]
-    assert sorted(server.prompts) == sorted([*plan.trunk, *q] for q in plan.questions)
-    assert cost.tokens_generated == 8 * 3
-
-
-def test_a_branchs_next_prompt_holds_its_answers_so_far(workload: Workload) -> None:
-    server = Echo(workload, "1")
-    plan = workload.plans[0]
-    server.answer(plan)
-    wanted = list(plan.trunk)
-    for question, prompt in zip(plan.branches["1"][0], server.prompts, strict=True):
-        wanted += plan.questions[question]
-        assert prompt == wanted
-        wanted += [500, 500, workload.newline]
-
-
-def test_so_many_listings_are_in_flight_and_all_are_answered(workload: Workload) -> None:
-    finished: list[int] = []
-    server = Echo(workload, "json")
-    server.answer_all(workload.plans, 2, lambda: finished.append(1))
-    assert len(finished) == len(server.prompts) == 3
 
 
 # --------------------------------------------------------------------------------------- the rest

@@ -9,7 +9,7 @@ import pytest
 
 from infra import bootstrap
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Machine:
