@@ -124,7 +124,7 @@ def test_the_readmes_example_fits_the_generated_catalog() -> None:
     assert is_valid(schemas[category].by_name[attribute], [value])
 
 
-# -------------------------------------------------------------------------------- how-it-works.md
+# ------------------------------------------------------------------- how-it-works.md, engine.md
 
 
 def test_the_table_of_topics_has_every_topic() -> None:
@@ -146,7 +146,7 @@ def test_the_example_prompt_is_what_the_model_reads(tmp_path: Path) -> None:
     questions = [segment_text(attribute, settings) for attribute in schema.attributes]
     branches = [f"  ├─ {question}" for question in questions[:-1]] + [f"  └─ {questions[-1]}"]
     wanted = "\n".join([trunk_text(listing, 1000), *branches, ""])
-    assert example("how-it-works.md", "prompt") == wanted
+    assert example("engine.md", "prompt") == wanted
 
 
 # ------------------------------------------------------------------------------------- catalog.md
