@@ -25,15 +25,10 @@ class StreamsSettings(BaseModel):
     )
 
     pool: str = Field("default", pattern=r"^[a-z0-9_-]+$", description="the pool's name")
-    sharded: bool = Field(
-        False,
-        description="a pool file a partition, so that several curate workers share the work; all "
-        "need one pool_dir, on a disk that they share",
-    )
     pool_dir: Path = Field(Path("runs/local/pool"), description="DuckDB file and Parquet manifests")
     snapshot_dir: Path | None = Field(
         None,
-        description="where copies of the pool's files are kept, from which a worker on another "
+        description="where copies of the pool's file are kept, from which a standby on another "
         "machine begins; none are made without it",
     )
     snapshot_minutes: float = Field(60.0, gt=0, description="from one copy to the next")

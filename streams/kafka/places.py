@@ -26,9 +26,15 @@ class Places:
         self._ends: dict[Place, int] = {}
         self._first_ends: dict[Place, int] = {}
 
-    def expected(self, place: Place) -> int | None:
-        """The next offset; None where the pool's watermark has not been asked for."""
-        return self._expected.get(place)
+    def expected(self, place: Place) -> int:
+        """The next offset; 0 where nothing came yet."""
+        return self._expected.get(place, 0)
+
+    def begin(self, watermarks: Mapping[Place, int]) -> None:
+        """Each partition goes on from the pool's watermark, whatever was accepted beyond it."""
+        self._expected.clear()
+        for place, offset in watermarks.items():
+            self.expect(place, offset)
 
     def expect(self, place: Place, offset: int) -> None:
         """Sets the next offset of a partition, up to which all is in the pool."""
@@ -37,7 +43,7 @@ class Places:
 
     def accept(self, place: Place, offset: int) -> bool:
         """Whether `offset` comes next; then the one after it does."""
-        if self._expected.get(place) != offset:
+        if self.expected(place) != offset:
             return False
         self._expected[place] = offset + 1
         self._moved_at[place] = self._clock()
@@ -46,10 +52,6 @@ class Places:
     def applied(self, nexts: Mapping[Place, int]) -> None:
         """What was accepted is in the pool, up to the offsets in `nexts`."""
         self._applied |= nexts
-
-    def forget(self) -> None:
-        """What was accepted was not applied: the pool's watermarks must be asked for again."""
-        self._expected.clear()
 
     def see_ends(self, ends: Mapping[Place, int]) -> None:
         """Takes in where the assigned partitions end now."""

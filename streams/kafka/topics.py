@@ -26,7 +26,6 @@ from schemas.topic_names import (
     FORGOTTEN,
     MODEL_EVENTS,
     PAYLOAD_TOPICS,
-    POOL_CONTROL,
     RETRAIN,
 )
 from streams.errors import TopicsError
@@ -87,8 +86,6 @@ def topic_specs(settings: StreamsSettings) -> tuple[TopicSpec, ...]:
         TopicSpec(MODEL_EVENTS, 1, compacted),
         TopicSpec(FORGOTTEN, 1, compacted),
         TopicSpec(DEAD_LETTERS, 1, kept),
-        # Reports of shards: what matters is said again within a second.
-        TopicSpec(POOL_CONTROL, 1, kept | {"retention.ms": str(_HOUR_MS)}),
     )
 
 

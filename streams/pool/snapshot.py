@@ -1,4 +1,4 @@
-"""Copies of a pool's file, so that a worker on another machine need not read the topics whole.
+"""Copies of a pool's file, from which a standby on another machine begins.
 
 A copy is the pool as of some offsets. Whoever begins with it reads on from there, as after a stop;
 what has happened since is in the topics. So a copy is never wrong, only old; one that is older than
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from streams.pool.shard import Shard
+from streams.pool.file import pool_path
 from streams.pool.store import Pool
 from streams.settings import StreamsSettings
 
@@ -30,7 +30,7 @@ def take(pool: Pool) -> Path | None:
     """
     if pool.settings.snapshot_dir is None:
         return None
-    path = _path(pool.settings.snapshot_dir, pool.settings, pool.shard)
+    path = pool.settings.snapshot_dir / pool.path.name
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".partial")
     try:
@@ -44,12 +44,12 @@ def take(pool: Pool) -> Path | None:
     return path
 
 
-def restore(settings: StreamsSettings, shard: Shard) -> bool:
-    """Begins the file of `shard` with its last copy, where there is one and no file yet."""
-    path = shard.path(settings)
+def restore(settings: StreamsSettings) -> bool:
+    """Begins the pool's file with its last copy, where there is one and no file yet."""
+    path = pool_path(settings)
     if settings.snapshot_dir is None or path.exists():
         return False
-    kept = _path(settings.snapshot_dir, settings, shard)
+    kept = settings.snapshot_dir / path.name
     if not kept.exists():
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,10 +58,6 @@ def restore(settings: StreamsSettings, shard: Shard) -> bool:
     _publish(aside, path)
     logger.info("the pool %s begins with the copy %s", path, kept)
     return True
-
-
-def _path(folder: Path, settings: StreamsSettings, shard: Shard) -> Path:
-    return folder / f"{shard.name(settings.pool)}.duckdb"
 
 
 def _publish(aside: Path, path: Path) -> None:

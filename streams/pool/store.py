@@ -38,7 +38,6 @@ from streams.pool.observe import observe, take_over
 from streams.pool.origin import Bounds, check_bounds
 from streams.pool.rows import EVENT_TABLES, Row, insert, row_of
 from streams.pool.samples import recompute
-from streams.pool.shard import WHOLE, Shard
 from streams.settings import StreamsSettings
 
 __all__ = ["OffsetGap", "Pool", "PoolError", "PoolRefused", "Record"]
@@ -71,9 +70,8 @@ class Pool:
         schemas: CategorySchemas,
         cluster_id: str,
         topic_ids: Mapping[str, str],
-        shard: Shard = WHOLE,
     ) -> None:
-        """Opens, or makes, the file of `shard`: `settings.pool_dir/<pool>.duckdb` of the whole.
+        """Opens, or makes, `settings.pool_dir/<pool>.duckdb`.
 
         Raises:
             PoolError: another process has the file.
@@ -83,9 +81,8 @@ class Pool:
         self.settings = settings
         self._versions = SchemaVersions(schemas)
         settings.pool_dir.mkdir(parents=True, exist_ok=True)
-        self.shard = shard
-        self.path = shard.path(settings)
-        self.con = file.connect(self.path, shard.count)
+        self.path = file.pool_path(settings)
+        self.con = file.connect(self.path)
         try:
             self.con.execute(file.read_definitions())
             with self.transaction():
@@ -157,7 +154,6 @@ class Pool:
             PoolRefused: the pool is ahead of the log, or records were deleted before it read them.
         """
         known = self.watermarks()
-        bounds = {place: bound for place, bound in bounds.items() if self.shard.has(place)}
         check_bounds(known, bounds, self.path)
         with self.transaction():
             self._advance({p: start for p, (start, _) in bounds.items() if p not in known})

@@ -39,8 +39,8 @@ from streams.kafka.log_reader import Span, read_span
 from streams.kafka.places import Place
 from streams.kafka.topics import cluster_identity, log_bounds
 from streams.pool.errors import PoolError
-from streams.pool.origin import Bounds, deleted
-from streams.pool.shard import WHOLE, Shard
+from streams.pool.file import pool_path
+from streams.pool.origin import deleted
 from streams.pool.store import Pool
 from streams.replay.fingerprint import Ask, Fingerprint, take
 from streams.replay.live_pool import ask_live, asking, held_to_read, look_at
@@ -78,10 +78,8 @@ class Replayed:
         )
 
 
-def replay(
-    settings: StreamsSettings, schemas: CategorySchemas, tell: Tell, shard: Shard = WHOLE
-) -> Replayed:
-    """Rebuilds the pool, or a shard, into `<pool_dir>/replay/`; compares it with the live one.
+def replay(settings: StreamsSettings, schemas: CategorySchemas, tell: Tell) -> Replayed:
+    """Rebuilds the pool into `<pool_dir>/replay/`; compares it with the live one.
 
     The live pool is only read: from its file, or through the worker that has it. A rebuild that was
     interrupted is begun anew.
@@ -90,13 +88,11 @@ def replay(
         PoolError: another replay is under way.
         TopicsError: no broker answers, or retention deletes what is being read.
     """
-    with _alone(settings, shard):
-        return _replay(settings, schemas, tell, ask_live(settings, shard), shard)
+    with _alone(settings):
+        return _replay(settings, schemas, tell, ask_live(settings))
 
 
-def replay_and_swap(
-    settings: StreamsSettings, schemas: CategorySchemas, tell: Tell, shard: Shard = WHOLE
-) -> Replayed:
+def replay_and_swap(settings: StreamsSettings, schemas: CategorySchemas, tell: Tell) -> Replayed:
     """As `replay`, and then puts the rebuilt pool in the place of the live one.
 
     The former file is kept beside it as `<pool>.before-replay.duckdb`.
@@ -104,10 +100,10 @@ def replay_and_swap(
     Raises:
         PoolError: a worker has the live pool, or made one meanwhile; or as `replay`.
     """
-    live = shard.path(settings)
-    with _alone(settings, shard), held_to_read(live) as held:
+    live = pool_path(settings)
+    with _alone(settings), held_to_read(live) as held:
         ask = asking(held) if held else None
-        done = _replay(settings, schemas, tell, ask, shard)
+        done = _replay(settings, schemas, tell, ask)
         if held and done.live is not None:
             _forget_answered_wishes(done.path, held)
         if held:
@@ -123,21 +119,19 @@ def replay_and_swap(
     return replace(done, path=live)
 
 
-def accept_deleted(
-    settings: StreamsSettings, schemas: CategorySchemas, shard: Shard = WHOLE
-) -> list[str]:
+def accept_deleted(settings: StreamsSettings, schemas: CategorySchemas) -> list[str]:
     """Lets the pool go on where retention deleted what it expects next; says what it will lack.
 
     Raises:
         PoolError: there is no pool, or a worker has it.
         TopicsError: no broker answers.
     """
-    path = shard.path(settings)
+    path = pool_path(settings)
     if not path.exists():
         raise PoolError(f"there is no pool {path}; a new one begins where the log does")
-    pool = Pool(settings, schemas, *cluster_identity(settings), shard)
+    pool = Pool(settings, schemas, *cluster_identity(settings))
     try:
-        gone = deleted(pool.watermarks(), _bounds(settings, shard))
+        gone = deleted(pool.watermarks(), log_bounds(settings, TOPICS))
         for place, (_, start) in gone.items():
             pool.start_at(*place, start)
     finally:
@@ -153,16 +147,16 @@ def _folder(settings: StreamsSettings) -> Path:
 
 
 @contextmanager
-def _alone(settings: StreamsSettings, shard: Shard) -> Iterator[None]:
+def _alone(settings: StreamsSettings) -> Iterator[None]:
     """One replay at a time: two would rebuild into the same file."""
     folder = _folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{shard.name(settings.pool)}.lock").open("w") as lock:
+    with (folder / f"{settings.pool}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PoolError(
-                f"another replay of the pool {shard.path(settings)} is under way; wait for its end"
+                f"another replay of the pool {pool_path(settings)} is under way; wait for its end"
             ) from None
         yield
 
@@ -186,27 +180,18 @@ def _forget_answered_wishes(rebuilt: Path, former: duckdb.DuckDBPyConnection) ->
 # ------------------------------------------------------------------------------- reading the topics
 
 
-def _bounds(settings: StreamsSettings, shard: Shard) -> dict[Place, Bounds]:
-    bounds = log_bounds(settings, TOPICS)
-    return {place: bound for place, bound in bounds.items() if shard.has(place)}
-
-
 def _replay(
-    settings: StreamsSettings,
-    schemas: CategorySchemas,
-    tell: Tell,
-    ask_live: Ask | None,
-    shard: Shard,
+    settings: StreamsSettings, schemas: CategorySchemas, tell: Tell, ask_live: Ask | None
 ) -> Replayed:
     origin = cluster_identity(settings)
-    starts = {place: start for place, (start, _) in _bounds(settings, shard).items()}
+    starts = {place: start for place, (start, _) in log_bounds(settings, TOPICS).items()}
     live, why = look_at(ask_live, starts)
     # Asked for after the live pool, which reads on: it cannot be beyond them.
-    ends = {place: end for place, (_, end) in _bounds(settings, shard).items()}
+    ends = {place: end for place, (_, end) in log_bounds(settings, TOPICS).items()}
     beside = settings.model_copy(update={"pool_dir": _folder(settings)})
-    for leftover in beside.pool_dir.glob(f"{shard.name(settings.pool)}.duckdb*"):
+    for leftover in beside.pool_dir.glob(f"{settings.pool}.duckdb*"):
         leftover.unlink()
-    pool = Pool(beside, schemas, *origin, shard)
+    pool = Pool(beside, schemas, *origin)
     try:
         pool.join_log({place: (starts[place], end) for place, end in ends.items()})
         rebuild = _Rebuild(pool, tell, sum(end - starts[place] for place, end in ends.items()))

@@ -4,8 +4,8 @@ Faust 0.15 acknowledges what is not done: a record that it skips after a rebalan
 handler raised, records in flight behind a finished one. So its acknowledgement is switched off
 (`raw_topic`), and a worker commits offsets itself, after the effect, through `commit`.
 
-An unexpected exception ends the process with code 1 (`crash`); the supervisor starts it again. A
-pool that was refused ends it with `REFUSED_CODE`, after which the supervisor gives up. A worker
+An unexpected exception ends the process with code 1 (`crash`); the supervisor starts it again.
+`Refused` ends it with `REFUSED_CODE`, after which the supervisor gives up. A worker
 that is asked to stop has `STOP_S` seconds for it: Faust itself would wait without a limit.
 """
 
@@ -19,20 +19,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import faust
+from faust.assignor import PartitionAssignor
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
 from schemas.errors import ListuneError
+from streams.errors import REFUSED_CODE, Refused
 from streams.kafka.topics import record_limit
-from streams.pool.errors import PoolRefused
 from streams.settings import StreamsSettings
 from streams.worker.gc_tuning import collect_seldom
 
 log = logging.getLogger(__name__)
 
 STOP_S = 5.0
-REFUSED_CODE = os.EX_CONFIG
-"""What a supervisor takes to mean that starting again cannot help."""
 READY_FILE = "LISTUNE_READY_FILE"
 SESSION_S = 15.0
 """A worker silent for this long loses its partitions; the broker allows no less than 6."""
@@ -46,6 +45,7 @@ def make_app(
     worker: str,
     buffer: int,
     scheduler: type[Any] = DefaultSchedulingStrategy,
+    assignor: type[Any] = PartitionAssignor,
 ) -> faust.App:
     """A Faust app in consumer group `group`.
 
@@ -54,6 +54,7 @@ def make_app(
             after a SIGKILL the next process of that name takes the partitions over at once.
         buffer: records read ahead for each agent; parcels of records with `Parcels`.
         scheduler: how fetched records are handed on.
+        assignor: which member gets which partitions.
     """
     folder = settings.pool_dir / "faust"
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,6 +68,7 @@ def make_app(
         stream_buffer_maxsize=buffer,
         stream_wait_empty=False,
         ConsumerScheduler=scheduler,
+        PartitionAssignor=assignor,
         store="memory://",
         datadir=str(folder),
         web_enabled=False,  # it would bind 0.0.0.0, with debug routes
@@ -85,11 +87,16 @@ def raw_topic(app: faust.App, *names: str) -> Any:
     )  # fmt: skip
 
 
-async def commit(app: faust.App, offsets: Mapping[tuple[str, int], int]) -> None:
-    """Tells Kafka the next offset to read of each (topic, partition); revoked ones are left out."""
-    if offsets:
-        consumer: Any = app.consumer  # its public `commit` goes by Faust's own acknowledgements
-        await consumer._commit({TP(*place): offset for place, offset in offsets.items()})
+async def commit(app: faust.App, offsets: Mapping[tuple[str, int], int]) -> bool:
+    """Tells Kafka the next offset to read of each (topic, partition); revoked ones are left out.
+
+    Returns:
+        False where the broker refused it: the group has rebalanced, or this worker is out of it.
+    """
+    if not offsets:
+        return True
+    consumer: Any = app.consumer  # its public `commit` goes by Faust's own acknowledgements
+    return bool(await consumer._commit({TP(*place): offset for place, offset in offsets.items()}))
 
 
 def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -115,7 +122,7 @@ def crash(error: BaseException) -> NoReturn:
         log.critical("%s", error)
     else:
         log.critical("unexpected failure, the worker ends", exc_info=error)
-    _end(REFUSED_CODE if isinstance(error, PoolRefused) else 1)
+    _end(REFUSED_CODE if isinstance(error, Refused) else 1)
 
 
 def run(app: faust.App) -> NoReturn:

@@ -6,7 +6,6 @@ file, opened read-only: nobody writes any more, so both are of one moment.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import duckdb
@@ -33,7 +32,7 @@ from streams.kafka.committed import Committed
 from streams.kafka.log_reader import read_span
 from streams.kafka.places import Place
 from streams.kafka.topics import log_bounds
-from streams.pool.shard import shards_of
+from streams.pool.file import pool_path
 from streams.predict import app as predict
 from streams.replay.live_pool import held_to_read
 from streams.settings import StreamsSettings
@@ -117,23 +116,12 @@ def read_topics(settings: StreamsSettings) -> Topics:
 
 
 def read_pool(settings: StreamsSettings) -> PoolRows:
-    """What the pool holds, all its shards together; no worker may have it.
+    """What the pool holds; no worker may have it.
 
     Raises:
         PoolError: a worker has it.
     """
-    parts = [_read_shard(shard.path(settings)) for shard in shards_of(settings)]
-    return PoolRows(
-        read_to={place: at for part in parts for place, at in part.read_to.items()},
-        requests=frozenset().union(*(part.requests for part in parts)),
-        predictions={k: v for part in parts for k, v in part.predictions.items()},
-        reviews=frozenset().union(*(part.reviews for part in parts)),
-        samples=tuple(sample for part in parts for sample in part.samples),
-        counted=sum(part.counted for part in parts),
-    )
-
-
-def _read_shard(path: Path) -> PoolRows:
+    path = pool_path(settings)
     with held_to_read(path) as con:
         if con is None:
             raise FileNotFoundError(path)

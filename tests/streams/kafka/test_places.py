@@ -14,8 +14,7 @@ class Clock:
 
 def test_only_the_expected_offset_is_accepted() -> None:
     places = Places()
-    assert not places.accept(PLACE, 0)  # the pool was not asked yet
-    places.expect(PLACE, 5)
+    places.begin({PLACE: 5})
     assert [places.accept(PLACE, offset) for offset in (4, 6, 5, 5, 6)] == [
         False, False, True, False, True,
     ]  # fmt: skip

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from streams.pool import snapshot
-from streams.pool.shard import WHOLE
 from streams.pool.store import Pool
 from streams.replay.fingerprint import TABLES, take
 from tests.streams.pool.world import SCHEMAS, TOPIC_IDS, World, settings
@@ -18,7 +17,7 @@ def test_another_host_goes_on_from_the_copy_and_the_topics(tmp_path: Path) -> No
     here.sell_many(4, prefix="later")
 
     elsewhere = settings(tmp_path / "elsewhere", snapshot_dir=kept)
-    assert snapshot.restore(elsewhere, WHOLE)
+    assert snapshot.restore(elsewhere)
     there = Pool(elsewhere, SCHEMAS, "cluster", TOPIC_IDS)
     assert there.watermarks() != here.pool.watermarks()
     there.apply(here.fed[later:])
@@ -47,12 +46,12 @@ def test_the_file_stays_the_writers_own_while_it_is_copied(tmp_path: Path) -> No
 def test_a_file_that_is_there_is_not_replaced_by_a_copy(tmp_path: Path) -> None:
     world = World(tmp_path, snapshot_dir=tmp_path / "kept")
     snapshot.take(world.pool)
-    assert not snapshot.restore(world.settings, WHOLE)
+    assert not snapshot.restore(world.settings)
     world.pool.close()
 
 
 def test_without_a_folder_nothing_is_copied(tmp_path: Path) -> None:
     world = World(tmp_path)
     assert snapshot.take(world.pool) is None
-    assert not snapshot.restore(settings(tmp_path / "elsewhere"), WHOLE)
+    assert not snapshot.restore(settings(tmp_path / "elsewhere"))
     world.pool.close()

@@ -1,5 +1,6 @@
 """The public SQL endpoint over a live pool: a writer, the sidecar and clients."""
 
+import json
 import os
 import signal
 import socket
@@ -15,13 +16,13 @@ import duckdb
 import pytest
 
 from streams.settings import StreamsSettings
-from streams.sql.client import SqlError, load_extensions, query
+from streams.sql.client import SqlError, endpoint_path, load_extensions, query
 from streams.sql.guard import RefusedError
-from streams.sql.server import serve_pool, stop_serving
+from streams.sql.server import serve_pool
 from tests.streams.pool.world import World
 
 SIDECAR = (
-    "import sys; from streams.settings import StreamsSettings; from streams.sql_server import main;"
+    "import sys; from streams.settings import StreamsSettings; from streams.sql.server import main;"
     "main(StreamsSettings.model_validate_json(sys.argv[1]))"
 )
 
@@ -30,6 +31,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def stop_serving(world: World) -> None:
+    """The writer goes: without it the file would stay open after its connection was closed."""
+    path = endpoint_path(world.settings)
+    uri = json.loads(path.read_text(encoding="utf-8"))["uri"]
+    path.unlink()
+    world.pool.con.execute("CALL quack_stop($1)", [uri])
 
 
 def is_served(settings: StreamsSettings) -> bool:
@@ -70,7 +79,7 @@ class Served:
     def close(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(10) == 0
-        stop_serving(self.world.pool.con, self.settings)
+        stop_serving(self.world)
         self.world.pool.close()
 
 
@@ -190,7 +199,7 @@ def test_no_server_is_said_plainly(tmp_path: Path) -> None:
 def test_the_sidecar_follows_a_writer_that_starts_again(tmp_path: Path) -> None:
     served = Served(tmp_path)
     try:
-        stop_serving(served.world.pool.con, served.settings)
+        stop_serving(served.world)
         served.world.reopen()
         serve_pool(served.world.pool.con, served.settings)
         served.world.sell("after")
@@ -213,7 +222,7 @@ def test_what_serves_ends_with_the_process_that_started_it(tmp_path: Path) -> No
     served.process.kill()
     served.process.wait()
     wait_until_served(served.settings, served=False)
-    stop_serving(served.world.pool.con, served.settings)
+    stop_serving(served.world)
     served.world.pool.close()
 
 

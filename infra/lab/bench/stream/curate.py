@@ -25,7 +25,7 @@ from infra.stack import worker_spec
 from schemas.errors import ListuneError
 from streams.curate.app import GROUP
 from streams.kafka.places import Place
-from streams.pool.shard import WHOLE
+from streams.pool.file import pool_path
 
 LOOK_S = 0.02
 STALLED_S = 120.0
@@ -147,7 +147,7 @@ def curate(settings: Settings, run_dir: Path, progress: Progress) -> Iterator[Wo
 def counts(settings: Settings) -> dict[str, int]:
     """Rows of each table of the pool, whose worker has stopped."""
     tables = ("requests", "predictions", "reviews", "samples")
-    with duckdb.connect(str(WHOLE.path(settings.streams)), read_only=True) as con:
+    with duckdb.connect(str(pool_path(settings.streams)), read_only=True) as con:
         return {
             table: con.execute(f"SELECT count(*) FROM store.{table}").fetchall()[0][0]
             for table in tables
