@@ -27,6 +27,7 @@ from infra.catalogs.sellers import SellerSettings
 from infra.local.settings import LocalSettings
 from infra.local.state import read_state
 from schemas.errors import ListuneError
+from schemas.topic_names import FORGOTTEN, MODEL_EVENTS, RETRAIN
 from serving.settings import ServingSettings
 from streams.settings import StreamsSettings
 from trainer.settings import EvaluationSettings, KafkaSettings, TrainerSettings
@@ -80,6 +81,10 @@ class Settings(BaseModel):
         """The trainer's view of the streams' settings: the rooms do not import each other."""
         return KafkaSettings(
             bootstrap_servers=self.streams.bootstrap_servers,
+            retrain_topic=self.streams.in_kafka(RETRAIN),
+            events_topic=self.streams.in_kafka(MODEL_EVENTS),
+            forgotten_topic=self.streams.in_kafka(FORGOTTEN),
+            group=self.streams.in_kafka(KafkaSettings().group),
             max_event_bytes=self.streams.max_event_bytes,
             pool=self.streams.pool,
         )

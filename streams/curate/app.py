@@ -6,13 +6,15 @@ others stand by, and need a pool folder of their own. When Kafka has not heard f
 session's time, the next one is given the partitions: it begins with its own file or with the last
 copy in `snapshot_dir`, and reads the rest from the topics.
 
-A worker that loses the partitions ends, and stands by when it is started again. One that was
-stopped for longer than its session may not know yet that it has lost them: before it publishes what
-it decided it commits, which the broker refuses from whoever is out of the group.
+A worker that loses the partitions ends, and stands by when it is started again; so does one that
+was stopped for longer than its session. It may wake up and not know yet that it has lost them:
+before it publishes what it decided it commits, which the broker refuses from whoever is out of the
+group.
 """
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from schemas.topic_names import KINDS
@@ -36,6 +38,10 @@ log = logging.getLogger(__name__)
 
 GROUP = "listune.curate"
 LOOK_S = 0.5
+_REPLACED = (
+    "another curate worker has the partitions by now; this one ends, and stands by when it is "
+    "started again"
+)
 
 
 class CurateApp:
@@ -70,12 +76,12 @@ class CurateApp:
                 await worker.intake.queue.put(event.message.value)
 
         async def assigned(_app: Any, partitions: Any, **_: Any) -> None:
-            if any(tp.topic in KINDS for tp in partitions):
+            if partitions:
                 self._take()
             else:
                 self._stand_by()
 
-        payload = faust_app.raw_topic(self.app, *KINDS)
+        payload = faust_app.raw_topic(self.app, self._settings, *KINDS)
         self.app.agent(payload, name="listings")(gather)
         self.app.on_partitions_assigned.connect(assigned, weak=False)
         self.app.task(self._look)
@@ -100,20 +106,22 @@ class CurateApp:
 
     def _stand_by(self) -> None:
         if self._opening is not None:
-            faust_app.crash(
-                WorkerReplaced(
-                    "another curate worker has the partitions now; this one ends, and stands by "
-                    "when it is started again"
-                )
-            )
+            faust_app.crash(WorkerReplaced(_REPLACED))
         if not self._standing_by:
             log.info("standing by: another curate worker has the partitions")
         self._standing_by = True
 
+    def _end_if_replaced(self, asleep_s: float) -> None:
+        """A process that was stopped for a session's time has lost the partitions to a standby."""
+        if self._opening is not None and asleep_s > faust_app.SESSION_S + LOOK_S:
+            faust_app.crash(WorkerReplaced(_REPLACED))
+
     async def _look(self) -> None:
         """Tells how the worker is; one that stands by is as ready as it can be."""
-        ready = False
+        ready, looked_at = False, time.monotonic()
         while True:
+            self._end_if_replaced(time.monotonic() - looked_at)
+            looked_at = time.monotonic()
             if not ready and (self._standing_by or (self._worker and self._worker.ready)):
                 ready = True
                 faust_app.tell_ready()
@@ -126,7 +134,7 @@ class CurateApp:
         """Where the pool is in the partitions that this worker has."""
         if self._worker is None:
             return {}
-        mine = {(tp.topic, tp.partition) for tp in self.app.consumer.assignment()}
+        mine = faust_app.assignment(self.app, self._settings)
         return {place: at for place, at in self._worker.positions().items() if place in mine}
 
 

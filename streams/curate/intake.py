@@ -56,7 +56,7 @@ class Intake:
         """Has parcels decoded until it is cancelled."""
         while True:
             parcel = await self.queue.get()
-            place = (parcel[0].topic, parcel[0].partition)
+            place = (self._settings.from_kafka(parcel[0].topic), parcel[0].partition)
             # What is not next was applied before, or waits behind a gap to be sought back to.
             accepted = [one for one in parcel if self._places.accept(place, one.offset)]
             if accepted:

@@ -21,7 +21,6 @@ from typing import ParamSpec, TypeVar
 
 import faust
 from confluent_kafka.admin import AdminClient
-from faust.types import TP
 
 from schemas.category import CategorySchemas
 from schemas.errors import EventError
@@ -185,7 +184,7 @@ class PoolWorker:
         for topic, count in Counter(record.topic for record in records).items():
             metrics.EVENTS.labels(topic).inc(count)
         with metrics.stage("commit"):
-            await faust_app.commit(self._app, nexts)
+            await faust_app.commit(self._app, self._settings, nexts)
 
     def _refuse(self, record: Record, fault: EventError) -> None:
         """Buries what DuckDB cannot store; on the pool's thread, before its offset is passed."""
@@ -224,8 +223,8 @@ class PoolWorker:
 
     def _assigned(self) -> list[Place]:
         """The partitions of the payload topics, if this worker has them now."""
-        places = [(tp.topic, tp.partition) for tp in self._app.consumer.assignment()]
-        return [place for place in places if place[0] in KINDS]
+        mine = faust_app.assignment(self._app, self._settings)
+        return [place for place in mine if place[0] in KINDS]
 
     async def _skip_deleted(self, place: Place, first: int, start: int) -> None:
         """Retention has overtaken a worker that runs: go on, for to stop would only lose more."""
@@ -243,7 +242,8 @@ class PoolWorker:
             return
         for place, offset in self._places.stalled().items():
             log.info("%s[%d] is read again from %d", *place, offset)
-            await self._app.consumer.seek_wait({TP(*place): offset})
+            seek = faust_app.in_kafka(self._settings, {place: offset})
+            await self._app.consumer.seek_wait(seek)
 
     # ------------------------------------------------------------------------- control plane
 
@@ -278,7 +278,7 @@ class PoolWorker:
         """Sends what was decided, in order. Done only after delivery: a crash sends it again."""
         rows = await self._in_pool(outbox.pending, self._pool.con, OUTBOX_ROWS)
         fresh = [row for row in rows if not self._is_published(row)]
-        if fresh and not await faust_app.commit(self._app, self.positions()):
+        if fresh and not await faust_app.commit(self._app, self._settings, self.positions()):
             return  # another worker may decide in this one's place by now
         await asyncio.gather(*(self._send(row.topic, row.key, row.payload) for row in fresh))
         if rows:

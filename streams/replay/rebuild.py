@@ -28,14 +28,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import duckdb
-from confluent_kafka import Message
 
 from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import Event, RetrainRequest, decode
 from schemas.topic_names import CONTROL_KINDS, KINDS, MODEL_EVENTS
 from streams.kafka.control_log import ControlEvent
-from streams.kafka.log_reader import Span, read_span
+from streams.kafka.log_reader import LogRecord, Span, read_span
 from streams.kafka.places import Place
 from streams.kafka.topics import cluster_identity, log_bounds
 from streams.pool.errors import PoolError
@@ -235,8 +234,8 @@ class _Rebuild:
         stands = self.pool.watermarks()
         span: Span = {place: (stands[place], stop) for place, stop in stops.items()}
         for batch in read_span(self.pool.settings, span):
-            self._apply([message for message in batch if message.topic() in KINDS])
-            self._apply_control([message for message in batch if message.topic() in CONTROL_KINDS])
+            self._apply([record for record in batch if record.topic in KINDS])
+            self._apply_control([record for record in batch if record.topic in CONTROL_KINDS])
             self.done += len(batch)
             self.tell(self.done, self.total)
 
@@ -244,38 +243,32 @@ class _Rebuild:
         """Rounds of which not every event is in the log any more."""
         return {n for n, began in self.began_ms.items() if began < self.complete_since_ms}
 
-    def _apply(self, messages: Sequence[Message]) -> None:
+    def _apply(self, read: Sequence[LogRecord]) -> None:
         records = []
-        for message in messages:
-            event = _decode(KINDS[_topic(message)], message, self.pool.settings)
-            place = (_topic(message), message.partition() or 0, message.offset() or 0)
-            records.append(self.pool.record(*place, message.timestamp()[1], event))
+        for topic, partition, offset, timestamp_ms, value in read:
+            event = _decode(KINDS[topic], value, self.pool.settings)
+            records.append(self.pool.record(topic, partition, offset, timestamp_ms, event))
         self.pool.apply_storable(records, lambda *_: None)  # its dead letter is there already
 
-    def _apply_control(self, messages: Sequence[Message]) -> None:
+    def _apply_control(self, read: Sequence[LogRecord]) -> None:
         events: list[ControlEvent] = []
         positions: dict[str, int] = {}
-        for message in messages:
-            topic, offset = _topic(message), message.offset() or 0
-            event = _decode(CONTROL_KINDS[topic], message, self.pool.settings)
+        for topic, _, offset, timestamp_ms, value in read:
+            event = _decode(CONTROL_KINDS[topic], value, self.pool.settings)
             if event is not None:
                 events.append(event)
             if isinstance(event, RetrainRequest) and event.pool == self.pool.settings.pool:
                 self.began_ms.setdefault(event.round, event.created_ms)
             if topic == MODEL_EVENTS:
                 if offset != self.next_model_event:
-                    self.complete_since_ms = message.timestamp()[1]
+                    self.complete_since_ms = timestamp_ms
                 self.next_model_event = offset + 1
             positions[topic] = offset + 1
         self.pool.apply_control(events, positions)
 
 
-def _topic(message: Message) -> str:
-    return str(message.topic())
-
-
-def _decode(kind: type[E], message: Message, settings: StreamsSettings) -> E | None:
+def _decode(kind: type[E], value: bytes | None, settings: StreamsSettings) -> E | None:
     try:
-        return decode(kind, message.value(), settings.max_event_bytes)
+        return decode(kind, value, settings.max_event_bytes)
     except EventError:
         return None

@@ -25,6 +25,7 @@ from faust.types import TP
 
 from schemas.errors import ListuneError
 from streams.errors import REFUSED_CODE, Refused
+from streams.kafka.places import Place
 from streams.kafka.topics import record_limit
 from streams.settings import StreamsSettings
 from streams.worker.gc_tuning import collect_seldom
@@ -58,6 +59,7 @@ def make_app(
     """
     folder = settings.pool_dir / "faust"
     folder.mkdir(parents=True, exist_ok=True)
+    group = settings.in_kafka(group)
     return faust.App(
         group,
         broker=[f"kafka://{address}" for address in settings.bootstrap_servers.split(",")],
@@ -79,16 +81,27 @@ def make_app(
     )
 
 
-def raw_topic(app: faust.App, *names: str) -> Any:
+def raw_topic(app: faust.App, settings: StreamsSettings, *names: str) -> Any:
     """A channel of the bytes on topics `names`, never acknowledged by Faust itself."""
+    topics = map(settings.in_kafka, names)
     return app.topic(
-        *names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw",
+        *topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw",
         acks=False,
     )  # fmt: skip
 
 
-async def commit(app: faust.App, offsets: Mapping[tuple[str, int], int]) -> bool:
-    """Tells Kafka the next offset to read of each (topic, partition); revoked ones are left out.
+def assignment(app: faust.App, settings: StreamsSettings) -> list[Place]:
+    """The partitions that this worker has now."""
+    return [(settings.from_kafka(tp.topic), tp.partition) for tp in app.consumer.assignment()]
+
+
+def in_kafka(settings: StreamsSettings, offsets: Mapping[Place, int]) -> dict[TP, int]:
+    """Offsets of partitions as Faust's consumer takes them."""
+    return {TP(settings.in_kafka(topic), p): at for (topic, p), at in offsets.items()}
+
+
+async def commit(app: faust.App, settings: StreamsSettings, offsets: Mapping[Place, int]) -> bool:
+    """Tells Kafka the next offset to read of each partition; revoked ones are left out.
 
     Returns:
         False where the broker refused it: the group has rebalanced, or this worker is out of it.
@@ -96,7 +109,7 @@ async def commit(app: faust.App, offsets: Mapping[tuple[str, int], int]) -> bool
     if not offsets:
         return True
     consumer: Any = app.consumer  # its public `commit` goes by Faust's own acknowledgements
-    return bool(await consumer._commit({TP(*place): offset for place, offset in offsets.items()}))
+    return bool(await consumer._commit(in_kafka(settings, offsets)))
 
 
 def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

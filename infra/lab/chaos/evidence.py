@@ -102,11 +102,10 @@ def read_topics(settings: StreamsSettings) -> Topics:
         MODEL_EVENTS: (ModelEvent, found.model_events),
     }
     for batch in read_span(settings, log_bounds(settings, kinds)):
-        for message in batch:
-            place = (str(message.topic()), int(message.partition() or 0))
-            kind, events = kinds[place[0]]
-            event = decode(kind, message.value(), settings.max_event_bytes)
-            events.append(Logged(event, place, int(message.offset() or 0), message.timestamp()[1]))
+        for topic, partition, offset, timestamp_ms, value in batch:
+            kind, events = kinds[topic]
+            event = decode(kind, value, settings.max_event_bytes)
+            events.append(Logged(event, (topic, partition), offset, timestamp_ms))
     found.dead_letters = sum(
         end - start for start, end in log_bounds(settings, [DEAD_LETTERS]).values()
     )

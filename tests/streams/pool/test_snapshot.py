@@ -1,5 +1,7 @@
 """A copy of the pool's file, and a worker elsewhere that begins with it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 from streams.pool import snapshot
@@ -38,7 +40,10 @@ def test_the_file_stays_the_writers_own_while_it_is_copied(tmp_path: Path) -> No
     world = World(tmp_path, snapshot_dir=tmp_path / "kept")
     world.sell("a")
     snapshot.take(world.pool)
-    world.sell("b")  # it can still write, and nobody else can
+    world.sell("b")
+    opening = [sys.executable, "-c", "import duckdb, sys; duckdb.connect(sys.argv[1])"]
+    other = subprocess.run([*opening, str(world.pool.path)], capture_output=True, text=True)
+    assert "Could not set lock" in other.stderr
     assert world.pool.con.execute("SELECT count(*) FROM store.samples").fetchall() == [(2,)]
     world.pool.close()
 

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import duckdb
 import psutil
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from prometheus_client.parser import text_string_to_metric_families
 
 from infra.lab.bench.serving.arm import peak_memory_mb
@@ -24,6 +24,7 @@ from infra.settings import Settings
 from infra.stack import worker_spec
 from schemas.errors import ListuneError
 from streams.curate.app import GROUP
+from streams.kafka.committed import Committed
 from streams.kafka.places import Place
 from streams.pool.file import pool_path
 
@@ -56,9 +57,7 @@ class Progress:
         self.seen: list[Seen] = []
         self.pid: Callable[[], int | None] = lambda: None
         self._places = [(topic, p) for topic in topics for p in range(streams.partitions)]
-        # Of the group, but no member of it. The admin client's list_consumer_group_offsets crashes
-        # the process (confluent-kafka 2.16) where the broker has never had a group before.
-        self._group = Consumer({"bootstrap.servers": streams.bootstrap_servers, "group.id": GROUP})
+        self._group = Committed(streams, GROUP)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="progress", daemon=True)
         self._thread.start()
@@ -86,10 +85,9 @@ class Progress:
     def _follow(self) -> None:
         while not self._ended.wait(LOOK_S):
             try:
-                found = self._group.committed([TopicPartition(*p) for p in self._places], 30)
+                offsets = self._group.offsets(self._places, 30)
             except KafkaException:
                 continue  # who asks first waits until the broker has made its topic of groups
-            offsets = {(place.topic, place.partition): max(0, place.offset) for place in found}
             if not self.seen or offsets != self.seen[-1].offsets:
                 self.seen.append(Seen(time.time(), self._cpu_s(), offsets))
 
