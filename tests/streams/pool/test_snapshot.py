@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from streams.pool import snapshot
+from schemas.events import ModelEventKind
+from streams.pool import outbox, snapshot
 from streams.pool.store import Pool
 from streams.replay.fingerprint import TABLES, take
 from tests.streams.pool.world import SCHEMAS, TOPIC_IDS, World, settings
@@ -60,3 +61,27 @@ def test_without_a_folder_nothing_is_copied(tmp_path: Path) -> None:
     assert snapshot.take(world.pool) is None
     assert not snapshot.restore(settings(tmp_path / "elsewhere"))
     world.pool.close()
+
+
+def test_a_decision_that_was_not_sent_is_void_once_another_worker_decided(world: World) -> None:
+    """Another host had the pool meanwhile: what stands unsent in this file is old."""
+    world.sell_many(4)
+    [ours] = world.tick()
+    assert world.rows("SELECT state FROM store.rounds") == [("decided",)]
+    world.hear(ours.model_copy(update={"files": ours.files[1:]}))
+    world.train(ModelEventKind.REJECTED)
+    assert world.rows("FROM store.pending") == []
+    assert world.rows("SELECT state FROM store.rounds") == [("rejected",)]
+    assert world.rows("FROM store.used") == []  # theirs trained on none of them
+
+
+def test_a_promotion_that_another_worker_decided_voids_what_waits_to_be_sent(world: World) -> None:
+    world.sell_many(4)
+    world.step()
+    adapter = world.train(ModelEventKind.PROPOSED)
+    [ours] = world.tick()
+    assert ours.kind is ModelEventKind.PROMOTED
+    world.hear(ours.model_copy(update={"event_id": "theirs"}))
+    assert outbox.pending(world.pool.con, 10) == []
+    assert world.rows("FROM store.pending") == []
+    assert world.conductor.champion().hash == adapter
