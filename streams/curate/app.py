@@ -25,7 +25,7 @@ from streams.curate.one_worker import OneWorker
 from streams.curate.parcels import BUFFERED, Parcels
 from streams.curate.pool_worker import PoolWorker, Surroundings
 from streams.errors import WorkerReplaced
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import admin_client
 from streams.pool import figures
@@ -130,7 +130,7 @@ class CurateApp:
                 figures.show(self._worker.figures, self._settings)
             await asyncio.sleep(LOOK_S)
 
-    def _positions(self) -> dict[Place, int]:
+    def _positions(self) -> dict[Partition, int]:
         """Where the pool is in the partitions that this worker has."""
         if self._worker is None:
             return {}

@@ -19,7 +19,7 @@ from schemas.errors import EventError
 from schemas.events import DeadLetter
 from streams.curate.decoding import Decoded, Decoder, Parcel
 from streams.curate.parcels import PARCEL_RECORDS
-from streams.kafka.places import Place, Places
+from streams.kafka.partitions import Partition, Partitions
 from streams.pool.store import Record
 from streams.settings import StreamsSettings
 from streams.worker.dead_letters import to_dead_letter
@@ -41,11 +41,11 @@ class Intake:
     """Takes the worker's parcels in, and gives its micro-batches out."""
 
     def __init__(
-        self, settings: StreamsSettings, places: Places, decoder: Decoder, schema_file: SchemaFile
+        self, settings: StreamsSettings, places: Partitions, decoder: Decoder, schema_file: SchemaFile
     ) -> None:
         """`places` knows what comes next in each partition."""
         self._settings = settings
-        self._places = places
+        self._partitions = places
         self._decoder = decoder
         self._schema_file = schema_file
         self.queue: asyncio.Queue[Sequence[Any]] = asyncio.Queue(1)
@@ -58,7 +58,7 @@ class Intake:
             parcel = await self.queue.get()
             place = (self._settings.from_kafka(parcel[0].topic), parcel[0].partition)
             # What is not next was applied before, or waits behind a gap to be sought back to.
-            accepted = [one for one in parcel if self._places.accept(place, one.offset)]
+            accepted = [one for one in parcel if self._partitions.accept(place, one.offset)]
             if accepted:
                 await self._decoding.put(asyncio.create_task(self._decode(place, accepted)))
 
@@ -86,7 +86,7 @@ class Intake:
             size += sum(len(record.payload or b"") for record in decoded.records)
         return Batch(records, letters)
 
-    async def _decode(self, place: Place, parcel: Sequence[Any]) -> Batch:
+    async def _decode(self, place: Partition, parcel: Sequence[Any]) -> Batch:
         """The parcel's records as rows; of those that have none a dead letter as well."""
         decoded = await self._rows(place, parcel)
         records: list[Record] = []
@@ -99,7 +99,7 @@ class Intake:
             records.append(Record(*place, record.offset, record.timestamp, row, record.value))
         return Batch(records, letters)
 
-    async def _rows(self, place: Place, records: Sequence[Any]) -> Decoded:
+    async def _rows(self, place: Partition, records: Sequence[Any]) -> Decoded:
         raws = [(record.offset, record.timestamp, record.value) for record in records]
         parcel = Parcel(*place, raws)
         decoded = await self._decoder.decode(parcel)

@@ -36,7 +36,7 @@ from streams.kafka.control_log import (
     ControlRecord,
     PublishedEvents,
 )
-from streams.kafka.places import Place, Places
+from streams.kafka.partitions import Partition, Partitions
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import cluster_identity, log_bounds
 from streams.pool import figures, outbox, snapshot
@@ -86,8 +86,8 @@ class PoolWorker:
         self._published = PublishedEvents()
         self._control_records: deque[ControlRecord] = deque()
         self._control = ControlLog(self._settings, [self._published, self._control_records.append])
-        self._places = Places()
-        self.intake = Intake(self._settings, self._places, self._decoder, self._schema_file)
+        self._partitions = Partitions()
+        self.intake = Intake(self._settings, self._partitions, self._decoder, self._schema_file)
         self._ticked_at = self._shown_at = 0.0
         self._copied_at = time.monotonic()
         self.ready = False
@@ -118,13 +118,13 @@ class PoolWorker:
             coming = asyncio.ensure_future(self.intake.take())
             await self._step(batch)
 
-    def positions(self) -> dict[Place, int]:
+    def positions(self) -> dict[Partition, int]:
         """Where the pool is in each partition; any thread may ask."""
-        return self._places.positions()
+        return self._partitions.positions()
 
     def in_flight(self) -> int:
         """Records taken that are not in the pool; any thread may ask."""
-        return self._places.in_flight()
+        return self._partitions.in_flight()
 
     async def _step(self, batch: Batch) -> None:
         # Before the offsets that they stand for are passed; side by side, so that a flood of dead
@@ -168,7 +168,7 @@ class PoolWorker:
     async def _begin_at_watermarks(self) -> None:
         """Reads of each partition what the pool expects next."""
         known = await self._in_pool(self._pool.watermarks)
-        self._places.begin({place: at for place, at in known.items() if place[0] in KINDS})
+        self._partitions.begin({place: at for place, at in known.items() if place[0] in KINDS})
 
     async def _apply(self, records: Sequence[Record]) -> None:
         """One transaction, then Kafka is told. After a gap everything is read again."""
@@ -180,7 +180,7 @@ class PoolWorker:
             await self._begin_at_watermarks()
             return
         nexts = {(r.topic, r.partition): r.offset + 1 for r in records}
-        self._places.applied(nexts)
+        self._partitions.applied(nexts)
         for topic, count in Counter(record.topic for record in records).items():
             metrics.EVENTS.labels(topic).inc(count)
         with metrics.stage("commit"):
@@ -205,28 +205,28 @@ class PoolWorker:
         if not assigned:
             return
         # Asked for before the log's ends, which they cannot be beyond: records come meanwhile.
-        expected = {place: self._places.expected(place) for place in assigned}
+        expected = {place: self._partitions.expected(place) for place in assigned}
         try:
             topics = (*KINDS, *CONTROL_KINDS)
             bounds = await asyncio.to_thread(log_bounds, self._settings, topics, 10, self._admin)
         except (TopicsError, TimeoutError) as error:
             log.warning("%s", error)
             return
-        self._places.see_ends({place: bounds[place][1] for place in assigned})
+        self._partitions.see_ends({place: bounds[place][1] for place in assigned})
         known = await self._in_pool(self._pool.watermarks)
         control = {place: known[place] for place in known if place[0] in CONTROL_KINDS}
         check_not_ahead(expected | control, bounds, self._pool.path)
         # A partition with records under way is looked at the next time.
-        still = {p: at for p, at in self.positions().items() if at == self._places.expected(p)}
+        still = {p: at for p, at in self.positions().items() if at == self._partitions.expected(p)}
         for place, (first, start) in deleted(still, bounds).items():
             await self._skip_deleted(place, first, start)
 
-    def _assigned(self) -> list[Place]:
+    def _assigned(self) -> list[Partition]:
         """The partitions of the payload topics, if this worker has them now."""
         mine = faust_app.assignment(self._app, self._settings)
         return [place for place in mine if place[0] in KINDS]
 
-    async def _skip_deleted(self, place: Place, first: int, start: int) -> None:
+    async def _skip_deleted(self, place: Partition, first: int, start: int) -> None:
         """Retention has overtaken a worker that runs: go on, for to stop would only lose more."""
         log.error(
             "%s[%d]: records %d to %d were deleted before the pool read them; "
@@ -234,13 +234,13 @@ class PoolWorker:
             *place, first, start - 1,
         )  # fmt: skip
         await self._in_pool(lambda: self._pool.start_at(*place, start))
-        self._places.expect(place, start)
+        self._partitions.expect(place, start)
 
     async def _seek_back(self) -> None:
-        """Places partitions that do not deliver what the pool expects next at that offset."""
+        """Partitions partitions that do not deliver what the pool expects next at that offset."""
         if not self.intake.queue.empty():
             return
-        for place, offset in self._places.stalled().items():
+        for place, offset in self._partitions.stalled().items():
             log.info("%s[%d] is read again from %d", *place, offset)
             seek = faust_app.in_kafka(self._settings, {place: offset})
             await self._app.consumer.seek_wait(seek)
@@ -270,8 +270,8 @@ class PoolWorker:
         """Decides and publishes, if this worker has the partitions and the control log."""
         if not self._control.ready or not self._assigned():
             return
-        caught_up = self._places.caught_up() and not self._control_records
-        await self._in_pool(self._conductor.tick, now_ms(), self._places.lag(), caught_up)
+        caught_up = self._partitions.caught_up() and not self._control_records
+        await self._in_pool(self._conductor.tick, now_ms(), self._partitions.lag(), caught_up)
         await self._publish()
 
     async def _publish(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from confluent_kafka import KafkaException, TopicPartition
 
 from streams.kafka.clients import reader
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.settings import StreamsSettings
 
 
@@ -21,7 +21,7 @@ class Committed:
         self._settings = settings
         self._consumer = reader(settings, group)
 
-    def offsets(self, places: Iterable[Place], timeout_s: float) -> dict[Place, int]:
+    def offsets(self, places: Iterable[Partition], timeout_s: float) -> dict[Partition, int]:
         """The next offset that the group will read of each of `places`; 0 where it committed none.
 
         Raises:

@@ -8,10 +8,10 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from streams.errors import TopicsError
 from streams.kafka.clients import reader
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.settings import StreamsSettings
 
-Span = Mapping[Place, tuple[int, int]]
+Span = Mapping[Partition, tuple[int, int]]
 """Of each partition the first offset to read, and the one to stop before."""
 
 BATCH = 1_000
@@ -59,7 +59,7 @@ def read_span(settings: StreamsSettings, span: Span) -> Iterator[list[LogRecord]
 
 
 def _record(
-    settings: StreamsSettings, message: Message, left: dict[Place, int]
+    settings: StreamsSettings, message: Message, left: dict[Partition, int]
 ) -> LogRecord | None:
     """A record of the span, None for what is none; what is through is taken out of `left`."""
     place = (settings.from_kafka(str(message.topic())), int(message.partition() or 0))

@@ -19,7 +19,7 @@ from schemas.events import (
     RetrainRequest,
 )
 from schemas.topic_names import MODEL_EVENTS, RETRAIN
-from streams.pool.deciding.manifest import mark_used_from_manifest
+from streams.pool.manifest import mark_used_from_manifest
 from streams.pool.state import CLOSED_STATES, FINAL_STATES
 from streams.settings import StreamsSettings
 

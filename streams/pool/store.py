@@ -30,7 +30,7 @@ from schemas.events import (
 from schemas.topic_names import CONTROL_KINDS, PREDICTIONS
 from schemas.versions import SchemaVersions
 from streams import metrics
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.pool import file, heldout, outdated
 from streams.pool.erasure import forget, forgotten_hashes
 from streams.pool.errors import OffsetGap, PoolError, PoolRefused
@@ -140,12 +140,12 @@ class Pool:
         ).fetchone()
         return int(row[0]) if row else 0
 
-    def watermarks(self) -> dict[Place, int]:
+    def watermarks(self) -> dict[Partition, int]:
         """The next offset expected of every partition that was begun."""
         rows = self.con.execute("FROM store.watermarks").fetchall()
         return {(topic, partition): next_offset for topic, partition, next_offset in rows}
 
-    def join_log(self, bounds: Mapping[Place, Bounds]) -> None:
+    def join_log(self, bounds: Mapping[Partition, Bounds]) -> None:
         """Compares the watermarks with the log, before anything is taken from it.
 
         A partition that was never begun (all of them, in a new pool) begins where the log does.

@@ -27,7 +27,7 @@ from serving.triton.push import ensure_adapter
 from streams import metrics
 from streams.kafka.committed import Committed
 from streams.kafka.control_log import Champion, ChampionAlias, ControlLog
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.kafka.publisher import Publisher
 from streams.predict.answering import Answerer
 from streams.predict.flow import Gate, Lane, Ledger
@@ -76,7 +76,7 @@ class PredictApp:
     def _wire(self) -> None:
         settings = self._settings
 
-        def place_of(message: Any) -> Place:
+        def place_of(message: Any) -> Partition:
             return (settings.from_kafka(message.topic), message.partition)
 
         for lane, topic in ((Lane.LIVE, REQUESTS), (Lane.BACKFILL, BACKFILL)):
@@ -101,14 +101,14 @@ class PredictApp:
         self.app.task(self._watchdog.pulse)
         metrics.IN_FLIGHT.set_function(lambda: len(self._ledger))
 
-    async def _begin(self, lane: Lane, place: Place, message: Any) -> None:
+    async def _begin(self, lane: Lane, place: Partition, message: Any) -> None:
         """Waits for a slot, then lets the request run beside the reading."""
         if await self._ledger.start(place, message.offset):
             await self._gate.acquire(lane)
             metrics.EVENTS.labels(place[0]).inc()
             faust_app.spawn(self._handle(lane, place, message))
 
-    async def _handle(self, lane: Lane, place: Place, message: Any) -> None:
+    async def _handle(self, lane: Lane, place: Partition, message: Any) -> None:
         try:
             request = decode(ListingRequest, message.value, self._settings.max_event_bytes)
         except EventError as error:
@@ -148,13 +148,13 @@ class PredictApp:
                 faust_app.tell_ready()
                 self._health.tell_ready()
 
-    def _positions(self) -> dict[Place, int]:
+    def _positions(self) -> dict[Partition, int]:
         """What this worker's group has committed, of the partitions that it has."""
         mine = faust_app.assignment(self.app, self._settings)
         places = [place for place in mine if place[0] in (REQUESTS, BACKFILL)]
         return self._committed.offsets(places, KAFKA_S)
 
-    def _waits_for_engine(self, place: Place) -> bool:
+    def _waits_for_engine(self, place: Partition) -> bool:
         """Whether Triton, slow or away, is why nothing of `place` is done."""
         held_up = self._gate.crowded() or self._ledger.under_way(place)
         return self._answerer.waiting > 0 and held_up

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.pool.errors import PoolError
 from streams.pool.file import pool_path
 from streams.replay.fingerprint import Ask, Rows, Snapshot, take
@@ -38,7 +38,7 @@ def ask_live(settings: StreamsSettings) -> Ask | None:
     return ask
 
 
-def look_at(ask: Ask | None, starts: Mapping[Place, int]) -> tuple[Snapshot | None, str]:
+def look_at(ask: Ask | None, starts: Mapping[Partition, int]) -> tuple[Snapshot | None, str]:
     """The live pool's snapshot, or why there is none."""
     if ask is None:
         return None, "there is no live pool"

@@ -35,7 +35,7 @@ from schemas.events import Event, RetrainRequest, decode
 from schemas.topic_names import CONTROL_KINDS, KINDS, MODEL_EVENTS
 from streams.kafka.control_log import ControlEvent
 from streams.kafka.log_reader import LogRecord, Span, read_span
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.kafka.topics import cluster_identity, log_bounds
 from streams.pool.errors import PoolError
 from streams.pool.file import pool_path
@@ -229,7 +229,7 @@ class _Rebuild:
     """Of what `model.events` said before this moment, compaction has taken away some."""
     next_model_event: int = 0
 
-    def read(self, stops: Mapping[Place, int]) -> None:
+    def read(self, stops: Mapping[Partition, int]) -> None:
         """Takes in what lies between where the pool stands and `stops`."""
         stands = self.pool.watermarks()
         span: Span = {place: (stands[place], stop) for place, stop in stops.items()}

@@ -25,7 +25,7 @@ from faust.types import TP
 
 from schemas.errors import ListuneError
 from streams.errors import REFUSED_CODE, Refused
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.kafka.topics import record_limit
 from streams.settings import StreamsSettings
 from streams.worker.gc_tuning import collect_seldom
@@ -90,17 +90,17 @@ def raw_topic(app: faust.App, settings: StreamsSettings, *names: str) -> Any:
     )  # fmt: skip
 
 
-def assignment(app: faust.App, settings: StreamsSettings) -> list[Place]:
+def assignment(app: faust.App, settings: StreamsSettings) -> list[Partition]:
     """The partitions that this worker has now."""
     return [(settings.from_kafka(tp.topic), tp.partition) for tp in app.consumer.assignment()]
 
 
-def in_kafka(settings: StreamsSettings, offsets: Mapping[Place, int]) -> dict[TP, int]:
+def in_kafka(settings: StreamsSettings, offsets: Mapping[Partition, int]) -> dict[TP, int]:
     """Offsets of partitions as Faust's consumer takes them."""
     return {TP(settings.in_kafka(topic), p): at for (topic, p), at in offsets.items()}
 
 
-async def commit(app: faust.App, settings: StreamsSettings, offsets: Mapping[Place, int]) -> bool:
+async def commit(app: faust.App, settings: StreamsSettings, offsets: Mapping[Partition, int]) -> bool:
     """Tells Kafka the next offset to read of each partition; revoked ones are left out.
 
     Returns:

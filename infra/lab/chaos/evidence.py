@@ -30,7 +30,7 @@ from schemas.topic_names import (
 )
 from streams.kafka.committed import Committed
 from streams.kafka.log_reader import read_span
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.kafka.topics import log_bounds
 from streams.pool.file import pool_path
 from streams.predict import app as predict
@@ -47,7 +47,7 @@ class Logged(Generic[E]):
     """One event, where it lies, and when the broker took it (milliseconds since 1970)."""
 
     event: E
-    place: Place
+    place: Partition
     offset: int
     at_ms: int
 
@@ -66,7 +66,7 @@ class Topics:
     rounds: list[Logged[RetrainRequest]] = field(default_factory=list)
     model_events: list[Logged[ModelEvent]] = field(default_factory=list)
     dead_letters: int = 0
-    answered_to: Mapping[Place, int] = field(default_factory=dict)
+    answered_to: Mapping[Partition, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class PoolRows:
     predictions: request_id to prediction_id. samples: (request_id, prediction_id, review_id).
     """
 
-    read_to: Mapping[Place, int]
+    read_to: Mapping[Partition, int]
     requests: frozenset[str]
     predictions: Mapping[str, str]
     reviews: frozenset[str]

@@ -12,7 +12,7 @@ from schemas.sources.json_schema import write_schemas
 from schemas.topic_names import REVIEWS
 from streams.curate.decoding import Decoder
 from streams.curate.intake import Batch, Intake
-from streams.kafka.places import Places
+from streams.kafka.partitions import Partitions
 from streams.settings import StreamsSettings
 from streams.worker.schema_file import SchemaFile
 from tests.streams.support import listing
@@ -34,7 +34,7 @@ class World:
     def __init__(self, folder: Path, schemas: CategorySchemas, decoder: Decoder) -> None:
         settings = StreamsSettings(micro_batch_events=4, micro_batch_s=0.5, pool_dir=folder)
         write_schemas(folder / "schema.json", schemas)
-        self.places = Places()
+        self.places = Partitions()
         self.places.begin({PLACE: BEGIN})
         schema_file = SchemaFile(folder / "schema.json", 1)
         self.intake = Intake(settings, self.places, decoder, schema_file)

@@ -25,7 +25,7 @@ from infra.stack import worker_spec
 from schemas.errors import ListuneError
 from streams.curate.app import GROUP
 from streams.kafka.committed import Committed
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.pool.file import pool_path
 
 LOOK_S = 0.02
@@ -41,7 +41,7 @@ class Seen:
 
     at_s: float
     cpu_s: float
-    offsets: Mapping[Place, int]
+    offsets: Mapping[Partition, int]
 
     @property
     def records(self) -> int:
@@ -56,7 +56,7 @@ class Progress:
         streams = settings.streams
         self.seen: list[Seen] = []
         self.pid: Callable[[], int | None] = lambda: None
-        self._places = [(topic, p) for topic in topics for p in range(streams.partitions)]
+        self._partitions = [(topic, p) for topic in topics for p in range(streams.partitions)]
         self._group = Committed(streams, GROUP)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="progress", daemon=True)
@@ -85,7 +85,7 @@ class Progress:
     def _follow(self) -> None:
         while not self._ended.wait(LOOK_S):
             try:
-                offsets = self._group.offsets(self._places, 30)
+                offsets = self._group.offsets(self._partitions, 30)
             except KafkaException:
                 continue  # who asks first waits until the broker has made its topic of groups
             if not self.seen or offsets != self.seen[-1].offsets:

@@ -12,7 +12,7 @@ import pytest
 from schemas import curation
 from schemas.curation import Candidate, Selection
 from streams.pool.deciding import manifest, selection
-from streams.pool.deciding.selected import Selected
+from streams.pool.selected import Selected
 from tests.streams.pool.world import (
     DAY_MS,
     LAMP,

@@ -1,6 +1,6 @@
 """Of each partition exactly the offset that the pool expects comes next."""
 
-from streams.kafka.places import STALLED_S, Places
+from streams.kafka.partitions import STALLED_S, Partitions
 
 PLACE = ("listing.reviews", 0)
 
@@ -13,7 +13,7 @@ class Clock:
 
 
 def test_only_the_expected_offset_is_accepted() -> None:
-    places = Places()
+    places = Partitions()
     places.begin({PLACE: 5})
     assert [places.accept(PLACE, offset) for offset in (4, 6, 5, 5, 6)] == [
         False, False, True, False, True,
@@ -22,7 +22,7 @@ def test_only_the_expected_offset_is_accepted() -> None:
 
 
 def test_a_replay_is_over_at_the_ends_that_stood_at_the_start() -> None:
-    places = Places()
+    places = Partitions()
     assert not places.caught_up()
     places.expect(PLACE, 0)
     places.see_ends({PLACE: 2})
@@ -34,7 +34,7 @@ def test_a_replay_is_over_at_the_ends_that_stood_at_the_start() -> None:
 
 def test_a_partition_that_does_not_move_is_sought_again_and_again_but_not_at_once() -> None:
     clock = Clock()
-    places = Places(clock)
+    places = Partitions(clock)
     places.expect(PLACE, 3)
     places.see_ends({PLACE: 9})
     assert places.stalled() == {}
@@ -49,7 +49,7 @@ def test_a_partition_that_does_not_move_is_sought_again_and_again_but_not_at_onc
 
 
 def test_a_position_is_what_the_pool_has_not_what_it_is_given() -> None:
-    places = Places()
+    places = Partitions()
     places.expect(PLACE, 5)
     places.accept(PLACE, 5)
     assert places.positions() == {PLACE: 5}
