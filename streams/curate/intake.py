@@ -41,11 +41,15 @@ class Intake:
     """Takes the worker's parcels in, and gives its micro-batches out."""
 
     def __init__(
-        self, settings: StreamsSettings, places: Partitions, decoder: Decoder, schema_file: SchemaFile
+        self,
+        settings: StreamsSettings,
+        partitions: Partitions,
+        decoder: Decoder,
+        schema_file: SchemaFile,
     ) -> None:
-        """`places` knows what comes next in each partition."""
+        """`partitions` knows what comes next in each partition."""
         self._settings = settings
-        self._partitions = places
+        self._partitions = partitions
         self._decoder = decoder
         self._schema_file = schema_file
         self.queue: asyncio.Queue[Sequence[Any]] = asyncio.Queue(1)

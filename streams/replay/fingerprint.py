@@ -73,7 +73,9 @@ class Snapshot:
         return {**self.listings, "rounds": Fingerprint(len(kept), rounds)}
 
 
-def take(ask: Ask, starts: Mapping[Partition, int], outside: Collection[str] | None = None) -> Snapshot:
+def take(
+    ask: Ask, starts: Mapping[Partition, int], outside: Collection[str] | None = None
+) -> Snapshot:
     """The snapshot of a pool, by one statement, so that it is of one moment.
 
     Args:

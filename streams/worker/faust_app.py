@@ -100,7 +100,9 @@ def in_kafka(settings: StreamsSettings, offsets: Mapping[Partition, int]) -> dic
     return {TP(settings.in_kafka(topic), p): at for (topic, p), at in offsets.items()}
 
 
-async def commit(app: faust.App, settings: StreamsSettings, offsets: Mapping[Partition, int]) -> bool:
+async def commit(
+    app: faust.App, settings: StreamsSettings, offsets: Mapping[Partition, int]
+) -> bool:
     """Tells Kafka the next offset to read of each partition; revoked ones are left out.
 
     Returns:

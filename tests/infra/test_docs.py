@@ -24,7 +24,7 @@ from streams.kafka import topics
 from streams.pool import store
 from streams.settings import StreamsSettings
 from streams.sql.guard import VIEWS, SqlGuard
-from tests.streams.pool.world import World, prediction, request, review
+from tests.streams.world import World, prediction, request, review
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"

@@ -1,4 +1,7 @@
-"""What the tests of this room share: waiting, reading topics, real worker processes."""
+"""What the tests of this room share around Kafka: waiting, topics, real worker processes.
+
+`tests.streams.world` has the events, and a pool without Kafka.
+"""
 
 import os
 import re
@@ -13,13 +16,14 @@ from pathlib import Path
 from confluent_kafka import TopicPartition
 
 from schemas.category import CategorySchemas
-from schemas.events import ListingPrediction, ListingRequest, ListingReview, Status
+from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.topic_names import KINDS
 from streams.kafka.clients import reader
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import admin_client, ensure_topics, log_bounds, topic_specs
 from streams.settings import StreamsSettings
 from streams.worker.faust_app import READY_FILE
+from tests.streams.world import prediction, request, review
 
 WORKER = Path(__file__).with_name("worker_process.py")
 ROOT = Path(__file__).parents[2]
@@ -140,32 +144,9 @@ class Worker:
 
 def listing(schemas: CategorySchemas, listing_id: str) -> Triple:
     """A listing whose seller filled two attributes where the model filled none."""
-    shared = {
-        "listing_id": listing_id,
-        "category": "Lamps",
-        "category_schema_hash": schemas["Lamps"].hash,
-        "request_id": f"request-{listing_id}",
-    }
-    prediction_id = f"prediction-{listing_id}"
-    request = ListingRequest.model_validate(shared | {"title": f"Lamp {listing_id}"})
-    prediction = ListingPrediction.model_validate(
-        shared
-        | {
-            "prediction_id": prediction_id,
-            "input_hash": request.input_hash(),
-            "status": Status.OK,
-            "requested": ["colour", "size"],
-        }
-    )
-    review = ListingReview.model_validate(
-        shared
-        | {
-            "review_id": f"review-{listing_id}",
-            "prediction_id": prediction_id,
-            "submitted": {"colour": ["red"], "size": ["5 cm"]},
-        }
-    )
-    return request, prediction, review
+    asked = request(listing_id, category_schema_hash=schemas["Lamps"].hash, description="")
+    answer = prediction(asked, requested=["colour", "size"])
+    return asked, answer, review(answer, submitted={"colour": ["red"], "size": ["5 cm"]})
 
 
 def send(

@@ -13,8 +13,8 @@ from streams.kafka.control_log import ChampionAlias, ControlLog
 from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
 from streams.sql.client import SqlError, ask_writer
-from tests.streams.pool.world import held_out_id
 from tests.streams.support import Worker, listing, read_all, recreate_topics, send, wait_for
+from tests.streams.world import held_out_id
 from trainer.event_log import EventLog
 
 PATIENCE_S = 120.0

@@ -15,8 +15,6 @@ from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequ
 from schemas.topic_names import MODEL_EVENTS, RETRAIN
 from streams.pool import heldout, outbox, outdated
 from streams.pool.deciding import backfill
-from streams.pool.manifest import Role, write_manifest
-from streams.pool.selected import Selected
 from streams.pool.deciding.selection import Chosen, mark_used, prune, select
 from streams.pool.deciding.status import status_line
 from streams.pool.deciding.trigger import (
@@ -28,7 +26,9 @@ from streams.pool.deciding.trigger import (
     outlook,
 )
 from streams.pool.erasure import settle
+from streams.pool.manifest import Role, write_manifest
 from streams.pool.observe import record_round, round_id
+from streams.pool.selected import Selected
 from streams.pool.state import (
     Champion,
     OpenRound,

@@ -20,8 +20,8 @@ import duckdb
 from schemas.curation import COUNTS_BY, Selection
 from schemas.likeness import Titles
 from streams.pool import heldout
-from streams.pool.selected import Selected, selected, with_texts
 from streams.pool.rows import EVENT_TABLES, insert
+from streams.pool.selected import Selected, selected, with_texts
 
 
 def fresh_count(

@@ -21,7 +21,6 @@ from streams.errors import REFUSED_CODE
 from streams.kafka.publisher import Publisher
 from streams.replay.rebuild import accept_deleted
 from streams.settings import StreamsSettings
-from tests.streams.pool.world import held_out_id
 from tests.streams.support import (
     Worker,
     applied,
@@ -32,6 +31,7 @@ from tests.streams.support import (
     send,
     wait_for,
 )
+from tests.streams.world import held_out_id
 
 MakeWorker = Callable[..., Worker]
 

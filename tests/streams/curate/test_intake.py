@@ -34,10 +34,10 @@ class World:
     def __init__(self, folder: Path, schemas: CategorySchemas, decoder: Decoder) -> None:
         settings = StreamsSettings(micro_batch_events=4, micro_batch_s=0.5, pool_dir=folder)
         write_schemas(folder / "schema.json", schemas)
-        self.places = Partitions()
-        self.places.begin({PLACE: BEGIN})
+        self.partitions = Partitions()
+        self.partitions.begin({PLACE: BEGIN})
         schema_file = SchemaFile(folder / "schema.json", 1)
-        self.intake = Intake(settings, self.places, decoder, schema_file)
+        self.intake = Intake(settings, self.partitions, decoder, schema_file)
         self.review = listing(schemas, "a")[2].to_bytes()
 
     def parcel(self, offsets: Sequence[int]) -> list[ConsumerRecord[bytes, bytes]]:
@@ -71,7 +71,7 @@ def test_what_was_applied_comes_twice_or_lies_behind_a_gap_is_passed_over(world:
     records = taken(world, parcels).records
     assert [record.offset for record in records] == [5, 6, 7, 8]
     assert all(record.row and record.row["listing_id"] == "a" for record in records)
-    assert world.places.expected(PLACE) == 10
+    assert world.partitions.expected(PLACE) == 10
 
 
 def test_a_batch_comes_with_the_dead_letters_of_its_records(world: World) -> None:

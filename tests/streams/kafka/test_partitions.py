@@ -13,45 +13,45 @@ class Clock:
 
 
 def test_only_the_expected_offset_is_accepted() -> None:
-    places = Partitions()
-    places.begin({PLACE: 5})
-    assert [places.accept(PLACE, offset) for offset in (4, 6, 5, 5, 6)] == [
+    partitions = Partitions()
+    partitions.begin({PLACE: 5})
+    assert [partitions.accept(PLACE, offset) for offset in (4, 6, 5, 5, 6)] == [
         False, False, True, False, True,
     ]  # fmt: skip
-    assert places.expected(PLACE) == 7
+    assert partitions.expected(PLACE) == 7
 
 
 def test_a_replay_is_over_at_the_ends_that_stood_at_the_start() -> None:
-    places = Partitions()
-    assert not places.caught_up()
-    places.expect(PLACE, 0)
-    places.see_ends({PLACE: 2})
-    assert (places.lag(), places.caught_up()) == (2, False)
-    places.expect(PLACE, 2)
-    places.see_ends({PLACE: 9})
-    assert (places.lag(), places.caught_up()) == (7, True)
+    partitions = Partitions()
+    assert not partitions.caught_up()
+    partitions.expect(PLACE, 0)
+    partitions.see_ends({PLACE: 2})
+    assert (partitions.lag(), partitions.caught_up()) == (2, False)
+    partitions.expect(PLACE, 2)
+    partitions.see_ends({PLACE: 9})
+    assert (partitions.lag(), partitions.caught_up()) == (7, True)
 
 
 def test_a_partition_that_does_not_move_is_sought_again_and_again_but_not_at_once() -> None:
     clock = Clock()
-    places = Partitions(clock)
-    places.expect(PLACE, 3)
-    places.see_ends({PLACE: 9})
-    assert places.stalled() == {}
+    partitions = Partitions(clock)
+    partitions.expect(PLACE, 3)
+    partitions.see_ends({PLACE: 9})
+    assert partitions.stalled() == {}
     clock.now = STALLED_S
-    assert places.stalled() == {PLACE: 3}
-    assert places.stalled() == {}
+    assert partitions.stalled() == {PLACE: 3}
+    assert partitions.stalled() == {}
     clock.now = 2 * STALLED_S
-    assert places.stalled() == {PLACE: 3}
-    places.see_ends({PLACE: 3})
+    assert partitions.stalled() == {PLACE: 3}
+    partitions.see_ends({PLACE: 3})
     clock.now = 9 * STALLED_S
-    assert places.stalled() == {}
+    assert partitions.stalled() == {}
 
 
 def test_a_position_is_what_the_pool_has_not_what_it_is_given() -> None:
-    places = Partitions()
-    places.expect(PLACE, 5)
-    places.accept(PLACE, 5)
-    assert places.positions() == {PLACE: 5}
-    places.applied({PLACE: 6})
-    assert places.positions() == {PLACE: 6}
+    partitions = Partitions()
+    partitions.expect(PLACE, 5)
+    partitions.accept(PLACE, 5)
+    assert partitions.positions() == {PLACE: 5}
+    partitions.applied({PLACE: 6})
+    assert partitions.positions() == {PLACE: 6}

@@ -5,7 +5,7 @@ answers to one request, and records that come twice, are in test_store.py as wel
 """
 
 from schemas.events import ModelEventKind
-from tests.streams.pool.world import BASE_ADAPTER, World, prediction, request, review
+from tests.streams.world import BASE_ADAPTER, World, prediction, request, review
 
 K = ModelEventKind
 SAMPLES = "SELECT listing_id, deficit, review_id FROM store.samples"

@@ -8,7 +8,7 @@ from schemas.events import ModelEventKind
 from streams.pool import outbox, snapshot
 from streams.pool.store import Pool
 from streams.replay.fingerprint import TABLES, take
-from tests.streams.pool.world import SCHEMAS, TOPIC_IDS, World, settings
+from tests.streams.world import SCHEMAS, TOPIC_IDS, World, settings
 
 
 def test_another_host_goes_on_from_the_copy_and_the_topics(tmp_path: Path) -> None:

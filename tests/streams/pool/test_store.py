@@ -16,7 +16,7 @@ from schemas.events import Purpose, RetrainRequest, Status
 from streams.pool import store
 from streams.pool.errors import OffsetGap, PoolError, PoolRefused
 from streams.pool.store import Pool, Record
-from tests.streams.pool.world import (
+from tests.streams.world import (
     DAY_MS,
     SCHEMAS,
     START_MS,
@@ -31,7 +31,7 @@ from tests.streams.pool.world import (
 
 ENDLESS_WORKER = """
 import itertools, pathlib, sys
-from tests.streams.pool.world import World
+from tests.streams.world import World
 world = World(pathlib.Path(sys.argv[1]))
 for number in itertools.count():
     world.sell(f"l{number}")

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from streams.settings import StreamsSettings
 from streams.sql.client import SqlError, endpoint_path, load_extensions, query
 from streams.sql.guard import RefusedError
 from streams.sql.server import serve_pool
-from tests.streams.pool.world import World
+from tests.streams.support import wait_for
+from tests.streams.world import World
 
 SIDECAR = (
     "import sys; from streams.settings import StreamsSettings; from streams.sql.server import main;"
@@ -49,11 +49,16 @@ def is_served(settings: StreamsSettings) -> bool:
     return True
 
 
+def is_sold(settings: StreamsSettings, listing: str) -> bool:
+    try:
+        found = query(settings, f"SELECT 1 FROM samples WHERE listing_id = '{listing}'")
+    except SqlError:  # no sidecar, or one that has not noticed yet that the writer is another
+        return False
+    return found[1] == [(1,)]
+
+
 def wait_until_served(settings: StreamsSettings, served: bool = True) -> None:
-    end = time.monotonic() + 30
-    while is_served(settings) != served:
-        assert time.monotonic() < end, "the endpoint does not change"
-        time.sleep(0.2)
+    wait_for(lambda: is_served(settings) == served)
 
 
 class Served:
@@ -203,16 +208,7 @@ def test_the_sidecar_follows_a_writer_that_starts_again(tmp_path: Path) -> None:
         served.world.reopen()
         serve_pool(served.world.pool.con, served.settings)
         served.world.sell("after")
-        end = time.monotonic() + 30
-        while True:
-            wait_until_served(served.settings)
-            try:
-                found = query(served.settings, "SELECT 1 FROM samples WHERE listing_id = 'after'")
-                assert found[1] == [(1,)]
-                break
-            except SqlError:  # the old sidecar has not noticed yet
-                assert time.monotonic() < end
-                time.sleep(0.2)
+        wait_for(lambda: is_sold(served.settings, "after"))
     finally:
         served.close()
 

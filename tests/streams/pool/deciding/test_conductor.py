@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.events import ListingRequest, ModelEvent, ModelEventKind, Purpose, RetrainRequest
-from tests.streams.pool.world import (
+from tests.streams.world import (
     BASE_ADAPTER,
     SUBMITTED,
     Status,

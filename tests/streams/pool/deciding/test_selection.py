@@ -13,7 +13,7 @@ from schemas import curation
 from schemas.curation import Candidate, Selection
 from streams.pool.deciding import manifest, selection
 from streams.pool.selected import Selected
-from tests.streams.pool.world import (
+from tests.streams.world import (
     DAY_MS,
     LAMP,
     SCHEMAS,
