@@ -237,7 +237,7 @@ class PoolWorker:
         self._partitions.expect(place, start)
 
     async def _seek_back(self) -> None:
-        """Partitions partitions that do not deliver what the pool expects next at that offset."""
+        """Places partitions that do not deliver what the pool expects next at that offset."""
         if not self.intake.queue.empty():
             return
         for place, offset in self._partitions.stalled().items():
