@@ -120,16 +120,27 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings.model_validate(_Loader(**overrides).model_dump())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise SettingsError(f"setting {name}: {first['msg']} (given: {first['input']!r})") from None
+        raise SettingsError(_first_fault(error)) from None
     except ValueError as error:
         raise SettingsError(f"a settings file cannot be read: {error}") from error
 
 
 def read_settings(path: Path) -> Settings:
-    """The settings of a running stack, from its `settings.json` alone."""
-    return Settings.model_validate_json(path.read_text())
+    """The settings of a running stack, from its `settings.json` alone.
+
+    Raises:
+        SettingsError: another version wrote it, with settings that are not known any more.
+    """
+    try:
+        return Settings.model_validate_json(path.read_text())
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {_first_fault(error)}") from None
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name = ".".join(map(str, first["loc"]))
+    return f"setting {name}: {first['msg']} (given: {first['input']!r})"
 
 
 def active_settings() -> Settings:

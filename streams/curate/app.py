@@ -4,7 +4,7 @@ This module is the Faust side. Of all curate workers of a group one has the part
 (`streams.curate.one_worker`); it opens the pool and works (`streams.curate.pool_worker`). The
 others stand by, and need a pool folder of their own. When Kafka has not heard from the worker for a
 session's time, the next one is given the partitions: it begins with its own file or with the last
-copy in `snapshot_dir`, and reads the rest from the topics.
+copy in `snapshot_dir`, whichever is further, and reads the rest from the topics.
 
 A worker that loses the partitions ends, and stands by when it is started again; so does one that
 was stopped for longer than its session. It may wake up and not know yet that it has lost them:

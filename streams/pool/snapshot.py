@@ -14,12 +14,18 @@ from pathlib import Path
 
 import duckdb
 
-from streams.pool.file import pool_path
+from streams.pool.file import connect, pool_path
 from streams.pool.store import Pool
 from streams.settings import StreamsSettings
 
 logger = logging.getLogger("listune.snapshot")
 
+# Which topics a file was made of, and how many of their records it has read.
+_STANDS = """
+SELECT (SELECT list(value ORDER BY name) FROM store.meta
+        WHERE name = 'cluster_id' OR name LIKE 'topic:%'),
+       (SELECT coalesce(sum(next_offset), 0) FROM store.watermarks)
+"""
 _COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
 
 
@@ -45,12 +51,18 @@ def take(pool: Pool) -> Path | None:
 
 
 def restore(settings: StreamsSettings) -> bool:
-    """Begins the pool's file with its last copy, where there is one and no file yet."""
+    """Begins the pool's file with its last copy, where that is further than the file, if any.
+
+    A worker that stands by may have a file from when it worked last.
+
+    Raises:
+        PoolError: another process has the file.
+    """
     path = pool_path(settings)
-    if settings.snapshot_dir is None or path.exists():
+    if settings.snapshot_dir is None:
         return False
     kept = settings.snapshot_dir / path.name
-    if not kept.exists():
+    if not kept.exists() or (path.exists() and not _is_further(kept, path)):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".partial")
@@ -58,6 +70,13 @@ def restore(settings: StreamsSettings) -> bool:
     _publish(aside, path)
     logger.info("the pool %s begins with the copy %s", path, kept)
     return True
+
+
+def _is_further(kept: Path, path: Path) -> bool:
+    """Whether the copy is of the same topics as the file, and has read more of them."""
+    with duckdb.connect(str(kept), read_only=True) as copy, connect(path) as own:
+        (of, read), (own_of, own_read) = (con.execute(_STANDS).fetchall()[0] for con in (copy, own))
+    return bool(of == own_of and read > own_read)
 
 
 def _publish(aside: Path, path: Path) -> None:

@@ -28,7 +28,7 @@ def decoder(schemas: CategorySchemas) -> Iterator[Decoder]:
     decoder.close()
 
 
-class World:
+class Feed:
     """An intake whose partition begins at `BEGIN`."""
 
     def __init__(self, folder: Path, schemas: CategorySchemas, decoder: Decoder) -> None:
@@ -48,11 +48,11 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, schemas: CategorySchemas, decoder: Decoder) -> World:
-    return World(tmp_path, schemas, decoder)
+def world(tmp_path: Path, schemas: CategorySchemas, decoder: Decoder) -> Feed:
+    return Feed(tmp_path, schemas, decoder)
 
 
-def taken(world: World, parcels: Sequence[Sequence[ConsumerRecord[bytes, bytes]]]) -> Batch:
+def taken(world: Feed, parcels: Sequence[Sequence[ConsumerRecord[bytes, bytes]]]) -> Batch:
     """The first micro-batch of what Faust delivers."""
 
     async def scenario() -> Batch:
@@ -66,7 +66,7 @@ def taken(world: World, parcels: Sequence[Sequence[ConsumerRecord[bytes, bytes]]
     return asyncio.run(scenario())
 
 
-def test_what_was_applied_comes_twice_or_lies_behind_a_gap_is_passed_over(world: World) -> None:
+def test_what_was_applied_comes_twice_or_lies_behind_a_gap_is_passed_over(world: Feed) -> None:
     parcels = [world.parcel(offsets) for offsets in ([3, 4, 5, 6], [6, 7, 9], [8, 10], [9])]
     records = taken(world, parcels).records
     assert [record.offset for record in records] == [5, 6, 7, 8]
@@ -74,7 +74,7 @@ def test_what_was_applied_comes_twice_or_lies_behind_a_gap_is_passed_over(world:
     assert world.partitions.expected(PLACE) == 10
 
 
-def test_a_batch_comes_with_the_dead_letters_of_its_records(world: World) -> None:
+def test_a_batch_comes_with_the_dead_letters_of_its_records(world: Feed) -> None:
     world.review, good = b"{", world.review
     bad = world.parcel([5, 6])
     world.review = good
@@ -83,5 +83,5 @@ def test_a_batch_comes_with_the_dead_letters_of_its_records(world: World) -> Non
     assert [letter.offset for letter in batch.letters] == [5, 6]
 
 
-def test_a_batch_that_does_not_fill_is_taken_after_a_while(world: World) -> None:
+def test_a_batch_that_does_not_fill_is_taken_after_a_while(world: Feed) -> None:
     assert taken(world, []) == Batch([], [])

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
+
 from schemas.events import ModelEventKind
 from streams.pool import outbox, snapshot
 from streams.pool.store import Pool
@@ -49,11 +51,38 @@ def test_the_file_stays_the_writers_own_while_it_is_copied(tmp_path: Path) -> No
     world.pool.close()
 
 
-def test_a_file_that_is_there_is_not_replaced_by_a_copy(tmp_path: Path) -> None:
+def test_a_file_that_has_read_as_much_is_not_replaced_by_a_copy(tmp_path: Path) -> None:
     world = World(tmp_path, snapshot_dir=tmp_path / "kept")
+    world.sell("a")
     snapshot.take(world.pool)
-    assert not snapshot.restore(world.settings)
     world.pool.close()
+    assert not snapshot.restore(world.settings)
+
+
+def test_a_file_that_a_copy_has_overtaken_is_replaced_by_it(tmp_path: Path) -> None:
+    former = World(tmp_path / "former", snapshot_dir=tmp_path / "kept")
+    former.sell("a")
+    former.pool.close()
+    worker = World(tmp_path / "worker", snapshot_dir=tmp_path / "kept")
+    worker.sell_many(2)
+    snapshot.take(worker.pool)
+    worker.pool.close()
+    assert snapshot.restore(former.settings)
+    former.open()
+    assert former.rows("SELECT count(*) FROM store.samples") == [(2,)]
+    former.pool.close()
+
+
+def test_a_copy_of_other_topics_replaces_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, snapshot_dir=tmp_path / "kept")
+    world.sell("a")
+    copy = snapshot.take(world.pool)
+    assert copy is not None
+    with duckdb.connect(str(copy)) as con:
+        con.execute("UPDATE store.meta SET value = 'other' WHERE name = 'cluster_id'")
+        con.execute("UPDATE store.watermarks SET next_offset = 1000")
+    world.pool.close()
+    assert not snapshot.restore(world.settings)
 
 
 def test_without_a_folder_nothing_is_copied(tmp_path: Path) -> None:
