@@ -75,7 +75,8 @@ class CurateApp:
                 worker = await self._opening
                 await worker.intake.queue.put(event.message.value)
 
-        async def assigned(_app: Any, partitions: Any, **_: Any) -> None:
+        async def assigned(*sent: Any, **_: Any) -> None:
+            _, partitions = sent
             if partitions:
                 self._take()
             else:

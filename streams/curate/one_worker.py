@@ -31,4 +31,4 @@ class OneWorker(PartitionAssignor):
         found = super()._perform_assignment(cluster, {working: member_metadata[working]})
         self._update_member_urls(members)
         nothing = {name: ClientAssignment(actives={}, standbys={}) for name in members}
-        return self._protocol_assignments(nothing, {}, {}, {}) | found
+        return {**self._protocol_assignments(nothing, {}, {}, {}), **found}
