@@ -27,6 +27,7 @@ from infra.catalogs.sellers import SellerSettings
 from infra.local.settings import LocalSettings
 from infra.local.state import read_state
 from schemas.errors import ListuneError
+from schemas.topic_names import FORGOTTEN, MODEL_EVENTS, RETRAIN
 from serving.settings import ServingSettings
 from streams.settings import StreamsSettings
 from trainer.settings import EvaluationSettings, KafkaSettings, TrainerSettings
@@ -80,6 +81,10 @@ class Settings(BaseModel):
         """The trainer's view of the streams' settings: the rooms do not import each other."""
         return KafkaSettings(
             bootstrap_servers=self.streams.bootstrap_servers,
+            retrain_topic=self.streams.in_kafka(RETRAIN),
+            events_topic=self.streams.in_kafka(MODEL_EVENTS),
+            forgotten_topic=self.streams.in_kafka(FORGOTTEN),
+            group=self.streams.in_kafka(KafkaSettings().group),
             max_event_bytes=self.streams.max_event_bytes,
             pool=self.streams.pool,
         )
@@ -115,16 +120,27 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings.model_validate(_Loader(**overrides).model_dump())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise SettingsError(f"setting {name}: {first['msg']} (given: {first['input']!r})") from None
+        raise SettingsError(_first_fault(error)) from None
     except ValueError as error:
         raise SettingsError(f"a settings file cannot be read: {error}") from error
 
 
 def read_settings(path: Path) -> Settings:
-    """The settings of a running stack, from its `settings.json` alone."""
-    return Settings.model_validate_json(path.read_text())
+    """The settings of a running stack, from its `settings.json` alone.
+
+    Raises:
+        SettingsError: another version wrote it, with settings that are not known any more.
+    """
+    try:
+        return Settings.model_validate_json(path.read_text())
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {_first_fault(error)}") from None
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name = ".".join(map(str, first["loc"]))
+    return f"setting {name}: {first['msg']} (given: {first['input']!r})"
 
 
 def active_settings() -> Settings:

@@ -1,7 +1,7 @@
 """The whole stack on this machine: which processes there are, and on which ports and folders.
 
     kafka ──▶ triton ──▶ predict
-      ├─────▶ curate ──▶ sql                  (curate and predict may be several)
+      ├─────▶ curate ──▶ sql                  (predict may be several)
       └─────▶ trainer (needs triton, too: it pushes)
 
 `resolve` turns settings into the ones that really hold (free ports, absolute folders, the base
@@ -44,14 +44,8 @@ def resolve(
 
     Raises:
         PortTaken: a port is taken and `local.strict_ports` is set; the message names the holder.
-        ListuneError: several curate workers for a pool in one file.
     """
     settings = settings.model_copy(deep=True)
-    if settings.local.curate_workers > 1 and not settings.streams.sharded:
-        raise ListuneError(
-            f"{settings.local.curate_workers} curate workers cannot share one pool file; set "
-            "streams.sharded = true, or local.curate_workers = 1"
-        )
     run_dir = run_dir.absolute()
     _choose_ports(settings, console)
     local, serving, streams, trainer = (
@@ -94,14 +88,8 @@ def specs(settings: Settings, run_dir: Path, parts: Mapping[str, Path]) -> list[
     return [
         _kafka(settings, run_dir, parts["kafka"]),
         triton.spec(),
-        *_workers("curate", local.curate_workers, run_dir, ("kafka",), local.curate_health_port),
-        *_workers(
-            "predict",
-            local.predict_workers,
-            run_dir,
-            ("kafka", "triton"),
-            local.predict_health_port,
-        ),
+        worker_spec("curate", run_dir, ("kafka",), local.curate_health_port),
+        *_predict_workers(local.predict_workers, run_dir, local.predict_health_port),
         worker_spec("trainer", run_dir, ("kafka", "triton"), local.trainer_health_port),
         worker_spec("sql", run_dir, ("curate",)),
     ]
@@ -213,13 +201,12 @@ def _schema_file(path: Path, run_dir: Path, settings: Settings, console: Console
     return own
 
 
-def _workers(
-    kind: str, count: int, run_dir: Path, needs: tuple[str, ...], health_port: int
-) -> Iterator[ProcessSpec]:
-    """Several workers of one kind: `curate`, `curate-2`, ..., each with a health port."""
-    yield worker_spec(kind, run_dir, needs, health_port)
+def _predict_workers(count: int, run_dir: Path, health_port: int) -> Iterator[ProcessSpec]:
+    """`predict`, `predict-2`, ..., each with a health port."""
+    needs = ("kafka", "triton")
+    yield worker_spec("predict", run_dir, needs, health_port)
     for number in range(2, count + 1):
-        yield worker_spec(kind, run_dir, needs, free_port(), number)
+        yield worker_spec("predict", run_dir, needs, free_port(), number)
 
 
 def worker_spec(

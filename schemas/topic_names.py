@@ -17,7 +17,6 @@ RETRAIN = "training.retrain"
 MODEL_EVENTS = "model.events"
 DEAD_LETTERS = "listune.dead-letters"
 FORGOTTEN = "listune.forgotten"
-POOL_CONTROL = "pool.control"
 
 PAYLOAD_TOPICS = (REQUESTS, BACKFILL, PREDICTIONS, REVIEWS)
 CONTROL_TOPICS = (RETRAIN, MODEL_EVENTS, FORGOTTEN)

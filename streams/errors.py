@@ -1,6 +1,7 @@
 """What can go wrong around Kafka.
 
     ListuneError
+    ├── Refused                 starting the process again cannot help
     └── StreamsError
         ├── TopicsError         no broker, or topics other than the settings ask for
         ├── RequestRefused      the SDK does not send it: unknown category or attribute, too large
@@ -8,12 +9,22 @@
         ├── PredictionTimeout   no answer came in time
         ├── ControlLogError     the control topics cannot be followed
         ├── LettersError        there is no dead letter of that name
-        └── WorkerHangs         a worker says that it is well and does nothing
+        ├── WorkerHangs         a worker says that it is well and does nothing
+        └── WorkerReplaced      another worker of the group works in this one's place
 
 Every message says what to do next.
 """
 
+import os
+
 from schemas.errors import ListuneError
+
+REFUSED_CODE = os.EX_CONFIG
+"""The exit code of a process that ends with `Refused`; its supervisor does not start it again."""
+
+
+class Refused(ListuneError):
+    """A person has to decide: starting the process again changes nothing."""
 
 
 class StreamsError(ListuneError):
@@ -46,3 +57,7 @@ class LettersError(StreamsError):
 
 class WorkerHangs(StreamsError):
     """Records wait, nobody else is to blame, and the worker does nothing."""
+
+
+class WorkerReplaced(StreamsError):
+    """Another worker of the group has the partitions that this one had."""

@@ -53,10 +53,10 @@ def read_letters(settings: StreamsSettings) -> list[Letter]:
     found: dict[str, DeadLetter] = {}
     resent: dict[str, int] = {}
     whole = log_bounds(settings, [DEAD_LETTERS])
-    for message in chain.from_iterable(read_span(settings, whole)):
+    for record in chain.from_iterable(read_span(settings, whole)):
         try:
             # A letter is larger than its payload: base64 and the sentence come on top.
-            letter = decode(DeadLetter, message.value(), 4 * KEPT_BYTES + settings.max_event_bytes)
+            letter = decode(DeadLetter, record.value, 4 * KEPT_BYTES + settings.max_event_bytes)
         except EventError:
             continue  # not written by us: there is nothing in it to send again
         key = dead_letter_key(letter)

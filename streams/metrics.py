@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from prometheus_client import Counter, Enum, Gauge, Histogram, Info
 
 from serving.process.health import STAGE_SECONDS
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 
 SHARES = [-0.5, -0.25, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
 
@@ -55,7 +55,7 @@ def schema_file(outcome: str) -> None:
     SCHEMA_REFUSED.set(outcome == "refused")
 
 
-def show_lag(lag: Mapping[Place, int], before: Mapping[Place, int]) -> None:
+def show_lag(lag: Mapping[Partition, int], before: Mapping[Partition, int]) -> None:
     """Sets the lag of each partition; one that this worker no longer has is taken away."""
     for topic, partition in before.keys() - lag.keys():
         LAG.remove(topic, str(partition))

@@ -14,6 +14,12 @@ class StreamsSettings(BaseModel):
 
     bootstrap_servers: str = Field("127.0.0.1:9092", description="Kafka, host:port,…")
     partitions: int = Field(4, ge=1, description="partitions of each payload topic")
+    prefix: str = Field(
+        "",
+        pattern=r"^[a-zA-Z0-9._-]*$",
+        description="before the name of each topic and consumer group, such as `de.`: pools with "
+        "different ones share a Kafka and nothing else, each has a champion of its own",
+    )
     replication: int = Field(1, ge=1, description="copies of each topic")
     retention_hours: int = Field(168, ge=1, description="of payload topics and dead letters")
     max_event_bytes: int = Field(
@@ -25,15 +31,10 @@ class StreamsSettings(BaseModel):
     )
 
     pool: str = Field("default", pattern=r"^[a-z0-9_-]+$", description="the pool's name")
-    sharded: bool = Field(
-        False,
-        description="a pool file a partition, so that several curate workers share the work; all "
-        "need one pool_dir, on a disk that they share",
-    )
     pool_dir: Path = Field(Path("runs/local/pool"), description="DuckDB file and Parquet manifests")
     snapshot_dir: Path | None = Field(
         None,
-        description="where copies of the pool's files are kept, from which a worker on another "
+        description="where copies of the pool's file are kept, from which a standby on another "
         "machine begins; none are made without it",
     )
     snapshot_minutes: float = Field(60.0, gt=0, description="from one copy to the next")
@@ -117,6 +118,14 @@ class StreamsSettings(BaseModel):
     sql_http_rows: int = Field(10_000, ge=1, description="rows of one answer over HTTP")
     sql_memory: str = Field("512MB", description="memory of the public SQL endpoint")
     sql_timeout_s: float = Field(30.0, gt=0, description="longest run of one statement")
+
+    def in_kafka(self, name: str) -> str:
+        """What Kafka calls the topic or the group that is `name` to us."""
+        return self.prefix + name
+
+    def from_kafka(self, name: str) -> str:
+        """The opposite of `in_kafka`."""
+        return name.removeprefix(self.prefix)
 
     @field_validator("heldout_share")
     @classmethod

@@ -20,7 +20,7 @@ def chaos(
     kills: int = typer.Option(100, min=1, help="SIGKILLs; from 100 on the result is kept"),
     seed: int = typer.Option(7, help="seed of the kills, the catalog, the sellers and the model"),
     rate: float = typer.Option(1.0, min=0.1, help="new listings a second"),
-    workers: int = typer.Option(1, min=1, help="of predict and of curate, which share the pool"),
+    workers: int = typer.Option(1, min=1, help="of predict"),
 ) -> None:
     """Kill broker, Triton and workers at random under load, then account for every event.
 

@@ -11,7 +11,6 @@ from infra.settings import RUNS, SettingsError, active_settings
 from infra.stack import broker_alone
 from schemas.errors import ListuneError
 from schemas.sources.json_schema import read_schemas
-from streams.pool.shard import shards_of
 from streams.replay.fingerprint import TABLES
 from streams.replay.rebuild import Replayed, accept_deleted, replay_and_swap
 from streams.replay.rebuild import replay as replay_beside
@@ -42,9 +41,8 @@ def replay(
     with ExitStack() as ending:
         streams = _settings(ending)
         schemas = read_schemas(streams.schema_path)
-        shards = shards_of(streams)
         if accept:
-            gone = [line for shard in shards for line in accept_deleted(streams, schemas, shard)]
+            gone = accept_deleted(streams, schemas)
             for line in gone or ["nothing that the pool expects was deleted"]:
                 console.print(line, highlight=False)
             return
@@ -55,10 +53,9 @@ def replay(
             progress.update(task, completed=done, total=total)
 
         rebuild = replay_and_swap if swap else replay_beside
-        replayed = [rebuild(streams, schemas, tell, shard) for shard in shards]
-    for done in replayed:
-        show(done)
-    if not swap and any(done.live is not None and not done.equal for done in replayed):
+        done = rebuild(streams, schemas, tell)
+    show(done)
+    if not swap and done.live is not None and not done.equal:
         raise typer.Exit(1)
 
 

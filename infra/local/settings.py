@@ -31,9 +31,6 @@ class LocalSettings(BaseModel):
     predict_health_port: Port = Field(default=9472, description="Predict's health and metrics.")
     trainer_health_port: Port = Field(default=9473, description="The trainer's.")
     predict_workers: int = Field(default=1, ge=1, description="Predict processes.")
-    curate_workers: int = Field(
-        default=1, ge=1, description="Curate processes; several need streams.sharded."
-    )
     strict_ports: bool = Field(
         default=False,
         description="False: a port that is taken is replaced by a free one; true: it is an error.",

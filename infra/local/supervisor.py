@@ -2,7 +2,7 @@
 
 One thread looks after all processes; each is started when the ones it needs are ready, and its
 output goes to a log file of its own. What dies is started again after a pause that doubles with
-each death; what dies too often, never gets ready, or exits with GIVE_UP_CODE stops the stack with
+each death; what dies too often, never gets ready, or exits with REFUSED_CODE stops the stack with
 one sentence and the last lines of its log. Every command runs under reaper.py, so that nothing is
 left even when the supervisor is killed by SIGKILL.
 
@@ -22,12 +22,11 @@ from types import FrameType, TracebackType
 from infra.local.errors import SupervisorError
 from infra.local.process import ProcessSpec, Running
 from infra.local.state import ProcessState, read_state, write_state
+from streams.errors import REFUSED_CODE
 
 LOOK_INTERVAL_S = 0.1
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 MAX_DEATHS, DEATH_WINDOW_S = 5, 60.0
-GIVE_UP_CODE = 78
-"""EX_CONFIG: a process exits with it when starting again cannot help."""
 
 
 class Supervisor:
@@ -190,7 +189,7 @@ class Supervisor:
         recent = [death for death in running.deaths if now - death < DEATH_WINDOW_S]
         # One that takes long to start and never gets ready would die for ever.
         count = len(recent) if running.was_ready else len(running.deaths)
-        if code == GIVE_UP_CODE:
+        if code == REFUSED_CODE:
             self._give_up(running, "says that starting it again cannot help")
         elif count >= MAX_DEATHS:
             self._give_up(running, f"died {count} times, last with exit code {code}")
@@ -278,4 +277,4 @@ def _restore(handlers: dict[int, object]) -> None:
         signal.signal(number, handler)  # type: ignore[arg-type]
 
 
-__all__ = ["GIVE_UP_CODE", "ProcessSpec", "Supervisor", "read_state"]
+__all__ = ["ProcessSpec", "Supervisor", "read_state"]

@@ -7,9 +7,10 @@ is back, or ends the whole process by a failed assertion in `rd_kafka_enq_once_d
 
 from collections.abc import Iterable
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
-from streams.kafka.places import Place
+from streams.kafka.clients import reader
+from streams.kafka.partitions import Partition
 from streams.settings import StreamsSettings
 
 
@@ -17,29 +18,24 @@ class Committed:
     """The offsets of one group; keeps its connection, and is for one thread at a time."""
 
     def __init__(self, settings: StreamsSettings, group: str) -> None:
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": settings.bootstrap_servers,
-                "group.id": group,
-                "enable.auto.commit": False,
-                "log_level": 2,
-            }
-        )
+        self._settings = settings
+        self._consumer = reader(settings, group)
 
-    def offsets(self, places: Iterable[Place], timeout_s: float) -> dict[Place, int]:
+    def offsets(self, places: Iterable[Partition], timeout_s: float) -> dict[Partition, int]:
         """The next offset that the group will read of each of `places`; 0 where it committed none.
 
         Raises:
             KafkaException: no broker answers within `timeout_s` seconds.
         """
-        wanted = [TopicPartition(*place) for place in places]
+        wanted = [TopicPartition(self._settings.in_kafka(topic), p) for topic, p in places]
         if not wanted:
             return {}
         found = self._consumer.committed(wanted, timeout_s)
         for one in found:
             if one.error is not None:
                 raise KafkaException(one.error)
-        return {(one.topic, one.partition): max(0, one.offset) for one in found}
+        of = self._settings.from_kafka
+        return {(of(one.topic), one.partition): max(0, one.offset) for one in found}
 
     def close(self) -> None:
         """Frees the connection."""

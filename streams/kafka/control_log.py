@@ -28,6 +28,7 @@ from schemas.events import (
 )
 from schemas.topic_names import CONTROL_KINDS, CONTROL_TOPICS
 from streams.errors import ControlLogError
+from streams.kafka.clients import reader
 from streams.kafka.topics import log_bounds
 from streams.settings import StreamsSettings
 
@@ -111,17 +112,8 @@ class ControlLog:
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._settings.bootstrap_servers,
-                # librdkafka wants a name, but with `assign` no group is joined and none commits.
-                "group.id": "listune.control-log",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "log_level": 2,
-            }
-        )
+        more = {"auto.offset.reset": "earliest", "enable.partition.eof": True}
+        consumer = reader(self._settings, "listune.control-log", **more)
         try:
             self._follow(consumer)
         except Exception as error:
@@ -133,12 +125,14 @@ class ControlLog:
     def _follow(self, consumer: Consumer) -> None:
         bounds = log_bounds(self._settings, CONTROL_TOPICS)
         wanted = {topic: end for (topic, _), (_, end) in bounds.items() if end > 0}
-        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING) for topic in CONTROL_TOPICS])
+        topics = map(self._settings.in_kafka, CONTROL_TOPICS)
+        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING) for topic in topics])
         while not self._stop.is_set():
             message = consumer.poll(0.1)
             if message is not None:
                 fault = message.error()
-                topic, offset = str(message.topic()), int(message.offset() or 0)
+                topic = self._settings.from_kafka(str(message.topic()))
+                offset = int(message.offset() or 0)
                 if fault is None:
                     self._deliver(topic, offset, message.key(), message.value())
                     reached = offset + 1
@@ -177,7 +171,7 @@ class Champion:
 class ChampionAlias:
     """Follows the champion through `model.events`; the base until an adapter is promoted.
 
-    There is one alias for all pools, as its record key `alias:champion` says.
+    There is one alias on a topic, as its record key `alias:champion` says.
     """
 
     def __init__(self) -> None:

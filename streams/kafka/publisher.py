@@ -34,6 +34,7 @@ class Publisher:
     """An idempotent producer whose delivery reports are futures; safe for several threads."""
 
     def __init__(self, settings: StreamsSettings, client_id: str = "listune") -> None:
+        self._settings = settings
         self._producer = Producer(
             {
                 "bootstrap.servers": settings.bootstrap_servers,
@@ -56,7 +57,7 @@ class Publisher:
     def send(
         self, topic: str, key: str | None, value: bytes, partition: int = PARTITION_BY_KEY
     ) -> Future[Position]:
-        """Queues a record; waits for room while the queue is full.
+        """Queues a record for what is `topic` to us; waits for room while the queue is full.
 
         The future gives the record's position or raises `DeliveryError`. Its callbacks run on the
         delivery thread and must be short.
@@ -70,16 +71,16 @@ class Publisher:
                     DeliveryError(f"a record for {topic} was not stored: {error.str()}; try again")
                 )
             else:
-                delivered.set_result(
-                    Position(topic, int(message.partition() or 0), int(message.offset() or 0))
-                )
+                place = (int(message.partition() or 0), int(message.offset() or 0))
+                delivered.set_result(Position(topic, *place))
 
+        known_as = self._settings.in_kafka(topic)
         while True:
             if self._closed.is_set():
                 raise DeliveryError("this producer is closed; make a new one")
             try:
                 raw_key = None if key is None else key.encode()
-                self._producer.produce(topic, value, raw_key, partition, on_delivery)
+                self._producer.produce(known_as, value, raw_key, partition, on_delivery)
                 return delivered
             except BufferError:
                 # Backpressure: the delivery thread makes room as the broker confirms records.

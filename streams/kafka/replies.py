@@ -9,12 +9,13 @@ import logging
 import threading
 from concurrent.futures import Future
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from schemas.errors import EventError
 from schemas.events import ListingPrediction, decode
 from schemas.topic_names import PREDICTIONS
 from streams.errors import StreamsError
+from streams.kafka.clients import reader
 from streams.kafka.topics import log_bounds, record_limit
 from streams.settings import StreamsSettings
 
@@ -35,19 +36,14 @@ class Replies:
         self._waiting: dict[str, Future[ListingPrediction]] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": settings.bootstrap_servers,
-                # librdkafka wants a name, but with `assign` no group is joined and none commits.
-                "group.id": "listune.replies",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "latest",
-                "fetch.wait.max.ms": 50,
-                "fetch.message.max.bytes": record_limit(settings),
-                "log_level": 2,
-            }
-        )
-        self._consumer.assign([TopicPartition(*place, end) for place, (_, end) in bounds.items()])
+        more = {
+            "auto.offset.reset": "latest",
+            "fetch.wait.max.ms": 50,
+            "fetch.message.max.bytes": record_limit(settings),
+        }
+        self._consumer = reader(settings, "listune.replies", **more)
+        ends = [(settings.in_kafka(topic), p, end) for (topic, p), (_, end) in bounds.items()]
+        self._consumer.assign([TopicPartition(*one) for one in ends])
         self._thread = threading.Thread(target=self._follow, name="replies", daemon=True)
         self._thread.start()
 

@@ -8,7 +8,7 @@ murmur2 of Kafka's own Java client and of aiokafka (librdkafka's default is CRC3
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
@@ -26,7 +26,6 @@ from schemas.topic_names import (
     FORGOTTEN,
     MODEL_EVENTS,
     PAYLOAD_TOPICS,
-    POOL_CONTROL,
     RETRAIN,
 )
 from streams.errors import TopicsError
@@ -46,7 +45,7 @@ _HOUR_MS = 3_600_000
 
 @dataclass(frozen=True)
 class TopicSpec:
-    """One topic as it ought to be; `config` are Kafka's own topic settings."""
+    """One topic as it ought to be, by its name in Kafka; `config` are Kafka's own settings."""
 
     name: str
     partitions: int
@@ -81,15 +80,14 @@ def topic_specs(settings: StreamsSettings) -> tuple[TopicSpec, ...]:
         "cleanup.policy": "compact",
         "min.compaction.lag.ms": str(settings.retention_hours * _HOUR_MS),
     }
-    return (
+    specs = (
         *(TopicSpec(name, settings.partitions, kept) for name in PAYLOAD_TOPICS),
         TopicSpec(RETRAIN, 1, forever),
         TopicSpec(MODEL_EVENTS, 1, compacted),
         TopicSpec(FORGOTTEN, 1, compacted),
         TopicSpec(DEAD_LETTERS, 1, kept),
-        # Reports of shards: what matters is said again within a second.
-        TopicSpec(POOL_CONTROL, 1, kept | {"retention.ms": str(_HOUR_MS)}),
     )
+    return tuple(replace(spec, name=settings.in_kafka(spec.name)) for spec in specs)
 
 
 def admin_client(settings: StreamsSettings) -> AdminClient:
@@ -149,7 +147,7 @@ def cluster_identity(
     topic_ids: dict[str, str] = {}
     for name, future in described.items():
         try:
-            topic_ids[name] = str(future.result(timeout_s).topic_id)
+            topic_ids[settings.from_kafka(name)] = str(future.result(timeout_s).topic_id)
         except KafkaException as error:
             raise TopicsError(
                 f"topic {name} cannot be described ({error.args[0].str()}); "
@@ -172,10 +170,10 @@ def log_bounds(
         TopicsError: no broker answers, or a topic does not exist.
     """
     admin = admin or admin_client(settings)
-    end = time.monotonic() + timeout_s
+    names, end = tuple(topics), time.monotonic() + timeout_s
     while True:
         try:
-            return _bounds(admin, tuple(topics), timeout_s)
+            return _bounds(admin, settings, names, timeout_s)
         except KafkaException as error:
             # A topic just made has its leaders a moment later than its name.
             if time.monotonic() > end:
@@ -184,9 +182,10 @@ def log_bounds(
 
 
 def _bounds(
-    admin: AdminClient, topics: tuple[str, ...], timeout_s: float
+    admin: AdminClient, settings: StreamsSettings, names: tuple[str, ...], timeout_s: float
 ) -> dict[tuple[str, int], tuple[int, int]]:
     known = admin.list_topics(timeout=timeout_s).topics
+    topics = [settings.in_kafka(name) for name in names]
     missing = [topic for topic in topics if topic not in known]
     if missing:
         raise TopicsError(f"there is no topic {missing[0]}; create the topics with `listune up`")
@@ -196,7 +195,10 @@ def _bounds(
         for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
     ]
     starts, ends = (
-        {(p.topic, p.partition): future.result(timeout_s).offset for p, future in one.items()}
+        {
+            (settings.from_kafka(p.topic), p.partition): future.result(timeout_s).offset
+            for p, future in one.items()
+        }
         for one in asked
     )
     if any(offset < 0 for offset in (*starts.values(), *ends.values())):
@@ -251,7 +253,7 @@ def _wait_until_usable(settings: StreamsSettings, names: list[str], timeout_s: f
     end = time.monotonic() + timeout_s
     while names:
         try:
-            log_bounds(settings, names, timeout_s)
+            log_bounds(settings, map(settings.from_kafka, names), timeout_s)
             return
         except TopicsError:
             if time.monotonic() > end:

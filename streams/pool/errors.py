@@ -2,18 +2,19 @@
 
 ListuneError
 └── PoolError        the pool cannot be used as it is; the message says what to do
-    ├── PoolRefused  the pool and the topics disagree: starting the worker again cannot help
+    ├── PoolRefused  the pool and the topics disagree (also a `streams.errors.Refused`)
     └── OffsetGap    records are missing between the watermark and what was handed in
 """
 
 from schemas.errors import ListuneError
+from streams.errors import Refused
 
 
 class PoolError(ListuneError):
     """The pool cannot be used as it is; one sentence that says what to do."""
 
 
-class PoolRefused(PoolError):
+class PoolRefused(PoolError, Refused):
     """The pool and the topics disagree; a person decides, starting again changes nothing."""
 
 

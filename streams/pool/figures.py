@@ -1,6 +1,5 @@
 """The pool in a few figures, for `/metrics`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -14,7 +13,7 @@ from streams.settings import StreamsSettings
 
 @dataclass(frozen=True)
 class PoolFigures:
-    """One shard's: samples, listings that a round could take, and where rounds and champion are.
+    """Samples, listings that a round could take, and where rounds and champion are.
 
     outdated: listings that are still to be measured by a changed category schema.
     """
@@ -44,13 +43,12 @@ def measure(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> PoolFi
     )
 
 
-def show(shards: Sequence[PoolFigures], settings: StreamsSettings) -> None:
-    """Sets the gauges to what the worker's shards hold together."""
-    metrics.SAMPLES.set(sum(shard.samples for shard in shards))
-    metrics.FRESH.set(sum(shard.fresh for shard in shards))
-    metrics.OUTDATED.set(sum(shard.outdated for shard in shards))
+def show(pool: PoolFigures, settings: StreamsSettings) -> None:
+    """Sets the gauges to what the worker's pool holds."""
+    metrics.SAMPLES.set(pool.samples)
+    metrics.FRESH.set(pool.fresh)
+    metrics.OUTDATED.set(pool.outdated)
     metrics.NEEDED.set(settings.k)
-    first = shards[0]
-    metrics.LAST_ROUND.set(first.last_round)
-    metrics.ROUND_STATE.state(first.round_state)
-    metrics.show_champion(first.champion.id, first.champion.hash)
+    metrics.LAST_ROUND.set(pool.last_round)
+    metrics.ROUND_STATE.state(pool.round_state)
+    metrics.show_champion(pool.champion.id, pool.champion.hash)

@@ -15,9 +15,7 @@ from streams.pool.origin import check_origin
 from streams.settings import StreamsSettings
 
 # Unbounded, DuckDB takes up to 80 % of a machine that it shares with the broker and the model.
-# Of several shards each has a part: one worker may have them all.
 MEMORY_MB = 1000
-LEAST_MEMORY_MB = 256
 # How long the write-ahead log may become before it is worked into the file. DuckDB's own 16 MB are
 # there after five full micro-batches, whose COMMIT took twice as long with it. After a crash a log
 # of 55 MB was read again in .6 s.
@@ -34,8 +32,9 @@ FORMAT = "1"
 MEASURES = "2"
 
 
-# The line of schema.sql after which only views are made.
-VIEWS_BEGIN = "-- views for people"
+def pool_path(settings: StreamsSettings) -> Path:
+    """Where the pool's file is."""
+    return settings.pool_dir / f"{settings.pool}.duckdb"
 
 
 def read_definitions() -> str:
@@ -43,15 +42,21 @@ def read_definitions() -> str:
     return (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
 
 
-def connect(path: Path, shards: int) -> duckdb.DuckDBPyConnection:
-    """Opens, or makes, the file of one of so many shards.
+def connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """Opens, or makes, the pool's file.
 
     Raises:
         PoolError: another process has it.
+        PoolRefused: the pool was kept in several files, as earlier versions could.
     """
-    memory = max(MEMORY_MB // shards, LEAST_MEMORY_MB)
+    first_shard = path.with_name(f"{path.stem}-0.duckdb")
+    if first_shard.exists() and not path.exists():
+        raise PoolRefused(
+            f"the pool {first_shard} is one of several files, which this version does not read; "
+            f"move {path.stem}-*.duckdb away, so that the pool is rebuilt from the topics"
+        )
     config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{memory}MB",
+        "memory_limit": f"{MEMORY_MB}MB",
         "checkpoint_threshold": CHECKPOINT,
     }
     try:

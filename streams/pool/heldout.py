@@ -9,7 +9,7 @@ newest. A listing that has been trained on, under a smaller share, judges nothin
 import duckdb
 
 from schemas import heldout
-from streams.pool.deciding.selected import Selected, selected, with_texts
+from streams.pool.selected import Selected, selected, with_texts
 
 _ANY = """
 FROM store.samples s ANTI JOIN store.used u ON u.listing_id = s.listing_id

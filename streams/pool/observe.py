@@ -19,7 +19,7 @@ from schemas.events import (
     RetrainRequest,
 )
 from schemas.topic_names import MODEL_EVENTS, RETRAIN
-from streams.pool.deciding.manifest import mark_used_from_manifest
+from streams.pool.manifest import mark_used_from_manifest
 from streams.pool.state import CLOSED_STATES, FINAL_STATES
 from streams.settings import StreamsSettings
 
@@ -97,7 +97,7 @@ def _observe_request(con: duckdb.DuckDBPyConnection, event: RetrainRequest) -> N
         known = _known_round(con, event.round)
     con.execute("DELETE FROM store.pending WHERE event_id = ?", [identity])
     if known.state == "decided" and known.files != event.files:
-        # Both this file and the worker that had the shard meanwhile decided on this round.
+        # Both this file and the worker that had the pool meanwhile decided on this round.
         con.execute("DELETE FROM store.used WHERE round = ?", [event.round])
     if place > known.place:
         _begin(con, event.round, place, known.place)
@@ -152,7 +152,7 @@ def _is_ours(con: duckdb.DuckDBPyConnection, event_id: str) -> bool:
 
 
 def _void(con: duckdb.DuckDBPyConnection) -> None:
-    """Another worker decided in this shard meanwhile: what this file was about to say is stale.
+    """Another worker decided for this pool meanwhile: what this file was about to say is stale.
 
     Of a rebuild, and of a file that never left its worker, there is nothing to take back.
     """

@@ -7,7 +7,7 @@ and only within what the log holds now.
 from collections.abc import Mapping
 from pathlib import Path
 
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.pool.errors import PoolRefused
 
 Bounds = tuple[int, int]
@@ -36,7 +36,7 @@ def check_origin(
 
 
 def check_bounds(
-    watermarks: Mapping[Place, int], bounds: Mapping[Place, Bounds], path: Path
+    watermarks: Mapping[Partition, int], bounds: Mapping[Partition, Bounds], path: Path
 ) -> None:
     """Compares the next offset that the pool `path` expects of each partition with the log.
 
@@ -56,7 +56,7 @@ def check_bounds(
 
 
 def check_not_ahead(
-    watermarks: Mapping[Place, int], bounds: Mapping[Place, Bounds], path: Path
+    watermarks: Mapping[Partition, int], bounds: Mapping[Partition, Bounds], path: Path
 ) -> None:
     """The half of `check_bounds` that can come true only if the log was cut back.
 
@@ -74,8 +74,8 @@ def check_not_ahead(
 
 
 def deleted(
-    watermarks: Mapping[Place, int], bounds: Mapping[Place, Bounds]
-) -> dict[Place, tuple[int, int]]:
+    watermarks: Mapping[Partition, int], bounds: Mapping[Partition, Bounds]
+) -> dict[Partition, tuple[int, int]]:
     """Partitions behind retention: the offset expected, and the first one that is still there."""
     return {
         place: (expected, bounds[place][0])

@@ -1,4 +1,4 @@
-"""Copies of a pool's file, so that a worker on another machine need not read the topics whole.
+"""Copies of a pool's file, from which a standby on another machine begins.
 
 A copy is the pool as of some offsets. Whoever begins with it reads on from there, as after a stop;
 what has happened since is in the topics. So a copy is never wrong, only old; one that is older than
@@ -14,12 +14,18 @@ from pathlib import Path
 
 import duckdb
 
-from streams.pool.shard import Shard
+from streams.pool.file import connect, pool_path
 from streams.pool.store import Pool
 from streams.settings import StreamsSettings
 
 logger = logging.getLogger("listune.snapshot")
 
+# Which topics a file was made of, and how many of their records it has read.
+_STANDS = """
+SELECT (SELECT list(value ORDER BY name) FROM store.meta
+        WHERE name = 'cluster_id' OR name LIKE 'topic:%'),
+       (SELECT coalesce(sum(next_offset), 0) FROM store.watermarks)
+"""
 _COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
 
 
@@ -30,7 +36,7 @@ def take(pool: Pool) -> Path | None:
     """
     if pool.settings.snapshot_dir is None:
         return None
-    path = _path(pool.settings.snapshot_dir, pool.settings, pool.shard)
+    path = pool.settings.snapshot_dir / pool.path.name
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".partial")
     try:
@@ -44,13 +50,19 @@ def take(pool: Pool) -> Path | None:
     return path
 
 
-def restore(settings: StreamsSettings, shard: Shard) -> bool:
-    """Begins the file of `shard` with its last copy, where there is one and no file yet."""
-    path = shard.path(settings)
-    if settings.snapshot_dir is None or path.exists():
+def restore(settings: StreamsSettings) -> bool:
+    """Begins the pool's file with its last copy, where that is further than the file, if any.
+
+    A worker that stands by may have a file from when it worked last.
+
+    Raises:
+        PoolError: another process has the file.
+    """
+    path = pool_path(settings)
+    if settings.snapshot_dir is None:
         return False
-    kept = _path(settings.snapshot_dir, settings, shard)
-    if not kept.exists():
+    kept = settings.snapshot_dir / path.name
+    if not kept.exists() or (path.exists() and not _is_further(kept, path)):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".partial")
@@ -60,8 +72,11 @@ def restore(settings: StreamsSettings, shard: Shard) -> bool:
     return True
 
 
-def _path(folder: Path, settings: StreamsSettings, shard: Shard) -> Path:
-    return folder / f"{shard.name(settings.pool)}.duckdb"
+def _is_further(kept: Path, path: Path) -> bool:
+    """Whether the copy is of the same topics as the file, and has read more of them."""
+    with duckdb.connect(str(kept), read_only=True) as copy, connect(path) as own:
+        (of, read), (own_of, own_read) = (con.execute(_STANDS).fetchall()[0] for con in (copy, own))
+    return bool(of == own_of and read > own_read)
 
 
 def _publish(aside: Path, path: Path) -> None:

@@ -30,7 +30,7 @@ from schemas.events import (
 from schemas.topic_names import CONTROL_KINDS, PREDICTIONS
 from schemas.versions import SchemaVersions
 from streams import metrics
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.pool import file, heldout, outdated
 from streams.pool.erasure import forget, forgotten_hashes
 from streams.pool.errors import OffsetGap, PoolError, PoolRefused
@@ -38,7 +38,6 @@ from streams.pool.observe import observe, take_over
 from streams.pool.origin import Bounds, check_bounds
 from streams.pool.rows import EVENT_TABLES, Row, insert, row_of
 from streams.pool.samples import recompute
-from streams.pool.shard import WHOLE, Shard
 from streams.settings import StreamsSettings
 
 __all__ = ["OffsetGap", "Pool", "PoolError", "PoolRefused", "Record"]
@@ -71,9 +70,8 @@ class Pool:
         schemas: CategorySchemas,
         cluster_id: str,
         topic_ids: Mapping[str, str],
-        shard: Shard = WHOLE,
     ) -> None:
-        """Opens, or makes, the file of `shard`: `settings.pool_dir/<pool>.duckdb` of the whole.
+        """Opens, or makes, `settings.pool_dir/<pool>.duckdb`.
 
         Raises:
             PoolError: another process has the file.
@@ -83,9 +81,8 @@ class Pool:
         self.settings = settings
         self._versions = SchemaVersions(schemas)
         settings.pool_dir.mkdir(parents=True, exist_ok=True)
-        self.shard = shard
-        self.path = shard.path(settings)
-        self.con = file.connect(self.path, shard.count)
+        self.path = file.pool_path(settings)
+        self.con = file.connect(self.path)
         try:
             self.con.execute(file.read_definitions())
             with self.transaction():
@@ -143,12 +140,12 @@ class Pool:
         ).fetchone()
         return int(row[0]) if row else 0
 
-    def watermarks(self) -> dict[Place, int]:
+    def watermarks(self) -> dict[Partition, int]:
         """The next offset expected of every partition that was begun."""
         rows = self.con.execute("FROM store.watermarks").fetchall()
         return {(topic, partition): next_offset for topic, partition, next_offset in rows}
 
-    def join_log(self, bounds: Mapping[Place, Bounds]) -> None:
+    def join_log(self, bounds: Mapping[Partition, Bounds]) -> None:
         """Compares the watermarks with the log, before anything is taken from it.
 
         A partition that was never begun (all of them, in a new pool) begins where the log does.
@@ -157,7 +154,6 @@ class Pool:
             PoolRefused: the pool is ahead of the log, or records were deleted before it read them.
         """
         known = self.watermarks()
-        bounds = {place: bound for place, bound in bounds.items() if self.shard.has(place)}
         check_bounds(known, bounds, self.path)
         with self.transaction():
             self._advance({p: start for p, (start, _) in bounds.items() if p not in known})

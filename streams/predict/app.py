@@ -27,7 +27,7 @@ from serving.triton.push import ensure_adapter
 from streams import metrics
 from streams.kafka.committed import Committed
 from streams.kafka.control_log import Champion, ChampionAlias, ControlLog
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.kafka.publisher import Publisher
 from streams.predict.answering import Answerer
 from streams.predict.flow import Gate, Lane, Ledger
@@ -74,15 +74,19 @@ class PredictApp:
         self._wire()
 
     def _wire(self) -> None:
+        settings = self._settings
+
+        def place_of(message: Any) -> Partition:
+            return (settings.from_kafka(message.topic), message.partition)
+
         for lane, topic in ((Lane.LIVE, REQUESTS), (Lane.BACKFILL, BACKFILL)):
 
             async def take(stream: Any, lane: Lane = lane) -> None:
                 async for event in stream.events():
-                    await self._begin(lane, event.message)
+                    await self._begin(lane, place_of(event.message), event.message)
 
-            self.app.agent(faust_app.raw_topic(self.app, topic), name=f"{lane.value}-requests")(
-                take
-            )
+            channel = faust_app.raw_topic(self.app, settings, topic)
+            self.app.agent(channel, name=f"{lane.value}-requests")(take)
 
         async def revoked(*_: Any, **__: Any) -> None:
             await self._ledger.forget()
@@ -97,19 +101,18 @@ class PredictApp:
         self.app.task(self._watchdog.pulse)
         metrics.IN_FLIGHT.set_function(lambda: len(self._ledger))
 
-    async def _begin(self, lane: Lane, message: Any) -> None:
+    async def _begin(self, lane: Lane, place: Partition, message: Any) -> None:
         """Waits for a slot, then lets the request run beside the reading."""
-        if await self._ledger.start((message.topic, message.partition), message.offset):
+        if await self._ledger.start(place, message.offset):
             await self._gate.acquire(lane)
-            metrics.EVENTS.labels(message.topic).inc()
-            faust_app.spawn(self._handle(lane, message))
+            metrics.EVENTS.labels(place[0]).inc()
+            faust_app.spawn(self._handle(lane, place, message))
 
-    async def _handle(self, lane: Lane, message: Any) -> None:
+    async def _handle(self, lane: Lane, place: Partition, message: Any) -> None:
         try:
             request = decode(ListingRequest, message.value, self._settings.max_event_bytes)
         except EventError as error:
-            place = (message.topic, message.partition, message.offset)
-            letter = to_dead_letter(*place, message.key, message.value, error)
+            letter = to_dead_letter(*place, message.offset, message.key, message.value, error)
             await asyncio.wrap_future(bury(self._publisher, letter))
         else:
             # What sellers wait for is measured apart from what nobody waits for.
@@ -123,7 +126,7 @@ class PredictApp:
                 )
             metrics.ANSWERS.labels(prediction.status, prediction.purpose).inc()
         self._gate.release(lane)
-        await self._ledger.done((message.topic, message.partition), message.offset)
+        await self._ledger.done(place, message.offset)
 
     async def _follow_schemas(self) -> None:
         await self._schema_file.follow(self._answerer.schemas.replace)
@@ -137,7 +140,7 @@ class PredictApp:
                 self._control.check()
                 if commits := self._ledger.take_commits():
                     with metrics.stage("commit"):
-                        await faust_app.commit(self.app, commits)
+                        await faust_app.commit(self.app, self._settings, commits)
             except Exception as error:
                 faust_app.crash(error)
             if not ready and self._assigned.is_set():
@@ -145,13 +148,13 @@ class PredictApp:
                 faust_app.tell_ready()
                 self._health.tell_ready()
 
-    def _positions(self) -> dict[Place, int]:
+    def _positions(self) -> dict[Partition, int]:
         """What this worker's group has committed, of the partitions that it has."""
-        mine = [(tp.topic, tp.partition) for tp in self.app.consumer.assignment()]
+        mine = faust_app.assignment(self.app, self._settings)
         places = [place for place in mine if place[0] in (REQUESTS, BACKFILL)]
         return self._committed.offsets(places, KAFKA_S)
 
-    def _waits_for_engine(self, place: Place) -> bool:
+    def _waits_for_engine(self, place: Partition) -> bool:
         """Whether Triton, slow or away, is why nothing of `place` is done."""
         held_up = self._gate.crowded() or self._ledger.under_way(place)
         return self._answerer.waiting > 0 and held_up

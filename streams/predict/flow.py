@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from enum import Enum
 
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 
 
 class Ledger:
@@ -18,11 +18,11 @@ class Ledger:
     def __init__(self, window: int) -> None:
         """`window`: the most offsets kept at once, however slow the first of them is."""
         self._window = window
-        self._open: dict[Place, dict[int, bool]] = {}
-        self._next: dict[Place, int] = {}
+        self._open: dict[Partition, dict[int, bool]] = {}
+        self._next: dict[Partition, int] = {}
         self._room = asyncio.Condition()
 
-    async def start(self, place: Place, offset: int) -> bool:
+    async def start(self, place: Partition, offset: int) -> bool:
         """Enters an offset, waiting while the window is full.
 
         Returns:
@@ -36,7 +36,7 @@ class Ledger:
             offsets[offset] = False
             return True
 
-    async def done(self, place: Place, offset: int) -> None:
+    async def done(self, place: Partition, offset: int) -> None:
         """The effect of `offset` is confirmed. Unknown offsets (forgotten ones) are ignored."""
         offsets = self._open.get(place, {})
         if offset not in offsets:
@@ -55,11 +55,11 @@ class Ledger:
             self._next.clear()
             self._room.notify_all()
 
-    def under_way(self, place: Place) -> bool:
+    def under_way(self, place: Partition) -> bool:
         """Whether something of this partition is not done, or there is no room to begin it."""
         return bool(self._open.get(place)) or len(self) >= self._window
 
-    def take_commits(self) -> dict[Place, int]:
+    def take_commits(self) -> dict[Partition, int]:
         """The next offset of each partition that moved since the last call."""
         moved, self._next = self._next, {}
         return moved

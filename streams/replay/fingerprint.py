@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.pool.rows import EVENT_TABLES
 
 Rows = Sequence[Sequence[Any]]
@@ -58,7 +58,7 @@ class Snapshot:
     schemas: how many listings are outdated, and the hash of the category schemas in force.
     """
 
-    watermarks: Mapping[Place, int]
+    watermarks: Mapping[Partition, int]
     listings: Mapping[str, Fingerprint]
     rounds: Mapping[int, int]
     outside: frozenset[str]
@@ -73,7 +73,9 @@ class Snapshot:
         return {**self.listings, "rounds": Fingerprint(len(kept), rounds)}
 
 
-def take(ask: Ask, starts: Mapping[Place, int], outside: Collection[str] | None = None) -> Snapshot:
+def take(
+    ask: Ask, starts: Mapping[Partition, int], outside: Collection[str] | None = None
+) -> Snapshot:
     """The snapshot of a pool, by one statement, so that it is of one moment.
 
     Args:
@@ -94,7 +96,7 @@ def take(ask: Ask, starts: Mapping[Place, int], outside: Collection[str] | None 
     )
 
 
-def _statement(starts: Mapping[Place, int], outside: Collection[str] | None) -> str:
+def _statement(starts: Mapping[Partition, int], outside: Collection[str] | None) -> str:
     """One SELECT of (what, name, number, value), of rows of all five kinds."""
     first = ", ".join(f"('{topic}', {p}, {start})" for (topic, p), start in starts.items())
     if outside is None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import duckdb
 
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.pool.errors import PoolError
-from streams.pool.shard import WHOLE, Shard
+from streams.pool.file import pool_path
 from streams.replay.fingerprint import Ask, Rows, Snapshot, take
 from streams.settings import StreamsSettings
 from streams.sql.client import SqlError, ask_writer
@@ -22,9 +22,9 @@ def asking(con: duckdb.DuckDBPyConnection) -> Ask:
     return lambda statement: con.execute(statement).fetchall()
 
 
-def ask_live(settings: StreamsSettings, shard: Shard = WHOLE) -> Ask | None:
+def ask_live(settings: StreamsSettings) -> Ask | None:
     """A way to ask the live pool, whether or not a worker has it; None where there is no pool."""
-    path = shard.path(settings)
+    path = pool_path(settings)
     if not path.exists():
         return None
 
@@ -33,12 +33,12 @@ def ask_live(settings: StreamsSettings, shard: Shard = WHOLE) -> Ask | None:
             with duckdb.connect(str(path), read_only=True) as con:
                 return con.execute(statement).fetchall()
         except duckdb.IOException:
-            return ask_writer(settings, statement, shard)
+            return ask_writer(settings, statement)
 
     return ask
 
 
-def look_at(ask: Ask | None, starts: Mapping[Place, int]) -> tuple[Snapshot | None, str]:
+def look_at(ask: Ask | None, starts: Mapping[Partition, int]) -> tuple[Snapshot | None, str]:
     """The live pool's snapshot, or why there is none."""
     if ask is None:
         return None, "there is no live pool"

@@ -28,19 +28,18 @@ from pathlib import Path
 from typing import TypeVar
 
 import duckdb
-from confluent_kafka import Message
 
 from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import Event, RetrainRequest, decode
 from schemas.topic_names import CONTROL_KINDS, KINDS, MODEL_EVENTS
 from streams.kafka.control_log import ControlEvent
-from streams.kafka.log_reader import Span, read_span
-from streams.kafka.places import Place
+from streams.kafka.log_reader import LogRecord, Span, read_span
+from streams.kafka.partitions import Partition
 from streams.kafka.topics import cluster_identity, log_bounds
 from streams.pool.errors import PoolError
-from streams.pool.origin import Bounds, deleted
-from streams.pool.shard import WHOLE, Shard
+from streams.pool.file import pool_path
+from streams.pool.origin import deleted
 from streams.pool.store import Pool
 from streams.replay.fingerprint import Ask, Fingerprint, take
 from streams.replay.live_pool import ask_live, asking, held_to_read, look_at
@@ -78,10 +77,8 @@ class Replayed:
         )
 
 
-def replay(
-    settings: StreamsSettings, schemas: CategorySchemas, tell: Tell, shard: Shard = WHOLE
-) -> Replayed:
-    """Rebuilds the pool, or a shard, into `<pool_dir>/replay/`; compares it with the live one.
+def replay(settings: StreamsSettings, schemas: CategorySchemas, tell: Tell) -> Replayed:
+    """Rebuilds the pool into `<pool_dir>/replay/`; compares it with the live one.
 
     The live pool is only read: from its file, or through the worker that has it. A rebuild that was
     interrupted is begun anew.
@@ -90,13 +87,11 @@ def replay(
         PoolError: another replay is under way.
         TopicsError: no broker answers, or retention deletes what is being read.
     """
-    with _alone(settings, shard):
-        return _replay(settings, schemas, tell, ask_live(settings, shard), shard)
+    with _alone(settings):
+        return _replay(settings, schemas, tell, ask_live(settings))
 
 
-def replay_and_swap(
-    settings: StreamsSettings, schemas: CategorySchemas, tell: Tell, shard: Shard = WHOLE
-) -> Replayed:
+def replay_and_swap(settings: StreamsSettings, schemas: CategorySchemas, tell: Tell) -> Replayed:
     """As `replay`, and then puts the rebuilt pool in the place of the live one.
 
     The former file is kept beside it as `<pool>.before-replay.duckdb`.
@@ -104,10 +99,10 @@ def replay_and_swap(
     Raises:
         PoolError: a worker has the live pool, or made one meanwhile; or as `replay`.
     """
-    live = shard.path(settings)
-    with _alone(settings, shard), held_to_read(live) as held:
+    live = pool_path(settings)
+    with _alone(settings), held_to_read(live) as held:
         ask = asking(held) if held else None
-        done = _replay(settings, schemas, tell, ask, shard)
+        done = _replay(settings, schemas, tell, ask)
         if held and done.live is not None:
             _forget_answered_wishes(done.path, held)
         if held:
@@ -123,21 +118,19 @@ def replay_and_swap(
     return replace(done, path=live)
 
 
-def accept_deleted(
-    settings: StreamsSettings, schemas: CategorySchemas, shard: Shard = WHOLE
-) -> list[str]:
+def accept_deleted(settings: StreamsSettings, schemas: CategorySchemas) -> list[str]:
     """Lets the pool go on where retention deleted what it expects next; says what it will lack.
 
     Raises:
         PoolError: there is no pool, or a worker has it.
         TopicsError: no broker answers.
     """
-    path = shard.path(settings)
+    path = pool_path(settings)
     if not path.exists():
         raise PoolError(f"there is no pool {path}; a new one begins where the log does")
-    pool = Pool(settings, schemas, *cluster_identity(settings), shard)
+    pool = Pool(settings, schemas, *cluster_identity(settings))
     try:
-        gone = deleted(pool.watermarks(), _bounds(settings, shard))
+        gone = deleted(pool.watermarks(), log_bounds(settings, TOPICS))
         for place, (_, start) in gone.items():
             pool.start_at(*place, start)
     finally:
@@ -153,16 +146,16 @@ def _folder(settings: StreamsSettings) -> Path:
 
 
 @contextmanager
-def _alone(settings: StreamsSettings, shard: Shard) -> Iterator[None]:
+def _alone(settings: StreamsSettings) -> Iterator[None]:
     """One replay at a time: two would rebuild into the same file."""
     folder = _folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{shard.name(settings.pool)}.lock").open("w") as lock:
+    with (folder / f"{settings.pool}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PoolError(
-                f"another replay of the pool {shard.path(settings)} is under way; wait for its end"
+                f"another replay of the pool {pool_path(settings)} is under way; wait for its end"
             ) from None
         yield
 
@@ -186,27 +179,18 @@ def _forget_answered_wishes(rebuilt: Path, former: duckdb.DuckDBPyConnection) ->
 # ------------------------------------------------------------------------------- reading the topics
 
 
-def _bounds(settings: StreamsSettings, shard: Shard) -> dict[Place, Bounds]:
-    bounds = log_bounds(settings, TOPICS)
-    return {place: bound for place, bound in bounds.items() if shard.has(place)}
-
-
 def _replay(
-    settings: StreamsSettings,
-    schemas: CategorySchemas,
-    tell: Tell,
-    ask_live: Ask | None,
-    shard: Shard,
+    settings: StreamsSettings, schemas: CategorySchemas, tell: Tell, ask_live: Ask | None
 ) -> Replayed:
     origin = cluster_identity(settings)
-    starts = {place: start for place, (start, _) in _bounds(settings, shard).items()}
+    starts = {place: start for place, (start, _) in log_bounds(settings, TOPICS).items()}
     live, why = look_at(ask_live, starts)
     # Asked for after the live pool, which reads on: it cannot be beyond them.
-    ends = {place: end for place, (_, end) in _bounds(settings, shard).items()}
+    ends = {place: end for place, (_, end) in log_bounds(settings, TOPICS).items()}
     beside = settings.model_copy(update={"pool_dir": _folder(settings)})
-    for leftover in beside.pool_dir.glob(f"{shard.name(settings.pool)}.duckdb*"):
+    for leftover in beside.pool_dir.glob(f"{settings.pool}.duckdb*"):
         leftover.unlink()
-    pool = Pool(beside, schemas, *origin, shard)
+    pool = Pool(beside, schemas, *origin)
     try:
         pool.join_log({place: (starts[place], end) for place, end in ends.items()})
         rebuild = _Rebuild(pool, tell, sum(end - starts[place] for place, end in ends.items()))
@@ -245,13 +229,13 @@ class _Rebuild:
     """Of what `model.events` said before this moment, compaction has taken away some."""
     next_model_event: int = 0
 
-    def read(self, stops: Mapping[Place, int]) -> None:
+    def read(self, stops: Mapping[Partition, int]) -> None:
         """Takes in what lies between where the pool stands and `stops`."""
         stands = self.pool.watermarks()
         span: Span = {place: (stands[place], stop) for place, stop in stops.items()}
         for batch in read_span(self.pool.settings, span):
-            self._apply([message for message in batch if message.topic() in KINDS])
-            self._apply_control([message for message in batch if message.topic() in CONTROL_KINDS])
+            self._apply([record for record in batch if record.topic in KINDS])
+            self._apply_control([record for record in batch if record.topic in CONTROL_KINDS])
             self.done += len(batch)
             self.tell(self.done, self.total)
 
@@ -259,38 +243,32 @@ class _Rebuild:
         """Rounds of which not every event is in the log any more."""
         return {n for n, began in self.began_ms.items() if began < self.complete_since_ms}
 
-    def _apply(self, messages: Sequence[Message]) -> None:
+    def _apply(self, read: Sequence[LogRecord]) -> None:
         records = []
-        for message in messages:
-            event = _decode(KINDS[_topic(message)], message, self.pool.settings)
-            place = (_topic(message), message.partition() or 0, message.offset() or 0)
-            records.append(self.pool.record(*place, message.timestamp()[1], event))
+        for topic, partition, offset, timestamp_ms, value in read:
+            event = _decode(KINDS[topic], value, self.pool.settings)
+            records.append(self.pool.record(topic, partition, offset, timestamp_ms, event))
         self.pool.apply_storable(records, lambda *_: None)  # its dead letter is there already
 
-    def _apply_control(self, messages: Sequence[Message]) -> None:
+    def _apply_control(self, read: Sequence[LogRecord]) -> None:
         events: list[ControlEvent] = []
         positions: dict[str, int] = {}
-        for message in messages:
-            topic, offset = _topic(message), message.offset() or 0
-            event = _decode(CONTROL_KINDS[topic], message, self.pool.settings)
+        for topic, _, offset, timestamp_ms, value in read:
+            event = _decode(CONTROL_KINDS[topic], value, self.pool.settings)
             if event is not None:
                 events.append(event)
             if isinstance(event, RetrainRequest) and event.pool == self.pool.settings.pool:
                 self.began_ms.setdefault(event.round, event.created_ms)
             if topic == MODEL_EVENTS:
                 if offset != self.next_model_event:
-                    self.complete_since_ms = message.timestamp()[1]
+                    self.complete_since_ms = timestamp_ms
                 self.next_model_event = offset + 1
             positions[topic] = offset + 1
         self.pool.apply_control(events, positions)
 
 
-def _topic(message: Message) -> str:
-    return str(message.topic())
-
-
-def _decode(kind: type[E], message: Message, settings: StreamsSettings) -> E | None:
+def _decode(kind: type[E], value: bytes | None, settings: StreamsSettings) -> E | None:
     try:
-        return decode(kind, message.value(), settings.max_event_bytes)
+        return decode(kind, value, settings.max_event_bytes)
     except EventError:
         return None

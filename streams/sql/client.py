@@ -12,7 +12,6 @@ from typing import Any
 import duckdb
 
 from schemas.errors import ListuneError
-from streams.pool.shard import WHOLE, Shard
 from streams.settings import StreamsSettings
 from streams.sql.guard import SqlGuard
 
@@ -66,7 +65,7 @@ def ask(
         raise _explained(error, settings, time.monotonic() - began) from None
 
 
-def ask_writer(settings: StreamsSettings, sql: str, shard: Shard = WHOLE) -> list[tuple[Any, ...]]:
+def ask_writer(settings: StreamsSettings, sql: str) -> list[tuple[Any, ...]]:
     """The rows of `sql` on the live file itself, all its tables, through the worker that has it.
 
     For our own processes on the worker's machine and under its user: nothing is checked here.
@@ -75,7 +74,7 @@ def ask_writer(settings: StreamsSettings, sql: str, shard: Shard = WHOLE) -> lis
         SqlError: no worker serves the pool, or an error in the statement.
     """
     try:
-        endpoint = json.loads(endpoint_path(settings, shard).read_text(encoding="utf-8"))
+        endpoint = json.loads(endpoint_path(settings).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise SqlError("no worker serves the pool; see whether the curate worker is up") from None
     with duckdb.connect() as con:
@@ -101,9 +100,9 @@ def load_extensions(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"LOAD '{path}'")
 
 
-def endpoint_path(settings: StreamsSettings, shard: Shard = WHOLE) -> Path:
-    """Where the worker that has `shard` writes how to reach its private server."""
-    return settings.pool_dir / f"{shard.name(settings.pool)}.sql.json"
+def endpoint_path(settings: StreamsSettings) -> Path:
+    """Where the worker that has the pool writes how to reach its private server."""
+    return settings.pool_dir / f"{settings.pool}.sql.json"
 
 
 def _explained(error: duckdb.Error, settings: StreamsSettings, seconds: float) -> SqlError:

@@ -19,15 +19,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 import duckdb
 import psutil
 
-from streams.pool.file import VIEWS_BEGIN, read_definitions
-from streams.pool.shard import WHOLE, Shard, shards_of
 from streams.settings import StreamsSettings
 from streams.sql.client import endpoint_path, load_extensions
 from streams.sql.guard import VIEWS, RefusedError, SqlGuard
@@ -41,24 +39,10 @@ RETRY_S = 0.5
 # What Python, the extensions and the stacks of threads may take beside the queries.
 PROCESS_BYTES = 512 * 1024**2
 
-# The pool's tables that the views read: those filled from the control topics, and the others.
-SHARED_TABLES = ("meta", "categories", "used", "rounds", "adapters", "alias_moves", "forgotten")
-SPLIT_TABLES = (
-    "requests",
-    "predictions",
-    "reviews",
-    "samples",
-    "outdated",
-    "outbox",
-    "backfill_orders",
-)
-
 logger = logging.getLogger("listune.sql")
 
 
-def serve_pool(
-    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, shard: Shard = WHOLE
-) -> None:
+def serve_pool(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
     """Lets the sidecar read the database of `con` while this process writes it.
 
     Call it on the thread that owns `con`. Where and under which token is written, for this user
@@ -67,20 +51,10 @@ def serve_pool(
     load_extensions(con)
     endpoint = {"uri": f"quack:127.0.0.1:{_free_port()}", "token": secrets.token_hex(16)}
     _start(con, endpoint["uri"], endpoint["token"])
-    path = endpoint_path(settings, shard)
+    path = endpoint_path(settings)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(endpoint, file)
-
-
-def stop_serving(
-    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, shard: Shard = WHOLE
-) -> None:
-    """Ends `serve_pool`; without it the file stays open after `con` was closed."""
-    path = endpoint_path(settings, shard)
-    uri = json.loads(path.read_text(encoding="utf-8"))["uri"]
-    path.unlink()
-    con.execute("CALL quack_stop($1)", [uri])
 
 
 def main(settings: StreamsSettings) -> None:
@@ -101,7 +75,7 @@ def main(settings: StreamsSettings) -> None:
     signal.signal(signal.SIGINT, stop)
     _tell_ready(False)
     while not stopping.is_set():
-        if not all(endpoint_path(settings, shard).exists() for shard in shards_of(settings)):
+        if not endpoint_path(settings).exists():
             stopping.wait(RETRY_S)
             continue
         process = subprocess.Popen(
@@ -141,7 +115,7 @@ def _serve(settings: StreamsSettings, gone: Callable[[], bool]) -> int:
     )
     load_extensions(con)
     try:
-        pings = _make_views(con, settings)
+        _make_views(con, settings)
     except (OSError, ValueError, duckdb.Error) as error:
         logger.info("the pool cannot be attached: %s", error)
         return EXIT_WRITER_GONE
@@ -163,40 +137,15 @@ def _serve(settings: StreamsSettings, gone: Callable[[], bool]) -> int:
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     _tell_ready(True)
-    return _watch(con, pings, settings.sql_timeout_s, memory, gone)
+    return _watch(con, settings.sql_timeout_s, memory, gone)
 
 
-def _make_views(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> list[str]:
-    """The views for people; returns a statement for each writer, by which it is seen to be there.
-
-    Of a pool in one file they are the writer's own. Of several they are made here, over all their
-    rows. What comes from the control topics is the same in every file; that of the first is taken.
-    """
-    writers = [
-        json.loads(endpoint_path(settings, shard).read_text(encoding="utf-8"))
-        for shard in shards_of(settings)
-    ]
-    if len(writers) == 1:
-        [writer] = writers
-        con.execute(f"ATTACH '{writer['uri']}' AS writer (TYPE quack, TOKEN '{writer['token']}')")
-        for view in VIEWS:
-            con.execute(f"CREATE VIEW {view} AS FROM writer.main.{view}")
-        return ["FROM writer.main.models LIMIT 1"]
-    con.execute("CREATE SCHEMA store")
-    for table in SHARED_TABLES:
-        con.execute(f"CREATE VIEW store.{table} AS {_rows(writers[0], table)}")
-    for table in SPLIT_TABLES:
-        parts = " UNION ALL ".join(_rows(writer, table) for writer in writers)
-        con.execute(f"CREATE VIEW store.{table} AS {parts}")
-    con.execute(read_definitions().partition(VIEWS_BEGIN)[2])
-    return [f"{_rows(writer, 'meta')} LIMIT 1" for writer in writers]
-
-
-def _rows(writer: dict[str, str], table: str) -> str:
-    # Not attached: a statement that scans two attached servers is refused (Quack of DuckDB 1.5).
-    return (
-        f"FROM quack_query('{writer['uri']}', 'FROM store.{table}', token := '{writer['token']}')"
-    )
+def _make_views(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
+    """The writer's views for people, under the same names here."""
+    writer = json.loads(endpoint_path(settings).read_text(encoding="utf-8"))
+    con.execute(f"ATTACH '{writer['uri']}' AS writer (TYPE quack, TOKEN '{writer['token']}')")
+    for view in VIEWS:
+        con.execute(f"CREATE VIEW {view} AS FROM writer.main.{view}")
 
 
 def _memory_bytes(con: duckdb.DuckDBPyConnection) -> int:
@@ -214,7 +163,6 @@ def _memory_bytes(con: duckdb.DuckDBPyConnection) -> int:
 
 def _watch(
     con: duckdb.DuckDBPyConnection,
-    pings: Sequence[str],
     limit_s: float,
     memory: int,
     gone: Callable[[], bool],
@@ -238,8 +186,7 @@ def _watch(
         if now - pinged > 1:
             pinged = now
             try:
-                for ping in pings:
-                    con.execute(ping).fetchall()
+                con.execute("FROM writer.main.models LIMIT 1").fetchall()
             except duckdb.Error:
                 return EXIT_WRITER_GONE
     return 0

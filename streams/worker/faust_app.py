@@ -4,8 +4,8 @@ Faust 0.15 acknowledges what is not done: a record that it skips after a rebalan
 handler raised, records in flight behind a finished one. So its acknowledgement is switched off
 (`raw_topic`), and a worker commits offsets itself, after the effect, through `commit`.
 
-An unexpected exception ends the process with code 1 (`crash`); the supervisor starts it again. A
-pool that was refused ends it with `REFUSED_CODE`, after which the supervisor gives up. A worker
+An unexpected exception ends the process with code 1 (`crash`); the supervisor starts it again.
+`Refused` ends it with `REFUSED_CODE`, after which the supervisor gives up. A worker
 that is asked to stop has `STOP_S` seconds for it: Faust itself would wait without a limit.
 """
 
@@ -19,20 +19,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import faust
+from faust.assignor import PartitionAssignor
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
 from schemas.errors import ListuneError
+from streams.errors import REFUSED_CODE, Refused
+from streams.kafka.partitions import Partition
 from streams.kafka.topics import record_limit
-from streams.pool.errors import PoolRefused
 from streams.settings import StreamsSettings
 from streams.worker.gc_tuning import collect_seldom
 
 log = logging.getLogger(__name__)
 
 STOP_S = 5.0
-REFUSED_CODE = os.EX_CONFIG
-"""What a supervisor takes to mean that starting again cannot help."""
 READY_FILE = "LISTUNE_READY_FILE"
 SESSION_S = 15.0
 """A worker silent for this long loses its partitions; the broker allows no less than 6."""
@@ -46,6 +46,7 @@ def make_app(
     worker: str,
     buffer: int,
     scheduler: type[Any] = DefaultSchedulingStrategy,
+    assignor: type[Any] = PartitionAssignor,
 ) -> faust.App:
     """A Faust app in consumer group `group`.
 
@@ -54,9 +55,11 @@ def make_app(
             after a SIGKILL the next process of that name takes the partitions over at once.
         buffer: records read ahead for each agent; parcels of records with `Parcels`.
         scheduler: how fetched records are handed on.
+        assignor: which member gets which partitions.
     """
     folder = settings.pool_dir / "faust"
     folder.mkdir(parents=True, exist_ok=True)
+    group = settings.in_kafka(group)
     return faust.App(
         group,
         broker=[f"kafka://{address}" for address in settings.bootstrap_servers.split(",")],
@@ -67,6 +70,7 @@ def make_app(
         stream_buffer_maxsize=buffer,
         stream_wait_empty=False,
         ConsumerScheduler=scheduler,
+        PartitionAssignor=assignor,
         store="memory://",
         datadir=str(folder),
         web_enabled=False,  # it would bind 0.0.0.0, with debug routes
@@ -77,19 +81,37 @@ def make_app(
     )
 
 
-def raw_topic(app: faust.App, *names: str) -> Any:
+def raw_topic(app: faust.App, settings: StreamsSettings, *names: str) -> Any:
     """A channel of the bytes on topics `names`, never acknowledged by Faust itself."""
+    topics = map(settings.in_kafka, names)
     return app.topic(
-        *names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw",
+        *topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw",
         acks=False,
     )  # fmt: skip
 
 
-async def commit(app: faust.App, offsets: Mapping[tuple[str, int], int]) -> None:
-    """Tells Kafka the next offset to read of each (topic, partition); revoked ones are left out."""
-    if offsets:
-        consumer: Any = app.consumer  # its public `commit` goes by Faust's own acknowledgements
-        await consumer._commit({TP(*place): offset for place, offset in offsets.items()})
+def assignment(app: faust.App, settings: StreamsSettings) -> list[Partition]:
+    """The partitions that this worker has now."""
+    return [(settings.from_kafka(tp.topic), tp.partition) for tp in app.consumer.assignment()]
+
+
+def in_kafka(settings: StreamsSettings, offsets: Mapping[Partition, int]) -> dict[TP, int]:
+    """Offsets of partitions as Faust's consumer takes them."""
+    return {TP(settings.in_kafka(topic), p): at for (topic, p), at in offsets.items()}
+
+
+async def commit(
+    app: faust.App, settings: StreamsSettings, offsets: Mapping[Partition, int]
+) -> bool:
+    """Tells Kafka the next offset to read of each partition; revoked ones are left out.
+
+    Returns:
+        False where the broker refused it: the group has rebalanced, or this worker is out of it.
+    """
+    if not offsets:
+        return True
+    consumer: Any = app.consumer  # its public `commit` goes by Faust's own acknowledgements
+    return bool(await consumer._commit(in_kafka(settings, offsets)))
 
 
 def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -115,7 +137,7 @@ def crash(error: BaseException) -> NoReturn:
         log.critical("%s", error)
     else:
         log.critical("unexpected failure, the worker ends", exc_info=error)
-    _end(REFUSED_CODE if isinstance(error, PoolRefused) else 1)
+    _end(REFUSED_CODE if isinstance(error, Refused) else 1)
 
 
 def run(app: faust.App) -> NoReturn:

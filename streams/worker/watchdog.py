@@ -18,7 +18,7 @@ from confluent_kafka import KafkaException
 
 from serving.process.health import Health
 from streams.errors import StreamsError, WorkerHangs
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.kafka.topics import admin_client, log_bounds
 from streams.metrics import show_lag
 from streams.settings import StreamsSettings
@@ -30,16 +30,16 @@ LOOK_S = 5.0
 KAFKA_S = 5.0
 PULSE_S = 0.5
 LAST_WORD_S = 3.0
-EVENT_LOOP: Place = ("the event loop", 0)
+EVENT_LOOP: Partition = ("the event loop", 0)
 
 
 class Stillness:
     """For how long what ought to move has not. Plain data, no clock."""
 
     def __init__(self) -> None:
-        self._seen: dict[Place, tuple[int, float]] = {}
+        self._seen: dict[Partition, tuple[int, float]] = {}
 
-    def look(self, due: Mapping[Place, int], elapsed_s: float) -> dict[Place, float]:
+    def look(self, due: Mapping[Partition, int], elapsed_s: float) -> dict[Partition, float]:
         """How long each has stood still.
 
         Args:
@@ -62,8 +62,8 @@ class Watchdog:
         settings: StreamsSettings,
         health: Health,
         topics: Iterable[str],
-        positions: Callable[[], Mapping[Place, int]],
-        excused: Callable[[Place], bool] = lambda _: False,
+        positions: Callable[[], Mapping[Partition, int]],
+        excused: Callable[[Partition], bool] = lambda _: False,
     ) -> None:
         """Both callables are called from the watchdog's thread, and `positions` may block.
 
@@ -78,7 +78,7 @@ class Watchdog:
         self._excused = excused
         self._admin = admin_client(settings)
         self._stillness = Stillness()
-        self._lag: dict[Place, int] = {}
+        self._lag: dict[Partition, int] = {}
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     async def pulse(self) -> None:
@@ -101,7 +101,7 @@ class Watchdog:
                 if 0 < patience_s <= still_s:
                     self._end(place, still_s)
 
-    def _due(self) -> dict[Place, int]:
+    def _due(self) -> dict[Partition, int]:
         """What ought to move, and where it is: the event loop, and partitions with lag."""
         due = {EVENT_LOOP: self._health.turns}
         try:
@@ -117,7 +117,7 @@ class Watchdog:
         self._lag = lag
         return due | {p: at for p, at in reading.items() if lag[p] and not self._excused(p)}
 
-    def _end(self, place: Place, still_s: float) -> None:
+    def _end(self, place: Partition, still_s: float) -> None:
         if place == EVENT_LOOP:
             what = f"the event loop has not turned for {still_s:.0f} s"
         else:

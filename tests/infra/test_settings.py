@@ -165,3 +165,12 @@ def _variables(model: type[BaseModel], prefix: str) -> list[str]:
         else:
             names.append(prefix + name.upper())
     return names
+
+
+def test_what_a_version_with_other_settings_wrote_is_refused_in_one_sentence(
+    tmp_path: Path,
+) -> None:
+    written = tmp_path / "settings.json"
+    written.write_text('{"streams": {"sharded": true}}')
+    with pytest.raises(SettingsError, match=r"setting streams\.sharded: Extra inputs are not"):
+        read_settings(written)

@@ -13,8 +13,8 @@ from infra.local.supervisor import Supervisor
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.sources.json_schema import write_schemas
 from streams.settings import StreamsSettings
-from tests.streams.pool.world import SHARE
 from tests.streams.support import Worker, recreate_topics
+from tests.streams.world import SHARE
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""What the tests of this room share: waiting, reading topics, real worker processes."""
+"""What the tests of this room share around Kafka: waiting, topics, real worker processes.
+
+`tests.streams.world` has the events, and a pool without Kafka.
+"""
 
 import os
 import re
@@ -10,15 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from schemas.category import CategorySchemas
-from schemas.events import ListingPrediction, ListingRequest, ListingReview, Status
+from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.topic_names import KINDS
+from streams.kafka.clients import reader
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import admin_client, ensure_topics, log_bounds, topic_specs
 from streams.settings import StreamsSettings
 from streams.worker.faust_app import READY_FILE
+from tests.streams.world import prediction, request, review
 
 WORKER = Path(__file__).with_name("worker_process.py")
 ROOT = Path(__file__).parents[2]
@@ -40,7 +45,7 @@ def recreate_topics(settings: StreamsSettings) -> None:
 def delete_all_records(settings: StreamsSettings) -> None:
     """What retention does to payload topics, at once."""
     ends = {place: end for place, (_, end) in log_bounds(settings, KINDS).items() if end}
-    gone = [TopicPartition(*place, end) for place, end in ends.items()]
+    gone = [TopicPartition(settings.in_kafka(topic), p, end) for (topic, p), end in ends.items()]
     admin = admin_client(settings)
     for future in admin.delete_records(gone).values():
         future.result(10)
@@ -56,15 +61,10 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
 
 def read_all(settings: StreamsSettings, topic: str) -> list[tuple[int, int, bytes, bytes]]:
     """Everything on a topic: (partition, offset, key, value)."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.bootstrap_servers,
-            "group.id": "reader",
-            "enable.auto.commit": False,
-        }
-    )
+    consumer = reader(settings, "reader")
     found = []
     try:
+        topic = settings.in_kafka(topic)
         for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
             place = TopicPartition(topic, partition, 0)
             _, end = consumer.get_watermark_offsets(place, timeout=10)
@@ -99,7 +99,7 @@ class Worker:
     def log(self) -> Path:
         return self.folder / f"{self.kind}.log"
 
-    def start(self, timeout_s: float = 60.0) -> "Worker":
+    def start(self, timeout_s: float = 120.0) -> "Worker":
         """Starts it and waits until it says that it is ready."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -144,32 +144,9 @@ class Worker:
 
 def listing(schemas: CategorySchemas, listing_id: str) -> Triple:
     """A listing whose seller filled two attributes where the model filled none."""
-    shared = {
-        "listing_id": listing_id,
-        "category": "Lamps",
-        "category_schema_hash": schemas["Lamps"].hash,
-        "request_id": f"request-{listing_id}",
-    }
-    prediction_id = f"prediction-{listing_id}"
-    request = ListingRequest.model_validate(shared | {"title": f"Lamp {listing_id}"})
-    prediction = ListingPrediction.model_validate(
-        shared
-        | {
-            "prediction_id": prediction_id,
-            "input_hash": request.input_hash(),
-            "status": Status.OK,
-            "requested": ["colour", "size"],
-        }
-    )
-    review = ListingReview.model_validate(
-        shared
-        | {
-            "review_id": f"review-{listing_id}",
-            "prediction_id": prediction_id,
-            "submitted": {"colour": ["red"], "size": ["5 cm"]},
-        }
-    )
-    return request, prediction, review
+    asked = request(listing_id, category_schema_hash=schemas["Lamps"].hash, description="")
+    answer = prediction(asked, requested=["colour", "size"])
+    return asked, answer, review(answer, submitted={"colour": ["red"], "size": ["5 cm"]})
 
 
 def send(

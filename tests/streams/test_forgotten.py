@@ -25,9 +25,9 @@ from streams.forgotten import ask_to_forget
 from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
 from tests.streams.curate.test_app import applied, listing, send
-from tests.streams.pool.world import held_out_id
 from tests.streams.sql.test_server import SIDECAR
 from tests.streams.support import Worker, read_all, wait_for
+from tests.streams.world import held_out_id
 
 MakeWorker = Callable[..., Worker]
 HELD_OUT = held_out_id(0)

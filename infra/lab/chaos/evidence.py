@@ -6,7 +6,6 @@ file, opened read-only: nobody writes any more, so both are of one moment.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import duckdb
@@ -31,9 +30,9 @@ from schemas.topic_names import (
 )
 from streams.kafka.committed import Committed
 from streams.kafka.log_reader import read_span
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.kafka.topics import log_bounds
-from streams.pool.shard import shards_of
+from streams.pool.file import pool_path
 from streams.predict import app as predict
 from streams.replay.live_pool import held_to_read
 from streams.settings import StreamsSettings
@@ -48,7 +47,7 @@ class Logged(Generic[E]):
     """One event, where it lies, and when the broker took it (milliseconds since 1970)."""
 
     event: E
-    place: Place
+    place: Partition
     offset: int
     at_ms: int
 
@@ -67,7 +66,7 @@ class Topics:
     rounds: list[Logged[RetrainRequest]] = field(default_factory=list)
     model_events: list[Logged[ModelEvent]] = field(default_factory=list)
     dead_letters: int = 0
-    answered_to: Mapping[Place, int] = field(default_factory=dict)
+    answered_to: Mapping[Partition, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class PoolRows:
     predictions: request_id to prediction_id. samples: (request_id, prediction_id, review_id).
     """
 
-    read_to: Mapping[Place, int]
+    read_to: Mapping[Partition, int]
     requests: frozenset[str]
     predictions: Mapping[str, str]
     reviews: frozenset[str]
@@ -103,11 +102,10 @@ def read_topics(settings: StreamsSettings) -> Topics:
         MODEL_EVENTS: (ModelEvent, found.model_events),
     }
     for batch in read_span(settings, log_bounds(settings, kinds)):
-        for message in batch:
-            place = (str(message.topic()), int(message.partition() or 0))
-            kind, events = kinds[place[0]]
-            event = decode(kind, message.value(), settings.max_event_bytes)
-            events.append(Logged(event, place, int(message.offset() or 0), message.timestamp()[1]))
+        for topic, partition, offset, timestamp_ms, value in batch:
+            kind, events = kinds[topic]
+            event = decode(kind, value, settings.max_event_bytes)
+            events.append(Logged(event, (topic, partition), offset, timestamp_ms))
     found.dead_letters = sum(
         end - start for start, end in log_bounds(settings, [DEAD_LETTERS]).values()
     )
@@ -117,23 +115,12 @@ def read_topics(settings: StreamsSettings) -> Topics:
 
 
 def read_pool(settings: StreamsSettings) -> PoolRows:
-    """What the pool holds, all its shards together; no worker may have it.
+    """What the pool holds; no worker may have it.
 
     Raises:
         PoolError: a worker has it.
     """
-    parts = [_read_shard(shard.path(settings)) for shard in shards_of(settings)]
-    return PoolRows(
-        read_to={place: at for part in parts for place, at in part.read_to.items()},
-        requests=frozenset().union(*(part.requests for part in parts)),
-        predictions={k: v for part in parts for k, v in part.predictions.items()},
-        reviews=frozenset().union(*(part.reviews for part in parts)),
-        samples=tuple(sample for part in parts for sample in part.samples),
-        counted=sum(part.counted for part in parts),
-    )
-
-
-def _read_shard(path: Path) -> PoolRows:
+    path = pool_path(settings)
     with held_to_read(path) as con:
         if con is None:
             raise FileNotFoundError(path)

@@ -21,7 +21,7 @@ from schemas.errors import ListuneError
 from schemas.topic_names import KINDS, REQUESTS
 from streams.curate import app as curate
 from streams.kafka.committed import Committed
-from streams.kafka.places import Place
+from streams.kafka.partitions import Partition
 from streams.kafka.topics import TopicsError, admin_client, log_bounds
 from streams.predict import app as predict
 from streams.settings import StreamsSettings
@@ -142,7 +142,7 @@ class Executioner:
     def _wait(self, begun_again: Callable[[], bool], after: str) -> None:
         """Until the stack works: see the head of this module."""
         end = time.monotonic() + RECOVERY_LIMIT_S
-        ends: dict[Place, int] | None = None
+        ends: dict[Partition, int] | None = None
         while True:
             self._supervisor.check()
             if begun_again() and self._all_ready():
@@ -162,25 +162,25 @@ class Executioner:
     def _all_ready(self) -> bool:
         return all(state == "ready" for state in self._supervisor.status().values())
 
-    def _ends(self) -> dict[Place, int]:
+    def _ends(self) -> dict[Partition, int]:
         """Where the topics end that predict and curate read."""
         bounds = log_bounds(self._settings, KINDS, KAFKA_S, self._admin)
         return {place: end for place, (_, end) in bounds.items()}
 
-    def _taken(self, ends: dict[Place, int]) -> bool:
+    def _taken(self, ends: dict[Partition, int]) -> bool:
         """Whether predict has answered, and curate has in the pool, all that lies before `ends`."""
         return not any(self._lags(ends))
 
-    def _lags(self, ends: dict[Place, int]) -> tuple[int, int]:
+    def _lags(self, ends: dict[Partition, int]) -> tuple[int, int]:
         """How many records before `ends` predict and curate have not taken."""
         asked = {place: end for place, end in ends.items() if place[0] == REQUESTS}
         return self._behind(predict.GROUP, asked), self._behind(curate.GROUP, ends)
 
-    def _behind(self, group: str, ends: dict[Place, int]) -> int:
+    def _behind(self, group: str, ends: dict[Partition, int]) -> int:
         committed = self._committed[group].offsets(ends, KAFKA_S)
         return sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
 
-    def _state(self, ends: dict[Place, int] | None) -> str:
+    def _state(self, ends: dict[Partition, int] | None) -> str:
         states = ", ".join(f"{n} {s}" for n, s in self._supervisor.status().items())
         if ends is None:
             return states

@@ -25,20 +25,17 @@ from infra.progress import bar
 from infra.settings import Settings
 from infra.stage import Stage, read_stage, write_stage
 from schemas.category import CategorySchemas
-from streams.pool.shard import shards_of
 from streams.replay.rebuild import Replayed, replay
 
 PRODUCTS = 500
 """Products that are listed again and again, under other names."""
-MANY = ("predict", "curate")
-"""Of these there may be several, as `infra.stack` names them."""
 ENOUGH = 100
 """So many kills, and the result is kept with the commit."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is asked for. rate: new listings a second. workers: of predict and of curate, each."""
+    """What is asked for. rate: new listings a second. workers: of predict."""
 
     kills: int = ENOUGH
     seed: int = 7
@@ -48,8 +45,7 @@ class Chosen:
     @property
     def victims(self) -> list[str]:
         """The processes that are killed."""
-        further = [f"{kind}-{n}" for kind in MANY for n in range(2, self.workers + 1)]
-        return [*VICTIMS, *further]
+        return [*VICTIMS, *(f"predict-{n}" for n in range(2, self.workers + 1))]
 
 
 def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
@@ -62,8 +58,7 @@ def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
     run_dir = run_dir.absolute()
     run_dir.mkdir(parents=True, exist_ok=True)
     settings = chaos_settings(run_dir, chosen.seed)
-    settings.local.predict_workers = settings.local.curate_workers = chosen.workers
-    settings.streams.sharded = chosen.workers > 1
+    settings.local.predict_workers = chosen.workers
     parts = ensure_all(settings.local, console)
     stage = read_stage(settings, console)
     write_stage(stage, settings, run_dir)
@@ -133,11 +128,9 @@ def account(run_dir: Path, schemas: CategorySchemas, shot: Shooting, console: Co
     with stack.broker_alone(run_dir, console) as settings, console.status("the audit"):
         topics = read_topics(settings.streams)
         pool = read_pool(settings.streams)
-        shards = shards_of(settings.streams)
-        rebuilt = [replay(settings.streams, schemas, lambda *_: None, shard) for shard in shards]
+        rebuilt = replay(settings.streams, schemas, lambda *_: None)
     found = audit(topics, pool, shot.stored.requests, shot.stored.reviews, shot.triton_down)
-    differences = [fault for one in rebuilt for fault in compare(one)]
-    return replace(found, faults=(*found.faults, *differences))
+    return replace(found, faults=(*found.faults, *compare(rebuilt)))
 
 
 def compare(rebuilt: Replayed) -> list[Fault]:

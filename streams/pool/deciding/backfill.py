@@ -15,7 +15,6 @@ from schemas.events import ListingRequest, Purpose
 from schemas.topic_names import BACKFILL
 from streams.pool import outbox
 from streams.pool.deciding.selection import fresh_count
-from streams.pool.peers import ALONE, Peers
 from streams.pool.samples import asked_for
 from streams.pool.state import Champion
 from streams.settings import StreamsSettings
@@ -63,21 +62,18 @@ def order(
     schemas: CategorySchemas,
     champion: Champion,
     now_ms: int,
-    peers: Peers = ALONE,
     passed_over: int = 0,
 ) -> bool:
     """Orders as many of the best stale listings as may be outstanding: factor x k.
 
     Nothing is ordered while there are fresh listings enough for a round, without the `passed_over`
-    ones that none would take. Of several shards each orders its own, up to an equal part of what
-    may be outstanding.
+    ones that none would take.
 
     Returns:
         False where it looked for stale listings and there is none.
     """
-    part = -(-settings.backfill_factor * settings.k // (1 + peers.others))
-    allowed = part - outstanding(con, now_ms)
-    fresh = fresh_count(con, champion.hash, settings.selection, settings.min_gap) + peers.fresh
+    allowed = settings.backfill_factor * settings.k - outstanding(con, now_ms)
+    fresh = fresh_count(con, champion.hash, settings.selection, settings.min_gap)
     if allowed <= 0 or fresh - passed_over >= settings.k:
         return True
     rows = con.execute(

@@ -4,9 +4,6 @@
 written in the transaction of the decision. The state itself changes only when that event comes back
 through the control log (`Pool.apply_control`); until then its row in `store.pending` keeps anything
 else from being decided. A crash at any point therefore neither loses nor doubles a decision.
-
-Of a pool in several shards the one with number 0 decides, on what the others report
-(`streams.pool.peers`). In every shard `tick` bounds the pool and orders what is measured again.
 """
 
 import logging
@@ -15,13 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
-from schemas.topic_names import CONTROL_TOPICS, MODEL_EVENTS, RETRAIN
+from schemas.topic_names import MODEL_EVENTS, RETRAIN
 from streams.pool import heldout, outbox, outdated
 from streams.pool.deciding import backfill
-from streams.pool.deciding.collecting import Collector
-from streams.pool.deciding.manifest import Role, write_manifest
-from streams.pool.deciding.selected import Selected
-from streams.pool.deciding.selection import Chosen, fresh_count, mark_used, prune
+from streams.pool.deciding.selection import Chosen, mark_used, prune, select
 from streams.pool.deciding.status import status_line
 from streams.pool.deciding.trigger import (
     AcceptanceDrop,
@@ -32,12 +26,12 @@ from streams.pool.deciding.trigger import (
     outlook,
 )
 from streams.pool.erasure import settle
+from streams.pool.manifest import Role, write_manifest
 from streams.pool.observe import record_round, round_id
-from streams.pool.peers import ALONE, Collect, Peers, ShardReport
+from streams.pool.selected import Selected
 from streams.pool.state import (
     Champion,
     OpenRound,
-    challenger,
     champion,
     find_adapter,
     fruitless_rounds,
@@ -75,15 +69,11 @@ class Conductor:
         self.pool = pool
         self.con = pool.con
         self.settings = pool.settings
-        self.shard = pool.shard
         self._acceptance_fell = AcceptanceDrop(self.con, self.settings)
         self._pruned_ms = self._nothing_stale_ms = 0
-        self._peers = ALONE
-        self._missing: list[int] = []
-        self._collector = Collector(pool)
         self._passed = _PassedOver()
 
-    def tick(self, now_ms: int, lag: int, caught_up: bool, peers: Peers = ALONE) -> None:
+    def tick(self, now_ms: int, lag: int, caught_up: bool) -> None:
         """Decides whatever is due. Call it after each micro-batch, and at least every second.
 
         Args:
@@ -91,44 +81,16 @@ class Conductor:
             lag: records that wait on the payload topics.
             caught_up: whether payload and control topics have been read up to the end that they had
                 at start. Before that nothing is decided, so that a replay decides nothing.
-            peers: the other shards, as they reported last.
         """
         if not caught_up:
             return
-        self._peers = peers
         with self.pool.transaction():
-            if self.shard.leads:
-                self._lead(now_ms, lag + peers.lag)
-            elif open_round(self.con) is None and not outdated.count(self.con):
-                self._measure_again(now_ms)
+            self._decide_and_tell(now_ms, lag)
             if now_ms - self._pruned_ms >= PRUNE_EVERY_MS:
                 age_ms = self.settings.pool_max_age_hours * 3_600_000
-                kept = self.settings.pool_max_rows // self.shard.count
-                most = self.settings.heldout_most
+                kept, most = self.settings.pool_max_rows, self.settings.heldout_most
                 prune(self.con, self.settings.selection, kept, age_ms, most)
                 self._pruned_ms = now_ms
-
-    def report(self, now_ms: int, lag: int, caught_up: bool, asked: Collect | None) -> ShardReport:
-        """What this shard tells the others; answers a collect, whose file it writes first."""
-        read = {topic: at for (topic, _), at in self.pool.watermarks().items()}
-        live, settings = self.champion(), self.settings
-        waiting = challenger(self.con)
-        return ShardReport(
-            created_ms=now_ms,
-            pool=settings.pool,
-            shard=self.shard.number,
-            champion_hash=live.hash,
-            read={topic: read.get(topic, 0) for topic in CONTROL_TOPICS},
-            caught_up=caught_up and not outdated.count(self.con),
-            lag=lag,
-            fresh=fresh_count(self.con, live.hash, settings.selection, settings.min_gap),
-            samples=self._count("store.samples"),
-            outstanding=backfill.outstanding(self.con, now_ms),
-            held_out=heldout.count(self.con),
-            held_out_new=heldout.reviewed_since(self.con, waiting.looked_ms) if waiting else 0,
-            collect=self._collector.asked,
-            candidates=self._collector.offer(asked if caught_up else None),
-        )
 
     def champion(self) -> Champion:
         """The champion as of the control log."""
@@ -141,28 +103,20 @@ class Conductor:
 
     # ---------------------------------------------------------------------------------- decisions
 
-    def _lead(self, now_ms: int, lag: int) -> None:
+    def _decide_and_tell(self, now_ms: int, lag: int) -> None:
         """Decides, and says what it waits for."""
         if not self._count("store.pending"):  # the files of what is decided are not all known yet
             settle(self.con, self.settings.pool)
-        read = {RETRAIN: self.pool.watermark(RETRAIN, 0)}
-        self._missing = self._peers.missing(self.champion().hash, read, now_ms)
         # Of a million listings it takes as long as all the rest: once a tick, and only if need be.
         look = lru_cache(partial(self._look, now_ms))
-        again = lru_cache(partial(next_look, self.con, self.settings, self._peers))
+        again = lru_cache(partial(next_look, self.con, self.settings))
         if not self._count("store.pending"):
             self._decide(now_ms, look, again, lag)
-        self._remember_status(
-            status_line(
-                self.con, self.settings, now_ms, look, again, lag, self._peers, self._missing
-            )
-        )
+        self._remember_status(status_line(self.con, self.settings, now_ms, look, again, lag))
 
     def _look(self, now_ms: int) -> Outlook:
         fell = self._acceptance_fell(now_ms)
-        return outlook(
-            self.con, self.settings, now_ms, fell, self._passed_over(now_ms), self._peers
-        )
+        return outlook(self.con, self.settings, now_ms, fell, self._passed_over(now_ms))
 
     def _passed_over(self, now_ms: int) -> int:
         """Of the fresh listings, how many no round would take, as the last try found."""
@@ -183,7 +137,7 @@ class Conductor:
         current = open_round(self.con)
         if current is not None:
             self._conduct(current, now_ms)
-        elif self._missing or outdated.count(self.con):
+        elif outdated.count(self.con):
             return  # which gaps are the largest is known once all are of the schema in force
         elif lag <= self.settings.small_lag and (
             self._judge_again(now_ms, again()) or self._trigger(now_ms, look)
@@ -202,7 +156,6 @@ class Conductor:
                 schemas,
                 self.champion(),
                 now_ms,
-                self._peers,
                 self._passed_over(now_ms),
             )
             self._nothing_stale_ms = 0 if found else now_ms
@@ -229,11 +182,9 @@ class Conductor:
         if why is None:
             return False
         # A round that begins early takes what is there.
-        k = min(self.settings.k, seen.have)
-        spare = self._passed_over(now_ms)
-        chosen = self._collector.best(k, spare, now_ms, self._peers)
-        if chosen is None:
-            return False
+        k = min(settings.k, seen.have)
+        by = (settings.selection, settings.min_gap)
+        chosen = select(self.con, self.champion().hash, k, *by, settings.heldout_most)
         until_ms = now_ms + PASSED_OVER_MS
         self._passed = _PassedOver(self.champion().hash, chosen.passed_over, until_ms)
         least = {"count": seen.need, "person": 1}.get(why, seen.least)
@@ -260,7 +211,7 @@ class Conductor:
             selection=settings.selection,
             k=len(chosen.train),
             min_gap=settings.min_gap,
-            pool_size=self._count("store.samples") + self._peers.samples,
+            pool_size=self._count("store.samples"),
             mean_deficit=sum(row.deficit for row in chosen.train) / len(chosen.train),
             files=[
                 self._write(chosen.train, "train", f"r{round_}-train"),
@@ -277,7 +228,7 @@ class Conductor:
         if again is None or again.waits_for:
             return False
         waiting = again.challenger
-        held_out = self._collector.held_out(now_ms, self._peers)
+        held_out = heldout.newest(self.con, self.settings.heldout_most)
         if held_out:
             look = waiting.look + 1
             file = self._write(held_out, "heldout", f"r{waiting.round}-look{look}-heldout")

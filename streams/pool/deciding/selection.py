@@ -10,11 +10,9 @@ the model did not; ranked by edits, with an edit.
 `schemas.curation.select` makes the same choice without a pool.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -22,9 +20,8 @@ import duckdb
 from schemas.curation import COUNTS_BY, Selection
 from schemas.likeness import Titles
 from streams.pool import heldout
-from streams.pool.deciding.selected import COLUMNS, Selected, selected, with_texts
-from streams.pool.parquet import write_parquet
 from streams.pool.rows import EVENT_TABLES, insert
+from streams.pool.selected import Selected, selected, with_texts
 
 
 def fresh_count(
@@ -63,40 +60,6 @@ def select(
         f"{_both(selection)} ORDER BY {_ORDER}", wanted | {"skip": 0, "most": heldout_most}
     ).fetchall()
     return _chosen(rows, k, heldout_most, _further(con, selection, wanted))
-
-
-def write_candidates(
-    con: duckdb.DuckDBPyConnection,
-    champion_hash: str,
-    size: int,
-    selection: Selection,
-    min_gap: float,
-    heldout_most: int,
-    path: Path,
-) -> str:
-    """Writes this shard's `size` best and its held-out listings to `path`, for `merge`; returns
-    the file's SHA-256."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    wanted = {"champion": champion_hash, "min_gap": min_gap, "size": size}
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE manifest AS {_both(selection)}",
-        wanted | {"skip": 0, "most": heldout_most},
-    )
-    write_parquet(con, path)
-    con.execute("DROP TABLE manifest")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def merge(
-    con: duckdb.DuckDBPyConnection, paths: Sequence[Path], k: int, heldout_most: int
-) -> Chosen:
-    """As `select`, of all shards: the best among what each of them wrote as its own best."""
-    rows = con.execute(
-        f"SELECT {', '.join(COLUMNS)}, score, reviewed_ms FROM read_parquet($paths) "
-        f"ORDER BY {_ORDER}",
-        {"paths": [str(path) for path in paths]},
-    ).fetchall()
-    return _chosen(rows, k, heldout_most)
 
 
 def ranked(selection: Selection) -> str:
@@ -221,7 +184,7 @@ def _chosen(
     rows: Sequence[Sequence[Any]],
     k: int,
     heldout_most: int,
-    further: Iterator[Sequence[Any]] = iter(()),
+    further: Iterator[Sequence[Any]],
 ) -> Chosen:
     """Of rows in `_ORDER`, and `further` ones that are not held out."""
     judging = sum(reviewed_ms is not None for *_, reviewed_ms in rows)

@@ -1,6 +1,6 @@
 """One line for a person: what the conductor waits for."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import duckdb
 
@@ -9,7 +9,6 @@ from schemas.events import Trigger
 from streams.pool import outdated
 from streams.pool.deciding.backfill import outstanding, stale_count
 from streams.pool.deciding.trigger import NextLook, Outlook
-from streams.pool.peers import ALONE, Peers
 from streams.pool.state import champion, fruitless_rounds, open_round
 from streams.settings import StreamsSettings
 
@@ -25,8 +24,6 @@ def status_line(
     look: Callable[[], Outlook],
     again: Callable[[], NextLook | None],
     lag: int = 0,
-    peers: Peers = ALONE,
-    missing: Sequence[int] = (),
 ) -> str:
     """Such as `collecting 12/44 · cool-down 40 s` or `training round 2 (attempt 1)`.
 
@@ -34,7 +31,6 @@ def status_line(
         look: what the trigger sees now; asked for only where nothing else is to be said.
         again: the next look at a challenger; asked for only where no round is open.
         lag: records that wait on the payload topics.
-        peers, missing: the other shards, and those of them that a decision waits for.
     """
     current = open_round(con)
     if current is not None:
@@ -51,29 +47,23 @@ def status_line(
         parts = [f"paused: {fruitless} rounds without promotion"]
     else:
         seen = look()
-        parts = [_collecting(con, settings, now_ms, seen, peers), *_held_back(settings, seen, lag)]
+        parts = [_collecting(con, settings, now_ms, seen), *_held_back(settings, seen, lag)]
     waiting = again()
     if waiting and (more := waiting.waits_for):
         name = waiting.challenger.adapter_id
         parts.append(f"challenger {name} waits for {more} more held-out listings")
     if listings := outdated.count(con):
         parts.append(f"{listings} listings to measure by a changed schema first")
-    if missing:
-        parts.append(f"waiting for shard {', '.join(map(str, missing))}")
     return " · ".join(parts)
 
 
 def _collecting(
-    con: duckdb.DuckDBPyConnection,
-    settings: StreamsSettings,
-    now_ms: int,
-    seen: Outlook,
-    peers: Peers,
+    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, now_ms: int, seen: Outlook
 ) -> str:
     """How far it is, and whether more is to come."""
     have, need = seen.have, seen.need
     adapter = champion(con)
-    waiting = outstanding(con, now_ms) + peers.outstanding
+    waiting = outstanding(con, now_ms)
     if have < need and waiting:
         return f"measuring again {have}/{need} ({waiting} orders outstanding)"
     if have < need and _nothing_new(con, now_ms) and not stale_count(con, adapter, now_ms):

@@ -16,7 +16,6 @@ import duckdb
 from schemas.events import Trigger
 from streams.pool import heldout
 from streams.pool.deciding.selection import fresh_count
-from streams.pool.peers import ALONE, Peers
 from streams.pool.state import Challenger, challenger, champion
 from streams.settings import StreamsSettings
 
@@ -132,16 +131,12 @@ def outlook(
     now_ms: int,
     fell: bool,
     passed_over: int,
-    peers: Peers = ALONE,
 ) -> Outlook:
     """What the trigger sees now.
 
     Args:
         fell: whether the champion's acceptance did.
         passed_over: of the listings that count, how many no round would take, as far as known.
-
-    Of several shards acceptance and schedule are looked at in the conductor's own, which has a
-    random part of the listings; what counts for a round is counted in all.
     """
     scheduled_in_ms = _scheduled_in_ms(con, settings, now_ms)
     early: Trigger | None = None
@@ -156,10 +151,10 @@ def outlook(
     )
     fresh = fresh_count(con, champion(con).hash, settings.selection, settings.min_gap)
     return Outlook(
-        have=max(0, fresh + peers.fresh - passed_over),
+        have=max(0, fresh - passed_over),
         need=settings.k,
         passed_over=passed_over,
-        held_out=heldout.count(con) + peers.held_out,
+        held_out=heldout.count(con),
         held_out_needed=settings.heldout_least,
         least=math.ceil(LEAST_SHARE * settings.k),
         early=early,
@@ -168,9 +163,7 @@ def outlook(
     )
 
 
-def next_look(
-    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, peers: Peers = ALONE
-) -> NextLook | None:
+def next_look(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> NextLook | None:
     """The next look at the challenger; None where there is none to look at.
 
     It is due once half as many listings as judged it last, and half of the least that may judge,
@@ -181,9 +174,9 @@ def next_look(
         return None
     judged = [file.rows for file in waiting.request.files if file.role == "heldout"]
     wanted = math.ceil(NEW_SHARE * max([settings.heldout_least, *judged[-1:]]))
-    new = heldout.reviewed_since(con, waiting.looked_ms) + peers.held_out_new
-    there = heldout.count(con) + peers.held_out
-    return NextLook(waiting, max(0, wanted - new, settings.heldout_least - there))
+    new = heldout.reviewed_since(con, waiting.looked_ms)
+    missing = settings.heldout_least - heldout.count(con)
+    return NextLook(waiting, max(0, wanted - new, missing))
 
 
 def last_began_ms(con: duckdb.DuckDBPyConnection) -> int:

@@ -17,7 +17,7 @@ from streams.kafka.publisher import Publisher
 from streams.replay.fingerprint import TABLES, Fingerprint
 from streams.replay.rebuild import Replayed
 from streams.settings import StreamsSettings
-from tests.streams.pool.world import SCHEMAS, prediction, request, review
+from tests.streams.world import SCHEMAS, prediction, request, review
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 
 from infra.local.errors import SupervisorError
 from infra.local.process import ProcessSpec
-from infra.local.supervisor import GIVE_UP_CODE, Supervisor, read_state
+from infra.local.supervisor import Supervisor, read_state
+from streams.errors import REFUSED_CODE
 from tests.infra.local_parts import SLEEP, eventually, family, lives, pid, python, sleeper
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -94,7 +95,7 @@ def test_what_dies_too_often_is_given_up_with_its_last_words(
 
 
 def test_what_says_that_it_cannot_work_is_not_started_again(tmp_path: Path) -> None:
-    code = f"print('another cluster'); raise SystemExit({GIVE_UP_CODE})"
+    code = f"print('another cluster'); raise SystemExit({REFUSED_CODE})"
     spec = ProcessSpec("curate", python(code), ready=lambda: False)
     with (
         pytest.raises(SupervisorError, match="curate says that starting it again cannot help"),

@@ -7,7 +7,6 @@ import duckdb
 import psutil
 import pytest
 
-from infra.local.supervisor import GIVE_UP_CODE
 from schemas.category import CategorySchemas
 from schemas.events import (
     DeadLetter,
@@ -18,11 +17,10 @@ from schemas.events import (
     RetrainRequest,
 )
 from schemas.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, RETRAIN, REVIEWS
+from streams.errors import REFUSED_CODE
 from streams.kafka.publisher import Publisher
 from streams.replay.rebuild import accept_deleted
 from streams.settings import StreamsSettings
-from streams.worker.faust_app import REFUSED_CODE
-from tests.streams.pool.world import held_out_id
 from tests.streams.support import (
     Worker,
     applied,
@@ -33,6 +31,7 @@ from tests.streams.support import (
     send,
     wait_for,
 )
+from tests.streams.world import held_out_id
 
 MakeWorker = Callable[..., Worker]
 
@@ -118,7 +117,7 @@ def test_a_recreated_topic_is_refused_with_a_sentence(
     with pytest.raises(AssertionError, match="deleted and made again"):
         again.start()
     assert "Traceback" not in again.log.read_text().split("made again")[-1]
-    assert again.code() == REFUSED_CODE == GIVE_UP_CODE  # the supervisor does not start it again
+    assert again.code() == REFUSED_CODE  # the supervisor does not start it again
 
 
 def test_enough_deficits_ask_for_one_round_even_across_a_crash(

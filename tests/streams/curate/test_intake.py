@@ -1,4 +1,4 @@
-"""From parcels to micro-batches: in the order of the log, each record once, dead letters before."""
+"""From parcels to micro-batches: in the order of the log, each record once."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -8,13 +8,11 @@ import pytest
 from aiokafka.structs import ConsumerRecord
 
 from schemas.category import CategorySchemas
-from schemas.errors import EventError
 from schemas.sources.json_schema import write_schemas
 from schemas.topic_names import REVIEWS
 from streams.curate.decoding import Decoder
-from streams.curate.intake import Intake
-from streams.kafka.places import Place, Places
-from streams.pool.store import Record
+from streams.curate.intake import Batch, Intake
+from streams.kafka.partitions import Partitions
 from streams.settings import StreamsSettings
 from streams.worker.schema_file import SchemaFile
 from tests.streams.support import listing
@@ -30,28 +28,17 @@ def decoder(schemas: CategorySchemas) -> Iterator[Decoder]:
     decoder.close()
 
 
-class World:
-    """An intake whose partition begins at `BEGIN`, and the dead letters that it wrote."""
+class Feed:
+    """An intake whose partition begins at `BEGIN`."""
 
     def __init__(self, folder: Path, schemas: CategorySchemas, decoder: Decoder) -> None:
         settings = StreamsSettings(micro_batch_events=4, micro_batch_s=0.5, pool_dir=folder)
         write_schemas(folder / "schema.json", schemas)
-        self.places = Places()
-        self.buried: list[int] = []
+        self.partitions = Partitions()
+        self.partitions.begin({PLACE: BEGIN})
         schema_file = SchemaFile(folder / "schema.json", 1)
-        self.intake = Intake(settings, self.places, self.next, decoder, schema_file, self.bury)
+        self.intake = Intake(settings, self.partitions, decoder, schema_file)
         self.review = listing(schemas, "a")[2].to_bytes()
-
-    async def next(self, place: Place) -> int:
-        if self.places.expected(place) is None:
-            self.places.expect(place, BEGIN)
-        return BEGIN
-
-    async def bury(
-        self, place: Place, offset: int, key: bytes | None, payload: bytes | None, error: EventError
-    ) -> None:
-        await asyncio.sleep(0.05)  # a broker takes its time
-        self.buried.append(offset)
 
     def parcel(self, offsets: Sequence[int]) -> list[ConsumerRecord[bytes, bytes]]:
         return [
@@ -61,40 +48,40 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, schemas: CategorySchemas, decoder: Decoder) -> World:
-    return World(tmp_path, schemas, decoder)
+def world(tmp_path: Path, schemas: CategorySchemas, decoder: Decoder) -> Feed:
+    return Feed(tmp_path, schemas, decoder)
 
 
-def taken(world: World, parcels: Sequence[Sequence[ConsumerRecord[bytes, bytes]]]) -> list[Record]:
+def taken(world: Feed, parcels: Sequence[Sequence[ConsumerRecord[bytes, bytes]]]) -> Batch:
     """The first micro-batch of what Faust delivers."""
 
-    async def scenario() -> list[Record]:
+    async def scenario() -> Batch:
         running = asyncio.create_task(world.intake.run())
         for parcel in parcels:
             await world.intake.queue.put(parcel)
-        records = await world.intake.take()
+        batch = await world.intake.take()
         running.cancel()
-        return records
+        return batch
 
     return asyncio.run(scenario())
 
 
-def test_what_was_applied_comes_twice_or_lies_behind_a_gap_is_passed_over(world: World) -> None:
+def test_what_was_applied_comes_twice_or_lies_behind_a_gap_is_passed_over(world: Feed) -> None:
     parcels = [world.parcel(offsets) for offsets in ([3, 4, 5, 6], [6, 7, 9], [8, 10], [9])]
-    records = taken(world, parcels)
+    records = taken(world, parcels).records
     assert [record.offset for record in records] == [5, 6, 7, 8]
     assert all(record.row and record.row["listing_id"] == "a" for record in records)
-    assert world.places.expected(PLACE) == 10
+    assert world.partitions.expected(PLACE) == 10
 
 
-def test_a_batch_is_taken_once_its_dead_letters_are_written(world: World) -> None:
+def test_a_batch_comes_with_the_dead_letters_of_its_records(world: Feed) -> None:
     world.review, good = b"{", world.review
     bad = world.parcel([5, 6])
     world.review = good
-    records = taken(world, [bad, world.parcel([7, 8])])
-    assert [record.row is None for record in records] == [True, True, False, False]
-    assert sorted(world.buried) == [5, 6]
+    batch = taken(world, [bad, world.parcel([7, 8])])
+    assert [record.row is None for record in batch.records] == [True, True, False, False]
+    assert [letter.offset for letter in batch.letters] == [5, 6]
 
 
-def test_a_batch_that_does_not_fill_is_taken_after_a_while(world: World) -> None:
-    assert taken(world, []) == []
+def test_a_batch_that_does_not_fill_is_taken_after_a_while(world: Feed) -> None:
+    assert taken(world, []) == Batch([], [])

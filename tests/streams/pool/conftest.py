@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.streams.pool.world import World
+from tests.streams.world import World
 
 
 @pytest.fixture

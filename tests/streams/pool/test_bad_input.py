@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.streams.pool.world import World, prediction, request, review
+from tests.streams.world import World, prediction, request, review
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from schemas.events import (
     RetrainRequest,
     listing_sha256,
 )
-from tests.streams.pool.world import World, prediction, request, review
+from tests.streams.world import World, prediction, request, review
 
 K = ModelEventKind
 

@@ -12,7 +12,7 @@ from schemas.heldout import is_held_out
 from streams.pool import heldout
 from streams.pool.deciding import selection
 from streams.settings import StreamsSettings
-from tests.streams.pool.world import (
+from tests.streams.world import (
     DAY_MS,
     START_MS,
     World,

@@ -9,7 +9,7 @@ import pytest
 from schemas.events import ListingRequest, ModelEventKind, RetrainRequest
 from streams.pool.deciding.backfill import order, outstanding
 from streams.pool.deciding.selection import prune
-from tests.streams.pool.world import (
+from tests.streams.world import (
     DAY_MS,
     SUBMITTED,
     Purpose,

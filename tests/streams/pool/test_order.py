@@ -5,7 +5,7 @@ answers to one request, and records that come twice, are in test_store.py as wel
 """
 
 from schemas.events import ModelEventKind
-from tests.streams.pool.world import BASE_ADAPTER, World, prediction, request, review
+from tests.streams.world import BASE_ADAPTER, World, prediction, request, review
 
 K = ModelEventKind
 SAMPLES = "SELECT listing_id, deficit, review_id FROM store.samples"
@@ -70,7 +70,8 @@ def test_a_prediction_by_an_adapter_that_is_no_longer_champion_counts_for_no_rou
     world.sell_many(4, "late", adapter_hash=BASE_ADAPTER)  # the base's, answered before it left
     assert world.rows("FROM pool") == []
     assert len(world.rows("FROM store.samples WHERE listing_id LIKE 'late%'")) == 4
-    assert world.conductor.status() != "collecting 4/4"
+    world.step()
+    assert world.conductor.status() == "measuring again 0/4 (4 orders outstanding)"
     world.say(K.ROLLBACK_REQUESTED)
     world.step()
     assert len(world.rows("FROM pool")) == 4  # fresh again, as their adapter is champion again

@@ -6,7 +6,7 @@ import pytest
 
 from streams.pool.errors import PoolRefused
 from streams.pool.origin import check_bounds, check_not_ahead, deleted
-from tests.streams.pool.world import World
+from tests.streams.world import World
 
 POOL = Path("pool.duckdb")
 PLACE = ("listing.reviews", 2)

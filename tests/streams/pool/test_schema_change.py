@@ -10,7 +10,7 @@ from schemas.category import Attribute, AttributeType, CategorySchema, CategoryS
 from schemas.events import ModelEventKind
 from streams.pool import outdated
 from streams.replay.fingerprint import TABLES, Snapshot, take
-from tests.streams.pool.world import (
+from tests.streams.world import (
     LAMP,
     SCHEMAS,
     SUBMITTED,

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from schemas.events import Purpose, RetrainRequest, Status
 from streams.pool import store
-from streams.pool.errors import OffsetGap, PoolError
+from streams.pool.errors import OffsetGap, PoolError, PoolRefused
 from streams.pool.store import Pool, Record
-from tests.streams.pool.world import (
+from tests.streams.world import (
     DAY_MS,
     SCHEMAS,
     START_MS,
@@ -31,7 +31,7 @@ from tests.streams.pool.world import (
 
 ENDLESS_WORKER = """
 import itertools, pathlib, sys
-from tests.streams.pool.world import World
+from tests.streams.world import World
 world = World(pathlib.Path(sys.argv[1]))
 for number in itertools.count():
     world.sell(f"l{number}")
@@ -272,3 +272,18 @@ def test_timestamps_are_those_of_the_records(world: World) -> None:
         ]
     )
     assert world.rows("SELECT timestamp_ms FROM store.samples") == [(START_MS + DAY_MS,)]
+
+
+def test_a_pool_in_several_files_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "default-0.duckdb").touch()
+    with pytest.raises(PoolRefused, match=r"move default-\*\.duckdb away, so that the pool is"):
+        World(tmp_path)
+
+
+def test_a_pool_of_a_version_that_could_keep_several_files_still_opens(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.sell("a")
+    world.pool.con.execute("INSERT INTO store.meta VALUES ('topic:pool.control', 'p1')")
+    world.reopen()
+    assert world.rows("SELECT listing_id FROM store.samples") == [("a",)]
+    world.pool.close()

@@ -8,7 +8,7 @@ import pytest
 from schemas.events import ModelEvent, ModelEventKind
 from streams.pool.store import Record
 from streams.replay.fingerprint import TABLES, Snapshot, take
-from tests.streams.pool.world import START_MS, World, prediction, request, review
+from tests.streams.world import START_MS, World, prediction, request, review
 
 ALL = {(f"listing.{topic}", 0): 0 for topic in ("requests", "predictions", "reviews")}
 CHANGES = {

@@ -17,7 +17,6 @@ from streams.kafka.publisher import Publisher
 from streams.pool.errors import PoolError
 from streams.replay.rebuild import Replayed, replay, replay_and_swap
 from streams.settings import StreamsSettings
-from tests.streams.pool.world import held_out_id
 from tests.streams.support import (
     ROOT,
     Triple,
@@ -29,6 +28,7 @@ from tests.streams.support import (
     send,
     wait_for,
 )
+from tests.streams.world import held_out_id
 
 MakeWorker = Callable[..., Worker]
 K = ModelEventKind

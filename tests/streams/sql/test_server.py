@@ -1,5 +1,6 @@
 """The public SQL endpoint over a live pool: a writer, the sidecar and clients."""
 
+import json
 import os
 import signal
 import socket
@@ -7,7 +8,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +15,14 @@ import duckdb
 import pytest
 
 from streams.settings import StreamsSettings
-from streams.sql.client import SqlError, load_extensions, query
+from streams.sql.client import SqlError, endpoint_path, load_extensions, query
 from streams.sql.guard import RefusedError
-from streams.sql.server import serve_pool, stop_serving
-from tests.streams.pool.world import World
+from streams.sql.server import serve_pool
+from tests.streams.support import wait_for
+from tests.streams.world import World
 
 SIDECAR = (
-    "import sys; from streams.settings import StreamsSettings; from streams.sql_server import main;"
+    "import sys; from streams.settings import StreamsSettings; from streams.sql.server import main;"
     "main(StreamsSettings.model_validate_json(sys.argv[1]))"
 )
 
@@ -32,6 +33,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def stop_serving(world: World) -> None:
+    """The writer goes: without it the file would stay open after its connection was closed."""
+    path = endpoint_path(world.settings)
+    uri = json.loads(path.read_text(encoding="utf-8"))["uri"]
+    path.unlink()
+    world.pool.con.execute("CALL quack_stop($1)", [uri])
+
+
 def is_served(settings: StreamsSettings) -> bool:
     try:
         query(settings, "FROM status")
@@ -40,11 +49,16 @@ def is_served(settings: StreamsSettings) -> bool:
     return True
 
 
+def is_sold(settings: StreamsSettings, listing: str) -> bool:
+    try:
+        found = query(settings, f"SELECT 1 FROM samples WHERE listing_id = '{listing}'")
+    except SqlError:  # no sidecar, or one that has not noticed yet that the writer is another
+        return False
+    return found[1] == [(1,)]
+
+
 def wait_until_served(settings: StreamsSettings, served: bool = True) -> None:
-    end = time.monotonic() + 30
-    while is_served(settings) != served:
-        assert time.monotonic() < end, "the endpoint does not change"
-        time.sleep(0.2)
+    wait_for(lambda: is_served(settings) == served)
 
 
 class Served:
@@ -70,7 +84,7 @@ class Served:
     def close(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(10) == 0
-        stop_serving(self.world.pool.con, self.settings)
+        stop_serving(self.world)
         self.world.pool.close()
 
 
@@ -190,20 +204,11 @@ def test_no_server_is_said_plainly(tmp_path: Path) -> None:
 def test_the_sidecar_follows_a_writer_that_starts_again(tmp_path: Path) -> None:
     served = Served(tmp_path)
     try:
-        stop_serving(served.world.pool.con, served.settings)
+        stop_serving(served.world)
         served.world.reopen()
         serve_pool(served.world.pool.con, served.settings)
         served.world.sell("after")
-        end = time.monotonic() + 30
-        while True:
-            wait_until_served(served.settings)
-            try:
-                found = query(served.settings, "SELECT 1 FROM samples WHERE listing_id = 'after'")
-                assert found[1] == [(1,)]
-                break
-            except SqlError:  # the old sidecar has not noticed yet
-                assert time.monotonic() < end
-                time.sleep(0.2)
+        wait_for(lambda: is_sold(served.settings, "after"))
     finally:
         served.close()
 
@@ -213,7 +218,7 @@ def test_what_serves_ends_with_the_process_that_started_it(tmp_path: Path) -> No
     served.process.kill()
     served.process.wait()
     wait_until_served(served.settings, served=False)
-    stop_serving(served.world.pool.con, served.settings)
+    stop_serving(served.world)
     served.world.pool.close()
 
 

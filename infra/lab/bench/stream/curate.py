@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import duckdb
 import psutil
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from prometheus_client.parser import text_string_to_metric_families
 
 from infra.lab.bench.job import peak_memory_mb
@@ -24,8 +24,9 @@ from infra.settings import Settings
 from infra.stack import worker_spec
 from schemas.errors import ListuneError
 from streams.curate.app import GROUP
-from streams.kafka.places import Place
-from streams.pool.shard import WHOLE
+from streams.kafka.committed import Committed
+from streams.kafka.partitions import Partition
+from streams.pool.file import pool_path
 
 LOOK_S = 0.02
 STALLED_S = 120.0
@@ -40,7 +41,7 @@ class Look:
 
     at_s: float
     cpu_s: float
-    offsets: Mapping[Place, int]
+    offsets: Mapping[Partition, int]
 
     @property
     def records(self) -> int:
@@ -55,10 +56,8 @@ class Progress:
         streams = settings.streams
         self.seen: list[Look] = []
         self.pid: Callable[[], int | None] = lambda: None
-        self._places = [(topic, p) for topic in topics for p in range(streams.partitions)]
-        # Of the group, but no member of it. The admin client's list_consumer_group_offsets crashes
-        # the process (confluent-kafka 2.16) where the broker has never had a group before.
-        self._group = Consumer({"bootstrap.servers": streams.bootstrap_servers, "group.id": GROUP})
+        self._partitions = [(topic, p) for topic in topics for p in range(streams.partitions)]
+        self._group = Committed(streams, GROUP)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="progress", daemon=True)
         self._thread.start()
@@ -86,10 +85,9 @@ class Progress:
     def _follow(self) -> None:
         while not self._ended.wait(LOOK_S):
             try:
-                found = self._group.committed([TopicPartition(*p) for p in self._places], 30)
+                offsets = self._group.offsets(self._partitions, 30)
             except KafkaException:
                 continue  # who asks first waits until the broker has made its topic of groups
-            offsets = {(place.topic, place.partition): max(0, place.offset) for place in found}
             if not self.seen or offsets != self.seen[-1].offsets:
                 self.seen.append(Look(time.time(), self._cpu_s(), offsets))
 
@@ -147,7 +145,7 @@ def curate(settings: Settings, run_dir: Path, progress: Progress) -> Iterator[Cu
 def counts(settings: Settings) -> dict[str, int]:
     """Rows of each table of the pool, whose worker has stopped."""
     tables = ("requests", "predictions", "reviews", "samples")
-    with duckdb.connect(str(WHOLE.path(settings.streams)), read_only=True) as con:
+    with duckdb.connect(str(pool_path(settings.streams)), read_only=True) as con:
         return {
             table: con.execute(f"SELECT count(*) FROM store.{table}").fetchall()[0][0]
             for table in tables

@@ -50,7 +50,7 @@ class Sink:
         self.commits: list[tuple[float, float, int]] = []
         self._of, self._total = job.count, 0
         path = Path(job.folder) / f"{job.way}-{job.topics[-1]}.duckdb"
-        self._con = connect(path, 1)
+        self._con = connect(path)
         columns = ", ".join(f"{name} VARCHAR" for name in COLUMNS)
         self._con.execute(f"CREATE TABLE events ({columns})")
         shape = json.dumps([dict.fromkeys(COLUMNS, "VARCHAR")])

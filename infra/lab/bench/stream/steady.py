@@ -11,13 +11,14 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from infra.lab.bench.stream.curate import Look, Progress
 from infra.lab.bench.stream.events import ListingEvents
 from infra.settings import Settings
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
 from schemas.topic_names import MODEL_EVENTS, RETRAIN, REVIEWS
+from streams.kafka.clients import reader
 from streams.kafka.publisher import Position, Publisher
 
 
@@ -55,9 +56,7 @@ class StandIn:
     def _listen(self) -> None:
         streams = self.settings.streams
         publisher = Publisher(streams, client_id="listune.bench")
-        consumer = Consumer(
-            {"bootstrap.servers": streams.bootstrap_servers, "group.id": "bench.stand-in"}
-        )
+        consumer = reader(streams, "bench.stand-in")
         consumer.assign([TopicPartition(RETRAIN, 0, 0)])
         while not self._ended.is_set():
             message = consumer.poll(0.1)

@@ -39,6 +39,6 @@ def test_no_process_is_killed_so_often_that_the_supervisor_gives_it_up(seed: int
 
 
 def test_of_several_workers_each_is_hit_as_often_as_any_other_process() -> None:
-    victims = (*VICTIMS, "predict-2", "curate-2")
+    victims = (*VICTIMS, "predict-2", "predict-3")
     counts = Counter(kill.victim for kill in make_plan(14, 3, victims))
     assert counts == dict.fromkeys(victims, 2)

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from schemas.events import BASE_ADAPTER, ModelEvent, ModelEventKind, RetrainRequest
-from tests.streams.pool.world import START_MS, World
+from tests.streams.world import START_MS, World
 
 K = ModelEventKind
 NAME = "default-r1-a1"

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from schemas.events import ListingRequest, ModelEvent, ModelEventKind, Purpose, RetrainRequest
-from tests.streams.pool.world import (
+from tests.streams.world import (
     BASE_ADAPTER,
-    START_MS,
     SUBMITTED,
     Status,
     World,
@@ -397,4 +396,4 @@ def test_the_pool_of_another_name_is_passed_over(world: World) -> None:
     world.say(K.STARTED, round=1, pool="other")
     world.say(K.RETRAIN_REQUESTED, pool="other")
     assert state(world) == "requested"
-    assert world.now_ms == START_MS
+    assert world.rows("FROM store.wishes") == []

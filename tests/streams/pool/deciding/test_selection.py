@@ -12,8 +12,8 @@ import pytest
 from schemas import curation
 from schemas.curation import Candidate, Selection
 from streams.pool.deciding import manifest, selection
-from streams.pool.deciding.selected import Selected
-from tests.streams.pool.world import (
+from streams.pool.selected import Selected
+from tests.streams.world import (
     DAY_MS,
     LAMP,
     SCHEMAS,

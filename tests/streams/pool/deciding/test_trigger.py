@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
-from tests.streams.pool.world import SUBMITTED, World, prediction, request, review
+from tests.streams.world import SUBMITTED, World, prediction, request, review
 
 K = ModelEventKind
 HOUR_MS = 3_600_000

@@ -7,56 +7,58 @@ it waits behind a gap; a partition that has records but delivers none expected i
 import time
 from collections.abc import Callable, Mapping
 
-Place = tuple[str, int]
-"""(topic, partition)."""
+Partition = tuple[str, int]
+"""Its topic, and its number there."""
 
 STALLED_S = 1.5
 """Records fetched before a seek still arrive after it, so one seek may not do; after this long
 without progress the next one is due."""
 
 
-class Places:
+class Partitions:
     """The next offset expected of each partition, its progress, and its end."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._expected: dict[Place, int] = {}
-        self._applied: dict[Place, int] = {}
-        self._moved_at: dict[Place, float] = {}
-        self._ends: dict[Place, int] = {}
-        self._first_ends: dict[Place, int] = {}
+        self._expected: dict[Partition, int] = {}
+        self._applied: dict[Partition, int] = {}
+        self._moved_at: dict[Partition, float] = {}
+        self._ends: dict[Partition, int] = {}
+        self._first_ends: dict[Partition, int] = {}
 
-    def expected(self, place: Place) -> int | None:
-        """The next offset; None where the pool's watermark has not been asked for."""
-        return self._expected.get(place)
+    def expected(self, place: Partition) -> int:
+        """The next offset; 0 where nothing came yet."""
+        return self._expected.get(place, 0)
 
-    def expect(self, place: Place, offset: int) -> None:
+    def begin(self, watermarks: Mapping[Partition, int]) -> None:
+        """Each partition goes on from the pool's watermark, whatever was accepted beyond it."""
+        self._expected.clear()
+        for place, offset in watermarks.items():
+            self.expect(place, offset)
+
+    def expect(self, place: Partition, offset: int) -> None:
         """Sets the next offset of a partition, up to which all is in the pool."""
         self._expected[place] = self._applied[place] = offset
         self._moved_at[place] = self._clock()
 
-    def accept(self, place: Place, offset: int) -> bool:
+    def accept(self, place: Partition, offset: int) -> bool:
         """Whether `offset` comes next; then the one after it does."""
-        if self._expected.get(place) != offset:
+        if self.expected(place) != offset:
             return False
         self._expected[place] = offset + 1
         self._moved_at[place] = self._clock()
         return True
 
-    def applied(self, nexts: Mapping[Place, int]) -> None:
+    def applied(self, nexts: Mapping[Partition, int]) -> None:
         """What was accepted is in the pool, up to the offsets in `nexts`."""
         self._applied |= nexts
 
-    def forget(self) -> None:
-        """What was accepted was not applied: the pool's watermarks must be asked for again."""
-        self._expected.clear()
-
-    def see_ends(self, ends: Mapping[Place, int]) -> None:
+    def see_ends(self, ends: Mapping[Partition, int]) -> None:
         """Takes in where the assigned partitions end now."""
         self._ends = dict(ends)
         self._first_ends = self._ends | self._first_ends
 
-    def positions(self) -> dict[Place, int]:
+    def positions(self) -> dict[Partition, int]:
         """Up to where each partition is in the pool; any thread may ask."""
         return dict(self._applied)
 
@@ -75,7 +77,7 @@ class Places:
             self._applied.get(place, 0) >= end for place, end in self._first_ends.items()
         )
 
-    def stalled(self) -> dict[Place, int]:
+    def stalled(self) -> dict[Partition, int]:
         """Partitions to seek, with the offset to seek to; each is due again after `STALLED_S`."""
         now = self._clock()
         due = {

@@ -1,4 +1,4 @@
-"""One shard of the pool at work: its records into the file, and what it decides out.
+"""The pool at work: its records into the file, and what it decides out.
 
 Records are gathered into micro-batches, one DuckDB transaction each, and committed to Kafka after
 DuckDB's COMMIT. DuckDB is the truth about what has been read: of each partition exactly the offset
@@ -16,20 +16,19 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 import faust
 from confluent_kafka.admin import AdminClient
-from faust.types import TP
 
 from schemas.category import CategorySchemas
 from schemas.errors import EventError
-from schemas.events import decode, now_ms
+from schemas.events import DeadLetter, decode, now_ms
 from schemas.topic_names import CONTROL_KINDS, KINDS
 from streams import metrics
 from streams.curate.decoding import Decoder
-from streams.curate.intake import Intake
-from streams.curate.shard_talk import ShardTalk
+from streams.curate.intake import Batch, Intake
 from streams.errors import TopicsError
 from streams.kafka.control_log import (
     ControlEvent,
@@ -37,117 +36,109 @@ from streams.kafka.control_log import (
     ControlRecord,
     PublishedEvents,
 )
-from streams.kafka.places import Place, Places
+from streams.kafka.partitions import Partition, Partitions
 from streams.kafka.publisher import Publisher
-from streams.kafka.topics import log_bounds
+from streams.kafka.topics import cluster_identity, log_bounds
 from streams.pool import figures, outbox, snapshot
 from streams.pool.deciding.conductor import Conductor
 from streams.pool.origin import check_not_ahead, deleted
-from streams.pool.peers import ALONE
-from streams.pool.shard import Shard
 from streams.pool.store import OffsetGap, Pool, Record
 from streams.settings import StreamsSettings
-from streams.sql.server import stop_serving
+from streams.sql.server import serve_pool
 from streams.worker import faust_app
 from streams.worker.dead_letters import bury, to_dead_letter
 from streams.worker.schema_file import SchemaFile
 
 log = logging.getLogger(__name__)
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
 TICK_S = 1.0
-REPORT_S = 1.0
 OUTBOX_ROWS = 500
 FIGURES_S = 5.0
 
 
-class ShardWorker:
-    """Has one shard's file, from `open` to the end of `run`."""
+@dataclass(frozen=True)
+class Surroundings:
+    """What a worker finds around it when it opens the pool."""
 
-    def __init__(
-        self,
-        settings: StreamsSettings,
-        shard: Shard,
-        open_pool: Callable[[Shard], Pool],
-        app: faust.App,
-        publisher: Publisher,
-        admin: AdminClient,
-        talk: ShardTalk | None,
-        schema_file: SchemaFile,
-        decoder: Decoder,
-    ) -> None:
-        """`open_pool` is called on the shard's own thread; `talk` is None of a pool in one file."""
-        self.shard = shard
-        self._settings = settings
-        self._app = app
-        self._publisher = publisher
-        self._admin = admin
-        self._talk = talk
-        self._schema_file = schema_file
-        self._decoder = decoder
+    settings: StreamsSettings
+    app: faust.App
+    publisher: Publisher
+    admin: AdminClient
+    schema_file: SchemaFile
+    decoder: Decoder
+
+
+class PoolWorker:
+    """Has the pool's file. Made by `open`, and at work from `run` to the end of the process."""
+
+    def __init__(self, around: Surroundings, pool: Pool, thread: ThreadPoolExecutor) -> None:
+        """`thread` is the pool's own: a DuckDB connection belongs to one thread, and a long
+        statement must not stop Faust."""
+        self._settings, self._app = around.settings, around.app
+        self._publisher, self._admin = around.publisher, around.admin
+        self._schema_file, self._decoder = around.schema_file, around.decoder
+        self._pool, self._thread = pool, thread
+        self._conductor = Conductor(pool)
         self._schemas: CategorySchemas | None = None
         self._outdated = 0
-        self._open_pool = open_pool
-        # A DuckDB connection belongs to one thread, and a long statement must not stop Faust.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"pool-{shard.number}")
         self._published = PublishedEvents()
         self._control_records: deque[ControlRecord] = deque()
-        self._control = ControlLog(settings, [self._published, self._control_records.append])
-        self._places = Places()
-        self.intake = Intake(settings, self._places, self._next, decoder, schema_file, self._bury)
-        self._ticked_at = self._shown_at = self._reported_at = 0.0
+        self._control = ControlLog(self._settings, [self._published, self._control_records.append])
+        self._partitions = Partitions()
+        self.intake = Intake(self._settings, self._partitions, self._decoder, self._schema_file)
+        self._ticked_at = self._shown_at = 0.0
         self._copied_at = time.monotonic()
-        self.closing = False
         self.ready = False
         self.figures: figures.PoolFigures | None = None
 
-    def open(self) -> None:
-        """Opens the pool's file and begins to read the control topics. Blocks.
+    @classmethod
+    async def open(cls, around: Surroundings) -> "PoolWorker":
+        """A worker that has its pool and begins to read the control topics.
 
         Raises:
             PoolError: as `Pool`; also where another process has the file.
+            TopicsError: no broker answers.
         """
-        self._pool = self._thread.submit(self._open_pool, self.shard).result()
-        self._conductor = Conductor(self._pool)
-        self._control.start()
+        thread = ThreadPoolExecutor(1, thread_name_prefix="pool")
+        loop = asyncio.get_running_loop()
+        worker = cls(around, await loop.run_in_executor(thread, _open_pool, around), thread)
+        await worker._begin_at_watermarks()
+        worker._control.start()
+        return worker
 
     async def run(self) -> None:
-        """Works until `closing` is set, and gives the file back after the micro-batch under way."""
-        taking_in = faust_app.spawn(self.intake.run())
+        """Works for as long as the process lives."""
+        faust_app.spawn(self.intake.run())
         coming = asyncio.ensure_future(self.intake.take())
-        while not self.closing:
-            records = await coming
+        while True:
+            batch = await coming
             # The next come while DuckDB has these.
             coming = asyncio.ensure_future(self.intake.take())
-            await self._step(records)
-        coming.cancel()
-        taking_in.cancel()
-        self.intake.close()
-        self._control.close()
-        await self._in_pool(stop_serving, self._pool.con, self._settings, self.shard)
-        await self._in_pool(self._pool.close)
-        self._thread.shutdown(wait=False)
+            await self._step(batch)
 
-    def positions(self) -> dict[Place, int]:
+    def positions(self) -> dict[Partition, int]:
         """Where the pool is in each partition; any thread may ask."""
-        return self._places.positions()
+        return self._partitions.positions()
 
     def in_flight(self) -> int:
         """Records taken that are not in the pool; any thread may ask."""
-        return self._places.in_flight()
+        return self._partitions.in_flight()
 
-    async def _step(self, records: Sequence[Record]) -> None:
-        if records:
-            await self._apply(records)
+    async def _step(self, batch: Batch) -> None:
+        # Before the offsets that they stand for are passed; side by side, so that a flood of dead
+        # letters waits for the broker once.
+        await asyncio.gather(*map(self._bury, batch.letters))
+        if batch.records:
+            await self._apply(batch.records)
         await self._apply_control()
         await self._measure_anew()
         due = time.monotonic() - self._ticked_at >= TICK_S
         if due:
             await self._look_at_ends()
             await self._seek_back()
-        if records or due:
+        if batch.records or due:
             self._ticked_at = time.monotonic()
             await self._conduct()
         self.ready = self.ready or (self._control.ready and bool(self._assigned()))
@@ -174,13 +165,10 @@ class ShardWorker:
 
     # ------------------------------------------------------------------------- records to the pool
 
-    async def _next(self, place: Place) -> int:
-        """The offset of `place` that the pool expects next."""
-        expected = self._places.expected(place)
-        if expected is None:
-            expected = await self._in_pool(lambda: self._pool.watermark(*place))
-            self._places.expect(place, expected)
-        return expected
+    async def _begin_at_watermarks(self) -> None:
+        """Reads of each partition what the pool expects next."""
+        known = await self._in_pool(self._pool.watermarks)
+        self._partitions.begin({place: at for place, at in known.items() if place[0] in KINDS})
 
     async def _apply(self, records: Sequence[Record]) -> None:
         """One transaction, then Kafka is told. After a gap everything is read again."""
@@ -189,14 +177,14 @@ class ShardWorker:
                 await self._in_pool(self._pool.apply_storable, records, self._refuse)
         except OffsetGap as gap:
             log.warning("%s", gap)
-            self._places.forget()
+            await self._begin_at_watermarks()
             return
         nexts = {(r.topic, r.partition): r.offset + 1 for r in records}
-        self._places.applied(nexts)
+        self._partitions.applied(nexts)
         for topic, count in Counter(record.topic for record in records).items():
             metrics.EVENTS.labels(topic).inc(count)
         with metrics.stage("commit"):
-            await faust_app.commit(self._app, nexts)
+            await faust_app.commit(self._app, self._settings, nexts)
 
     def _refuse(self, record: Record, fault: EventError) -> None:
         """Buries what DuckDB cannot store; on the pool's thread, before its offset is passed."""
@@ -205,15 +193,7 @@ class ShardWorker:
         key = str(record.row["listing_id"]).encode()
         bury(self._publisher, to_dead_letter(*place, key, record.payload, fault)).result()
 
-    async def _bury(
-        self,
-        place: Place,
-        offset: int,
-        key: bytes | None,
-        payload: bytes | None,
-        error: EventError,
-    ) -> None:
-        letter = to_dead_letter(*place, offset, key, payload, error)
+    async def _bury(self, letter: DeadLetter) -> None:
         await asyncio.wrap_future(bury(self._publisher, letter))
 
     # ------------------------------------------------------------------------- place in the log
@@ -225,28 +205,28 @@ class ShardWorker:
         if not assigned:
             return
         # Asked for before the log's ends, which they cannot be beyond: records come meanwhile.
-        expected = {place: await self._next(place) for place in assigned}
+        expected = {place: self._partitions.expected(place) for place in assigned}
         try:
             topics = (*KINDS, *CONTROL_KINDS)
             bounds = await asyncio.to_thread(log_bounds, self._settings, topics, 10, self._admin)
         except (TopicsError, TimeoutError) as error:
             log.warning("%s", error)
             return
-        self._places.see_ends({place: bounds[place][1] for place in assigned})
+        self._partitions.see_ends({place: bounds[place][1] for place in assigned})
         known = await self._in_pool(self._pool.watermarks)
         control = {place: known[place] for place in known if place[0] in CONTROL_KINDS}
         check_not_ahead(expected | control, bounds, self._pool.path)
         # A partition with records under way is looked at the next time.
-        still = {p: at for p, at in self.positions().items() if at == self._places.expected(p)}
+        still = {p: at for p, at in self.positions().items() if at == self._partitions.expected(p)}
         for place, (first, start) in deleted(still, bounds).items():
             await self._skip_deleted(place, first, start)
 
-    def _assigned(self) -> list[Place]:
-        """The shard's partitions of the payload topics, if this worker has them now."""
-        places = [(tp.topic, tp.partition) for tp in self._app.consumer.assignment()]
-        return [place for place in places if place[0] in KINDS and self.shard.has(place)]
+    def _assigned(self) -> list[Partition]:
+        """The partitions of the payload topics, if this worker has them now."""
+        mine = faust_app.assignment(self._app, self._settings)
+        return [place for place in mine if place[0] in KINDS]
 
-    async def _skip_deleted(self, place: Place, first: int, start: int) -> None:
+    async def _skip_deleted(self, place: Partition, first: int, start: int) -> None:
         """Retention has overtaken a worker that runs: go on, for to stop would only lose more."""
         log.error(
             "%s[%d]: records %d to %d were deleted before the pool read them; "
@@ -254,15 +234,16 @@ class ShardWorker:
             *place, first, start - 1,
         )  # fmt: skip
         await self._in_pool(lambda: self._pool.start_at(*place, start))
-        self._places.expect(place, start)
+        self._partitions.expect(place, start)
 
     async def _seek_back(self) -> None:
         """Places partitions that do not deliver what the pool expects next at that offset."""
         if not self.intake.queue.empty():
             return
-        for place, offset in self._places.stalled().items():
+        for place, offset in self._partitions.stalled().items():
             log.info("%s[%d] is read again from %d", *place, offset)
-            await self._app.consumer.seek_wait({TP(*place): offset})
+            seek = faust_app.in_kafka(self._settings, {place: offset})
+            await self._app.consumer.seek_wait(seek)
 
     # ------------------------------------------------------------------------- control plane
 
@@ -279,39 +260,26 @@ class ShardWorker:
             if record.event is not None:
                 events.append(record.event)
             elif record.error is not None:
-                place = (record.topic, 0)
-                await self._bury(place, record.offset, record.key, record.payload, record.error)
+                place = (record.topic, 0, record.offset)
+                await self._bury(to_dead_letter(*place, record.key, record.payload, record.error))
             positions[record.topic] = record.offset + 1
         if positions:
             await self._in_pool(self._pool.apply_control, events, positions)
 
     async def _conduct(self) -> None:
-        """Decides and publishes, if this worker has the shard's partitions and the control log."""
+        """Decides and publishes, if this worker has the partitions and the control log."""
         if not self._control.ready or not self._assigned():
             return
-        caught_up, lag = self._caught_up(), self._places.lag()
-        peers = self._talk.peers(self.shard) if self._talk else ALONE
-        await self._in_pool(self._conductor.tick, now_ms(), lag, caught_up, peers)
+        caught_up = self._partitions.caught_up() and not self._control_records
+        await self._in_pool(self._conductor.tick, now_ms(), self._partitions.lag(), caught_up)
         await self._publish()
-        if self._talk and self._is_due_to_report():
-            asked = self._talk.asked()
-            report = await self._in_pool(self._conductor.report, now_ms(), lag, caught_up, asked)
-            self._talk.tell(report)
-
-    def _caught_up(self) -> bool:
-        return self._places.caught_up() and not self._control_records
-
-    def _is_due_to_report(self) -> bool:
-        now = time.monotonic()
-        if now - self._reported_at < REPORT_S:
-            return False
-        self._reported_at = now
-        return True
 
     async def _publish(self) -> None:
         """Sends what was decided, in order. Done only after delivery: a crash sends it again."""
         rows = await self._in_pool(outbox.pending, self._pool.con, OUTBOX_ROWS)
         fresh = [row for row in rows if not self._is_published(row)]
+        if fresh and not await faust_app.commit(self._app, self._settings, self.positions()):
+            return  # another worker may decide in this one's place by now
         await asyncio.gather(*(self._send(row.topic, row.key, row.payload) for row in fresh))
         if rows:
             await self._in_pool(outbox.done, self._pool.con, [row.id for row in rows])
@@ -329,3 +297,17 @@ class ShardWorker:
         """Runs `work` on the pool's own thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, lambda: work(*args, **kwargs))
+
+
+def _open_pool(around: Surroundings) -> Pool:
+    """The pool's file, begun with the last copy where there is none, and served to the sidecar."""
+    settings = around.settings
+    snapshot.restore(settings)
+    pool = Pool(settings, around.schema_file.schemas, *cluster_identity(settings))
+    try:
+        pool.join_log(log_bounds(settings, [*KINDS, *CONTROL_KINDS]))
+        serve_pool(pool.con, settings)
+    except BaseException:
+        pool.close()
+        raise
+    return pool

@@ -12,10 +12,10 @@ import duckdb
 from schemas.category import Attribute, CategorySchemas
 from schemas.completeness import valid_names
 from schemas.events import ManifestFile
-from streams.pool.deciding.selected import Selected
 from streams.pool.parquet import write_parquet
 from streams.pool.rows import Row, as_select
 from streams.pool.samples import asked_for
+from streams.pool.selected import Selected
 
 Role = Literal["train", "heldout"]
 
