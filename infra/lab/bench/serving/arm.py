@@ -15,17 +15,17 @@ from infra.lab.bench.job import peak_memory_mb, say
 from infra.lab.bench.results import Options
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 
+LISTUNE = "listune_way:ListuneWay"
 WAYS = {
-    "listune": "listune_way:ListuneWay",
     "naive": "naive_way:NaiveWay",
     "openvino": "openvino_way:OpenVinoWay",
     "vllm": "vllm_way:VllmWay",
 }
-"""Way to the module and class that carry it out, imported in that arm's process only."""
+"""A peer to the module and class that carry it out, imported in that arm's process only."""
 
 
 @dataclass(frozen=True)
-class Cost:
+class AnswerCost:
     """What answering cost, as far as the way can count it; None where it cannot."""
 
     forward_passes: int | None = None
@@ -37,13 +37,13 @@ class Cost:
 class Way(Protocol):
     """A way to answer listings, loaded and ready."""
 
-    def answer(self, plan: ListingPlan) -> Cost:
+    def answer(self, plan: ListingPlan) -> AnswerCost:
         """Answer one listing, alone."""
         ...
 
     def answer_all(
         self, plans: Sequence[ListingPlan], in_flight: int, done: Callable[[], None]
-    ) -> Cost:
+    ) -> AnswerCost:
         """Answer `plans`, `in_flight` at a time, calling `done` after each."""
         ...
 
@@ -61,7 +61,7 @@ class ServingJob:
     """One arm's measurement, as handed to its process.
 
     Attributes:
-        way: which way, a key of `WAYS`.
+        way: module and class, as in `WAYS`.
         options: what the way is told.
         base: folder of the base model.
         workload: file of the workload.
@@ -92,7 +92,7 @@ def carry_out(job: ServingJob) -> dict[str, Any]:
     Raises:
         NotRun: the way cannot run on this machine.
     """
-    module, _, name = WAYS[job.way].partition(":")
+    module, _, name = job.way.partition(":")
     load = getattr(import_module(f"{__package__}.{module}"), name)
     workload = Workload.read(Path(job.workload))
     started = time.perf_counter()
@@ -114,7 +114,7 @@ def measure(way: Way, plans: Sequence[ListingPlan], job: ServingJob) -> dict[str
     """Answer listings one at a time, then many at a time; seconds and counts of each."""
     say(0, job.listings, "one at a time")
     seconds: list[float] = []
-    costs: list[Cost] = []
+    costs: list[AnswerCost] = []
     began = time.perf_counter()
     for plan in plans[: job.listings]:
         started = time.perf_counter()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from infra.lab.bench.results import Options
-from infra.lab.bench.serving.arm import Cost
+from infra.lab.bench.serving.arm import AnswerCost
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 
 JSON = "json"
@@ -48,7 +48,7 @@ class Server(ABC):
     def step(self) -> None:
         """Compute one forward pass."""
 
-    def answer(self, plan: ListingPlan) -> Cost:
+    def answer(self, plan: ListingPlan) -> AnswerCost:
         """Answer one listing, alone."""
         return self.answer_all([plan])
 
@@ -57,7 +57,7 @@ class Server(ABC):
         plans: Sequence[ListingPlan],
         in_flight: int = 1,
         done: Callable[[], None] = lambda: None,
-    ) -> Cost:
+    ) -> AnswerCost:
         """Answer `plans`, `in_flight` listings at a time, calling `done` after each."""
         waiting = deque(plans)
         live: list[_Conversation] = []
@@ -76,7 +76,7 @@ class Server(ABC):
                 else:
                     still.append(conversation)
             live = still
-        return Cost(forward_passes=steps, tokens_generated=generated)
+        return AnswerCost(forward_passes=steps, tokens_generated=generated)
 
 
 class _Branch:

@@ -17,10 +17,10 @@ CROWD = 32
 """Listings in flight in the second measurement, where it is meant for the goals."""
 
 
-def row_of(name: str, settings: Options, outcome: dict[str, Any], note: str = "") -> Row:
+def row_of(name: str, settings: Options, outcome: dict[str, Any]) -> Row:
     """The row of an arm whose process measured `outcome`."""
     if reason := outcome.get("not_run"):
-        return Row(name, settings, not_run=reason, note=note)
+        return Row(name, settings, not_run=reason)
     seconds = outcome["seconds"]
     crowd = outcome["crowd"]
     figures: Figures = {
@@ -45,7 +45,7 @@ def row_of(name: str, settings: Options, outcome: dict[str, Any], note: str = ""
         figures["crowd_forward_passes"] = crowd["work"]["forward_passes"]
     figures["peak_memory_mb"] = outcome["peak_memory_mb"]
     figures["warm_up_s"] = outcome["warm_up_s"]
-    return Row(name, {**settings, **outcome["settings"]}, figures, raw, note=note)
+    return Row(name, {**settings, **outcome["settings"]}, figures, raw)
 
 
 def with_limit(row: Row, workload: Workload, shape: DecoderSizes, rates: dict[str, float]) -> Row:

@@ -2,16 +2,20 @@
 
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from infra.lab.bench.results import Options
-from infra.lab.bench.serving.arm import Cost
+from infra.lab.bench.serving.arm import AnswerCost
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 from schemas.events import Mode
 from serving.engine.engine import Engine, Outcome
-from serving.generation import EngineStatus, GenerationRequest, GenerationResult
+from serving.generation import GenerationRequest
 from serving.settings import ServingSettings
+
+COUNTED = ("forward_passes", "tokens_computed", "logits_computed")
+"""What the engine counts of a listing, and of all since it began."""
 
 
 class ListuneWay:
@@ -30,18 +34,18 @@ class ListuneWay:
         )
         self._engine = Engine(settings, base)
 
-    def answer(self, plan: ListingPlan) -> Cost:
+    def answer(self, plan: ListingPlan) -> AnswerCost:
         """Answer one listing, alone."""
         result = self._engine.generate(self._request(plan))
-        return _cost_of(result)
+        return AnswerCost(**{name: getattr(result, name) for name in COUNTED})
 
     def answer_all(
         self, plans: Sequence[ListingPlan], in_flight: int, done: Callable[[], None]
-    ) -> Cost:
+    ) -> AnswerCost:
         """Answer `plans`; the engine always has `in_flight` of them while there are as many."""
         free = threading.Semaphore(in_flight)
         failed: list[Exception] = []
-        before = self._engine.status()
+        before = self._counts()
 
         def take(outcome: Outcome) -> None:
             if isinstance(outcome, Exception):
@@ -56,7 +60,7 @@ class ListuneWay:
             free.acquire()
         if failed:
             raise failed[0]
-        return _difference(before, self._engine.status())
+        return AnswerCost(**(self._counts() - before))
 
     def about(self) -> Options:
         """The number type that the engine computes in."""
@@ -67,23 +71,11 @@ class ListuneWay:
         self._engine.close()
         self._store.cleanup()
 
+    def _counts(self) -> Counter[str]:
+        """What the engine has computed so far."""
+        status = self._engine.status()
+        return Counter({name: getattr(status, name) for name in COUNTED})
+
     def _request(self, plan: ListingPlan) -> GenerationRequest:
         listing, attributes = plan.question()
         return GenerationRequest(listing, attributes, mode=self._mode, batches=self._batches)
-
-
-def _cost_of(result: GenerationResult) -> Cost:
-    return Cost(
-        forward_passes=result.forward_passes,
-        tokens_computed=result.tokens_computed,
-        logits_computed=result.logits_computed,
-    )
-
-
-def _difference(before: EngineStatus, after: EngineStatus) -> Cost:
-    """What the engine computed between two statuses."""
-    return Cost(
-        forward_passes=after.forward_passes - before.forward_passes,
-        tokens_computed=after.tokens_computed - before.tokens_computed,
-        logits_computed=after.logits_computed - before.logits_computed,
-    )

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.progress import Progress
@@ -10,10 +10,12 @@ from rich.progress import Progress
 from infra.lab.bench.listings import GENERATED
 from infra.lab.bench.results import Options, Row, Scalar
 from infra.lab.bench.runner import run_shown
-from infra.lab.bench.serving.arm import ServingJob, carry_out
+from infra.lab.bench.serving.arm import LISTUNE, WAYS, ServingJob, carry_out
 from infra.lab.bench.serving.figures import CROWD, row_of
 from infra.lab.bench.serving.workload import Workload
+from infra.machine import REPOSITORY
 
+VLLM_PYTHON = REPOSITORY / ".venv-vllm" / "bin" / "python"
 STEP_TOKENS = 256
 """OpenVINO's own bound on the tokens of one forward pass."""
 
@@ -41,45 +43,31 @@ class Measuring:
     def arm(
         self,
         name: str,
-        way: str,
         options: Options,
         listing_set: str = GENERATED,
         listings: int = 8,
         in_flight: int = CROWD,
-        python: str = sys.executable,
     ) -> Row:
         """Measure an arm; its row is kept and returned, also where it could not run.
 
         Args:
-            name: of the arm, without its options.
-            way: key of `arm.WAYS`; `options` are for it.
+            name: of the arm; `options` are for its way.
             listings: at most so many alone.
             in_flight: so many at a time afterwards; 0 for a way with one stream only.
-            python: interpreter of the environment that the way lives in.
         """
         if self.quick:
             listings, in_flight = 2, min(3, in_flight)
-        job = ServingJob(way, str(self.base), str(self._file(listing_set)), options)
-        job = replace(job, listings=listings, in_flight=in_flight)
-        row = self._measure(name, job, listing_set, python)
+        row = self._measure(name, options, listing_set, listings, in_flight)
         self.rows.append(row)
         return row
 
-    def trial(self, name: str, way: str, options: Options, python: str = sys.executable) -> float:
+    def trial(self, name: str, options: Options) -> float:
         """Median seconds of three listings alone with these options; endless if they cannot run."""
-        job = ServingJob(way, str(self.base), str(self._file(GENERATED)), options)
-        row = self._measure(name, replace(job, listings=3, in_flight=0), GENERATED, python)
+        row = self._measure(name, options, GENERATED, listings=3, in_flight=0)
         self.trials.append(row)
         return row.figure("p50_s") or float("inf")
 
-    def best(
-        self,
-        name: str,
-        way: str,
-        options: Options,
-        choices: Mapping[str, Sequence[Scalar]],
-        python: str = sys.executable,
-    ) -> Options:
+    def best(self, name: str, options: Options, choices: Mapping[str, Sequence[Scalar]]) -> Options:
         """`options` with the best of `choices`: one after the other, each kept where it wins.
 
         The first of each choice is where the search starts, and ends in a quick run.
@@ -87,27 +75,31 @@ class Measuring:
         best = options | {key: among[0] for key, among in choices.items()}
         if self.quick:
             return best
-        best_s = self.trial(name, way, best, python)
+        best_s = self.trial(name, best)
         for key, among in choices.items():
             for choice in among[1:]:
-                seconds = self.trial(name, way, best | {key: choice}, python)
+                seconds = self.trial(name, best | {key: choice})
                 if seconds < best_s:
                     best_s, best = seconds, best | {key: choice}
         return best
 
-    def _measure(self, name: str, job: ServingJob, listing_set: str, python: str) -> Row:
-        label = label_of(name, job.options)
+    def _measure(
+        self, name: str, options: Options, listing_set: str, listings: int, in_flight: int
+    ) -> Row:
+        job = ServingJob(
+            WAYS.get(name, LISTUNE), str(self.base), str(self._file(listing_set)), options,
+            listings=listings, in_flight=in_flight,
+        )  # fmt: skip
+        python = str(VLLM_PYTHON) if name == "vllm" else sys.executable
+        label = label_of(name, options)
         outcome = run_shown(self.shown, label, carry_out, job, python)
-        if listing_set != GENERATED:
-            label = f"{label}, {listing_set}"
-        return row_of(label, self._settings(name, job, listing_set), outcome)
-
-    def _settings(self, name: str, job: ServingJob, listing_set: str) -> Options:
-        """What stands in the row: the arm, the listings, and the options that make a difference."""
-        told: Options = {"arm": name, "set": listing_set, "in_flight": job.in_flight or 1}
-        for key, value in job.options.items():
+        # What stands in the row: the arm, the listings, and the options that make a difference.
+        told: Options = {"arm": name, "set": listing_set, "in_flight": in_flight or 1}
+        for key, value in options.items():
             told |= {} if key == "mode" else {"asked_dtype" if key == "dtype" else key: value}
-        return told
+        return row_of(
+            label if listing_set == GENERATED else f"{label}, {listing_set}", told, outcome
+        )
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.json"

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from infra.lab.bench.results import Options
-from infra.lab.bench.serving.arm import Cost
+from infra.lab.bench.serving.arm import AnswerCost
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 
 
@@ -30,7 +30,7 @@ class NaiveWay:
         self._model = model.to(self._device).eval()
 
     @torch.inference_mode()
-    def answer(self, plan: ListingPlan) -> Cost:
+    def answer(self, plan: ListingPlan) -> AnswerCost:
         """Write one listing's JSON object."""
         prompt = torch.tensor([plan.json_prompt], device=self._device)
         written = self._model.generate(
@@ -41,7 +41,7 @@ class NaiveWay:
             max_new_tokens=plan.json_tokens,
         )
         new = written.shape[1] - prompt.shape[1]
-        return Cost(
+        return AnswerCost(
             forward_passes=new,
             tokens_computed=prompt.shape[1] + new - 1,
             tokens_generated=new,
@@ -49,7 +49,7 @@ class NaiveWay:
 
     def answer_all(
         self, plans: Sequence[ListingPlan], in_flight: int, done: Callable[[], None]
-    ) -> Cost:
+    ) -> AnswerCost:
         """It has one stream only; its listings a second are those of one at a time."""
         raise NotImplementedError
 

@@ -21,10 +21,9 @@ from infra.lab.bench.matrix_rate import matrix_rates
 from infra.lab.bench.publish import bench_folder, publish
 from infra.lab.bench.results import BenchResult, Options, Row, Scalar, begin
 from infra.lab.bench.serving.figures import goals, with_limit
-from infra.lab.bench.serving.measuring import STEP_TOKENS, Measuring, fastest
+from infra.lab.bench.serving.measuring import STEP_TOKENS, VLLM_PYTHON, Measuring, fastest
 from infra.lab.bench.serving.workload import prepare
 from infra.local.fetch import ensure_base_model
-from infra.machine import REPOSITORY
 from infra.settings import Settings
 
 PROMPTINGS = ("0", "4", "json")
@@ -34,7 +33,6 @@ OPENVINO_CHOICES: dict[str, tuple[Scalar, ...]] = {
     "cache": ("default", "bf16"),
     "step_tokens": (STEP_TOKENS, LARGE_STEP_TOKENS),
 }
-VLLM_PYTHON = REPOSITORY / ".venv-vllm" / "bin" / "python"
 # Some more than 32 in flight, and one that warms up. Two cores should do the whole in half an hour.
 LISTINGS = 37
 NAIVE_LISTINGS = 3
@@ -111,7 +109,7 @@ def measure(measuring: Measuring, arms: Sequence[str], begun: BenchResult) -> It
 def naive(measuring: Measuring, arm: str) -> None:
     """JSON by transformers' `generate`, in both number types."""
     made = [
-        measuring.arm(arm, "naive", {"dtype": dtype}, listings=NAIVE_LISTINGS, in_flight=0)
+        measuring.arm(arm, {"dtype": dtype}, listings=NAIVE_LISTINGS, in_flight=0)
         for dtype in DTYPES
     ]
     best = fastest(made)
@@ -120,7 +118,7 @@ def naive(measuring: Measuring, arm: str) -> None:
     measuring.rows[measuring.rows.index(best)] = replace(best, note="its best number type")
     if FLIPKART in measuring.workloads:
         options: Options = {"dtype": best.settings["dtype"]}
-        measuring.arm(arm, "naive", options, FLIPKART, listings=NAIVE_LISTINGS, in_flight=0)
+        measuring.arm(arm, options, FLIPKART, listings=NAIVE_LISTINGS, in_flight=0)
 
 
 def openvino(measuring: Measuring, arm: str) -> None:
@@ -137,9 +135,9 @@ def openvino(measuring: Measuring, arm: str) -> None:
         best[prompting] = (
             best["0"] | options
             if prompting == "json"
-            else measuring.best(arm, "openvino", options, OPENVINO_CHOICES)
+            else measuring.best(arm, options, OPENVINO_CHOICES)
         )
-        rows.append(measuring.arm(arm, "openvino", best[prompting]))
+        rows.append(measuring.arm(arm, best[prompting]))
         if rows[-1].not_run:
             return
     if not measuring.quick:
@@ -148,10 +146,10 @@ def openvino(measuring: Measuring, arm: str) -> None:
         options = dict(best[str(busiest.settings["prompting"])])
         large = options["step_tokens"] == LARGE_STEP_TOKENS
         options["step_tokens"] = STEP_TOKENS if large else LARGE_STEP_TOKENS
-        measuring.arm(arm, "openvino", options)
+        measuring.arm(arm, options)
     quickest = fastest(rows)
     if FLIPKART in measuring.workloads and quickest is not None:
-        measuring.arm(arm, "openvino", best[str(quickest.settings["prompting"])], FLIPKART)
+        measuring.arm(arm, best[str(quickest.settings["prompting"])], FLIPKART)
 
 
 def vllm(measuring: Measuring, arm: str) -> None:
@@ -160,10 +158,9 @@ def vllm(measuring: Measuring, arm: str) -> None:
         reason = "there is no environment .venv-vllm; docs/benchmarks.md says how to make it"
         measuring.rows.append(Row(arm, {"arm": arm, "set": GENERATED}, not_run=reason))
         return
-    python = str(VLLM_PYTHON)
-    best: Options = measuring.best(arm, "vllm", {"prompting": "0"}, {"dtype": DTYPES}, python)
+    best: Options = measuring.best(arm, {"prompting": "0"}, {"dtype": DTYPES})
     for prompting in PROMPTINGS:
-        if measuring.arm(arm, "vllm", best | {"prompting": prompting}, python=python).not_run:
+        if measuring.arm(arm, best | {"prompting": prompting}).not_run:
             return
 
 
@@ -172,11 +169,11 @@ def listune(measuring: Measuring, arm: str) -> None:
     made = []
     for batches in (0, 4, 1):
         options: Options = {"mode": arm, "batches": batches, "dtype": "auto"}
-        made.append(measuring.arm(arm, "listune", options))
+        made.append(measuring.arm(arm, options))
     if FLIPKART in measuring.workloads:
         options = {"mode": arm, "batches": 0, "dtype": "auto"}
-        measuring.arm(arm, "listune", options, FLIPKART)
+        measuring.arm(arm, options, FLIPKART)
     best = fastest(made)
     if arm == "free" and best is not None and best.settings["dtype"] != "float32":
         options = {"mode": arm, "batches": best.settings["batches"], "dtype": "float32"}
-        measuring.arm(arm, "listune", options)
+        measuring.arm(arm, options)

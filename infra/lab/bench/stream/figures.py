@@ -29,7 +29,6 @@ def throughput(
     settings: Options,
     commits: Sequence[Commit],
     more: Figures,
-    note: str = "",
 ) -> Row:
     """The row of an arm that read a backlog: from its first commit to its last."""
     if len(commits) < 2:
@@ -46,7 +45,7 @@ def throughput(
         "commit_s": [at_s - began_s for at_s, _, _ in commits],
         "committed": [float(count) for _, _, count in commits],
     }
-    return Row(name, settings, figures, raw, note=note)
+    return Row(name, settings, figures, raw)
 
 
 def steady(

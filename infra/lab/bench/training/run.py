@@ -89,12 +89,7 @@ class TrainingRun:
         self, arm: str, batches: int, dtype: str, options: Options, listing_set: str = GENERATED
     ) -> Row:
         """Measure an arm; its row is kept and returned, also where it could not run."""
-        lesson = self.sets[listing_set]
-        job = self._job(arm, batches, dtype, options)
-        job = replace(job, file=str(lesson.examples[batches] if arm == "trl" else lesson.rows))
-        if self.quick:
-            job = replace(job, steps=1)
-        row = self._measure(arm, job, listing_set)
+        row = self._measure(arm, batches, dtype, options, listing_set)
         self.rows.append(row)
         return row
 
@@ -104,22 +99,28 @@ class TrainingRun:
         if self.quick:
             return choices[0]
         dtype = max(DTYPES, key=lambda name: self.rates[name])
-        lesson = self.sets[GENERATED]
-        file = str(lesson.trials[batches] if arm == "trl" else lesson.rows)
         tried: list[tuple[float, Options]] = []
         for options in choices:
-            job = replace(self._job(arm, batches, dtype, options), file=file, steps=2)
-            row = self._measure(arm, job, GENERATED, trial=True)
+            row = self._measure(arm, batches, dtype, options, trial=True)
             self.trials.append(row)
             tried.append((row.figure("step_p50_s") or float("inf"), options))
         return min(tried, key=lambda entry: entry[0])[1]
 
-    def _job(self, arm: str, batches: int, dtype: str, options: Options) -> TrainingJob:
-        settings = TrainerSettings()
-        return TrainingJob(
+    def _measure(
+        self,
+        arm: str,
+        batches: int,
+        dtype: str,
+        options: Options,
+        listing_set: str = GENERATED,
+        trial: bool = False,
+    ) -> Row:
+        lesson, settings, trl = self.sets[listing_set], TrainerSettings(), arm == "trl"
+        examples = lesson.trials if trial else lesson.examples
+        job = TrainingJob(
             way=arm,
             base=str(self.base),
-            file="",
+            file=str(examples[batches] if trl else lesson.rows),
             batches=batches,
             listings=self.sets[GENERATED].listings,
             dtype=dtype,
@@ -127,18 +128,16 @@ class TrainingRun:
             alpha=settings.alpha,
             learning_rate=settings.learning_rate,
             options=options,
+            steps=2 if trial else 1 if self.quick else TrainingJob.steps,
         )
-
-    def _measure(self, arm: str, job: TrainingJob, listing_set: str, trial: bool = False) -> Row:
-        label = f"{arm} {'B=|A|' if job.batches == 0 else f'B={job.batches}'} {job.dtype}"
-        python = trl_python() if arm == "trl" else sys.executable
+        label = f"{arm} {f'B={batches}' if batches else 'B=|A|'} {dtype}"
+        python = trl_python() if trl else sys.executable
         outcome = run_shown(self.shown, label, carry_out, job, python)
-        told: Options = {"arm": arm, "set": listing_set, "batches": job.batches}
-        told |= {"dtype": job.dtype, **job.options}
-        amounts = self.sets[listing_set].amounts
-        amount = None if trial else amounts["examples" if arm == "trl" else "tree", job.batches]
+        told: Options = {"arm": arm, "set": listing_set, "batches": batches, "dtype": dtype}
+        amount = None if trial else lesson.amounts["examples" if trl else "tree", batches]
         name = label if listing_set == GENERATED else f"{label}, {listing_set}"
-        return row_of(name, told, job, amount, DecoderSizes.read(self.base), self.rates, outcome)
+        shape = DecoderSizes.read(self.base)
+        return row_of(name, told | options, job, amount, shape, self.rates, outcome)
 
 
 def run(

@@ -16,7 +16,7 @@ from infra.lab.bench import listings
 from infra.lab.bench.results import begin
 from infra.lab.bench.runner import run_job
 from infra.lab.bench.serving import run as serving
-from infra.lab.bench.serving.arm import ServingJob, carry_out
+from infra.lab.bench.serving.arm import LISTUNE, WAYS, ServingJob, carry_out
 from infra.lab.bench.serving.gguf_file import interleave, tensor_name
 from infra.lab.bench.serving.measuring import Measuring
 from infra.lab.bench.serving.workload import LEAD, Workload, prepare
@@ -31,7 +31,15 @@ REPOSITORY = Path(__file__).parents[5]
 def job(tiny: Path, workload: Workload, folder: Path, way: str, **options: str | int) -> ServingJob:
     path = folder / "workload.json"
     workload.write(path)
-    return ServingJob(way, str(tiny), str(path), dict(options), listings=2, in_flight=2, crowd=2)
+    return ServingJob(
+        WAYS.get(way, LISTUNE),
+        str(tiny),
+        str(path),
+        dict(options),
+        listings=2,
+        in_flight=2,
+        crowd=2,
+    )
 
 
 def test_a_workload_is_read_back_as_it_was(workload: Workload, tmp_path: Path) -> None:
