@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 GROUP = "listune.curate"
 LOOK_S = 0.5
 _REPLACED = (
-    "another curate worker has the partitions by now; this one ends, and stands by when it is "
-    "started again"
+    "another curate worker has the partitions, or may have them by now; this one ends, and is to "
+    "be started again"
 )
 
 
@@ -113,7 +113,7 @@ class CurateApp:
         self._standing_by = True
 
     def _end_if_replaced(self, asleep_s: float) -> None:
-        """A process that was stopped for a session's time has lost the partitions to a standby."""
+        """A process that was stopped for a session's time may have lost the partitions."""
         if self._opening is not None and asleep_s > faust_app.SESSION_S + LOOK_S:
             faust_app.crash(WorkerReplaced(_REPLACED))
 

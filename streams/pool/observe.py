@@ -46,7 +46,7 @@ def observe(
 ) -> None:
     """Applies one control event; call it inside the transaction of its offset.
 
-    Rounds of other pools are passed over; the champion alias is one for all pools.
+    Rounds of other pools on the topic are passed over; the champion alias is one for all of them.
     """
     if isinstance(event, RetrainRequest):
         if event.pool == settings.pool:

@@ -11,7 +11,8 @@ import pytest
 
 from schemas import curation
 from schemas.curation import Candidate, Selection
-from streams.pool.deciding import manifest, selection
+from streams.pool import manifest
+from streams.pool.deciding import selection
 from streams.pool.selected import Selected
 from tests.streams.world import (
     DAY_MS,
