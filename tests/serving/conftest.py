@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from infra.local.fetch import ensure_part, triton_part
 from infra.local.ports import free_port
-from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
 from infra.local.tiny_model import make_tiny_model
 from infra.local.triton import Triton
@@ -60,9 +58,9 @@ def engine(settings, tiny):
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory, tiny):
+def server(triton_home, tmp_path_factory, tiny):
     """A running Triton: its settings and its supervisor."""
-    settings, supervisor = _stack(tmp_path_factory.mktemp("triton"), tiny)
+    settings, supervisor = _stack(triton_home, tmp_path_factory.mktemp("triton"), tiny)
     with supervisor:
         supervisor.wait_ready("triton")
         yield settings, supervisor
@@ -83,9 +81,8 @@ def make_blob(client, shapes):
     )
 
 
-def _stack(folder, tiny):
+def _stack(home, folder, tiny):
     """Settings, and a supervisor for one Triton that serves the tiny model."""
-    home = ensure_part(triton_part(), LocalSettings().cache_dir)
     port = free_port()
     settings = ServingSettings(
         base_model=str(tiny),

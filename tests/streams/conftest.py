@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.fetch import ensure_part, kafka_part
 from infra.local.kafka import Kafka
 from infra.local.ports import free_port
-from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.sources.json_schema import write_schemas
@@ -18,12 +16,11 @@ from tests.streams.support import Worker, recreate_topics
 
 
 @pytest.fixture(scope="session")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def bootstrap(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running broker."""
-    jars = ensure_part(kafka_part(), LocalSettings().cache_dir)
     folder = tmp_path_factory.mktemp("kafka")
     port = free_port()
-    kafka = Kafka(jars, folder / "data", port, free_port([port]), heap="256m")
+    kafka = Kafka(kafka_jars, folder / "data", port, free_port([port]), heap="256m")
     with Supervisor([kafka.spec()], folder / "run"):
         yield kafka.bootstrap
 

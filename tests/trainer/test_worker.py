@@ -17,10 +17,8 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from infra.local.fetch import ensure_part, kafka_part, triton_part
 from infra.local.kafka import Kafka
 from infra.local.ports import free_port
-from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
 from infra.local.triton import Triton
 from schemas.events import (
@@ -54,9 +52,13 @@ ANSWERS = {
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Iterator[ServingSettings]:
+def stack(
+    kafka_jars: Path,
+    triton_home: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_base: Path,
+) -> Iterator[ServingSettings]:
     """A broker and a Triton that serves the tiny model; the broker's address is in `os.environ`."""
-    cache = LocalSettings().cache_dir
     folder = tmp_path_factory.mktemp("stack")
     ports = [free_port() for _ in range(4)]
     serving = ServingSettings(
@@ -67,11 +69,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Iterator
         adapter_store=folder / "store",
         triton_url=f"127.0.0.1:{ports[2]}",
     )
-    kafka = Kafka(
-        ensure_part(kafka_part(), cache), folder / "kafka", ports[0], ports[1], heap="256m"
-    )
+    kafka = Kafka(kafka_jars, folder / "kafka", ports[0], ports[1], heap="256m")
     triton = Triton(
-        home=ensure_part(triton_part(), cache),
+        home=triton_home,
         model_repository=REPOSITORY / "serving" / "model_repository",
         work_dir=folder / "triton",
         grpc_port=ports[2],

@@ -7,47 +7,36 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from infra.local.cache import is_whole
-from infra.local.fetch import base_part
-from infra.local.settings import LocalSettings
 from infra.local.tiny_model import make_tiny_model
 
 TEXT = "Weight (kg): 2.5 , 12 pieces\nColour: dark blue\n naïve 尺寸 ½ \t\n\n"
 
 
-@pytest.fixture(scope="session")
-def base() -> Path:
-    folder = LocalSettings().cache_dir / base_part().folder
-    if not is_whole(folder):
-        pytest.skip("the base model is not in the cache: run `make fetch`")
-    return folder
-
-
-def test_the_base_models_turn_ends_in_im_end_and_its_text_in_endoftext(base: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    generation = GenerationConfig.from_pretrained(base)
+def test_the_base_models_turn_ends_in_im_end_and_its_text_in_endoftext(base_model: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base_model)
+    generation = GenerationConfig.from_pretrained(base_model)
     assert tokenizer.eos_token == tokenizer.pad_token == "<|im_end|>"
     assert tokenizer.eos_token_id == 2
     assert generation.eos_token_id == [2, 0]
     assert tokenizer.convert_ids_to_tokens([2, 0]) == ["<|im_end|>", "<|endoftext|>"]
 
 
-def test_the_base_models_tokenizer_gives_text_back_as_it_was(base: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(base)
+def test_the_base_models_tokenizer_gives_text_back_as_it_was(base_model: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base_model)
     assert tokenizer.clean_up_tokenization_spaces is False
     ids = tokenizer(TEXT).input_ids
     assert tokenizer.decode(ids) == TEXT
     assert ids[0] != tokenizer.bos_token_id
 
 
-def test_129_tokens_of_the_base_model_contain_a_newline(base: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(base)
+def test_129_tokens_of_the_base_model_contain_a_newline(base_model: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base_model)
     texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
     assert sum("\n" in text for text in texts) == 129
 
 
-def test_the_base_models_configuration_no_longer_asks_for_the_gguf_file(base: Path) -> None:
-    config = json.loads((base / "config.json").read_text())
+def test_the_base_models_configuration_no_longer_asks_for_the_gguf_file(base_model: Path) -> None:
+    config = json.loads((base_model / "config.json").read_text())
     assert "quantization_config" not in config
     assert config["dtype"] == "float32"
 

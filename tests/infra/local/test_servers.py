@@ -13,10 +13,8 @@ from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from tritonclient.utils import InferenceServerException
 
-from infra.local.fetch import ensure_part, kafka_part, triton_part
 from infra.local.kafka import Kafka
 from infra.local.ports import free_port
-from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
 from infra.local.triton import Triton
 from tests.infra.local_parts import eventually, lives
@@ -47,25 +45,19 @@ class TritonPythonModel:
 """
 
 
-@pytest.fixture(scope="session")
-def cache() -> Path:
-    return LocalSettings().cache_dir
+@pytest.fixture
+def kafka(kafka_jars: Path, tmp_path: Path) -> Kafka:
+    return Kafka(kafka_jars, tmp_path / "kafka", free_port(), free_port(), heap="256m")
 
 
 @pytest.fixture
-def kafka(cache: Path, tmp_path: Path) -> Kafka:
-    jars = ensure_part(kafka_part(), cache)
-    return Kafka(jars, tmp_path / "kafka", free_port(), free_port(), heap="256m")
-
-
-@pytest.fixture
-def triton(cache: Path, tmp_path: Path) -> Triton:
+def triton(triton_home: Path, tmp_path: Path) -> Triton:
     model = tmp_path / "models" / "echo"
     (model / "1").mkdir(parents=True)
     (model / "config.pbtxt").write_text(CONFIG)
     (model / "1" / "model.py").write_text(MODEL)
     return Triton(
-        ensure_part(triton_part(), cache),
+        triton_home,
         tmp_path / "models",
         tmp_path / "triton",
         grpc_port=free_port(),

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from infra.local.fetch import ensure_part, kafka_part
 from infra.local.kafka import Kafka
 from infra.local.ports import free_port
-from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
 from schemas.topic_names import REQUESTS
 from streams.kafka.committed import Committed
@@ -20,10 +18,11 @@ PLACES = [(REQUESTS, 0), (REQUESTS, 1)]
 FOUND = {(REQUESTS, 0): 7, (REQUESTS, 1): 0}
 
 
-def test_offsets_are_known_again_after_a_broker_was_killed(tmp_path: Path) -> None:
-    jars = ensure_part(kafka_part(), LocalSettings().cache_dir)
+def test_offsets_are_known_again_after_a_broker_was_killed(
+    kafka_jars: Path, tmp_path: Path
+) -> None:
     port = free_port()
-    kafka = Kafka(jars, tmp_path / "data", port, free_port([port]), heap="256m")
+    kafka = Kafka(kafka_jars, tmp_path / "data", port, free_port([port]), heap="256m")
     settings = StreamsSettings(bootstrap_servers=kafka.bootstrap)
     with Supervisor([kafka.spec()], tmp_path / "run") as supervisor:
         ensure_topics(settings)

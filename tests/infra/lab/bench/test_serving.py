@@ -24,9 +24,6 @@ from infra.lab.bench.serving.gguf_file import interleave, tensor_name
 from infra.lab.bench.serving.measuring import GENERATED, Measuring
 from infra.lab.bench.serving.work import Job
 from infra.lab.bench.serving.workload import LEAD, Workload, prepare, read_vocabulary
-from infra.local.cache import is_whole
-from infra.local.fetch import base_part
-from infra.local.settings import LocalSettings
 from infra.local.tiny_model import make_tiny_model
 from schemas.category import AttributeType
 from schemas.errors import ListuneError
@@ -79,11 +76,8 @@ def test_a_full_answer_is_legal_and_has_every_attribute() -> None:
             assert is_valid(attribute, values), attribute.name
 
 
-def test_the_products_are_140_to_190_tokens_of_the_base_model() -> None:
-    folder = LocalSettings().cache_dir / base_part().folder
-    if not is_whole(folder):
-        pytest.skip("the base model is not in the cache: run `make fetch`")
-    plans = prepare(listings.generated(65), folder).plans
+def test_the_products_are_140_to_190_tokens_of_the_base_model(base_model: Path) -> None:
+    plans = prepare(listings.generated(65), base_model).plans
     lengths = [len(plan.trunk) for plan in plans]
     assert 140 <= min(lengths) <= max(lengths) <= 190
     assert 160 <= sum(lengths) / len(lengths) <= 170
@@ -164,14 +158,11 @@ def test_without_its_package_openvino_says_how_to_install_it(
 
 
 @pytest.mark.parametrize("prompting", ["0", "json"])
-def test_openvino_answers(workload: Workload, tmp_path: Path, prompting: str) -> None:
+def test_openvino_answers(base_model: Path, tmp_path: Path, prompting: str) -> None:
     pytest.importorskip("openvino_genai", reason="the extra `bench` is not installed")
-    folder = LocalSettings().cache_dir / base_part().folder
-    if not is_whole(folder):
-        pytest.skip("the base model is not in the cache: run `make fetch`")
     asked = [listings.Question(q.listing, q.attributes[-8:], {}) for q in listings.generated(3)]
     outcome = run_job(
-        job(folder, prepare(asked, folder), tmp_path, "openvino", prompting=prompting),
+        job(base_model, prepare(asked, base_model), tmp_path, "openvino", prompting=prompting),
         lambda *_: None,
     )
     assert outcome.get("not_run") is None
