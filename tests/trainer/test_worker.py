@@ -32,14 +32,13 @@ from schemas.events import (
 )
 from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
-from tests.infra.local_parts import eventually
+from tests.builders import make_rows, write_heldout, write_manifest
+from tests.waiting import wait_for
 from trainer.data.dataset import read_rows
 from trainer.data.registry import Registry
 from trainer.errors import DataError
 from trainer.event_log import EventLog
 from trainer.settings import KafkaSettings, TrainerSettings
-
-from .samples import make_rows, write_heldout, write_manifest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WAIT_S = 150.0
@@ -229,7 +228,7 @@ def test_a_round_that_passes_is_pushed_published_and_proposed(scene: Scene) -> N
     assert given.adapter_hash == proposed.adapter_hash
     assert scene.ready.exists()
     assert said(port, "ready") == "ready\n"
-    assert eventually(lambda: 'rounds_total{outcome="proposed"} 1.0' in said(port, "metrics"))
+    wait_for(lambda: 'rounds_total{outcome="proposed"} 1.0' in said(port, "metrics"))
     assert 'listune_stage_seconds_count{stage="push"} 1.0' in said(port, "metrics")
     worker.terminate()
     assert worker.wait(WAIT_S) == 0
@@ -289,18 +288,15 @@ def test_a_forgotten_listing_is_in_no_round_and_leaves_the_registry(scene: Scene
     forget("l1")
 
     def is_gone() -> bool:
-        try:
-            rows = read_rows(entry.data())
-        except (DataError, duckdb.Error):
-            return False  # read in the very moment in which the worker replaced it
-        return not {row.listing.listing_id for row in rows} & {"l0", "l1"}
+        return not {row.listing.listing_id for row in read_rows(entry.data())} & {"l0", "l1"}
 
-    assert eventually(is_gone)
+    # A file may be read in the very moment in which the worker replaces it.
+    wait_for(is_gone, meanwhile=(DataError, duckdb.Error))
 
 
 def test_a_log_read_to_its_end_is_caught_up_with_whenever_that_is_asked(scene: Scene) -> None:
     with EventLog(scene.kafka) as log:
-        assert eventually(log.catch_up)
+        wait_for(log.catch_up)
         time.sleep(1)  # by then a fetch waits for records, and others wait behind it
         assert all(log.catch_up() for _ in range(10))
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from infra.cli.app import app
 from infra.local.tiny_model import make_tiny_model
-from tests.trainer.samples import make_rows, write_heldout
+from tests.builders import make_rows, write_heldout
 from trainer.errors import RegistryError
 
 

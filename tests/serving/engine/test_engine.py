@@ -1,7 +1,6 @@
 """The engine answers each request once, fails one at a time, and takes adapters while it runs."""
 
 import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -18,14 +17,13 @@ from tests.serving.helpers import (
     COLOUR,
     EVERY_KIND,
     LAMP,
-    LONG_S,
     WASHABLE,
     adapter_blob,
     assert_alike,
     lora_tensors,
     metadata,
-    wait_for,
 )
+from tests.waiting import LONG_S, wait_for
 
 REQUEST = GenerationRequest(LAMP, EVERY_KIND)
 
@@ -260,9 +258,7 @@ def test_adapters_mix_in_one_batch_and_each_answers_as_it_does_alone(engine, sha
 def test_an_adapter_that_all_ask_for_is_merged_in_the_background(engine, blob):
     request = replace(REQUEST, adapter_hash=push(engine, blob))
     before = engine.generate(request)
-    deadline = time.monotonic() + LONG_S
-    while not engine._merged._merged and time.monotonic() < deadline:
-        engine.generate(request)
+    wait_for(lambda: engine.generate(request) and engine._merged._merged)
     assert engine._merged.choose({request.adapter_hash})[1], "the merged decoder is in use"
     assert_alike(engine.generate(request), before)
 

@@ -27,12 +27,11 @@ from tests.serving.helpers import (
     COLOUR,
     EVERY_KIND,
     LAMP,
-    LONG_S,
     WASHABLE,
     adapter_blob,
     assert_alike,
-    wait_for,
 )
+from tests.waiting import LONG_S, wait_for
 
 CANARY = Canary((CanaryRequest(LAMP, (COLOUR, WASHABLE, BRAND)),))
 

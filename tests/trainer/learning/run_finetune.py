@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from serving.settings import ServingSettings
-from tests.trainer.samples import make_rows
+from tests.builders import make_rows
 from trainer.learning.finetune import StepReport, finetune
 from trainer.settings import TrainerSettings
 

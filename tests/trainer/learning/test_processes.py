@@ -66,6 +66,7 @@ def test_two_processes_have_the_gradient_of_one(
         for folder in (tmp_path, trained / "plain")
     ]
     # After one step Adam's first moment is a tenth of the gradient.
+    assert states[0].keys() == states[1].keys() != set()
     for number, state in states[0].items():
         moment = state["exp_avg"]
         torch.testing.assert_close(
