@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from streams.kafka import topics
 from streams.pool import store
 from streams.settings import StreamsSettings
 from streams.sql.guard import VIEWS, SqlGuard
-from tests.streams.pool.world import World, prediction, request, review
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
@@ -55,15 +54,22 @@ def example(page: str, label: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
-    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if re.match(r"[a-z]+:", target):
-            continue
+    for target in links(page):
         file, _, heading = target.partition("#")
         linked = page.parent / file if file else page
         assert linked.exists(), f"{name(page)} links to {target}"
         if heading:
             assert heading in headings(linked), f"{name(page)} links to {target}"
+
+
+def links(page: Path) -> list[str]:
+    """What a page links to in this repository."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    return [
+        target
+        for target in re.findall(r"\]\(([^)\s]+)\)", text)
+        if not re.match(r"[a-z]+:", target)
+    ]
 
 
 def headings(page: Path) -> set[str]:
@@ -82,15 +88,19 @@ def test_python_examples_compile_and_import_what_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_files_of_the_repository_that_a_page_names_are_there(page: Path) -> None:
+    for path in named_files(page):
+        assert (REPOSITORY / path).is_file(), f"{name(page)} names {path}"
+
+
+def named_files(page: Path) -> list[str]:
     rooms = "schemas|serving|streams|trainer|infra|tests|docs"
     text = re.sub(r"<!--.*?-->", "", page.read_text(encoding="utf-8"))
-    for path in re.findall(rf"(?<![\w/])(?:{rooms})/[\w/]+\.(?:py|md|sql|svg|toml)", text):
-        assert (REPOSITORY / path).is_file(), f"{name(page)} names {path}"
+    return re.findall(rf"(?<![\w/])(?:{rooms})/[\w/]+\.(?:py|md|sql|svg|toml)", text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_commands_that_a_page_names_are_there(page: Path) -> None:
-    for line in re.findall(r"\blistune ([a-z]+\b[^`\n]*)", code(page)):
+    for line in commands(page):
         words = line.partition("#")[0].split()
         found: Any = typer.main.get_command(app)
         # A group has commands of its own, and may have options of its own before them.
@@ -103,10 +113,35 @@ def test_commands_that_a_page_names_are_there(page: Path) -> None:
         assert options <= known | {"--help"}, f"{name(page)} has `listune {line}`"
 
 
+def commands(page: Path) -> list[str]:
+    """What stands after `listune`, up to the end of the line."""
+    return re.findall(r"\blistune ([a-z]+\b[^`\n]*)", code(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_targets_of_make_that_a_page_names_are_there(page: Path) -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    assert targets(page) <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)), name(page)
+
+
+def targets(page: Path) -> set[str]:
+    return set(re.findall(r"(?:^|`|\$ )make ([a-z-]+)", code(page), re.MULTILINE))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_settings_that_a_page_names_are_there(page: Path) -> None:
-    for room, setting in re.findall(rf"`({'|'.join(Settings.model_fields)})\.(\w+)", code(page)):
+    for room, setting in settings_named(page):
         assert hasattr(getattr(Settings(), room), setting), f"{name(page)}: {room}.{setting}"
+
+
+def settings_named(page: Path) -> list[tuple[str, str]]:
+    """Room and name of each setting."""
+    return re.findall(rf"`({'|'.join(Settings.model_fields)})\.(\w+)", code(page))
+
+
+@pytest.mark.parametrize("find", [links, named_files, commands, targets, settings_named])
+def test_the_pages_name_something_of_each_kind(find: Callable[[Path], Collection[object]]) -> None:
+    assert sum(len(find(page)) for page in PAGES) > 5, "the pattern that finds them has aged"
 
 
 def code(page: Path) -> str:
@@ -213,42 +248,3 @@ def test_the_example_queries_are_allowed_and_run(pool: duckdb.DuckDBPyConnection
     for query in queries:
         guard.check(query)
         pool.execute(query)
-
-
-# ----------------------------------------------------------------------------------- bad-input.md
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.pool.close()
-
-
-def test_a_review_of_an_unknown_prediction_is_the_submission_and_no_acceptance(
-    world: World,
-) -> None:
-    asked = request("a")
-    answer = prediction(asked, filled=1)
-    world.feed(asked, answer, review(answer, prediction_id="nobody knows"))
-    assert world.rows("SELECT c_catalog, gap FROM samples") == [(1.0, 0.75)]
-    assert world.rows("FROM acceptance_by_day") == []
-
-
-def test_a_review_with_an_unknown_attribute_makes_no_gap_and_is_not_accepted(
-    world: World,
-) -> None:
-    asked = request("a")
-    answer = prediction(asked, filled=1)
-    values: dict[str, Any] = {"Engine": ["V8"], "Colour": ["red"]}
-    world.feed(asked, answer, review(answer, shown=values, submitted=values))
-    assert world.rows("SELECT c_catalog, gap FROM samples") == [(0.25, 0.0)]
-    assert world.rows("SELECT shown, accepted FROM acceptance_by_day") == [(2, 1)]
-
-
-def test_the_first_review_of_an_identity_counts(world: World) -> None:
-    asked = request("a")
-    answer = prediction(asked, filled=1)
-    once = review(answer, review_id="once")
-    world.feed(asked, answer, once, review(answer, review_id="once", submitted={}))
-    assert world.rows("SELECT c_catalog FROM samples") == [(1.0,)]

@@ -118,7 +118,7 @@ def test_every_category_arrives_equally_often() -> None:
 
 def test_the_same_seed_gives_the_same_bytes_in_a_fresh_process() -> None:
     code = (
-        "import hashlib; from infra.demo.generate import generate;"
+        "import hashlib; from infra.catalogs.generate import generate;"
         "print(hashlib.sha256(repr(generate(7, 36)[1]).encode()).hexdigest())"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -127,9 +127,9 @@ def test_goals_compare_with_the_best_of_each_peer() -> None:
 
 
 def test_a_goal_without_its_arms_is_unmeasured_with_the_reason() -> None:
-    for goal in goals(PEERS):
-        assert goal.met is None
-        assert goal.reason
+    unmeasured = goals(PEERS)
+    assert [goal.met for goal in unmeasured] == [None] * 6
+    assert all(goal.reason for goal in unmeasured)
 
 
 def test_rows_of_other_listings_do_not_count_for_the_goals() -> None:

@@ -166,12 +166,13 @@ def test_openvino_answers(base_model: Path, tmp_path: Path, prompting: str) -> N
         lambda *_: None,
     )
     assert outcome.get("not_run") is None
+    assert len(outcome["works"]) == 3
     assert all(work["tokens_generated"] >= 8 for work in outcome["works"])
 
 
 def test_the_peers_processes_hold_no_torch() -> None:
-    modules = "infra.lab.bench.arm, infra.lab.bench.openvino_way, infra.lab.bench.gguf_file"
-    question = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    modules = "from infra.lab.bench.serving import arm, gguf_file, openvino_way"
+    question = f"import sys; {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", question], cwd=REPOSITORY).returncode == 0
 
 
