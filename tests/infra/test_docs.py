@@ -27,7 +27,7 @@ from streams.sql.guard import VIEWS, SqlGuard
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
-PAGES = sorted([REPOSITORY / "README.md", *DOCS.glob("*.md")])
+PAGES = sorted([*REPOSITORY.glob("*.md"), *DOCS.glob("*.md")])
 
 
 def name(page: Path) -> str:
