@@ -1,4 +1,5 @@
-"""The parts that `make fetch` brings, which tests use them, and how tests are dealt out.
+"""The servers and models that tests share, which tests need what `make fetch` brings, and how tests
+are dealt out.
 
 A test that uses Kafka, Triton or the base model takes it from a fixture of this file, directly or
 through another fixture. That marks it with `parts`; `make unit` runs the tests without the mark.
@@ -12,10 +13,18 @@ from pathlib import Path
 import pytest
 
 from infra.local import fetch
+from infra.local.kafka import Kafka
+from infra.local.ports import free_port
 from infra.local.settings import LocalSettings
+from infra.local.supervisor import Supervisor
+from infra.local.tiny_model import make_tiny_model
+from infra.local.triton import Triton
+from serving.settings import ServingSettings
+
+REPOSITORY = Path(__file__).parents[1]
 
 PARTS = {"kafka_jars", "triton_home", "base_model"}
-"""The fixtures below, each of which is a part."""
+"""The fixtures below, each of which is a part of what `make fetch` brings."""
 
 WHOLE_STACK = "tests/e2e/"
 """The folder whose tests start the stack by its own commands, which find the parts themselves."""
@@ -42,6 +51,53 @@ def triton_home() -> Path:
 def base_model() -> Path:
     """SmolLM2-135M-Instruct."""
     return fetch.ensure_base_model(LocalSettings().cache_dir)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny random model with a real tokenizer."""
+    import torch
+
+    torch.set_num_threads(1)  # the model is so small that a second thread costs more than it helps
+    return make_tiny_model(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="session")
+def bootstrap(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a broker; a test uses topics of its own, or makes them anew."""
+    folder = tmp_path_factory.mktemp("kafka")
+    port = free_port()
+    kafka = Kafka(kafka_jars, folder / "data", port, free_port([port]), heap="256m")
+    with Supervisor([kafka.spec()], folder / "run"):
+        yield kafka.bootstrap
+
+
+@pytest.fixture(scope="session")
+def triton(
+    triton_home: Path, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ServingSettings, Supervisor]]:
+    """A Triton that serves the tiny model: its settings and its supervisor."""
+    folder = tmp_path_factory.mktemp("triton")
+    port = free_port()
+    settings = ServingSettings(
+        base_model=str(tiny_base),
+        dtype="float32",
+        device="cpu",
+        threads=1,
+        adapter_store=folder / "store",
+        triton_url=f"127.0.0.1:{port}",
+    )
+    server = Triton(
+        home=triton_home,
+        model_repository=REPOSITORY / "serving" / "model_repository",
+        work_dir=folder / "triton",
+        grpc_port=port,
+        metrics_port=free_port([port]),
+        env={"LISTUNE_SERVING": settings.model_dump_json()},
+    )
+    with Supervisor([server.spec()], folder / "run") as supervisor:
+        supervisor.wait_ready("triton")
+        yield settings, supervisor
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -80,7 +80,13 @@ def make_job(
     return Job(
         retrain=RetrainRequest.model_validate(retrain | (request or {})),
         trainer=TrainerSettings.model_validate(settings | trainer),
-        serving=ServingSettings(base_model=str(base), dtype="float32", device="cpu", threads=1),
+        serving=ServingSettings(
+            base_model=str(base),
+            dtype="float32",
+            device="cpu",
+            threads=1,
+            max_answer_tokens=12,  # a random model seldom stops by itself
+        ),
         folder=folder / "rounds" / "work",
     )
 

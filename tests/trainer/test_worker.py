@@ -17,10 +17,8 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from infra.local.kafka import Kafka
 from infra.local.ports import free_port
 from infra.local.supervisor import Supervisor
-from infra.local.triton import Triton
 from schemas.events import (
     BASE_ADAPTER,
     ListingForgotten,
@@ -50,50 +48,16 @@ ANSWERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def stack(
-    kafka_jars: Path,
-    triton_home: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    tiny_base: Path,
-) -> Iterator[ServingSettings]:
-    """A broker and a Triton that serves the tiny model; the broker's address is in `os.environ`."""
-    folder = tmp_path_factory.mktemp("stack")
-    ports = [free_port() for _ in range(4)]
-    serving = ServingSettings(
-        base_model=str(tiny_base),
-        dtype="float32",
-        device="cpu",
-        threads=1,
-        adapter_store=folder / "store",
-        triton_url=f"127.0.0.1:{ports[2]}",
-    )
-    kafka = Kafka(kafka_jars, folder / "kafka", ports[0], ports[1], heap="256m")
-    triton = Triton(
-        home=triton_home,
-        model_repository=REPOSITORY / "serving" / "model_repository",
-        work_dir=folder / "triton",
-        grpc_port=ports[2],
-        metrics_port=ports[3],
-        env={"LISTUNE_SERVING": serving.model_dump_json()},
-    )
-    os.environ["TEST_BOOTSTRAP"] = kafka.bootstrap
-    with Supervisor([kafka.spec(), triton.spec()], folder / "run") as supervisor:
-        supervisor.wait_ready("kafka")
-        supervisor.wait_ready("triton")
-        yield serving
-
-
 class Scene:
     """Topics of one test's own, the rounds ordered on them, and the workers that take them."""
 
-    def __init__(self, folder: Path, serving: ServingSettings) -> None:
+    def __init__(self, folder: Path, bootstrap: str, serving: ServingSettings) -> None:
         self.folder = folder
         self.serving = serving
         # Triton keeps adapters from test to test, and their ids are never reused.
         self.pool = name = uuid.uuid4().hex[:8]
         self.kafka = KafkaSettings(
-            bootstrap_servers=os.environ["TEST_BOOTSTRAP"],
+            bootstrap_servers=bootstrap,
             retrain_topic=f"retrain-{name}",
             events_topic=f"events-{name}",
             forgotten_topic=f"forgotten-{name}",
@@ -188,8 +152,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, stack: ServingSettings) -> Iterator[Scene]:
-    scene = Scene(tmp_path, stack)
+def scene(
+    tmp_path: Path, bootstrap: str, triton: tuple[ServingSettings, Supervisor]
+) -> Iterator[Scene]:
+    scene = Scene(tmp_path, bootstrap, triton[0])
     yield scene
     scene.end()
 

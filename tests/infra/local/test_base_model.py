@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
@@ -41,15 +40,10 @@ def test_the_base_models_configuration_no_longer_asks_for_the_gguf_file(base_mod
     assert config["dtype"] == "float32"
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_model(tmp_path_factory.mktemp("tiny"))
-
-
-def test_the_tiny_model_answers_different_prompts_differently(tiny: Path) -> None:
+def test_the_tiny_model_answers_different_prompts_differently(tiny_base: Path) -> None:
     model, tokenizer = (
-        AutoModelForCausalLM.from_pretrained(tiny),
-        AutoTokenizer.from_pretrained(tiny),
+        AutoModelForCausalLM.from_pretrained(tiny_base),
+        AutoTokenizer.from_pretrained(tiny_base),
     )
     prompts = [f"Category: {word}\nColour:" for word in ("kettle", "shirt", "lamp", "desk", "cup")]
     answers = set()
@@ -61,14 +55,14 @@ def test_the_tiny_model_answers_different_prompts_differently(tiny: Path) -> Non
     assert model.get_input_embeddings().weight is not model.get_output_embeddings().weight
 
 
-def test_the_tiny_models_tokenizer_is_byte_level_and_exact(tiny: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(tiny)
+def test_the_tiny_models_tokenizer_is_byte_level_and_exact(tiny_base: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
     assert tokenizer.decode(tokenizer(TEXT).input_ids) == TEXT
     assert tokenizer.eos_token_id == tokenizer.pad_token_id == 0
     assert "\n" in tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
 
 
-def test_the_tiny_model_is_the_same_for_the_same_seed(tmp_path: Path, tiny: Path) -> None:
+def test_the_tiny_model_is_the_same_for_the_same_seed(tmp_path: Path, tiny_base: Path) -> None:
     again, other = make_tiny_model(tmp_path / "again"), make_tiny_model(tmp_path / "other", seed=1)
-    weights = [(path / "model.safetensors").read_bytes() for path in (tiny, again, other)]
+    weights = [(path / "model.safetensors").read_bytes() for path in (tiny_base, again, other)]
     assert weights[0] == weights[1] != weights[2]

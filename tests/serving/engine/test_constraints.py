@@ -162,8 +162,8 @@ def test_whatever_a_random_model_wants_the_result_is_legal_or_blank(engine):
     assert {COLOUR.name, BRAND.name} <= filled, "not everything may be a blank"
 
 
-def test_values_less_probable_than_the_threshold_are_blank(settings, tiny):
-    with Engine(settings.model_copy(update={"abstain_below": 1.0}), tiny) as engine:
+def test_values_less_probable_than_the_threshold_are_blank(settings, tiny_base):
+    with Engine(settings.model_copy(update={"abstain_below": 1.0}), tiny_base) as engine:
         result = ask(engine, 0)
     assert result.values == {}
     assert result.confidence

@@ -24,7 +24,6 @@ from infra.lab.bench.serving.gguf_file import interleave, tensor_name
 from infra.lab.bench.serving.measuring import GENERATED, Measuring
 from infra.lab.bench.serving.work import Job
 from infra.lab.bench.serving.workload import LEAD, Workload, prepare, read_vocabulary
-from infra.local.tiny_model import make_tiny_model
 from schemas.category import AttributeType
 from schemas.errors import ListuneError
 from schemas.values import is_valid
@@ -33,21 +32,16 @@ REPOSITORY = Path(__file__).parents[4]
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_model(tmp_path_factory.mktemp("base"))
-
-
-@pytest.fixture(scope="module")
-def workload(tiny: Path) -> Workload:
+def workload(tiny_base: Path) -> Workload:
     """Three listings with eight attributes each, so that a test takes a second."""
     asked = [listings.Question(q.listing, q.attributes[-8:], {}) for q in listings.generated(3)]
-    return prepare(asked, tiny)
+    return prepare(asked, tiny_base)
 
 
-def job(tiny: Path, workload: Workload, folder: Path, way: str, **options: str | int) -> Job:
+def job(tiny_base: Path, workload: Workload, folder: Path, way: str, **options: str | int) -> Job:
     path = folder / "workload.json"
     workload.write(path)
-    return Job(way, str(tiny), str(path), dict(options), listings=2, in_flight=2, crowd=2)
+    return Job(way, str(tiny_base), str(path), dict(options), listings=2, in_flight=2, crowd=2)
 
 
 # ----------------------------------------------------------------------------------- the listings
@@ -94,14 +88,14 @@ def test_a_workload_is_read_back_as_it_was(workload: Workload, tmp_path: Path) -
 
 
 def test_branches_hold_every_question_once_and_the_json_prompt_begins_the_answer(
-    tiny: Path, workload: Workload
+    tiny_base: Path, workload: Workload
 ) -> None:
     for plan in workload.plans:
         for batches, count in (("1", 1), ("4", 4), ("0", 8)):
             branches = plan.branches[batches]
             assert len(branches) == count
             assert sorted(q for branch in branches for q in branch) == list(range(8))
-        text = read_vocabulary(tiny).decode(plan.json_prompt)
+        text = read_vocabulary(tiny_base).decode(plan.json_prompt)
         assert text.endswith(LEAD)
 
 
@@ -110,10 +104,10 @@ def test_branches_hold_every_question_once_and_the_json_prompt_begins_the_answer
 
 @pytest.mark.parametrize("batches", [0, 4, 1])
 def test_our_arm_measures_every_listing_alone_and_in_a_crowd(
-    tiny: Path, workload: Workload, tmp_path: Path, batches: int
+    tiny_base: Path, workload: Workload, tmp_path: Path, batches: int
 ) -> None:
     options = {"mode": "free", "batches": batches, "dtype": "float32", "device": "cpu"}
-    outcome = run(job(tiny, workload, tmp_path, "listune", **options))
+    outcome = run(job(tiny_base, workload, tmp_path, "listune", **options))
     assert len(outcome["seconds"]) == len(outcome["works"]) == 2
     assert all(work["tokens_computed"] > len(workload.plans[0].trunk) for work in outcome["works"])
     assert outcome["crowd"]["listings"] == len(outcome["crowd"]["finished"]) == 2
@@ -122,19 +116,19 @@ def test_our_arm_measures_every_listing_alone_and_in_a_crowd(
 
 
 def test_the_naive_arm_writes_as_many_tokens_as_a_full_answer_has(
-    tiny: Path, workload: Workload, tmp_path: Path
+    tiny_base: Path, workload: Workload, tmp_path: Path
 ) -> None:
-    asked = job(tiny, workload, tmp_path, "naive", dtype="float32")
+    asked = job(tiny_base, workload, tmp_path, "naive", dtype="float32")
     outcome = run(Job(**vars(asked) | {"in_flight": 0}))
     written = [work["tokens_generated"] for work in outcome["works"]]
     assert written == [plan.json_tokens for plan in workload.plans[:2]]
 
 
 def test_an_arm_runs_in_a_process_of_its_own_and_tells_how_far_it_is(
-    tiny: Path, workload: Workload, tmp_path: Path
+    tiny_base: Path, workload: Workload, tmp_path: Path
 ) -> None:
     told: list[tuple[int, int, str]] = []
-    asked = job(tiny, workload, tmp_path, "listune", batches=0, dtype="float32", device="cpu")
+    asked = job(tiny_base, workload, tmp_path, "listune", batches=0, dtype="float32", device="cpu")
     outcome = run_job(asked, lambda *step: told.append(step))
     assert len(outcome["seconds"]) == 2
     assert (2, 2, "one at a time") in told
@@ -142,18 +136,20 @@ def test_an_arm_runs_in_a_process_of_its_own_and_tells_how_far_it_is(
 
 
 def test_an_arm_that_fails_says_why_in_its_row(
-    tiny: Path, workload: Workload, tmp_path: Path
+    tiny_base: Path, workload: Workload, tmp_path: Path
 ) -> None:
-    asked = job(tiny, workload, tmp_path, "naive", dtype="float31")
+    asked = job(tiny_base, workload, tmp_path, "naive", dtype="float31")
     outcome = run_job(asked, lambda *_: None)
     assert "float31" in outcome["not_run"]
 
 
 @pytest.mark.skipif(bool(find_spec("openvino_genai")), reason="the extra `bench` is installed")
 def test_without_its_package_openvino_says_how_to_install_it(
-    tiny: Path, workload: Workload, tmp_path: Path
+    tiny_base: Path, workload: Workload, tmp_path: Path
 ) -> None:
-    outcome = run_job(job(tiny, workload, tmp_path, "openvino", prompting="0"), lambda *_: None)
+    outcome = run_job(
+        job(tiny_base, workload, tmp_path, "openvino", prompting="0"), lambda *_: None
+    )
     assert "run `make bench-serving`" in outcome["not_run"]
 
 
@@ -254,12 +250,12 @@ def test_the_command_runs_all_arms_where_none_is_named() -> None:
 
 
 def test_what_was_measured_is_kept_after_each_arm(
-    tiny: Path, workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_base: Path, workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "run_module", lambda *_: {"float32": 1.0, "bfloat16": 1.0})
     monkeypatch.setattr(serving, "VLLM_PYTHON", tmp_path / "nowhere")
     monkeypatch.setattr(serving, "has_gpu", lambda: True)
-    measuring = Measuring(tiny, tmp_path, progress.bar(Console(quiet=True)), quick=True)
+    measuring = Measuring(tiny_base, tmp_path, progress.bar(Console(quiet=True)), quick=True)
     measuring.add(GENERATED, workload)
     chosen = serving.Chosen(("openvino", "vllm"))
     kept = list(serving.measure(measuring, chosen, begin("serving")))
