@@ -27,7 +27,8 @@ from streams.settings import StreamsSettings
 from tests.streams.curate.test_app import applied, listing, send
 from tests.streams.pool.world import held_out_id
 from tests.streams.sql.test_server import SIDECAR
-from tests.streams.support import Worker, read_all, wait_for
+from tests.streams.support import Worker, read_all
+from tests.waiting import wait_for
 
 MakeWorker = Callable[..., Worker]
 HELD_OUT = held_out_id(0)

@@ -31,8 +31,8 @@ from tests.streams.support import (
     read_all,
     recreate_topics,
     send,
-    wait_for,
 )
+from tests.waiting import wait_for
 
 MakeWorker = Callable[..., Worker]
 

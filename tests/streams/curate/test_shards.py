@@ -13,7 +13,8 @@ from streams.replay.rebuild import replay
 from streams.settings import StreamsSettings
 from streams.sql.client import ask_writer
 from tests.streams.pool.world import held_out_id
-from tests.streams.support import Worker, listing, read_all, send, wait_for
+from tests.streams.support import Worker, listing, read_all, send
+from tests.waiting import wait_for
 
 MakeWorker = Callable[..., Worker]
 TABLES = ("requests", "predictions", "reviews", "samples")

@@ -1,6 +1,5 @@
 """What a group has committed can be asked for before, while and after the broker is away."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from schemas.topic_names import REQUESTS
 from streams.kafka.committed import Committed
 from streams.kafka.topics import ensure_topics
 from streams.settings import StreamsSettings
+from tests.waiting import wait_for
 
 PLACES = [(REQUESTS, 0), (REQUESTS, 1)]
 FOUND = {(REQUESTS, 0): 7, (REQUESTS, 1): 0}
@@ -34,7 +34,9 @@ def test_offsets_are_known_again_after_a_broker_was_killed(
             with pytest.raises(KafkaException):
                 committed.offsets(PLACES, 0.2)
         supervisor.wait_ready("kafka")
-        assert eventually(committed) == FOUND
+        # The broker answers before its coordinator has read what the group committed.
+        found = wait_for(lambda: committed.offsets(PLACES, 2.0), meanwhile=KafkaException)
+        assert found == FOUND
         committed.close()
 
 
@@ -42,14 +44,3 @@ def commit(settings: StreamsSettings, offset: int) -> None:
     member = Consumer({"bootstrap.servers": settings.bootstrap_servers, "group.id": "a-group"})
     member.commit(offsets=[TopicPartition(REQUESTS, 0, offset)], asynchronous=False)
     member.close()
-
-
-def eventually(committed: Committed) -> dict[tuple[str, int], int]:
-    """The broker answers before its coordinator has read what the group committed."""
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            return committed.offsets(PLACES, 2.0)
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise

@@ -27,8 +27,8 @@ from tests.streams.support import (
     listing,
     read_all,
     send,
-    wait_for,
 )
+from tests.waiting import wait_for
 
 MakeWorker = Callable[..., Worker]
 K = ModelEventKind
