@@ -2,8 +2,8 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env fetch demo test chaos experiment bench-serving bench-training bench-stream \
-	bench-gate lint types clean
+.PHONY: help env fetch demo format check unit test chaos experiment bench-serving bench-training \
+	bench-stream bench-gate lint types clean
 
 CATALOG ?=
 SCHEMA ?=
@@ -41,6 +41,15 @@ fetch: env ## Bring Kafka, Triton and the base model into the cache (once, about
 demo: env ## Run the whole loop: make demo [CATALOG=x.jsonl SCHEMA=x.json [ALTERNATIVES=1]]
 	@$(BIN)/python -m infra.cli demo $(if $(CATALOG),--catalog "$(CATALOG)") \
 		$(if $(SCHEMA),--schema "$(SCHEMA)") $(if $(ALTERNATIVES),--alternatives) $(ARGS)
+
+format: env ## Lay the code out as `make lint` wants it, and mend what ruff can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+check: lint types unit ## Check style, types and imports, and run the unit tests: before a commit
+
+unit: env ## Run the tests that need no Kafka, no Triton and no download (under a minute)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not parts" $(ARGS)
 
 test: lint types fetch ## Check style, types and imports, and run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)

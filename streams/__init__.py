@@ -1,11 +1,23 @@
-"""Kafka and the pool: topics, producer SDK, the Faust apps, the DuckDB pool and ad-hoc SQL.
+"""Kafka and the pool: the producer SDK, the workers, the pool in DuckDB, ad-hoc SQL. No torch.
 
-This room imports no torch. Other rooms use:
+For a listing service and for `listune`:
 
-- `streams.settings`: `StreamsSettings`; `streams.kafka.topics`: names and creation of topics.
-- `streams.producer`: `ListuneClient`, the SDK of a listing service.
-- `streams.sql.client`: `query`, ad-hoc SQL.
-- `streams.letters`, `streams.forgotten`, `streams.replay.rebuild`: what the commands do that are
-  called so.
-- `streams.predict.app`, `streams.curate.app`, `streams.sql.server`: the workers' `main`.
+- `streams.producer`: `ListuneClient`, the SDK: ask for values, send the seller's review.
+- `streams.settings`: the settings of all that is here.
+- `streams.errors`: what can go wrong around Kafka.
+- `streams.letters`, `streams.forgotten`: dead letters sent again; listings forgotten for good.
+- `streams.metrics`: what the workers count, for Prometheus.
+
+The rooms, each of which imports only from those below it:
+
+- `streams.predict`: from a request to its prediction.
+- `streams.curate`: from requests, predictions and reviews to the pool, and its decisions out.
+- `streams.replay`: the pool made again from its topics.
+- `streams.worker`: what both workers have in common.
+- `streams.sql`: ad-hoc SQL on the live pool.
+- `streams.pool`: the pool itself, and in `streams.pool.deciding` what it decides.
+- `streams.kafka`: topics, readers, the publisher.
+
+To read: `streams.producer`, then `streams.predict.app`, `streams.curate.app`,
+`streams.pool.store`, `streams.pool.deciding.conductor`.
 """

@@ -1,11 +1,127 @@
-"""How the tests are dealt out where several processes run them, as `make test` does."""
+"""The servers and models that tests share, which tests need what `make fetch` brings, and how tests
+are dealt out.
+
+A test that uses Kafka, Triton or the base model takes it from a fixture of this file, directly or
+through another fixture. That marks it with `parts`; `make unit` runs the tests without the mark.
+Any other way to a part is refused to a test without the mark, in every run.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from infra.local import fetch
+from infra.local.kafka import Kafka
+from infra.local.ports import free_port
+from infra.local.settings import LocalSettings
+from infra.local.supervisor import Supervisor
+from infra.local.tiny_model import make_tiny_model
+from infra.local.triton import Triton
+from serving.settings import ServingSettings
 
+REPOSITORY = Path(__file__).parents[1]
+
+PARTS = {"kafka_jars", "triton_home", "base_model"}
+"""The fixtures below, each of which is a part of what `make fetch` brings."""
+
+WHOLE_STACK = "tests/e2e/"
+"""The folder whose tests start the stack by its own commands, which find the parts themselves."""
+
+
+# A broker lives for a few tests: what Java's second compiler takes, it does not earn back. Starting
+# one costs 4.9 s of a core in place of 8.4.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+
+
+@pytest.fixture(scope="session")
+def kafka_jars() -> Path:
+    """Kafka's jars."""
+    return fetch.ensure_part(fetch.kafka_part(), LocalSettings().cache_dir)
+
+
+@pytest.fixture(scope="session")
+def triton_home() -> Path:
+    """The unpacked Triton server."""
+    return fetch.ensure_part(fetch.triton_part(), LocalSettings().cache_dir)
+
+
+@pytest.fixture(scope="session")
+def base_model() -> Path:
+    """SmolLM2-135M-Instruct."""
+    return fetch.ensure_base_model(LocalSettings().cache_dir)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny random model with a real tokenizer."""
+    import torch
+
+    torch.set_num_threads(1)  # the model is so small that a second thread costs more than it helps
+    return make_tiny_model(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="session")
+def bootstrap(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a broker; a test uses topics of its own, or makes them anew."""
+    folder = tmp_path_factory.mktemp("kafka")
+    port = free_port()
+    kafka = Kafka(kafka_jars, folder / "data", port, free_port([port]), heap="256m")
+    with Supervisor([kafka.spec()], folder / "run"):
+        yield kafka.bootstrap
+
+
+@pytest.fixture(scope="session")
+def triton(
+    triton_home: Path, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ServingSettings, Supervisor]]:
+    """A Triton that serves the tiny model: its settings and its supervisor."""
+    folder = tmp_path_factory.mktemp("triton")
+    port = free_port()
+    settings = ServingSettings(
+        base_model=str(tiny_base),
+        dtype="float32",
+        device="cpu",
+        threads=1,
+        adapter_store=folder / "store",
+        triton_url=f"127.0.0.1:{port}",
+    )
+    server = Triton(
+        home=triton_home,
+        model_repository=REPOSITORY / "serving" / "model_repository",
+        work_dir=folder / "triton",
+        grpc_port=port,
+        metrics_port=free_port([port]),
+        env={"LISTUNE_SERVING": settings.model_dump_json()},
+    )
+    with Supervisor([server.spec()], folder / "run") as supervisor:
+        supervisor.wait_ready("triton")
+        yield settings, supervisor
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests share servers and models, those of `e2e` a whole stack: in one process."""
     for item in items:
         file = item.nodeid.partition("::")[0]
-        group = "e2e" if file.startswith("tests/e2e/") else file
-        item.add_marker(pytest.mark.xdist_group(group))
+        whole_stack = file.startswith(WHOLE_STACK)
+        # A file's tests share servers and models, those of `e2e` a whole stack: in one process.
+        item.add_marker(pytest.mark.xdist_group("e2e" if whole_stack else file))
+        if whole_stack or PARTS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.parts)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Refuses the parts to a test without the mark, and to the processes that it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("parts") is None:
+            patch.setattr(fetch, "ensure", _refuse)
+            patch.setenv("LISTUNE_LOCAL__CACHE_DIR", os.devnull)
+        return (yield)
+
+
+def _refuse(part: fetch.Part, *_: object, **__: object) -> Path:
+    raise AssertionError(
+        f"This test asks for {part.label}: take it from one of the fixtures {sorted(PARTS)}."
+    )

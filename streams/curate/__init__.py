@@ -1,1 +1,7 @@
-"""The curate worker: events into the pool, decisions out of it."""
+"""The curate worker: events into the pool, decisions out of it.
+
+- `streams.curate.app`: the worker's `main`, and the Faust side of it.
+
+To read: `app`; the worker that has the pool; `intake`, from parcels of records to micro-batches;
+`decoding`, in a process of its own; `parcels`, many records through Faust at the price of one.
+"""

@@ -1,1 +1,8 @@
-"""What every Faust worker has: its app, watchdog, schema file and dead letters."""
+"""What every Faust worker has, whichever events it takes.
+
+- `streams.worker.faust_app`: how an app is made, run, committed for and ended.
+- `streams.worker.dead_letters`: events that cannot be used, kept with their source and the reason.
+- `streams.worker.schema_file`: the file of category schemas, which may change meanwhile.
+- `streams.worker.watchdog`: ends a worker that says it is well and does nothing.
+- `streams.worker.gc_tuning`: when Python's garbage collector looks.
+"""

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,8 @@ from infra.machine import commit
 from schemas.events import (
     BASE_ADAPTER,
     DeadLetter,
+    E,
+    ListingPrediction,
     ListingRequest,
     ModelEventKind,
     Purpose,
@@ -23,14 +26,15 @@ from schemas.events import (
     new_id,
 )
 from schemas.heldout import is_held_out
-from schemas.topic_names import DEAD_LETTERS, REQUESTS
+from schemas.topic_names import DEAD_LETTERS, PREDICTIONS, REQUESTS
 from serving.listing import Listing
 from serving.triton.client import TritonClient
 from streams.errors import RequestRefused
 from streams.kafka.publisher import Publisher
 from streams.producer import ListuneClient
-from streams.sql.client import query
+from streams.sql.client import SqlError, query
 from tests.e2e.conftest import Loop
+from tests.waiting import wait_for
 
 
 def test_a_round_is_triggered_trained_judged_and_promoted(loop: Loop) -> None:
@@ -70,13 +74,13 @@ def test_listings_are_measured_again_under_the_new_champion(loop: Loop) -> None:
     champion = loop.play.watch.champion_hash
     statement = f"""SELECT count(*) FROM samples
                     WHERE adapter_hash = '{champion}' AND purpose = '{Purpose.BACKFILL}'"""
-    assert eventually(lambda: _one(loop, statement) > 0)
+    wait_for(lambda: _one(loop, statement) > 0, meanwhile=SqlError)
 
 
 def test_every_review_is_in_the_pool_once(loop: Loop) -> None:
     reviewed = sum(len(served.latencies_ms) for served in loop.play.served.values())
     statement = "SELECT sum(reviews) FROM acceptance_by_day"
-    assert eventually(lambda: _one(loop, statement) == reviewed)
+    wait_for(lambda: _one(loop, statement) == reviewed, meanwhile=SqlError)
 
 
 def test_what_is_trained_on_is_never_held_out(loop: Loop) -> None:
@@ -115,7 +119,8 @@ def test_a_malformed_event_goes_to_dead_letters_and_the_next_is_answered(loop: L
     bad = publisher.send(REQUESTS, "bad", b'{"request_id": 5').result(10)
     publisher.close()
     assert _predict(loop, loop.unseen[0]).status is Status.OK
-    letter = _dead_letter(loop, bad.partition, bad.offset)
+    place = (bad.partition, bad.offset)
+    letter = _find(loop, DEAD_LETTERS, DeadLetter, lambda d: (d.partition, d.offset) == place)
     assert letter.reason == "not_json"
 
 
@@ -126,7 +131,14 @@ def test_an_event_without_a_known_category_is_answered_with_the_reason(loop: Loo
     publisher = Publisher(loop.settings.streams)
     publisher.send(REQUESTS, "x", request.to_bytes()).result(10)
     publisher.close()
+    asked = request.request_id
+    answer = _find(loop, PREDICTIONS, ListingPrediction, lambda p: p.request_id == asked)
+    assert answer.status is Status.FAILED
+    assert "'Nowhere' is unknown" in (answer.error or "")
     assert _predict(loop, loop.unseen[0]).status is Status.OK
+
+
+def test_the_sdk_sends_no_request_without_a_known_category(loop: Loop) -> None:
     with (
         ListuneClient(loop.settings.streams, loop.stage.schemas) as client,
         pytest.raises(RequestRefused, match="Nowhere"),
@@ -174,7 +186,7 @@ def test_a_killed_worker_comes_back_and_loses_nothing(loop: Loop, worker: str) -
         prediction = _predict(loop, product, timeout_s=120)
         client.review(prediction, shown=prediction.values, submitted=product.truth)
     statement = "SELECT sum(reviews) FROM acceptance_by_day"
-    assert eventually(lambda: _one(loop, statement) == before + 1, 90)
+    wait_for(lambda: _one(loop, statement) == before + 1, meanwhile=SqlError)
 
 
 def _predict(loop: Loop, product: Product, timeout_s: float = 60):
@@ -197,33 +209,25 @@ def _one(loop: Loop, statement: str) -> int:
     return int(rows[0][0] or 0)
 
 
-def eventually(holds, seconds: float = 60.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if holds():
-                return True
-        except Exception:  # the SQL sidecar may be coming back
-            pass
-        time.sleep(0.5)
-    return bool(holds())
-
-
-def _dead_letter(loop: Loop, partition: int, offset: int) -> DeadLetter:
+def _find(loop: Loop, topic: str, kind: type[E], wanted: Callable[[E], bool]) -> E:
+    """The first event on the topic that is wanted, waited for."""
     consumer = Consumer(
         {"bootstrap.servers": loop.settings.streams.bootstrap_servers, "group.id": new_id()}
     )
-    consumer.assign([TopicPartition(DEAD_LETTERS, 0, 0)])
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+
+    def found() -> E | None:
         message = consumer.poll(0.5)
         if message is None or message.error():
-            continue
-        letter = decode(DeadLetter, message.value())
-        if (letter.partition, letter.offset) == (partition, offset):
-            consumer.close()
-            return letter
-    raise AssertionError("no dead letter came")
+            return None
+        event = decode(kind, message.value())
+        return event if wanted(event) else None
+
+    try:
+        return wait_for(found)
+    finally:
+        consumer.close()
 
 
 def _sources(page: str) -> str:

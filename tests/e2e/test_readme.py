@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 import infra.settings
-from schemas.sources.json_schema import read_schemas
-from streams.sql.client import query
+from streams.sql.client import SqlError, query
 from tests.e2e.conftest import Loop
-from tests.e2e.test_loop import eventually
+from tests.waiting import wait_for
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -25,5 +24,4 @@ def test_the_example_sends_a_listing_and_its_review(
     said = capsys.readouterr().out.splitlines()
     assert any(line.startswith("default-r1-a1 ") for line in said)
     statement = "SELECT count(*) FROM samples WHERE listing_id = '4711'"
-    assert eventually(lambda: query(loop.settings.streams, statement)[1] == [(1,)])
-    assert read_schemas(loop.settings.streams.schema_path)
+    wait_for(lambda: query(loop.settings.streams, statement)[1] == [(1,)], meanwhile=SqlError)

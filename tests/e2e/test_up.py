@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from infra.local.state import read_state
 from tests.e2e.conftest import tiny_settings
+from tests.waiting import wait_for
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -37,14 +37,13 @@ def up(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen
     """A stack in a folder of its own, ready."""
     command = [sys.executable, "-m", "infra.cli", "up"]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment)
-    deadline = time.monotonic() + 180
-    while not _ready(tmp_path):
+    try:
+        wait_for(lambda: process.poll() is not None or _ready(tmp_path), 180)
         assert process.poll() is None, "the stack ended"
-        assert time.monotonic() < deadline, "the stack was not ready in time"
-        time.sleep(0.2)
-    yield process
-    process.kill()
-    process.wait()
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_stack_is_looked_at_and_stopped_from_another_terminal(

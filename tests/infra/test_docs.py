@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from streams.sql.guard import VIEWS, SqlGuard
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
-PAGES = sorted([REPOSITORY / "README.md", *DOCS.glob("*.md")])
+PAGES = sorted([*REPOSITORY.glob("*.md"), *DOCS.glob("*.md")])
 RESULTS = sorted((DOCS / "results").rglob("*.md"))
 """Pages of what was measured once; they name files and settings as these were then."""
 
@@ -56,15 +56,22 @@ def example(page: str, label: str) -> str:
 
 @pytest.mark.parametrize("page", [*PAGES, *RESULTS], ids=name)
 def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
-    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if re.match(r"[a-z]+:", target):
-            continue
+    for target in links(page):
         file, _, heading = target.partition("#")
         linked = page.parent / file if file else page
         assert linked.exists(), f"{name(page)} links to {target}"
         if heading:
             assert heading in headings(linked), f"{name(page)} links to {target}"
+
+
+def links(page: Path) -> list[str]:
+    """What a page links to in this repository."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    return [
+        target
+        for target in re.findall(r"\]\(([^)\s]+)\)", text)
+        if not re.match(r"[a-z]+:", target)
+    ]
 
 
 def headings(page: Path) -> set[str]:
@@ -83,15 +90,19 @@ def test_python_examples_compile_and_import_what_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_files_of_the_repository_that_a_page_names_are_there(page: Path) -> None:
+    for path in named_files(page):
+        assert (REPOSITORY / path).is_file(), f"{name(page)} names {path}"
+
+
+def named_files(page: Path) -> list[str]:
     rooms = "schemas|serving|streams|trainer|infra|tests|docs"
     text = re.sub(r"<!--.*?-->", "", page.read_text(encoding="utf-8"))
-    for path in re.findall(rf"(?<![\w/])(?:{rooms})/[\w/]+\.(?:py|md|sql|svg|toml)", text):
-        assert (REPOSITORY / path).is_file(), f"{name(page)} names {path}"
+    return re.findall(rf"(?<![\w/])(?:{rooms})/[\w/]+\.(?:py|md|sql|svg|toml)", text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_commands_that_a_page_names_are_there(page: Path) -> None:
-    for line in re.findall(r"\blistune ([a-z]+\b[^`\n]*)", code(page)):
+    for line in commands(page):
         words = line.partition("#")[0].split()
         found: Any = typer.main.get_command(app)
         # A group has commands of its own, and may have options of its own before them.
@@ -104,10 +115,35 @@ def test_commands_that_a_page_names_are_there(page: Path) -> None:
         assert options <= known | {"--help"}, f"{name(page)} has `listune {line}`"
 
 
+def commands(page: Path) -> list[str]:
+    """What stands after `listune`, up to the end of the line."""
+    return re.findall(r"\blistune ([a-z]+\b[^`\n]*)", code(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_targets_of_make_that_a_page_names_are_there(page: Path) -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    assert targets(page) <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)), name(page)
+
+
+def targets(page: Path) -> set[str]:
+    return set(re.findall(r"(?:^|`|\$ )make ([a-z-]+)", code(page), re.MULTILINE))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_settings_that_a_page_names_are_there(page: Path) -> None:
-    for room, setting in re.findall(rf"`({'|'.join(Settings.model_fields)})\.(\w+)", code(page)):
+    for room, setting in settings_named(page):
         assert hasattr(getattr(Settings(), room), setting), f"{name(page)}: {room}.{setting}"
+
+
+def settings_named(page: Path) -> list[tuple[str, str]]:
+    """Room and name of each setting."""
+    return re.findall(rf"`({'|'.join(Settings.model_fields)})\.(\w+)", code(page))
+
+
+@pytest.mark.parametrize("find", [links, named_files, commands, targets, settings_named])
+def test_the_pages_name_something_of_each_kind(find: Callable[[Path], Collection[object]]) -> None:
+    assert sum(len(find(page)) for page in PAGES) > 5, "the pattern that finds them has aged"
 
 
 def code(page: Path) -> str:

@@ -1,23 +1,13 @@
-"""A tiny random model, loaded once, engines over it, and one real Triton that serves it."""
-
-from pathlib import Path
+"""The tiny model loaded once, engines over it, and a client of the Triton that serves it."""
 
 import pytest
 import torch
 
-from infra.local.fetch import ensure_part, triton_part
-from infra.local.ports import free_port
-from infra.local.settings import LocalSettings
-from infra.local.supervisor import Supervisor
-from infra.local.tiny_model import make_tiny_model
-from infra.local.triton import Triton
 from serving.engine.engine import Engine
 from serving.engine.model import linear_shapes, load_base
 from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
 from tests.serving.helpers import adapter_blob
-
-MODELS = Path(__file__).resolve().parents[2] / "serving" / "model_repository"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,15 +17,9 @@ def _one_thread():
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """The folder of the tiny base model."""
-    return make_tiny_model(tmp_path_factory.mktemp("base"), seed=0)
-
-
-@pytest.fixture(scope="session")
-def base(tiny):
+def base(tiny_base):
     """The tiny base model in fp32."""
-    return load_base(ServingSettings(dtype="float32", device="cpu"), tiny)
+    return load_base(ServingSettings(dtype="float32", device="cpu"), tiny_base)
 
 
 @pytest.fixture(scope="session")
@@ -53,25 +37,16 @@ def settings(tmp_path):
 
 
 @pytest.fixture
-def engine(settings, tiny):
+def engine(settings, tiny_base):
     """An engine over the tiny base."""
-    with Engine(settings, tiny) as engine:
+    with Engine(settings, tiny_base) as engine:
         yield engine
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory, tiny):
-    """A running Triton: its settings and its supervisor."""
-    settings, supervisor = _stack(tmp_path_factory.mktemp("triton"), tiny)
-    with supervisor:
-        supervisor.wait_ready("triton")
-        yield settings, supervisor
-
-
 @pytest.fixture
-def client(server):
+def client(triton):
     """A client of the running Triton."""
-    with TritonClient(server[0]) as client:
+    with TritonClient(triton[0]) as client:
         yield client
 
 
@@ -81,26 +56,3 @@ def make_blob(client, shapes):
     return lambda adapter_id, **more: adapter_blob(
         shapes, client.status().base_hash, adapter_id, **more
     )
-
-
-def _stack(folder, tiny):
-    """Settings, and a supervisor for one Triton that serves the tiny model."""
-    home = ensure_part(triton_part(), LocalSettings().cache_dir)
-    port = free_port()
-    settings = ServingSettings(
-        base_model=str(tiny),
-        dtype="float32",
-        device="cpu",
-        threads=1,
-        adapter_store=folder / "store",
-        triton_url=f"127.0.0.1:{port}",
-    )
-    triton = Triton(
-        home=home,
-        model_repository=MODELS,
-        work_dir=folder / "triton",
-        grpc_port=port,
-        metrics_port=free_port(),
-        env={"LISTUNE_SERVING": settings.model_dump_json()},
-    )
-    return settings, Supervisor([triton.spec()], folder / "run")

@@ -1,7 +1,6 @@
 """What the tests of this room share: a random adapter, and attributes of every kind."""
 
 import json
-import time
 from dataclasses import replace
 
 import pytest
@@ -10,9 +9,6 @@ import torch
 from schemas.category import Attribute, AttributeType
 from serving.adapter_file import write_adapter
 from serving.listing import Listing
-
-LONG_S = 600.0
-"""More than anything here takes: it ends a test that hangs, and judges no machine."""
 
 RANK = 4
 LAMP = Listing("lamp-1", "Lamps", "Nordhaus desk lamp, dark blue", "A steel lamp of 1.25 kg.")
@@ -77,14 +73,6 @@ def adapter_blob(shapes, base_hash, adapter_id="default-r1-a1", seed=0, size=0.5
     """The bytes of a random adapter."""
     tensors = lora_tensors(shapes, seed=seed, size=size)
     return write_adapter(tensors, metadata(base_hash, adapter_id, **changes))
-
-
-def wait_for(condition):
-    """Return once `condition` holds, however long this machine takes."""
-    end = time.monotonic() + LONG_S
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def assert_alike(ours, theirs):

@@ -138,9 +138,9 @@ def test_a_calibration_does_not_change():
 
 
 @pytest.fixture(params=["pushed", "restarted"])
-def thresholds(request, settings, tiny, shapes):
+def thresholds(request, settings, tiny_base, shapes):
     """An engine, and a request to an adapter that abstains below the median of its confidences."""
-    with Engine(settings, tiny) as engine:
+    with Engine(settings, tiny_base) as engine:
         bare = adapter_blob(shapes, engine.base_hash, "bare")
         engine.push("bare", blob_hash(bare), bare)
         asked = GenerationRequest(LAMP, EVERY_KIND, Mode.CONSTRAINED, adapter_hash=blob_hash(bare))
@@ -153,7 +153,7 @@ def thresholds(request, settings, tiny, shapes):
         if request.param == "pushed":
             yield engine, replace(asked, adapter_hash=blob_hash(blob)), plain, median
             return
-    with Engine(settings, tiny) as engine:
+    with Engine(settings, tiny_base) as engine:
         yield engine, replace(asked, adapter_hash=blob_hash(blob)), plain, median
 
 

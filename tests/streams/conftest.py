@@ -1,31 +1,15 @@
-"""One real Kafka broker for all tests of this room; every test gets new topics on it."""
+"""The tests of this room share one real broker; every test gets new topics on it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from infra.local.fetch import ensure_part, kafka_part
-from infra.local.kafka import Kafka
-from infra.local.ports import free_port
-from infra.local.settings import LocalSettings
-from infra.local.supervisor import Supervisor
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.sources.json_schema import write_schemas
 from streams.settings import StreamsSettings
 from tests.streams.support import Worker, recreate_topics
 from tests.streams.world import SHARE
-
-
-@pytest.fixture(scope="session")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running broker."""
-    jars = ensure_part(kafka_part(), LocalSettings().cache_dir)
-    folder = tmp_path_factory.mktemp("kafka")
-    port = free_port()
-    kafka = Kafka(jars, folder / "data", port, free_port([port]), heap="256m")
-    with Supervisor([kafka.spec()], folder / "run"):
-        yield kafka.bootstrap
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from streams.kafka.topics import admin_client, ensure_topics, log_bounds, topic_
 from streams.settings import StreamsSettings
 from streams.worker.faust_app import READY_FILE
 from tests.streams.world import prediction, request, review
+from tests.waiting import wait_for
 
 WORKER = Path(__file__).with_name("worker_process.py")
 ROOT = Path(__file__).parents[2]
@@ -49,14 +48,6 @@ def delete_all_records(settings: StreamsSettings) -> None:
     admin = admin_client(settings)
     for future in admin.delete_records(gone).values():
         future.result(10)
-
-
-def wait_for(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    """Waits until `condition` holds, or fails the test."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def read_all(settings: StreamsSettings, topic: str) -> list[tuple[int, int, bytes, bytes]]:

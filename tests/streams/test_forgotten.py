@@ -26,8 +26,9 @@ from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
 from tests.streams.curate.test_app import applied, listing, send
 from tests.streams.sql.test_server import SIDECAR
-from tests.streams.support import Worker, read_all, wait_for
+from tests.streams.support import Worker, read_all
 from tests.streams.world import held_out_id
+from tests.waiting import wait_for
 
 MakeWorker = Callable[..., Worker]
 HELD_OUT = held_out_id(0)

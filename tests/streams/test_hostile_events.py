@@ -20,7 +20,8 @@ from streams.kafka.topics import admin_client, log_bounds, record_limit
 from streams.predict import app as predict_app
 from streams.settings import StreamsSettings
 from tests.streams.hostile import Hostile, Sent
-from tests.streams.support import Worker, read_all, wait_for
+from tests.streams.support import Worker, read_all
+from tests.waiting import wait_for
 
 EVENTS = int(os.environ.get("LISTUNE_HOSTILE_EVENTS", "10000"))
 SEED = int(os.environ.get("LISTUNE_HOSTILE_SEED", "1"))

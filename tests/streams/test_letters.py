@@ -19,7 +19,8 @@ from streams.letters import Letter, read_letters, resend, why_not
 from streams.settings import StreamsSettings
 from streams.worker.dead_letters import KEPT_BYTES, bury, dead_letter_key, to_dead_letter
 from tests.streams.curate.test_app import applied, listing, of_each, rows, send
-from tests.streams.support import Worker, read_all, wait_for
+from tests.streams.support import Worker, read_all
+from tests.waiting import wait_for
 
 FAULT = EventError("invalid", "submitted: a value is missing")
 

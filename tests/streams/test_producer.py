@@ -13,7 +13,8 @@ from streams.errors import DeliveryError, PredictionTimeout, RequestRefused
 from streams.kafka.publisher import Publisher
 from streams.producer import ListuneClient
 from streams.settings import StreamsSettings
-from tests.streams.support import read_all, wait_for
+from tests.streams.support import read_all
+from tests.waiting import wait_for
 
 
 def answer(request: ListingRequest, **fields: object) -> ListingPrediction:

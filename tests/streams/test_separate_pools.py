@@ -13,8 +13,9 @@ from streams.kafka.control_log import ChampionAlias, ControlLog
 from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
 from streams.sql.client import SqlError, ask_writer
-from tests.streams.support import Worker, listing, read_all, recreate_topics, send, wait_for
+from tests.streams.support import Worker, listing, read_all, recreate_topics, send
 from tests.streams.world import held_out_id
+from tests.waiting import wait_for
 from trainer.event_log import EventLog
 
 PATIENCE_S = 120.0

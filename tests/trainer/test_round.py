@@ -25,6 +25,7 @@ from serving.engine.preparing import judge
 from serving.generation import GenerationRequest, GenerationResult
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
+from tests.builders import make_rows, write_heldout, write_manifest
 from trainer.data.dataset import Row
 from trainer.data.registry import Registry
 from trainer.judging.calibrate import calibrate, suggestions
@@ -33,8 +34,6 @@ from trainer.progress import read_place
 from trainer.results import EXIT_REFUSED, FAILURE, JOB, RESULT, Job, RoundResult, round_folder
 from trainer.round import CALIBRATED, CHECKPOINT, TRAINED, main
 from trainer.settings import TrainerSettings
-
-from .samples import make_rows, write_heldout, write_manifest
 
 # A model this small and random is not often right.
 TARGET = 0.3
@@ -81,7 +80,13 @@ def make_job(
     return Job(
         retrain=RetrainRequest.model_validate(retrain | (request or {})),
         trainer=TrainerSettings.model_validate(settings | trainer),
-        serving=ServingSettings(base_model=str(base), dtype="float32", device="cpu", threads=1),
+        serving=ServingSettings(
+            base_model=str(base),
+            dtype="float32",
+            device="cpu",
+            threads=1,
+            max_answer_tokens=12,  # a random model seldom stops by itself
+        ),
         folder=folder / "rounds" / "work",
     )
 

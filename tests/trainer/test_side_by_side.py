@@ -6,6 +6,7 @@ import pytest
 
 from schemas.events import BASE_ADAPTER
 from serving.settings import ServingSettings
+from tests.builders import make_rows, write_heldout
 from trainer.results import (
     ARMS,
     EXIT_REFUSED,
@@ -19,8 +20,6 @@ from trainer.results import (
 )
 from trainer.settings import TrainerSettings
 from trainer.side_by_side import main
-
-from .samples import make_rows, write_heldout
 
 
 def make_job(folder: Path, base: Path, adapters: list[str]) -> SideBySideJob:

@@ -17,12 +17,8 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from infra.local.fetch import ensure_part, kafka_part, triton_part
-from infra.local.kafka import Kafka
 from infra.local.ports import free_port
-from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
-from infra.local.triton import Triton
 from schemas.events import (
     BASE_ADAPTER,
     ListingForgotten,
@@ -34,14 +30,13 @@ from schemas.events import (
 )
 from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
-from tests.infra.local_parts import eventually
+from tests.builders import make_rows, write_heldout, write_manifest
+from tests.waiting import wait_for
 from trainer.data.dataset import read_rows
 from trainer.data.registry import Registry
 from trainer.errors import DataError
 from trainer.event_log import EventLog
 from trainer.settings import KafkaSettings, TrainerSettings
-
-from .samples import make_rows, write_heldout, write_manifest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WAIT_S = 150.0
@@ -53,48 +48,16 @@ ANSWERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Iterator[ServingSettings]:
-    """A broker and a Triton that serves the tiny model; the broker's address is in `os.environ`."""
-    cache = LocalSettings().cache_dir
-    folder = tmp_path_factory.mktemp("stack")
-    ports = [free_port() for _ in range(4)]
-    serving = ServingSettings(
-        base_model=str(tiny_base),
-        dtype="float32",
-        device="cpu",
-        threads=1,
-        adapter_store=folder / "store",
-        triton_url=f"127.0.0.1:{ports[2]}",
-    )
-    kafka = Kafka(
-        ensure_part(kafka_part(), cache), folder / "kafka", ports[0], ports[1], heap="256m"
-    )
-    triton = Triton(
-        home=ensure_part(triton_part(), cache),
-        model_repository=REPOSITORY / "serving" / "model_repository",
-        work_dir=folder / "triton",
-        grpc_port=ports[2],
-        metrics_port=ports[3],
-        env={"LISTUNE_SERVING": serving.model_dump_json()},
-    )
-    os.environ["TEST_BOOTSTRAP"] = kafka.bootstrap
-    with Supervisor([kafka.spec(), triton.spec()], folder / "run") as supervisor:
-        supervisor.wait_ready("kafka")
-        supervisor.wait_ready("triton")
-        yield serving
-
-
 class Scene:
     """Topics of one test's own, the rounds ordered on them, and the workers that take them."""
 
-    def __init__(self, folder: Path, serving: ServingSettings) -> None:
+    def __init__(self, folder: Path, bootstrap: str, serving: ServingSettings) -> None:
         self.folder = folder
         self.serving = serving
         # Triton keeps adapters from test to test, and their ids are never reused.
         self.pool = name = uuid.uuid4().hex[:8]
         self.kafka = KafkaSettings(
-            bootstrap_servers=os.environ["TEST_BOOTSTRAP"],
+            bootstrap_servers=bootstrap,
             retrain_topic=f"retrain-{name}",
             events_topic=f"events-{name}",
             forgotten_topic=f"forgotten-{name}",
@@ -189,8 +152,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, stack: ServingSettings) -> Iterator[Scene]:
-    scene = Scene(tmp_path, stack)
+def scene(
+    tmp_path: Path, bootstrap: str, triton: tuple[ServingSettings, Supervisor]
+) -> Iterator[Scene]:
+    scene = Scene(tmp_path, bootstrap, triton[0])
     yield scene
     scene.end()
 
@@ -229,7 +194,7 @@ def test_a_round_that_passes_is_pushed_published_and_proposed(scene: Scene) -> N
     assert given.adapter_hash == proposed.adapter_hash
     assert scene.ready.exists()
     assert said(port, "ready") == "ready\n"
-    assert eventually(lambda: 'rounds_total{outcome="proposed"} 1.0' in said(port, "metrics"))
+    wait_for(lambda: 'rounds_total{outcome="proposed"} 1.0' in said(port, "metrics"))
     assert 'listune_stage_seconds_count{stage="push"} 1.0' in said(port, "metrics")
     worker.terminate()
     assert worker.wait(WAIT_S) == 0
@@ -289,18 +254,15 @@ def test_a_forgotten_listing_is_in_no_round_and_leaves_the_registry(scene: Scene
     forget("l1")
 
     def is_gone() -> bool:
-        try:
-            rows = read_rows(entry.data())
-        except (DataError, duckdb.Error):
-            return False  # read in the very moment in which the worker replaced it
-        return not {row.listing.listing_id for row in rows} & {"l0", "l1"}
+        return not {row.listing.listing_id for row in read_rows(entry.data())} & {"l0", "l1"}
 
-    assert eventually(is_gone)
+    # A file may be read in the very moment in which the worker replaces it.
+    wait_for(is_gone, meanwhile=(DataError, duckdb.Error))
 
 
 def test_a_log_read_to_its_end_is_caught_up_with_whenever_that_is_asked(scene: Scene) -> None:
     with EventLog(scene.kafka) as log:
-        assert eventually(log.catch_up)
+        wait_for(log.catch_up)
         time.sleep(1)  # by then a fetch waits for records, and others wait behind it
         assert all(log.catch_up() for _ in range(10))
 

@@ -7,18 +7,16 @@ import pytest
 from typer.testing import CliRunner
 
 from infra.cli.app import app
-from infra.local.tiny_model import make_tiny_model
-from tests.trainer.samples import make_rows, write_heldout
+from tests.builders import make_rows, write_heldout
 from trainer.errors import RegistryError
 
 
 @pytest.fixture
-def heldout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def heldout(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Held-out listings in an empty working folder, and a tiny base model set."""
-    base = make_tiny_model(tmp_path / "base")
     monkeypatch.chdir(tmp_path)
     for name, value in {
-        "SERVING__BASE_MODEL": base,
+        "SERVING__BASE_MODEL": tiny_base,
         "SERVING__DTYPE": "float32",
         "SERVING__DEVICE": "cpu",
         "TRAINER__PROGRESS": "false",

@@ -41,6 +41,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return run_dir
 
 
+@pytest.mark.usefixtures("kafka_jars")
 def test_the_pool_of_a_stack_that_is_down_is_rebuilt_and_put_in_place(stack: Path) -> None:
     with broker_alone(stack, Console(quiet=True)) as settings:
         publisher = Publisher(settings.streams)

@@ -141,15 +141,19 @@ def test_before_the_report_a_look_that_is_due_is_waited_for(watch: RoundWatch) -
 
 
 def test_without_a_challenger_and_with_one_that_nothing_comes_of_the_report_is_written(
-    watch: RoundWatch,
+    watch: RoundWatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(watch, "_wait", waits.append)
     watch.wait_settled(settle_seconds=60)
     order(watch, 1)
     say(watch, 1, ModelEventKind.REJECTED, metrics=METRICS)
     watch.wait_settled(settle_seconds=60)
+    assert waits == []
     order(watch, 2)
     say(watch, 2, ModelEventKind.CHALLENGER, metrics=METRICS)
     watch.wait_settled(settle_seconds=0.1)
+    assert waits
 
 
 def test_a_round_that_nothing_is_heard_of_ends_the_demo(watch: RoundWatch) -> None:

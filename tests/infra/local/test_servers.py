@@ -13,13 +13,12 @@ from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from tritonclient.utils import InferenceServerException
 
-from infra.local.fetch import ensure_part, kafka_part, triton_part
 from infra.local.kafka import Kafka
 from infra.local.ports import free_port
-from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
 from infra.local.triton import Triton
-from tests.infra.local_parts import eventually, lives
+from tests.infra.local_parts import lives
+from tests.waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -47,25 +46,19 @@ class TritonPythonModel:
 """
 
 
-@pytest.fixture(scope="session")
-def cache() -> Path:
-    return LocalSettings().cache_dir
+@pytest.fixture
+def kafka(kafka_jars: Path, tmp_path: Path) -> Kafka:
+    return Kafka(kafka_jars, tmp_path / "kafka", free_port(), free_port(), heap="256m")
 
 
 @pytest.fixture
-def kafka(cache: Path, tmp_path: Path) -> Kafka:
-    jars = ensure_part(kafka_part(), cache)
-    return Kafka(jars, tmp_path / "kafka", free_port(), free_port(), heap="256m")
-
-
-@pytest.fixture
-def triton(cache: Path, tmp_path: Path) -> Triton:
+def triton(triton_home: Path, tmp_path: Path) -> Triton:
     model = tmp_path / "models" / "echo"
     (model / "1").mkdir(parents=True)
     (model / "config.pbtxt").write_text(CONFIG)
     (model / "1" / "model.py").write_text(MODEL)
     return Triton(
-        ensure_part(triton_part(), cache),
+        triton_home,
         tmp_path / "models",
         tmp_path / "triton",
         grpc_port=free_port(),
@@ -89,7 +82,7 @@ def test_kafka_keeps_its_messages_and_its_identity_over_a_restart(
         assert producer.flush(10) == 0
 
         stack.kill("kafka")
-        assert eventually(lambda: stack.restarts("kafka") == 1, 20)
+        wait_for(lambda: stack.restarts("kafka") == 1)
         stack.wait_ready("kafka")
 
         assert _cluster_id(kafka) == first
@@ -125,7 +118,7 @@ def test_triton_serves_a_python_model_and_comes_back_after_a_crash(
             assert b"nv_inference_request_success" in answer.read()
 
         stack.kill("triton")
-        assert eventually(lambda: stack.restarts("triton") == 1, 20)
+        wait_for(lambda: stack.restarts("triton") == 1)
         stack.wait_ready("triton")
         assert not lives(int(stub))
         assert _echo(triton).startswith("hello")
@@ -155,13 +148,13 @@ def test_a_supervisor_killed_outright_leaves_no_triton_and_no_stub(
         [sys.executable, "-c", SUPERVISE, *map(str, arguments)], cwd=REPOSITORY
     )
     try:
-        assert eventually(lambda: _is_ready(triton), 60)
+        wait_for(lambda: _is_ready(triton))
         stub = int(_echo(triton).rsplit(" ", 1)[1])
         server = psutil.Process(stub).ppid()
     finally:
         supervisor.kill()
         supervisor.wait()
-    assert eventually(lambda: not lives(stub) and not lives(server))
+    wait_for(lambda: not lives(stub) and not lives(server))
 
 
 def _is_ready(triton: Triton) -> bool:

@@ -13,7 +13,8 @@ from infra.local.errors import SupervisorError
 from infra.local.process import ProcessSpec
 from infra.local.supervisor import Supervisor, read_state
 from streams.errors import REFUSED_CODE
-from tests.infra.local_parts import SLEEP, eventually, family, lives, pid, python, sleeper
+from tests.infra.local_parts import SLEEP, family, lives, pid, python, sleeper
+from tests.waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -54,10 +55,10 @@ def test_a_dead_process_is_started_again(tmp_path: Path) -> None:
     with Supervisor([sleeper("one"), sleeper("two")], tmp_path) as stack:
         before, other = stack.pid("one"), stack.pid("two")
         stack.kill("one")
-        assert eventually(lambda: stack.restarts("one") == 1)
+        wait_for(lambda: stack.restarts("one") == 1)
         stack.wait_ready("one")
 
-        assert eventually(lambda: stack.pid("one") not in (before, None))
+        wait_for(lambda: stack.pid("one") not in (before, None))
         assert stack.pid("two") == other
         assert stack.restarts("two") == 0
 
@@ -71,8 +72,8 @@ def test_a_process_whose_reaper_is_killed_is_started_again_without_a_survivor(
         assert reaper is not None
         os.kill(reaper.pid, signal.SIGKILL)
 
-        assert eventually(lambda: stack.restarts("family") == 1)
-        assert eventually(lambda: not lives(child) and not lives(grandchild))
+        wait_for(lambda: stack.restarts("family") == 1)
+        wait_for(lambda: not lives(child) and not lives(grandchild))
 
 
 def test_what_dies_too_often_is_given_up_with_its_last_words(
@@ -170,7 +171,7 @@ def test_the_state_file_tells_pids_ports_logs_and_restarts(tmp_path: Path) -> No
     assert read_state(tmp_path) is None
     with Supervisor([sleeper("one", ports={"http": 8000})], tmp_path) as stack:
         stack.kill("one")
-        assert eventually(lambda: stack.restarts("one") == 1)
+        wait_for(lambda: stack.restarts("one") == 1)
         stack.wait_ready("one")
         state = read_state(tmp_path)
 
@@ -216,12 +217,12 @@ def test_a_supervisor_that_is_ended_leaves_no_process(
         return all(pid(*where) for where in ids) and _all_ready(tmp_path / "run")
 
     try:
-        assert eventually(running, 20)
+        wait_for(running)
     finally:
         supervisor.send_signal(number)
         supervisor.wait(20)
 
-    assert eventually(lambda: not any(lives(pid(*where)) for where in ids))
+    wait_for(lambda: not any(lives(pid(*where)) for where in ids))
     state = read_state(tmp_path / "run")
     assert state is not None
     assert not state["alive"]

@@ -7,8 +7,6 @@ from dataclasses import replace
 import pytest
 from tokenizers import decoders, pre_tokenizers
 
-from infra.local.fetch import ensure_base_model
-from infra.local.settings import LocalSettings
 from schemas.category import Attribute, AttributeType
 from schemas.events import Mode
 from schemas.values import is_valid, parse_answer
@@ -164,8 +162,8 @@ def test_whatever_a_random_model_wants_the_result_is_legal_or_blank(engine):
     assert {COLOUR.name, BRAND.name} <= filled, "not everything may be a blank"
 
 
-def test_values_less_probable_than_the_threshold_are_blank(settings, tiny):
-    with Engine(settings.model_copy(update={"abstain_below": 1.0}), tiny) as engine:
+def test_values_less_probable_than_the_threshold_are_blank(settings, tiny_base):
+    with Engine(settings.model_copy(update={"abstain_below": 1.0}), tiny_base) as engine:
         result = ask(engine, 0)
     assert result.values == {}
     assert result.confidence
@@ -196,13 +194,12 @@ def test_the_expressions_say_what_the_schema_says():
             assert matches == ((attribute, text) in LEGAL), text
 
 
-def test_what_the_bundled_model_answers_legally_is_the_same_under_constraints(settings):
-    folder = ensure_base_model(LocalSettings().cache_dir)
+def test_what_the_bundled_model_answers_legally_is_the_same_under_constraints(settings, base_model):
     asked = (COLOUR, WEIGHT, SKU, SINCE, BRAND)
     answered = {"Colour": ["red"], "Weight": ["3 kg"], "SKU": ["XY-123"], "Brand": ["Borg"]}
     example = Example(Listing("0", "Lamps", "Borg lamp, red, 3 kg, XY-123"), asked, answered)
     request = GenerationRequest(LAMP, asked, example=example)
-    with Engine(settings, folder) as engine:
+    with Engine(settings, base_model) as engine:
         free = engine.generate(replace(request, mode=Mode.FREE))
         constrained = engine.generate(replace(request, mode=Mode.CONSTRAINED))
     assert len(free.values) >= 3

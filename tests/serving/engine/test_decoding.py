@@ -9,8 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import GenerationConfig
 
-from infra.local.fetch import ensure_base_model
-from infra.local.settings import LocalSettings
 from schemas.category import Attribute, AttributeType
 from serving.adapter_file import read_adapter
 from serving.engine import decoding
@@ -180,9 +178,8 @@ def test_a_merged_decoder_gives_the_same_ids(base, builder, adapters):
 
 
 @pytest.mark.parametrize("batches", [1, 2, 0])
-def test_the_bundled_model_answers_as_it_does_in_generate(batches):
-    folder = ensure_base_model(LocalSettings().cache_dir)
-    real = load_base(ServingSettings(dtype="float32", device="cpu"), folder)
+def test_the_bundled_model_answers_as_it_does_in_generate(base_model, batches):
+    real = load_base(ServingSettings(dtype="float32", device="cpu"), base_model)
     listing = Listing("1", "Lamps", "Nordhaus desk lamp, dark blue", "A steel lamp of 1.25 kg.")
     brand = Attribute(name="Brand", type=AttributeType.TEXT)
     weight = Attribute(name="Weight", type=AttributeType.NUMBER, units=("kg", "g"))

@@ -1,7 +1,6 @@
 """The engine answers each request once, fails one at a time, and takes adapters while it runs."""
 
 import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -18,14 +17,13 @@ from tests.serving.helpers import (
     COLOUR,
     EVERY_KIND,
     LAMP,
-    LONG_S,
     WASHABLE,
     adapter_blob,
     assert_alike,
     lora_tensors,
     metadata,
-    wait_for,
 )
+from tests.waiting import LONG_S, wait_for
 
 REQUEST = GenerationRequest(LAMP, EVERY_KIND)
 
@@ -178,17 +176,17 @@ def test_a_bad_push_is_refused_and_the_live_adapter_still_answers(engine, shapes
     assert len(engine.adapters()) == 1
 
 
-def test_adapters_survive_a_restart(settings, tiny, shapes):
-    with Engine(settings, tiny) as engine:
+def test_adapters_survive_a_restart(settings, tiny_base, shapes):
+    with Engine(settings, tiny_base) as engine:
         adapter_hash = push(engine, adapter_blob(shapes, engine.base_hash))
         before = engine.generate(replace(REQUEST, adapter_hash=adapter_hash))
-    with Engine(settings, tiny) as engine:
+    with Engine(settings, tiny_base) as engine:
         after = engine.generate(replace(REQUEST, adapter_hash=adapter_hash))
     assert_alike(after, before)
 
 
-def test_an_adapter_with_waiting_requests_is_never_evicted(settings, tiny, shapes):
-    with Engine(settings.model_copy(update={"max_adapters": 1}), tiny) as engine:
+def test_an_adapter_with_waiting_requests_is_never_evicted(settings, tiny_base, shapes):
+    with Engine(settings.model_copy(update={"max_adapters": 1}), tiny_base) as engine:
         first = push(engine, adapter_blob(shapes, engine.base_hash, "a1", seed=1), "a1")
         gate = Gate(engine)
         waiting = Waiting(engine, replace(REQUEST, adapter_hash=first))
@@ -200,8 +198,8 @@ def test_an_adapter_with_waiting_requests_is_never_evicted(settings, tiny, shape
         assert first not in {entry.hash for entry in engine.adapters()}
 
 
-def test_a_full_queue_is_said_at_once(settings, tiny):
-    with Engine(settings.model_copy(update={"max_queue": 2}), tiny) as engine:
+def test_a_full_queue_is_said_at_once(settings, tiny_base):
+    with Engine(settings.model_copy(update={"max_queue": 2}), tiny_base) as engine:
         gate = Gate(engine)
         answered = threading.Semaphore(0)
         engine.submit(REQUEST, lambda _: answered.release())
@@ -260,15 +258,13 @@ def test_adapters_mix_in_one_batch_and_each_answers_as_it_does_alone(engine, sha
 def test_an_adapter_that_all_ask_for_is_merged_in_the_background(engine, blob):
     request = replace(REQUEST, adapter_hash=push(engine, blob))
     before = engine.generate(request)
-    deadline = time.monotonic() + LONG_S
-    while not engine._merged._merged and time.monotonic() < deadline:
-        engine.generate(request)
+    wait_for(lambda: engine.generate(request) and engine._merged._merged)
     assert engine._merged.choose({request.adapter_hash})[1], "the merged decoder is in use"
     assert_alike(engine.generate(request), before)
 
 
-def test_who_is_done_leaves_and_who_waits_enters(settings, tiny):
-    with Engine(settings.model_copy(update={"max_running": 2}), tiny) as engine:
+def test_who_is_done_leaves_and_who_waits_enters(settings, tiny_base):
+    with Engine(settings.model_copy(update={"max_running": 2}), tiny_base) as engine:
         finished = []
         notes = tuple(Attribute(name=f"Note {n}", type=AttributeType.TEXT) for n in range(60))
         asked = {"long": notes, "short": (COLOUR,), "next": (WASHABLE,)}
@@ -333,8 +329,8 @@ def test_a_fault_in_one_request_fails_that_request_only(engine):
     assert isinstance(engine.generate(REQUEST), GenerationResult)
 
 
-def test_closing_tells_all_who_wait_to_ask_again_later(settings, tiny):
-    engine = Engine(settings, tiny)
+def test_closing_tells_all_who_wait_to_ask_again_later(settings, tiny_base):
+    engine = Engine(settings, tiny_base)
     gate = Gate(engine)
     outcomes = []
     engine.submit(REQUEST, outcomes.append)

@@ -25,9 +25,9 @@ def logits(model):
     return model(IDS).logits
 
 
-def test_a_merged_model_gives_the_logits_of_plain_peft(base, tiny, adapter, tmp_path):
+def test_a_merged_model_gives_the_logits_of_plain_peft(base, tiny_base, adapter, tmp_path):
     to_peft_folder(adapter.blob, tmp_path)
-    plain = AutoModelForCausalLM.from_pretrained(tiny)
+    plain = AutoModelForCausalLM.from_pretrained(tiny_base)
     theirs = logits(PeftModel.from_pretrained(plain, tmp_path).eval())
     ours = logits(merge(base.model, adapter))
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)

@@ -66,16 +66,16 @@ def test_an_empty_text_is_a_blank_whatever_ended_it():
 
 
 @pytest.mark.parametrize("mode", Mode)
-def test_an_engine_whose_answers_are_all_cut_off_fills_nothing(settings, tiny, mode):
+def test_an_engine_whose_answers_are_all_cut_off_fills_nothing(settings, tiny_base, mode):
     notes = tuple(Attribute(name=f"Note {n}", type=AttributeType.TEXT) for n in range(9))
     # The one token is decided: it is either the end, and then a blank, or ended by the cap.
-    with Engine(settings.model_copy(update={"max_answer_tokens": 1}), tiny) as engine:
+    with Engine(settings.model_copy(update={"max_answer_tokens": 1}), tiny_base) as engine:
         result = engine.generate(GenerationRequest(LAMP, notes, mode=mode))
     assert result.values == {}
     assert bool(result.invalid) == (mode is Mode.FREE)
 
 
-def test_an_allowed_value_longer_than_the_settings_cap_is_written_to_its_end(settings, tiny):
+def test_an_allowed_value_longer_than_the_settings_cap_is_written_to_its_end(settings, tiny_base):
     values = (
         "contact the seller, who guides you to the nearest service centre",
         "24 months from the manufacturer, at home and in all of Europe",
@@ -83,7 +83,7 @@ def test_an_allowed_value_longer_than_the_settings_cap_is_written_to_its_end(set
     asked = tuple(
         Attribute(name=f"Warranty {n}", type=AttributeType.ENUM, values=values) for n in range(9)
     )
-    with Engine(settings.model_copy(update={"max_answer_tokens": 2}), tiny) as engine:
+    with Engine(settings.model_copy(update={"max_answer_tokens": 2}), tiny_base) as engine:
         result = engine.generate(GenerationRequest(LAMP, asked, mode=Mode.CONSTRAINED))
     assert result.values
     assert {value for [value] in result.values.values()} <= set(values)

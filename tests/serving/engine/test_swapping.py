@@ -14,11 +14,10 @@ from tests.serving.helpers import (
     COLOUR,
     EVERY_KIND,
     LAMP,
-    LONG_S,
     WASHABLE,
     assert_alike,
-    wait_for,
 )
+from tests.waiting import LONG_S, wait_for
 
 CLIENTS = 16
 SWAPS = 3

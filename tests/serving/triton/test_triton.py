@@ -27,12 +27,11 @@ from tests.serving.helpers import (
     COLOUR,
     EVERY_KIND,
     LAMP,
-    LONG_S,
     WASHABLE,
     adapter_blob,
     assert_alike,
-    wait_for,
 )
+from tests.waiting import LONG_S, wait_for
 
 CANARY = Canary((CanaryRequest(LAMP, (COLOUR, WASHABLE, BRAND)),))
 
@@ -87,10 +86,10 @@ def test_32_clients_with_mixed_adapters_are_each_answered_by_the_one_they_named(
     assert passes < sum(answer.forward_passes for answer in answers.values()) / 2
 
 
-def test_a_full_engine_answers_at_once_that_it_is_busy(server, client):
+def test_a_full_engine_answers_at_once_that_it_is_busy(triton, client):
     """Eight run, 64 wait and none is done: the next is not let in, and is once they are gone."""
     endless = notes(MAX_ATTRIBUTES)
-    others = TritonClient(server[0])
+    others = TritonClient(triton[0])
 
     def ask(number):
         listing = replace(LAMP, listing_id=f"slow-{number}")
@@ -197,8 +196,8 @@ def test_a_request_that_is_wrong_is_refused_in_one_sentence(client):
         client.generate(LAMP, (COLOUR, COLOUR))
 
 
-def test_nobody_there_is_said(server):
-    settings = server[0].model_copy(update={"triton_url": f"127.0.0.1:{free_port()}"})
+def test_nobody_there_is_said(triton):
+    settings = triton[0].model_copy(update={"triton_url": f"127.0.0.1:{free_port()}"})
     with TritonClient(settings) as client:
         assert not client.is_ready()
         with pytest.raises(Unavailable, match="does not answer"):
@@ -206,9 +205,9 @@ def test_nobody_there_is_said(server):
 
 
 def test_a_restarted_triton_has_its_adapters_or_is_given_them_again(
-    server, client, make_blob, tmp_path
+    triton, client, make_blob, tmp_path
 ):
-    settings, supervisor = server
+    settings, supervisor = triton
     kept, lost = make_blob("kept-r1-a1", seed=20), make_blob("lost-r1-a1", seed=21)
     for name, blob in [("kept-r1-a1", kept), ("lost-r1-a1", lost)]:
         push_and_try(client, blob, name, CANARY)

@@ -29,9 +29,9 @@ from tests.streams.support import (
     read_all,
     recreate_topics,
     send,
-    wait_for,
 )
 from tests.streams.world import held_out_id
+from tests.waiting import wait_for
 
 MakeWorker = Callable[..., Worker]
 

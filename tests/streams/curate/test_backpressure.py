@@ -9,8 +9,9 @@ from schemas.events import Status, now_ms
 from schemas.topic_names import REQUESTS
 from streams.settings import StreamsSettings
 from tests.streams.predict.test_app import predictions, request, send
-from tests.streams.support import Worker, wait_for
+from tests.streams.support import Worker
 from tests.streams.worker.test_watchdog import scraped
+from tests.waiting import wait_for
 
 MakeWorker = Callable[..., Worker]
 IN_FLIGHT = 2

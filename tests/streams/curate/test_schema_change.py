@@ -13,7 +13,8 @@ from schemas.sources.json_schema import write_schemas
 from schemas.topic_names import PREDICTIONS
 from streams.replay.rebuild import Replayed, replay
 from streams.settings import StreamsSettings
-from tests.streams.support import Worker, applied, listing, read_all, send, wait_for
+from tests.streams.support import Worker, applied, listing, read_all, send
+from tests.waiting import wait_for
 
 MakeWorker = Callable[..., Worker]
 SHAPE = Attribute(name="shape", type=AttributeType.ENUM, values=("round", "square"))

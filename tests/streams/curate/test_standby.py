@@ -11,7 +11,8 @@ from streams.pool.file import pool_path
 from streams.replay.rebuild import replay
 from streams.settings import StreamsSettings
 from streams.sql.client import SqlError, ask_writer
-from tests.streams.support import Worker, listing, send, wait_for
+from tests.streams.support import Worker, listing, send
+from tests.waiting import wait_for
 
 TABLES = ("requests", "predictions", "reviews", "samples")
 STANDS_BY = "standing by: another curate worker has the partitions"

@@ -14,7 +14,7 @@ from streams.kafka.control_log import (
 )
 from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
-from tests.streams.support import wait_for
+from tests.waiting import wait_for
 
 
 def event(kind: ModelEventKind, adapter: str | None, uri: str | None = None) -> ModelEvent:

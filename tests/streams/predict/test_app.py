@@ -27,7 +27,8 @@ from schemas.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, PREDICTION
 from streams.kafka.publisher import Publisher
 from streams.producer import ListuneClient
 from streams.settings import StreamsSettings
-from tests.streams.support import Worker, read_all, wait_for
+from tests.streams.support import Worker, read_all
+from tests.waiting import wait_for
 
 MakeWorker = Callable[..., Worker]
 

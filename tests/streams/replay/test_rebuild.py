@@ -26,9 +26,9 @@ from tests.streams.support import (
     listing,
     read_all,
     send,
-    wait_for,
 )
 from tests.streams.world import held_out_id
+from tests.waiting import wait_for
 
 MakeWorker = Callable[..., Worker]
 K = ModelEventKind

@@ -17,7 +17,7 @@ import pytest
 from streams.settings import StreamsSettings
 from streams.sql.http import CONNECTIONS, MAX_BODY_BYTES, serving, to_csv, to_json
 from tests.streams.sql.test_server import Served, free_port
-from tests.streams.support import wait_for
+from tests.waiting import wait_for
 
 Answered = tuple[int, str]
 

@@ -18,8 +18,8 @@ from streams.settings import StreamsSettings
 from streams.sql.client import SqlError, endpoint_path, load_extensions, query
 from streams.sql.guard import RefusedError
 from streams.sql.server import serve_pool
-from tests.streams.support import wait_for
 from tests.streams.world import World
+from tests.waiting import wait_for
 
 SIDECAR = (
     "import sys; from streams.settings import StreamsSettings; from streams.sql.server import main;"

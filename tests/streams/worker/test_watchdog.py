@@ -14,7 +14,8 @@ from streams.worker.watchdog import Stillness
 from tests.streams.curate.test_app import applied, listing
 from tests.streams.curate.test_app import send as send_events
 from tests.streams.predict.test_app import answers, predictions, request, send
-from tests.streams.support import Worker, wait_for
+from tests.streams.support import Worker
+from tests.waiting import wait_for
 
 MakeWorker = Callable[..., Worker]
 HERE, THERE = (REQUESTS, 0), (REVIEWS, 1)

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from schemas.events import ManifestFile
-from tests.trainer.samples import make_rows, write_heldout, write_manifest
+from tests.builders import make_rows, write_heldout, write_manifest
 from trainer.data.dataset import file_hash, read_heldout, read_rows
 from trainer.errors import DataError
 

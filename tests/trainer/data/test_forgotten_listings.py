@@ -9,8 +9,8 @@ import pytest
 from schemas.events import ManifestFile, RetrainRequest, listing_sha256
 from serving.settings import ServingSettings
 from streams.pool import erasure as of_the_pool
+from tests.builders import make_rows, write_manifest
 from tests.trainer.data.test_registry import make_blob, make_lineage
-from tests.trainer.samples import make_rows, write_manifest
 from trainer.data.dataset import Row, file_hash, read_rows
 from trainer.data.history import situation
 from trainer.data.parquet import erase, erased_from

@@ -9,7 +9,7 @@ from serving.generation import GenerationRequest
 from serving.listing import Listing
 from serving.prompt import example_text
 from serving.settings import ServingSettings
-from tests.trainer.samples import ATTRIBUTES, make_rows
+from tests.builders import ATTRIBUTES, make_rows
 from trainer.data.dataset import Row
 from trainer.judging.baselines import MajorityValue, NearestExample, NearestListing, schema_example
 from trainer.judging.evaluate import EvaluationKey, evaluate

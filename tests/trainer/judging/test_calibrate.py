@@ -10,8 +10,8 @@ import pytest
 from schemas.category import AttributeType
 from schemas.events import Mode
 from serving.calibration import MAX_STEPS, NEVER, POOLED, abstain_below
+from tests.builders import make_rows
 from tests.trainer.judging.test_evaluate import answer
-from tests.trainer.samples import make_rows
 from trainer.data.dataset import Row
 from trainer.judging.calibrate import (
     MIN_EXAMPLES,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from serving.settings import ServingSettings
-from tests.trainer.samples import make_rows, write_heldout
+from tests.builders import make_rows, write_heldout
 from trainer.data.dataset import Row
 from trainer.errors import DataError
 from trainer.judging.arms import adapter_arm, base_arms, endpoint_arm, fitted_arms

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from serving.generation import GenerationRequest, GenerationResult
-from tests.trainer.samples import make_rows
+from tests.builders import make_rows
 from trainer.errors import EndpointError
 from trainer.judging.endpoint import Endpoint
 from trainer.judging.evaluate import EvaluationKey, evaluate

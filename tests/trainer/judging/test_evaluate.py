@@ -14,7 +14,7 @@ from serving.engine.engine import Engine
 from serving.errors import EngineFailed
 from serving.generation import GenerationRequest, GenerationResult
 from serving.settings import ServingSettings
-from tests.trainer.samples import make_rows
+from tests.builders import make_rows
 from trainer.data.dataset import Row, question_hash
 from trainer.judging.baselines import NearestExample
 from trainer.judging.evaluate import (

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from schemas.events import RetrainRequest
+from tests.builders import make_rows, write_heldout, write_manifest
 from tests.trainer.data.test_registry import make_blob, make_lineage
-from tests.trainer.samples import make_rows, write_heldout, write_manifest
 from trainer.data.dataset import Row
 from trainer.data.registry import Registry
 from trainer.errors import DataError

@@ -1,15 +1,16 @@
-"""A training as each of several processes runs it: base, folder, and a step to die at."""
+"""A training as each of several processes runs it."""
 
 import os
 import signal
-import sys
+import traceback
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
 from serving.settings import ServingSettings
-from tests.trainer.samples import make_rows
+from tests.builders import make_rows
 from trainer.learning.finetune import StepReport, finetune
 from trainer.settings import TrainerSettings
 
@@ -40,11 +41,19 @@ def train(base: Path, folder: Path, dies_at: int = 0, **changes: object) -> None
         save_file(dict(made.tensors), folder / ADAPTER)
 
 
-if __name__ == "__main__":
-    base, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    dies_at = int(sys.argv[3])
-    train(base, folder / "cut", dies_at)
-    train(base, folder / "whole")
-    # Without dropout, whose masks are each process's own, to be compared with one process.
-    train(base, folder / "plain", steps=1, dropout=0.0, checkpoint_every=1)
-    torch.distributed.destroy_process_group()
+def train_as(rank: int, port: int, base: Path, folder: Path, dies_at: int) -> None:
+    """One process of two on this CPU, which talk by gloo. What it says goes to `folder`.log."""
+    with folder.with_suffix(".log").open("a", buffering=1) as log, redirect_stderr(log):
+        environment = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
+        os.environ.update({name: str(value) for name, value in environment.items()})
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}
+        torch.set_num_threads(1)
+        try:
+            train(base, folder / "cut", dies_at)
+            train(base, folder / "whole")
+            # Without dropout, whose masks are each process's own, to be compared with one process.
+            train(base, folder / "plain", steps=1, dropout=0.0, checkpoint_every=1)
+            torch.distributed.destroy_process_group()
+        except Exception:
+            traceback.print_exc()
+            raise

@@ -10,7 +10,7 @@ import torch
 
 from serving.adapter_file import AdapterFile, read_adapter, write_adapter
 from serving.settings import ServingSettings
-from tests.trainer.samples import make_rows
+from tests.builders import make_rows
 from trainer.data.dataset import Row
 from trainer.errors import TrainingError
 from trainer.learning import finetune as module

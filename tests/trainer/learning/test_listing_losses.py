@@ -9,7 +9,7 @@ import torch
 
 from serving.adapter_file import SUFFIX_B, read_adapter, write_adapter
 from serving.settings import ServingSettings
-from tests.trainer.samples import make_rows
+from tests.builders import make_rows
 from trainer.learning.finetune import finetune
 from trainer.learning.listing_losses import listing_losses
 from trainer.settings import TrainerSettings

@@ -12,7 +12,7 @@ from torch.nn import functional
 from serving.engine.model import Base, load_base
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
-from tests.trainer.samples import make_rows
+from tests.builders import make_rows
 from trainer.learning import lora
 from trainer.learning.loss import SummedLoss
 from trainer.learning.packing import IGNORED, PackedTree, collate, pack

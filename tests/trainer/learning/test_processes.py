@@ -1,38 +1,40 @@
-"""Two processes of `accelerate launch`: killed and resumed, and against one process."""
+"""A training of two processes: killed and resumed, and against one process."""
 
-import os
-import subprocess
-import sys
+import multiprocessing
+from multiprocessing import connection
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.trainer.learning.run_finetune import ADAPTER, train
+from infra.local.ports import free_port
+from tests.trainer.learning.run_finetune import ADAPTER, train, train_as
 from trainer.learning.checkpoint import LossLog
 from trainer.learning.finetune import CHECKPOINT, LOSSES
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+# They are forked off a process that has loaded PyTorch: to load it takes longer than to train.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["trainer.learning.finetune"])
 
 
-def launch(base: Path, folder: Path, dies_at: int) -> int:
-    """The exit status of two processes on this CPU, which talk by gloo."""
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
-    command += ["--num_processes", "2", "--main_process_port", "0", "-m"]
-    command += ["tests.trainer.learning.run_finetune", str(base), str(folder), str(dies_at)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    with (folder.parent / "log").open("a") as log:
-        return subprocess.run(
-            command,
-            cwd=REPOSITORY,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            timeout=300,
-            check=False,
-        ).returncode
+def launch(base: Path, folder: Path, dies_at: int) -> bool:
+    """Whether both processes come to their end; one that dies takes the other with it."""
+    port = free_port()
+    ranks = [
+        FORKS.Process(target=train_as, args=(rank, port, base, folder, dies_at)) for rank in (0, 1)
+    ]
+    for rank in ranks:
+        rank.start()
+    codes: set[int | None] = set()
+    try:
+        while None in (codes := {rank.exitcode for rank in ranks}) and codes <= {None, 0}:
+            connection.wait([rank.sentinel for rank in ranks if rank.exitcode is None])
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.join()
+    return codes == {0}
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +43,10 @@ def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     without dropout."""
     folder = tmp_path_factory.mktemp("processes") / "trained"
     folder.mkdir()
-    assert launch(tiny_base, folder, 5) != 0
+    assert not launch(tiny_base, folder, 5)
     assert (folder / "cut" / CHECKPOINT).exists()
     assert not (folder / "cut" / ADAPTER).exists()
-    assert launch(tiny_base, folder, 0) == 0, (folder.parent / "log").read_text()[-3000:]
+    assert launch(tiny_base, folder, 0), folder.with_suffix(".log").read_text()[-3000:]
     return folder
 
 
@@ -66,6 +68,7 @@ def test_two_processes_have_the_gradient_of_one(
         for folder in (tmp_path, trained / "plain")
     ]
     # After one step Adam's first moment is a tenth of the gradient.
+    assert states[0].keys() == states[1].keys() != set()
     for number, state in states[0].items():
         moment = state["exp_avg"]
         torch.testing.assert_close(

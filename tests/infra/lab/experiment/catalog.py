@@ -8,7 +8,7 @@ from infra.catalogs.catalog import Product
 from infra.catalogs.catalog import write_catalog as write_products
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.sources.json_schema import write_schemas
-from tests.trainer.samples import COLOURS, MATERIALS
+from tests.builders import COLOURS, MATERIALS
 
 BRANDS = 45
 CATEGORIES = ("Kitchen > Mugs", "Office > Lamps")

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from rich.console import Console
 
 from infra.lab.experiment import lab
@@ -14,7 +13,6 @@ from infra.lab.experiment import run as experiment
 from infra.lab.experiment.data import DATA_SETS
 from infra.lab.experiment.profiles import PROFILES, REFERENCE, Profile
 from infra.lab.experiment.report import FINDINGS
-from infra.local.tiny_model import make_tiny_model
 from infra.settings import Settings, load_settings
 from tests.infra.lab.experiment.catalog import write_catalog
 
@@ -23,11 +21,10 @@ OTHER_STEPS = ("cumulative-scaled+deficit", "progressive+random (same tokens)")
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def world(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model, and with a catalog by the name of a real one."""
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("experiment")
-    make_tiny_model(folder / "tiny")
+    (folder / "tiny").symlink_to(tiny_base)
     write_catalog(folder / "data" / "flipkart")
     return folder
 

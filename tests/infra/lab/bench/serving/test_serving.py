@@ -20,20 +20,17 @@ from infra.lab.bench.serving.arm import LISTUNE, WAYS, ServingJob, carry_out
 from infra.lab.bench.serving.gguf_file import interleave, tensor_name
 from infra.lab.bench.serving.measuring import Measuring
 from infra.lab.bench.serving.workload import LEAD, Workload, prepare
-from infra.local.cache import is_whole
-from infra.local.fetch import base_part
-from infra.local.settings import LocalSettings
 from schemas.errors import ListuneError
 
 REPOSITORY = Path(__file__).parents[5]
 
 
-def job(tiny: Path, workload: Workload, folder: Path, way: str, **options: str | int) -> ServingJob:
+def job(base: Path, workload: Workload, folder: Path, way: str, **options: str | int) -> ServingJob:
     path = folder / "workload.json"
     workload.write(path)
     return ServingJob(
         WAYS.get(way, LISTUNE),
-        str(tiny),
+        str(base),
         str(path),
         dict(options),
         listings=2,
@@ -48,14 +45,14 @@ def test_a_workload_is_read_back_as_it_was(workload: Workload, tmp_path: Path) -
 
 
 def test_branches_hold_every_question_once_and_the_json_prompt_begins_the_answer(
-    tiny: Path, workload: Workload
+    tiny_base: Path, workload: Workload
 ) -> None:
     for plan in workload.plans:
         for batches, count in (("1", 1), ("4", 4), ("0", 8)):
             branches = plan.branches[batches]
             assert len(branches) == count
             assert sorted(q for branch in branches for q in branch) == list(range(8))
-        text = listings.read_vocabulary(tiny).decode(plan.json_prompt)
+        text = listings.read_vocabulary(tiny_base).decode(plan.json_prompt)
         assert text.endswith(LEAD)
 
 
@@ -64,10 +61,10 @@ def test_branches_hold_every_question_once_and_the_json_prompt_begins_the_answer
 
 @pytest.mark.parametrize("batches", [0, 4, 1])
 def test_our_arm_measures_every_listing_alone_and_in_a_crowd(
-    tiny: Path, workload: Workload, tmp_path: Path, batches: int
+    tiny_base: Path, workload: Workload, tmp_path: Path, batches: int
 ) -> None:
     options = {"mode": "free", "batches": batches, "dtype": "float32", "device": "cpu"}
-    outcome = carry_out(job(tiny, workload, tmp_path, "listune", **options))
+    outcome = carry_out(job(tiny_base, workload, tmp_path, "listune", **options))
     assert len(outcome["seconds"]) == len(outcome["works"]) == 2
     assert all(work["tokens_computed"] > len(workload.plans[0].trunk) for work in outcome["works"])
     assert outcome["crowd"]["listings"] == len(outcome["crowd"]["finished"]) == 2
@@ -76,19 +73,19 @@ def test_our_arm_measures_every_listing_alone_and_in_a_crowd(
 
 
 def test_the_naive_arm_writes_as_many_tokens_as_a_full_answer_has(
-    tiny: Path, workload: Workload, tmp_path: Path
+    tiny_base: Path, workload: Workload, tmp_path: Path
 ) -> None:
-    asked = job(tiny, workload, tmp_path, "naive", dtype="float32")
+    asked = job(tiny_base, workload, tmp_path, "naive", dtype="float32")
     outcome = carry_out(ServingJob(**vars(asked) | {"in_flight": 0}))
     written = [work["tokens_generated"] for work in outcome["works"]]
     assert written == [plan.json_tokens for plan in workload.plans[:2]]
 
 
 def test_an_arm_runs_in_a_process_of_its_own_and_tells_how_far_it_is(
-    tiny: Path, workload: Workload, tmp_path: Path
+    tiny_base: Path, workload: Workload, tmp_path: Path
 ) -> None:
     told: list[tuple[int, int, str]] = []
-    asked = job(tiny, workload, tmp_path, "listune", batches=0, dtype="float32", device="cpu")
+    asked = job(tiny_base, workload, tmp_path, "listune", batches=0, dtype="float32", device="cpu")
     outcome = run_job(carry_out, asked, lambda *step: told.append(step))
     assert len(outcome["seconds"]) == 2
     assert (2, 2, "one at a time") in told
@@ -96,31 +93,29 @@ def test_an_arm_runs_in_a_process_of_its_own_and_tells_how_far_it_is(
 
 
 def test_an_arm_that_fails_says_why_in_its_row(
-    tiny: Path, workload: Workload, tmp_path: Path
+    tiny_base: Path, workload: Workload, tmp_path: Path
 ) -> None:
-    asked = job(tiny, workload, tmp_path, "naive", dtype="float31")
+    asked = job(tiny_base, workload, tmp_path, "naive", dtype="float31")
     outcome = run_job(carry_out, asked)
     assert "float31" in outcome["not_run"]
 
 
 @pytest.mark.skipif(bool(find_spec("openvino_genai")), reason="the extra `bench` is installed")
 def test_without_its_package_openvino_says_how_to_install_it(
-    tiny: Path, workload: Workload, tmp_path: Path
+    tiny_base: Path, workload: Workload, tmp_path: Path
 ) -> None:
-    outcome = run_job(carry_out, job(tiny, workload, tmp_path, "openvino", prompting="0"))
+    outcome = run_job(carry_out, job(tiny_base, workload, tmp_path, "openvino", prompting="0"))
     assert "run `make bench-serving`" in outcome["not_run"]
 
 
 @pytest.mark.parametrize("prompting", ["0", "json"])
-def test_openvino_answers(workload: Workload, tmp_path: Path, prompting: str) -> None:
+def test_openvino_answers(base_model: Path, tmp_path: Path, prompting: str) -> None:
     pytest.importorskip("openvino_genai", reason="the extra `bench` is not installed")
-    folder = LocalSettings().cache_dir / base_part().folder
-    if not is_whole(folder):
-        pytest.skip("the base model is not in the cache: run `make fetch`")
     asked = [listings.Question(q.listing, q.attributes[-8:], {}) for q in listings.generated(3)]
-    given = job(folder, prepare(asked, folder), tmp_path, "openvino", prompting=prompting)
+    given = job(base_model, prepare(asked, base_model), tmp_path, "openvino", prompting=prompting)
     outcome = run_job(carry_out, given)
     assert outcome.get("not_run") is None
+    assert len(outcome["works"]) == 3
     assert all(work["tokens_generated"] >= 8 for work in outcome["works"])
 
 
@@ -143,12 +138,12 @@ def test_the_gguf_file_names_every_tensor_and_interleaves_rotated_halves() -> No
 
 
 def test_what_was_measured_is_kept_after_each_arm(
-    tiny: Path, workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_base: Path, workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "matrix_rates", lambda *_: {"float32": 1.0, "bfloat16": 1.0})
     monkeypatch.setattr(serving, "VLLM_PYTHON", tmp_path / "nowhere")
     monkeypatch.setattr(serving, "has_gpu", lambda: True)
-    measuring = Measuring(tiny, tmp_path, progress.bar(Console(quiet=True)), quick=True)
+    measuring = Measuring(tiny_base, tmp_path, progress.bar(Console(quiet=True)), quick=True)
     measuring.add(listings.GENERATED, workload)
     kept = list(serving.measure(measuring, ("openvino", "vllm"), begin("serving")))
     assert [[row.name for row in result.rows] for result in kept] == [

@@ -116,6 +116,7 @@ def test_goals_without_their_arms_say_so() -> None:
 # ----------------------------------------------------------------------------------- the benchmark
 
 
+@pytest.mark.usefixtures("kafka_jars")
 def test_a_toy_run_fills_every_row_and_counts_each_review_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,31 +21,26 @@ from infra.lab.bench.training import run as training
 from infra.lab.bench.training.arm import TrainingJob, carry_out
 from infra.lab.bench.training.figures import goals, row_of
 from infra.lab.bench.training.lessons import Lesson
-from infra.local.tiny_model import make_tiny_model
 from schemas.errors import ListuneError
 
 RATES = {"float32": 1.0, "bfloat16": 2.0}
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)
-    return make_tiny_model(tmp_path_factory.mktemp("base"))
-
-
-@pytest.fixture(scope="module")
-def lesson(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Lesson:
+def lesson(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Lesson:
     """Two listings with eight attributes each, so that a test takes seconds."""
     asked = [
         listings.Question(q.listing, q.attributes[-8:], q.truth) for q in listings.generated(2)
     ]
-    return lessons.prepare(asked, True, tiny, tmp_path_factory.mktemp("lessons") / "generated")
+    return lessons.prepare(asked, True, tiny_base, tmp_path_factory.mktemp("lessons") / "generated")
 
 
-def job(tiny: Path, lesson: Lesson, way: str, batches: int, **options: str | int) -> TrainingJob:
+def job(
+    tiny_base: Path, lesson: Lesson, way: str, batches: int, **options: str | int
+) -> TrainingJob:
     file = lesson.rows if way == "listune" else lesson.examples[batches]
     return TrainingJob(
-        way, str(tiny), str(file), batches, lesson.listings, "float32", 4, 4, 1e-4,
+        way, str(tiny_base), str(file), batches, lesson.listings, "float32", 4, 4, 1e-4,
         dict(options), steps=1,
     )  # fmt: skip
 
@@ -63,16 +58,18 @@ def test_each_branch_is_an_example_that_teaches_the_same_tokens(lesson: Lesson) 
         assert tree.tokens < examples.tokens
 
 
-def test_all_50_attributes_of_a_generated_listing_are_taught(tiny: Path, tmp_path: Path) -> None:
-    whole = lessons.prepare(listings.generated(1), True, tiny, tmp_path / "whole")
+def test_all_50_attributes_of_a_generated_listing_are_taught(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    whole = lessons.prepare(listings.generated(1), True, tiny_base, tmp_path / "whole")
     assert len(json.loads(whole.examples[0].read_text())) == 50
 
 
-def test_what_a_real_catalog_leaves_blank_stays_blank(tiny: Path, tmp_path: Path) -> None:
+def test_what_a_real_catalog_leaves_blank_stays_blank(tiny_base: Path, tmp_path: Path) -> None:
     question = listings.generated(1)[0]
     one = question.attributes[0].name
     known = listings.Question(question.listing, question.attributes, {one: question.truth[one]})
-    blank = lessons.prepare([known], False, tiny, tmp_path / "blank")
+    blank = lessons.prepare([known], False, tiny_base, tmp_path / "blank")
     assert len(json.loads(blank.examples[0].read_text())) == 1
 
 
@@ -93,27 +90,31 @@ def test_a_training_steps_flops_are_those_counted_by_hand() -> None:
 
 @pytest.mark.parametrize("batches", [4, 0])
 def test_ours_starts_at_the_base_models_loss_on_the_examples(
-    tiny: Path, lesson: Lesson, batches: int
+    tiny_base: Path, lesson: Lesson, batches: int
 ) -> None:
-    outcome = carry_out(job(tiny, lesson, "listune", batches))
+    outcome = carry_out(job(tiny_base, lesson, "listune", batches))
     assert len(outcome["losses"]) == 2
     assert len(outcome["seconds"]) == 1
     assert outcome["peak_memory_mb"] > 10
-    assert outcome["losses"][0] == pytest.approx(_loss(tiny, lesson.examples[batches]), abs=1e-4)
+    assert outcome["losses"][0] == pytest.approx(
+        _loss(tiny_base, lesson.examples[batches]), abs=1e-4
+    )
 
 
 @pytest.mark.skipif(not training.TRL_PYTHON.is_file(), reason="`make bench-training` makes TRL's")
-def test_trls_first_loss_is_ours_to_rounding(tiny: Path, lesson: Lesson) -> None:
-    asked = job(tiny, lesson, "trl", 4, layout="packed", size=1024)
+def test_trls_first_loss_is_ours_to_rounding(tiny_base: Path, lesson: Lesson) -> None:
+    asked = job(tiny_base, lesson, "trl", 4, layout="packed", size=1024)
     outcome = run_job(carry_out, asked, python=str(training.TRL_PYTHON))
     assert outcome.get("not_run") is None
-    ours = carry_out(job(tiny, lesson, "listune", 4))
+    ours = carry_out(job(tiny_base, lesson, "listune", 4))
     assert outcome["losses"][0] == pytest.approx(ours["losses"][0], abs=1e-4)
     assert outcome["settings"]["version"].startswith("1.16.")
 
 
-def test_training_ends_once_its_seconds_are_spent(tiny: Path, lesson: Lesson) -> None:
-    asked = TrainingJob(**vars(job(tiny, lesson, "listune", 4)) | {"steps": 50, "budget_s": 0.0})
+def test_training_ends_once_its_seconds_are_spent(tiny_base: Path, lesson: Lesson) -> None:
+    asked = TrainingJob(
+        **vars(job(tiny_base, lesson, "listune", 4)) | {"steps": 50, "budget_s": 0.0}
+    )
     assert len(carry_out(asked)["seconds"]) == 1
 
 
@@ -127,8 +128,8 @@ def outcome(step_s: float, loss: float = 2.0) -> dict[str, object]:
     }  # fmt: skip
 
 
-def rows(lesson: Lesson, tiny: Path, trl_loss: float = 2.0) -> list[Row]:
-    shape = DecoderSizes.read(tiny)
+def rows(lesson: Lesson, tiny_base: Path, trl_loss: float = 2.0) -> list[Row]:
+    shape = DecoderSizes.read(tiny_base)
     made = []
     for arm, batches, dtype, step_s in [
         ("listune", 4, "float32", 2.0), ("listune", 4, "bfloat16", 1.0),
@@ -142,15 +143,15 @@ def rows(lesson: Lesson, tiny: Path, trl_loss: float = 2.0) -> list[Row]:
     return made
 
 
-def test_each_arm_counts_in_its_best_number_type(lesson: Lesson, tiny: Path) -> None:
-    speed, cost, loss = goals(rows(lesson, tiny))
+def test_each_arm_counts_in_its_best_number_type(lesson: Lesson, tiny_base: Path) -> None:
+    speed, cost, loss = goals(rows(lesson, tiny_base))
     assert (speed.measured, speed.met) == (3.0, True)
     assert (cost.measured, cost.met) == (pytest.approx(1.1), True)
     assert (loss.measured, loss.met) == (0.0, True)
 
 
-def test_arms_that_learn_different_things_miss_a_goal(lesson: Lesson, tiny: Path) -> None:
-    assert goals(rows(lesson, tiny, trl_loss=2.1))[2].met is False
+def test_arms_that_learn_different_things_miss_a_goal(lesson: Lesson, tiny_base: Path) -> None:
+    assert goals(rows(lesson, tiny_base, trl_loss=2.1))[2].met is False
 
 
 def test_goals_without_their_arms_say_so() -> None:
@@ -159,14 +160,16 @@ def test_goals_without_their_arms_say_so() -> None:
         assert goal.reason
 
 
-def test_a_row_tells_products_tokens_and_the_share_of_the_limit(lesson: Lesson, tiny: Path) -> None:
-    figures = rows(lesson, tiny)[0].figures
+def test_a_row_tells_products_tokens_and_the_share_of_the_limit(
+    lesson: Lesson, tiny_base: Path
+) -> None:
+    figures = rows(lesson, tiny_base)[0].figures
     amount = lesson.amounts["tree", 4]
     assert figures["products_per_s"] == 1.0
     assert figures["tokens_per_s"] == amount.tokens / 2.0
     assert figures["label_tokens_per_s"] == amount.label_tokens / 2.0
     flops = training_flops(
-        DecoderSizes.read(tiny), 4, amount.tokens, amount.label_tokens, amount.keys
+        DecoderSizes.read(tiny_base), 4, amount.tokens, amount.label_tokens, amount.keys
     )
     assert figures["limit_share"] == pytest.approx(flops / 1e9 / 2.0)
 
@@ -175,7 +178,7 @@ def test_a_row_tells_products_tokens_and_the_share_of_the_limit(lesson: Lesson, 
 
 
 def test_the_best_set_up_is_found_and_used_in_both_number_types(
-    lesson: Lesson, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    lesson: Lesson, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[TrainingJob] = []
 
@@ -186,7 +189,7 @@ def test_the_best_set_up_is_found_and_used_in_both_number_types(
     monkeypatch.setattr(training, "run_shown", measured)
     shown = progress.bar(Console(quiet=True))
     bench = training.TrainingRun(
-        tiny, shown, training.CPU, RATES, sets={listings.GENERATED: lesson}
+        tiny_base, shown, training.CPU, RATES, sets={listings.GENERATED: lesson}
     )
     *_, result = training.measure(bench, ("trl",), begin("training"))
     assert [row.settings["dtype"] for row in result.rows] == ["bfloat16", "float32"] * 2
@@ -201,11 +204,11 @@ def test_an_unknown_arm_is_refused_before_anything_is_measured() -> None:
     assert "--arms warp: the arms are listune, trl" in str(refused.exception)
 
 
-def _loss(tiny: Path, examples: Path) -> float:
+def _loss(tiny_base: Path, examples: Path) -> float:
     """Nats a taught token of the base model, an example at a time."""
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(tiny)
+    model = AutoModelForCausalLM.from_pretrained(tiny_base)
     summed, taught = 0.0, 0
     for example in json.loads(examples.read_text()):
         summed += _summed_loss(model, example["input_ids"], example["completion_mask"])

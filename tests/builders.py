@@ -1,4 +1,4 @@
-"""A handful of listings, small enough to train on in seconds."""
+"""Labelled listings that several rooms' tests use, few enough to train on in seconds."""
 
 import json
 import random
