@@ -5,8 +5,7 @@ import random
 import pytest
 
 from schemas.category import Attribute, AttributeType
-from serving.engine.branch import Branch, Rules
-from serving.engine.drafts import draft
+from serving.engine.branch import Branch, Rules, draft
 from serving.prompt import Segment
 
 NAMES = ("Model", "Colour", "Size")
