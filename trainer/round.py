@@ -30,7 +30,6 @@ from schemas.errors import ListuneError
 from schemas.events import Mode, RetrainRequest, now_ms
 from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter, write_file
 from trainer.data.dataset import Row
-from trainer.data.history import ancestry, parent_adapter, situation, trained_on
 from trainer.data.registry import Lineage, Registry
 from trainer.judging.calibrate import calibrate, suggestions
 from trainer.judging.champions import Judged, judge_candidate
@@ -41,6 +40,7 @@ from trainer.judging.judge import Judge
 from trainer.launch import end_with_parent
 from trainer.learning.candidate import make_candidate
 from trainer.learning.finetune import CHECKPOINT, LOSSES, StepReport, finetune
+from trainer.learning.history import ancestry, parent_adapter, situation, trained_on
 from trainer.learning.strategies import STRATEGIES, Plan, Situation
 from trainer.learning.training_log import TrainingLog
 from trainer.progress import RoundProgress
