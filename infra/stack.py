@@ -29,6 +29,7 @@ from infra.local.triton import Triton
 from infra.settings import ACTIVE, Settings, read_settings
 from schemas.errors import ListuneError
 from schemas.sources.json_schema import write_schemas
+from serving.process.ready import READY_FILE
 from streams.kafka.topics import ensure_topics, record_limit
 from streams.sql.client import query
 
@@ -241,7 +242,7 @@ def worker_spec(
             *chosen,
         ),
         env={
-            "LISTUNE_READY_FILE": str(ready_file),
+            READY_FILE: str(ready_file),
             "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
             "PYTHONUNBUFFERED": "1",
         },

@@ -17,8 +17,6 @@ Reading a header needs no torch, so that a stream worker can push; tensors impor
 import hashlib
 import json
 import logging
-import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +27,7 @@ from pydantic import ValidationError
 from schemas.events import BASE_ADAPTER
 from serving.calibration import MAX_CALIBRATION_CHARACTERS, Calibration
 from serving.errors import AdapterError
+from serving.process.files import write_file
 
 if TYPE_CHECKING:
     import torch
@@ -239,25 +238,6 @@ def to_peft_folder(blob: bytes, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "adapter_model.safetensors").write_bytes(blob)
     (folder / "adapter_config.json").write_text(adapter.metadata["peft_config"])
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write `content` so that after a crash the file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    try:
-        with aside.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _read_header(blob: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from serving.adapter_file import write_file
+from serving.process.files import write_file
 from trainer.progress import Place, read_place
 from trainer.results import FAILURE, JOB, PROGRESS, RESULT, Failure, Job, RoundResult
 

@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from serving.adapter_file import write_file
+from serving.process.files import write_file
 
 ONE_DAY_S = 86_400.0
 

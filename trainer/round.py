@@ -28,7 +28,8 @@ from transformers.utils import logging as transformers_logging
 
 from schemas.errors import ListuneError
 from schemas.events import Mode, RetrainRequest, now_ms
-from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter, write_file
+from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter
+from serving.process.files import write_file
 from trainer.data.dataset import Row
 from trainer.data.registry import Lineage, Registry
 from trainer.judging.calibrate import calibrate, suggestions

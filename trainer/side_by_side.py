@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from schemas.errors import ListuneError
 from schemas.events import BASE_ADAPTER
-from serving.adapter_file import write_file
+from serving.process.files import write_file
 from trainer.data.dataset import read_heldout, rows_hash
 from trainer.data.registry import Registry
 from trainer.judging.arms import adapter_arm, example_arm

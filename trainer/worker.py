@@ -27,9 +27,9 @@ from confluent_kafka import Message
 
 from schemas.errors import EventError
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, decode
-from serving.adapter_file import write_file
 from serving.errors import Busy, ServingError, TimedOut, Unavailable
 from serving.process.health import Health
+from serving.process.ready import tell_ready
 from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
 from serving.triton.push import Canary, CanaryRequest, PushReport, push_and_try
@@ -44,9 +44,6 @@ from trainer.results import Failure, Job, RoundResult, Verdict, adapter_id, roun
 from trainer.settings import KafkaSettings, TrainerSettings
 
 logger = logging.getLogger(__name__)
-
-READY_FILE = "LISTUNE_READY_FILE"
-"""Environment variable: this file is written when the worker can take rounds."""
 
 TEND_S = 0.2
 PUSH_RETRY_S = 1.0
@@ -115,9 +112,7 @@ class Worker:
             self._health.turned()
             if self._stopping.is_set():
                 return
-        ready = os.environ.get(READY_FILE)
-        if ready:
-            write_file(Path(ready), b"ready\n")
+        tell_ready()
         self._health.tell_ready()
         logger.info("waiting for rounds on %s", self._kafka.retrain_topic)
         while not self._stopping.is_set():

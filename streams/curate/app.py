@@ -14,6 +14,7 @@ from typing import Any
 
 from schemas.topic_names import CONTROL_KINDS, KINDS
 from serving.process.health import Health
+from serving.process.ready import clear_ready, tell_ready
 from streams import metrics
 from streams.curate.decoding import Decoder
 from streams.curate.parcels import BUFFERED, Parcels
@@ -147,7 +148,7 @@ class CurateApp:
             shards = self._having()
             if not self._ready and self._assigned and all(shard.ready for shard in shards):
                 self._ready = True
-                faust_app.tell_ready()
+                tell_ready()
                 self._health.tell_ready()
             if measured := [shard.figures for shard in shards if shard.figures is not None]:
                 figures.show(measured, self._settings)
@@ -169,7 +170,7 @@ def main(settings: StreamsSettings, worker: str = "1") -> None:
     The process ends with this call: code 0 after a signal, 1 after a failure, `REFUSED_CODE` where
     pool and topics disagree.
     """
-    faust_app.clear_ready()
+    clear_ready()
     try:
         health = Health()
         health.serve(settings.curate_health_port)

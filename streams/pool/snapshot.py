@@ -6,7 +6,6 @@ what the topics keep is refused at start-up like any pool that retention has ove
 """
 
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from serving.process.files import publish
 from streams.pool.shard import Shard
 from streams.pool.store import Pool
 from streams.settings import StreamsSettings
@@ -40,7 +40,7 @@ def take(pool: Pool) -> Path | None:
     except (duckdb.Error, subprocess.CalledProcessError) as error:
         logger.warning("no copy of the pool %s was made: %s", pool.path, error)
         return None
-    _publish(aside, path)
+    publish(aside, path)
     return path
 
 
@@ -55,20 +55,10 @@ def restore(settings: StreamsSettings, shard: Shard) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".partial")
     shutil.copyfile(kept, aside)
-    _publish(aside, path)
+    publish(aside, path)
     logger.info("the pool %s begins with the copy %s", path, kept)
     return True
 
 
 def _path(folder: Path, settings: StreamsSettings, shard: Shard) -> Path:
     return folder / f"{shard.name(settings.pool)}.duckdb"
-
-
-def _publish(aside: Path, path: Path) -> None:
-    """On the disk before it has its name: a name never stands for half a file."""
-    descriptor = os.open(aside, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    aside.replace(path)

@@ -15,10 +15,10 @@ from confluent_kafka import Consumer, TopicPartition
 from schemas.category import CategorySchemas
 from schemas.events import ListingPrediction, ListingRequest, ListingReview, Status
 from schemas.topic_names import KINDS
+from serving.process.ready import READY_FILE
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import admin_client, ensure_topics, log_bounds, topic_specs
 from streams.settings import StreamsSettings
-from streams.worker.faust_app import READY_FILE
 
 WORKER = Path(__file__).with_name("worker_process.py")
 ROOT = Path(__file__).parents[2]

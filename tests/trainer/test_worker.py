@@ -32,6 +32,7 @@ from schemas.events import (
     decode,
     listing_sha256,
 )
+from serving.process.ready import READY_FILE
 from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
 from tests.infra.local_parts import eventually
@@ -154,7 +155,7 @@ class Scene:
         }
         path.write_text(json.dumps(settings))
         command = [sys.executable, str(Path(__file__).with_name("run_worker.py")), str(path)]
-        env = os.environ | {"PYTHONPATH": str(REPOSITORY), "LISTUNE_READY_FILE": str(self.ready)}
+        env = os.environ | {"PYTHONPATH": str(REPOSITORY), READY_FILE: str(self.ready)}
         self.processes.append(subprocess.Popen(command, cwd=self.folder, env=env))
         return self.processes[-1]
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter
 
 from schemas.events import listing_sha256
-from serving.adapter_file import write_file
 from serving.generation import GenerationResult
+from serving.process.files import write_file
 from trainer.judging.evaluate import Evaluation, EvaluationKey
 
 EVALUATIONS, ANSWERS = ".evaluations", ".answers"

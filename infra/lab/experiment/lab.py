@@ -28,11 +28,12 @@ from infra.lab.experiment.profiles import Profile
 from infra.lab.experiment.progress import Work
 from infra.lab.experiment.training import ADAPTER, TRAINED, Made, Training, train
 from schemas.events import BASE_ADAPTER, Mode
-from serving.adapter_file import AdapterFile, base_hash, write_file
+from serving.adapter_file import AdapterFile, base_hash
 from serving.engine.engine import Engine
 from serving.engine.passing_thread import in_passing
 from serving.engine.precision import choose_dtype
 from serving.generation import GenerationRequest, GenerationResult, Generator
+from serving.process.files import write_file
 from serving.prompt import Example, PromptBuilder, Vocabulary
 from serving.settings import ServingSettings
 from trainer.data.dataset import Row, rows_hash

@@ -26,8 +26,8 @@ from infra.lab.experiment.report import write_report
 from infra.local.fetch import ensure_base_model
 from infra.settings import Settings
 from schemas.errors import ListuneError
-from serving.adapter_file import write_file
 from serving.engine.precision import ROWS
+from serving.process.files import write_file
 from serving.settings import ServingSettings
 from trainer.learning.finetune import TYPICAL_ROWS
 from trainer.settings import TrainerSettings

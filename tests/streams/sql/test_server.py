@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from serving.process.ready import READY_FILE
 from streams.settings import StreamsSettings
 from streams.sql.client import SqlError, load_extensions, query
 from streams.sql.guard import RefusedError
@@ -21,7 +22,7 @@ from streams.sql.server import serve_pool, stop_serving
 from tests.streams.pool.world import World
 
 SIDECAR = (
-    "import sys; from streams.settings import StreamsSettings; from streams.sql_server import main;"
+    "import sys; from streams.settings import StreamsSettings; from streams.sql.server import main;"
     "main(StreamsSettings.model_validate_json(sys.argv[1]))"
 )
 
@@ -59,7 +60,7 @@ class Served:
         self.ready = folder / "ready"
         self.process = subprocess.Popen(
             [sys.executable, "-c", SIDECAR, self.settings.model_dump_json()],
-            env={**os.environ, "LISTUNE_READY_FILE": str(self.ready)},
+            env={**os.environ, READY_FILE: str(self.ready)},
         )
         try:
             wait_until_served(self.settings)
