@@ -39,7 +39,7 @@ from trainer.judging.forgetting import forgetting
 from trainer.judging.heldout import HeldOut, fit_to_train, read_held_out, taught_before
 from trainer.judging.judge import Judge
 from trainer.launch import end_with_parent
-from trainer.learning.candidate import make_candidate
+from trainer.learning.averaging import make_candidate
 from trainer.learning.finetune import CHECKPOINT, LOSSES, StepReport, finetune
 from trainer.learning.history import ancestry, parent_adapter, situation, trained_on
 from trainer.learning.strategies import STRATEGIES, Plan, Situation
@@ -52,7 +52,7 @@ from trainer.results import (
     RESULT,
     CanaryListing,
     Failure,
-    Job,
+    RoundJob,
     RoundResult,
     Trained,
     adapter_id,
@@ -64,7 +64,7 @@ TRAINED = "candidate.safetensors"
 CALIBRATED = "calibrated.safetensors"
 
 
-def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResult | None:
+def run_round(job: RoundJob, progress: RoundProgress, main: bool = True) -> RoundResult | None:
     """Run the stages that are not finished yet.
 
     Args:
@@ -93,7 +93,7 @@ def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResu
     return result
 
 
-def _train_and_judge(job: Job, progress: RoundProgress, main: bool) -> RoundResult | None:
+def _train_and_judge(job: RoundJob, progress: RoundProgress, main: bool) -> RoundResult | None:
     request, trainer = job.retrain, job.trainer
     registry = Registry(trainer.registry_dir)
     parent = parent_adapter(request, registry)
@@ -128,7 +128,7 @@ def _train_and_judge(job: Job, progress: RoundProgress, main: bool) -> RoundResu
     return result
 
 
-def _look_again(job: Job, progress: RoundProgress) -> RoundResult:
+def _look_again(job: RoundJob, progress: RoundProgress) -> RoundResult:
     """Judges the round's challenger on the held-out listings that are there by now."""
     request, trainer = job.retrain, job.trainer
     registry = Registry(trainer.registry_dir)
@@ -169,7 +169,7 @@ def _result(
 
 
 def _train(
-    job: Job,
+    job: RoundJob,
     request: RetrainRequest,
     known: Situation,
     plan: Plan,
@@ -210,7 +210,7 @@ def _train(
     return trained
 
 
-def _calibrate(job: Job, rows: Sequence[Row], judge: Judge) -> AdapterFile:
+def _calibrate(job: RoundJob, rows: Sequence[Row], judge: Judge) -> AdapterFile:
     """The final adapter: the trained one, with its calibration where there are listings for it."""
     final = job.folder / CALIBRATED
     if final.exists():
@@ -242,7 +242,7 @@ def _calibrate(job: Job, rows: Sequence[Row], judge: Judge) -> AdapterFile:
 
 
 def _lineage(
-    job: Job,
+    job: RoundJob,
     trained: Trained,
     data: list[str],
     candidate: AdapterFile,
@@ -295,7 +295,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.end_with_parent:
         end_with_parent()
-    job = Job.model_validate_json(given.job.read_bytes())
+    job = RoundJob.model_validate_json(given.job.read_bytes())
     # Set by the launcher: which of its processes this one is.
     first = int(os.environ.get("RANK", "0")) == 0
     transformers_logging.disable_progress_bar()

@@ -20,7 +20,7 @@ from trainer.data.dataset import read_heldout, rows_hash
 from trainer.data.registry import Registry
 from trainer.judging.arms import adapter_arm, example_arm
 from trainer.judging.evaluate import Evaluation
-from trainer.judging.intervals import draw_listings, paired, paired_interval
+from trainer.judging.intervals import draw_listings, paired, two_sided
 from trainer.judging.judge import Judge
 from trainer.progress import RoundProgress
 from trainer.results import (
@@ -64,9 +64,11 @@ def _arms(
 
     def over_base(evaluation: Evaluation) -> Difference:
         before, after = (e.measure("net_benefit", cost) for e in (base, evaluation))
-        found = paired_interval(before, after, drawn)
-        error = float(paired(before, after, drawn).std())
-        return Difference(value=found.value, lower=found.low, upper=found.high, error=error)
+        sample = paired(before, after, drawn)
+        found = two_sided(after.value - before.value, sample)
+        return Difference(
+            value=found.value, lower=found.low, upper=found.high, error=float(sample.std())
+        )
 
     return [
         Arm(

@@ -39,8 +39,8 @@ from trainer.errors import TrainingError
 from trainer.event_log import DELIVERY_S, EventLog, RoundQueue
 from trainer.judging.evaluation_store import ANSWERS, EVALUATIONS, AnswerStore, EvaluationStore
 from trainer.launch import RoundProcess
-from trainer.progress import Place
-from trainer.results import Failure, Job, RoundResult, Verdict, adapter_id, round_folder
+from trainer.progress import StageProgress
+from trainer.results import Failure, RoundJob, RoundResult, Verdict, adapter_id, round_folder
 from trainer.settings import KafkaSettings, TrainerSettings
 
 logger = logging.getLogger(__name__)
@@ -187,7 +187,7 @@ class Worker:
 
     def _run_process(self, request: RetrainRequest) -> RoundResult | Failure:
         process = RoundProcess(
-            Job(
+            RoundJob(
                 retrain=request,
                 trainer=self._trainer,
                 serving=self._serving,
@@ -196,7 +196,7 @@ class Worker:
             )
         )
         try:
-            self._tend(process.ended, request, process.place)
+            self._tend(process.ended, request, process.progress)
             return process.outcome()
         finally:
             process.stop()
@@ -215,7 +215,7 @@ class Worker:
         }
         if result.decision.kind is Verdict.PROMOTE:
             pushing = _in_thread(lambda: self._push(result))
-            self._tend(pushing.done, request, lambda: Place(stage="push", done=0, total=1))
+            self._tend(pushing.done, request, lambda: StageProgress(stage="push", done=0, total=1))
             try:
                 report = pushing.result()
             except ServingError as error:
@@ -243,7 +243,7 @@ class Worker:
         self,
         finished: Callable[[], bool],
         request: RetrainRequest | None = None,
-        place: Callable[[], Place | None] = lambda: None,
+        progress: Callable[[], StageProgress | None] = lambda: None,
     ) -> None:
         """Wait for `finished`, staying in the group, with heartbeats for `request`.
 
@@ -263,7 +263,7 @@ class Worker:
                 raise _Closed
             if time.monotonic() >= due:
                 due = time.monotonic() + self._trainer.heartbeat_s
-                now = place()
+                now = progress()
                 details = now.model_dump() if now else {}
                 self._log.tell(self._event(request, ModelEventKind.HEARTBEAT, details=details))
 

@@ -34,7 +34,6 @@ from trainer.errors import TrainingError
 from trainer.learning import lora
 from trainer.learning.checkpoint import Checkpoint, LossLog, Saved
 from trainer.learning.gradient import Gradient
-from trainer.learning.loss import SummedLoss
 from trainer.learning.packing import (
     PACKING_SETTINGS,
     PackedTree,
@@ -44,6 +43,7 @@ from trainer.learning.packing import (
     teaches,
 )
 from trainer.learning.schedule import draw_tree, draws, learning_rate
+from trainer.learning.tree_loss import SummedLoss
 from trainer.settings import TrainerSettings
 
 GUARD_TOLERANCE = 1e-4

@@ -16,7 +16,7 @@ from serving.adapter_file import AdapterFile, read_adapter
 from serving.process.files import write_file
 from serving.settings import ServingSettings
 from trainer.errors import TrainingError
-from trainer.learning.candidate import make_candidate
+from trainer.learning.averaging import make_candidate
 from trainer.learning.finetune import CHECKPOINT, LOSSES, Finetuned, StepReport, finetune
 from trainer.learning.strategies import Plan
 from trainer.settings import TrainerSettings
