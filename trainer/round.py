@@ -30,11 +30,11 @@ from schemas.errors import ListuneError
 from schemas.events import Mode, RetrainRequest, now_ms
 from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter
 from serving.process.files import write_file
+from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row
 from trainer.data.registry import Lineage, Registry
 from trainer.judging.calibrate import calibrate, suggestions
 from trainer.judging.champions import Judged, judge_candidate
-from trainer.judging.evaluate import ANSWER_SETTINGS
 from trainer.judging.forgetting import forgetting
 from trainer.judging.heldout import HeldOut, fit_to_train, read_held_out, taught_before
 from trainer.judging.judge import Judge
@@ -264,7 +264,9 @@ def _lineage(
         data=request.files,
         trained_on=data,
         settings=job.trainer.model_dump(mode="json"),
-        serving=job.serving.model_dump(mode="json", include=ANSWER_SETTINGS),
+        serving=job.serving.model_dump(
+            mode="json", include=fields_that_change(ServingSettings, "training", "answers")
+        ),
         dtype=trained.dtype,
         steps=trained.steps,
         earlier_listings=trained.earlier_listings,

@@ -31,24 +31,12 @@ from schemas.values import matches
 from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.listing import Listing
 from serving.prompt import Example
-from serving.settings import ServingSettings
+from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row
 from trainer.judging.calibrate import Suggestion, suggestions
 from trainer.judging.intervals import Measure, Product, Ratio, draw_listings, interval
 
 METRICS = ("net_benefit", "completeness", "recall", "precision", "correct_completeness")
-
-# Everything in the settings that an answer depends on.
-ANSWER_SETTINGS = {
-    "dtype",
-    "mode",
-    "batches",
-    "max_trunk_tokens",
-    "max_answer_tokens",
-    "hint_values",
-    "abstain_below",
-}
-
 
 Inputs = Literal["text", "image", "text+image", "nothing"]
 """What a listing carries. Pictures are not part of the prompt: the model sees the text alone."""
@@ -98,7 +86,7 @@ class EvaluationKey(BaseModel):
     base_hash: str
     heldout_hash: str
     one_shot: bool
-    settings: str  # JSON of `ANSWER_SETTINGS`
+    settings: str  # JSON of those that answers depend on
     schema_shown: bool = False  # the category's attributes and allowed values before each listing
     shown_from: str = ""  # `one_shot`: the hash of the listings that examples are taken from
     version: int = 3  # of what is kept of an answer: older files are judged anew
@@ -120,7 +108,9 @@ class EvaluationKey(BaseModel):
             base_hash=base_hash,
             heldout_hash=heldout_hash,
             one_shot=one_shot,
-            settings=serving.model_dump_json(include=ANSWER_SETTINGS),
+            settings=serving.model_dump_json(
+                include=fields_that_change(ServingSettings, "training", "answers")
+            ),
             schema_shown=schema_shown,
             shown_from=shown_from,
         )

@@ -28,14 +28,13 @@ from serving.adapter_file import AdapterFile
 from serving.engine.model import Base, load_base, merge
 from serving.engine.precision import choose_dtype
 from serving.prompt import PromptBuilder
-from serving.settings import ServingSettings
+from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row
 from trainer.errors import TrainingError
 from trainer.learning import lora
 from trainer.learning.checkpoint import Checkpoint, LossLog, Saved
 from trainer.learning.gradient import Gradient
 from trainer.learning.packing import (
-    PACKING_SETTINGS,
     PackedTree,
     collate,
     join,
@@ -319,10 +318,11 @@ class _Finetuning:
 
     def _fingerprint(self) -> str:
         """What a checkpoint must agree in to be gone on from."""
-        not_taught = {"registry_dir", "work_dir", "heldout", "progress", "heartbeat_s", "log_to"}
         parts = [
-            self.settings.model_dump_json(exclude=not_taught),
-            self.builder.settings.model_dump_json(include=PACKING_SETTINGS),
+            self.settings.model_dump_json(include=fields_that_change(TrainerSettings, "training")),
+            self.builder.settings.model_dump_json(
+                include=fields_that_change(ServingSettings, "training")
+            ),
             self.base.hash,
             self.parent.hash if self.parent else BASE_ADAPTER,
             *(json.dumps([row.listing.listing_id, row.values]) for row in self.rows),

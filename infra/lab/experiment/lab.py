@@ -35,42 +35,15 @@ from serving.engine.precision import choose_dtype
 from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.process.files import write_file
 from serving.prompt import Example, PromptBuilder, Vocabulary
-from serving.settings import ServingSettings
+from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row, rows_hash
 from trainer.judging.evaluate import Evaluation, EvaluationKey, evaluate
 from trainer.judging.evaluation_store import EvaluationStore
 from trainer.learning.listing_losses import listing_losses
-from trainer.learning.packing import PACKING_SETTINGS
 from trainer.learning.strategies import Plan
 from trainer.settings import TrainerSettings
 
 logger = logging.getLogger(__name__)
-
-# What an adapter does not depend on, its plan given: where things lie, how they are shown and
-# judged. A setting that is not named here makes other adapters: safe, at worst slow.
-NOT_TRAINED = {
-    "strategy",
-    "registry_dir",
-    "work_dir",
-    "heldout",
-    "calibration_share",
-    "decide_by",
-    "cost_of_wrong",
-    "least_gain",
-    "margin",
-    "bootstrap_draws",
-    "bootstrap_seed",
-    "target_precision",
-    "eval_in_flight",
-    "heartbeat_s",
-    "log_to",
-    "progress",
-    "processes",
-    "checkpoint_every",
-    "forgetting",
-    "replay_share",
-    "average_with_parent",
-}
 
 
 @dataclass(frozen=True)
@@ -199,7 +172,9 @@ class Lab:
             self.base_hash,
             rows_hash(rows),
             [settings.seed, settings.max_length, self.serving.dtype],
-            self.serving.model_dump(mode="json", include=PACKING_SETTINGS),
+            self.serving.model_dump(
+                mode="json", include=fields_that_change(ServingSettings, "training")
+            ),
         )
         path = self._folder / "losses" / f"{name}.json"
         if path.exists():
@@ -225,8 +200,12 @@ class Lab:
         name = fingerprint(
             "adapter",
             self.base_hash,
-            settings.model_dump(mode="json", exclude=NOT_TRAINED),
-            self.serving.model_dump(mode="json", include=PACKING_SETTINGS),
+            settings.model_dump(
+                mode="json", include=fields_that_change(TrainerSettings, "training")
+            ),
+            self.serving.model_dump(
+                mode="json", include=fields_that_change(ServingSettings, "training")
+            ),
             plan.start.hash if plan.start else BASE_ADAPTER,
             plan.parent_share,
             [[row.listing.listing_id, row.values] for row in plan.rows],
