@@ -37,7 +37,7 @@ from trainer.judging.calibrate import calibrate, suggestions
 from trainer.judging.champions import Judged, judge_candidate
 from trainer.judging.forgetting import forgetting
 from trainer.judging.heldout import HeldOut, fit_to_train, read_held_out, taught_before
-from trainer.judging.judge import Judge
+from trainer.judging.judge import Judge, judging, metrics_of
 from trainer.launch import end_with_parent
 from trainer.learning.averaging import make_candidate
 from trainer.learning.finetune import CHECKPOINT, LOSSES, StepReport, finetune
@@ -107,15 +107,13 @@ def _train_and_judge(job: RoundJob, progress: RoundProgress, main: bool) -> Roun
     trained = _train(job, request, known, plan, progress, main)
     if not main or trained is None:
         return None
-    with Judge(
-        trainer, job.serving, held_out.judging, held_out.hash, job.folder / "engine", progress
-    ) as judge:
+    with judging(trainer, job.serving, held_out.judging, job.folder / "engine", progress) as judge:
         candidate = _calibrate(job, held_out.calibrating, judge)
         judged = judge_candidate(request, registry, parent, candidate, judge, trainer)
         remembered = forgetting(
             chain, parent, candidate, judge, job.serving, trainer, job.forgotten
         )
-    result = _result(candidate, registry, judged, judge, held_out, trained.seconds).model_copy(
+    result = _result(job, candidate, judged, judge, held_out, trained.seconds).model_copy(
         update={
             "trained": trained,
             "losses": str((job.folder / LOSSES).resolve()),
@@ -137,29 +135,27 @@ def _look_again(job: RoundJob, progress: RoundProgress) -> RoundResult:
     parent = parent_adapter(request, registry)
     taught = taught_before(request, registry, job.forgotten)
     held_out = read_held_out(trainer, request, taught, job.forgotten)
-    with Judge(
-        trainer, job.serving, held_out.judging, held_out.hash, job.folder / "engine", progress
-    ) as judge:
+    with judging(trainer, job.serving, held_out.judging, job.folder / "engine", progress) as judge:
         judged = judge_candidate(request, registry, parent, candidate, judge, trainer)
-    return _result(candidate, registry, judged, judge, held_out, entry.lineage.train_seconds)
+    return _result(job, candidate, judged, judge, held_out, entry.lineage.train_seconds)
 
 
 def _result(
+    job: RoundJob,
     candidate: AdapterFile,
-    registry: Registry,
     judged: Judged,
     judge: Judge,
     held_out: HeldOut,
     train_seconds: float,
 ) -> RoundResult:
-    first = held_out.judging[0]
+    trainer, first = job.trainer, held_out.judging[0]
     return RoundResult(
         adapter_id=candidate.id,
         adapter_hash=candidate.hash,
-        adapter_path=str(registry.path(candidate.id).resolve()),
+        adapter_path=str(Registry(trainer.registry_dir).path(candidate.id).resolve()),
         decision=judged.decision,
-        metrics=judge.metrics(judged.candidate),
-        parent_metrics=judge.metrics(judged.parent),
+        metrics=metrics_of(judged.candidate, trainer),
+        parent_metrics=metrics_of(judged.parent, trainer),
         train_seconds=train_seconds,
         eval_seconds=judge.seconds,
         evaluation=judge.path(judged.candidate),

@@ -16,12 +16,12 @@ from transformers.utils import logging as transformers_logging
 from schemas.errors import ListuneError
 from schemas.events import BASE_ADAPTER
 from serving.process.files import write_file
-from trainer.data.dataset import read_heldout, rows_hash
+from trainer.data.dataset import read_heldout
 from trainer.data.registry import Registry
 from trainer.judging.arms import adapter_arm, example_arm
 from trainer.judging.evaluate import Evaluation
 from trainer.judging.intervals import draw_listings, paired, two_sided
-from trainer.judging.judge import Judge
+from trainer.judging.judge import Judge, judging, metrics_of
 from trainer.progress import RoundProgress
 from trainer.results import (
     ARMS,
@@ -45,7 +45,7 @@ def compare(job: SideBySideJob, progress: RoundProgress) -> list[Arm]:
     """
     rows, registry = read_heldout(job.heldout), Registry(job.trainer.registry_dir)
     scratch = job.folder / "engine"
-    with Judge(job.trainer, job.serving, rows, rows_hash(rows), scratch, progress) as judge:
+    with judging(job.trainer, job.serving, rows, scratch, progress) as judge:
         evaluations = adapter_arm(judge, None)
         if job.examples is not None:
             evaluations |= example_arm(judge, read_heldout(job.examples))
@@ -73,7 +73,7 @@ def _arms(
     return [
         Arm(
             name=name,
-            metrics=judge.metrics(evaluation),
+            metrics=metrics_of(evaluation, trainer),
             difference=None if name == BASE_ADAPTER else over_base(evaluation),
             evaluation=judge.path(evaluation),
             seconds=evaluation.seconds,

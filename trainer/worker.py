@@ -37,7 +37,7 @@ from trainer import metrics
 from trainer.data.registry import Registry
 from trainer.errors import TrainingError
 from trainer.event_log import DELIVERY_S, EventLog, RoundQueue
-from trainer.judging.evaluation_store import ANSWERS, EVALUATIONS, AnswerStore, EvaluationStore
+from trainer.judging.evaluation_store import Kept
 from trainer.launch import RoundProcess
 from trainer.progress import StageProgress
 from trainer.results import Failure, RoundJob, RoundResult, Verdict, adapter_id, round_folder
@@ -144,8 +144,8 @@ class Worker:
             # A round leaves it out all the same, so the trainer goes on.
             logger.error("%s", error)
             return
-        removed = EvaluationStore(folder / EVALUATIONS).erase(new)
-        answers = AnswerStore(folder / ANSWERS).erase(new)
+        kept = Kept.of_registry(folder)
+        removed, answers = kept.evaluations.erase(new), kept.answers.erase(new)
         if files or removed or answers:
             logger.info(
                 "forgotten: %d files changed, %d evaluations and %d answers removed",
