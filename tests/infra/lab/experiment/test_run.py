@@ -94,7 +94,7 @@ def test_a_second_run_computes_nothing_and_writes_the_same(
     world: Path, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (results / "figures.json").read_bytes()
-    monkeypatch.setattr(lab.Lab, "engine", nothing)
+    monkeypatch.setattr("trainer.judging.judge.Engine", nothing)
     monkeypatch.setattr(lab, "train", nothing)
     assert run_toy(world) == results
     assert (results / "figures.json").read_bytes() == before
