@@ -36,23 +36,19 @@ from serving.triton.push import Canary, CanaryRequest, PushReport, push_and_try
 from trainer import metrics
 from trainer.data.registry import Registry
 from trainer.errors import TrainingError
-from trainer.event_log import DELIVERY_S, EventLog, RoundQueue
+from trainer.event_log import DELIVERY_S, EventLog
 from trainer.judging.evaluation_store import Kept
 from trainer.launch import RoundProcess
 from trainer.progress import StageProgress
 from trainer.results import Failure, RoundJob, RoundResult, Verdict, adapter_id, round_folder
+from trainer.round_events import KIND_OF, judged_facts, round_event
+from trainer.round_queue import RoundQueue
 from trainer.settings import KafkaSettings, TrainerSettings
 
 logger = logging.getLogger(__name__)
 
 TEND_S = 0.2
 PUSH_RETRY_S = 1.0
-
-KIND_OF = {
-    Verdict.PROMOTE: ModelEventKind.PROPOSED,
-    Verdict.REJECT: ModelEventKind.REJECTED,
-    Verdict.CHALLENGER: ModelEventKind.CHALLENGER,
-}
 
 T = TypeVar("T")
 
@@ -203,16 +199,7 @@ class Worker:
 
     def _judged(self, request: RetrainRequest, result: RoundResult) -> ModelEvent:
         """The answer to a round that was judged; an adapter that passed is in Triton by then."""
-        facts: dict[str, Any] = {
-            "adapter_hash": result.adapter_hash,
-            "adapter_uri": result.adapter_path,
-            "metrics": result.metrics,
-            "parent_metrics": result.parent_metrics,
-            "train_seconds": result.train_seconds,
-            "eval_seconds": result.eval_seconds,
-            "reason": result.decision.reason,
-            "details": _details(result),
-        }
+        facts = judged_facts(result)
         if result.decision.kind is Verdict.PROMOTE:
             pushing = _in_thread(lambda: self._push(result))
             self._tend(pushing.done, request, lambda: StageProgress(stage="push", done=0, total=1))
@@ -271,42 +258,7 @@ class Worker:
         return self._event(request, ModelEventKind.FAILED, reason=reason)
 
     def _event(self, request: RetrainRequest, kind: ModelEventKind, **facts: Any) -> ModelEvent:
-        return ModelEvent(
-            kind=kind,
-            pool=request.pool,
-            round=request.round,
-            attempt=request.attempt,
-            look=request.look,
-            adapter_id=adapter_id(request),
-            parent_id=request.parent_id,
-            parent_hash=request.parent_hash,
-            worker=self._name,
-            **facts,
-        )
-
-
-def _details(result: RoundResult) -> dict[str, float | int | str | bool | None]:
-    """The round's figures, flat, for the log and for people."""
-    decision = result.decision
-    details: dict[str, float | int | str | bool | None] = {
-        **(result.trained.model_dump(exclude={"seconds"}) if result.trained else {}),
-        "decided_by": decision.by,
-        "listings_judged": decision.listings,
-        "margin": decision.margin,
-        "best": decision.best_id,
-        "needed_listings": decision.needed_listings,
-        "evaluation": result.evaluation,
-        "parent_evaluation": result.parent_evaluation,
-        "losses": result.losses,
-        "forgetting": "; ".join(map(str, result.forgetting)) or None,
-    }
-    for metric, difference in decision.differences.items():
-        details |= {
-            f"{metric}_difference": difference.value,
-            f"{metric}_lower": difference.lower,
-            f"{metric}_upper": difference.upper,
-        }
-    return details
+        return round_event(request, kind, self._name, **facts)
 
 
 def _in_thread(work: Callable[[], T]) -> "Future[T]":

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from schemas.events import BASE_ADAPTER, Mode, RoundMetrics
-from serving.adapter_file import AdapterFile, base_hash
+from serving.adapter_file import AdapterFile
+from serving.base_hash import base_hash
 from serving.engine.engine import Engine
 from serving.engine.model import resolve_base
 from serving.generation import GenerationRequest, GenerationResult, Generator

@@ -27,7 +27,8 @@ from infra.lab.experiment.profiles import Profile
 from infra.lab.experiment.progress import Work
 from infra.lab.experiment.training import ADAPTER, TRAINED, Made, Training, train
 from schemas.events import BASE_ADAPTER, Mode
-from serving.adapter_file import AdapterFile, base_hash
+from serving.adapter_file import AdapterFile
+from serving.base_hash import base_hash
 from serving.engine.passing_thread import in_passing
 from serving.engine.precision import choose_dtype
 from serving.process.files import write_file
