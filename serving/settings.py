@@ -31,7 +31,7 @@ def fields_that_change(settings: type[BaseModel], *changes: Change) -> set[str]:
 class ServingSettings(BaseModel):
     """What generation and the Triton side of it can be told."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_model: str = Field(
         "",

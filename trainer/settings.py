@@ -16,7 +16,7 @@ LogKind = Literal["tensorboard", "wandb", "mlflow"]
 class TrainerSettings(BaseModel):
     """From a retrain event to a judged adapter."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     strategy: Literal["progressive", "cumulative", "cumulative-scaled", "replay"] = Field(
         "progressive",
@@ -201,7 +201,7 @@ class TrainerSettings(BaseModel):
 class Prices(BaseModel):
     """What a comparison counts as cost, in one currency of yours. Without a price no cost."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     machine_hour: float | None = Field(
         None, ge=0, description="price of an hour of the machine that our own adapters run on"
@@ -217,7 +217,7 @@ class Prices(BaseModel):
 class EndpointSettings(BaseModel):
     """An OpenAI-compatible endpoint to compare with."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str = Field(
         "",
@@ -238,7 +238,7 @@ class EndpointSettings(BaseModel):
 class EvaluationSettings(BaseModel):
     """What `listune evaluate` compares an adapter with."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     prices: Prices = Prices()
     endpoint: EndpointSettings = EndpointSettings()
@@ -246,6 +246,8 @@ class EvaluationSettings(BaseModel):
 
 class KafkaSettings(BaseModel):
     """Where rounds are ordered and told of; `trainer` may not import the settings of `streams`."""
+
+    model_config = ConfigDict(frozen=True)
 
     bootstrap_servers: str = "127.0.0.1:9092"
     retrain_topic: str = "training.retrain"

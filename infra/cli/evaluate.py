@@ -84,12 +84,10 @@ def _settings(heldout: Path, registry: Path | None) -> Settings:
         from infra.local.fetch import ensure_base_model
 
         local = settings.local
-        settings.serving.base_model = str(
-            ensure_base_model(local.cache_dir, local.base_model, console)
-        )
-    settings.trainer.heldout = heldout
-    settings.trainer.registry_dir = registry or settings.trainer.registry_dir
-    return settings
+        base = ensure_base_model(local.cache_dir, local.base_model, console)
+        settings = settings.changed(serving={"base_model": str(base)})
+    folder = registry or settings.trainer.registry_dir
+    return settings.changed(trainer={"heldout": heldout, "registry_dir": folder})
 
 
 def _adapter(settings: Settings, name: str) -> "AdapterFile | None":

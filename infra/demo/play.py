@@ -71,8 +71,8 @@ def run(settings: Settings, console: Console) -> Path:
     stage = read_stage(settings, console)
     parts = ensure_all(settings.local, console)
     run_dir = _new_run_dir()
-    write_stage(stage, settings, run_dir)
-    resolved = stack.resolve(settings, run_dir, parts, console)
+    staged = write_stage(stage, settings, run_dir)
+    resolved = stack.resolve(staged, run_dir, parts, console)
     console.print(f"Run folder [bold]{run_dir}[/], logs in {run_dir / 'logs'}", highlight=False)
     with stack.running(resolved, run_dir, parts, console) as supervisor:
         start = time.time() - started
@@ -140,13 +140,15 @@ def check_enough(products: list[Product], settings: Settings) -> None:
         )
 
 
-def write_stage(stage: Stage, settings: Settings, run_dir: Path) -> None:
-    """Write what the workers read, and name it in the settings."""
-    write_schemas(run_dir / "schema.json", stage.schemas)
-    settings.streams.schema_path = run_dir / "schema.json"
-    settings.trainer.seed = settings.demo.seed
-    # The demo ends with its rounds: another one would start on what the last champion leaves.
-    settings.streams.max_rounds = settings.demo.rounds
+def write_stage(stage: Stage, settings: Settings, run_dir: Path) -> Settings:
+    """Write what the workers read; returns the settings that name it."""
+    path = run_dir / "schema.json"
+    write_schemas(path, stage.schemas)
+    return settings.changed(
+        # The demo ends with its rounds: another one would start on what the last champion leaves.
+        streams={"schema_path": path, "max_rounds": settings.demo.rounds},
+        trainer={"seed": settings.demo.seed},
+    )
 
 
 class Play:

@@ -210,7 +210,8 @@ def said(port: int, path: str) -> str:
 
 
 def test_a_round_that_passes_is_pushed_published_and_proposed(scene: Scene) -> None:
-    port = scene.trainer.health_port = free_port()
+    port = free_port()
+    scene.trainer = scene.trainer.model_copy(update={"health_port": port})
     scene.order()
     worker = scene.worker()
     events = scene.events(lambda found: any(e.kind in ANSWERS for e in found))

@@ -38,10 +38,7 @@ WORTH = {"base": 0.1, "base, one example": 0.2, "default-r1-a1": 0.3}
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    chosen = Settings()
-    chosen.streams.heldout_share = 0.5
-    chosen.trainer.work_dir = tmp_path
-    return chosen
+    return Settings().changed(streams={"heldout_share": 0.5}, trainer={"work_dir": tmp_path})
 
 
 @pytest.fixture
@@ -230,7 +227,7 @@ def test_every_stretch_of_arrivals_has_all_categories() -> None:
 def test_a_catalog_that_cannot_reach_its_rounds_is_refused_before_anything_is_started(
     settings: Settings, k: int, least: int, enough: bool
 ) -> None:
-    settings.streams.k, settings.streams.heldout_least, settings.demo.rounds = k, least, 2
+    settings = settings.changed(streams={"k": k, "heldout_least": least}, demo={"rounds": 2})
     if enough:
         play.check_enough(PRODUCTS, settings)
         return
@@ -239,7 +236,7 @@ def test_a_catalog_that_cannot_reach_its_rounds_is_refused_before_anything_is_st
 
 
 def test_products_of_which_no_value_is_known_teach_nothing(settings: Settings) -> None:
-    settings.streams.k, settings.streams.heldout_least = 1, 1
+    settings = settings.changed(streams={"k": 1, "heldout_least": 1})
     blank = [Product(p.product_id, p.category, p.title, "", {}) for p in PRODUCTS]
     with pytest.raises(CatalogError, match="has 0 products to learn from"):
         play.check_enough(blank, settings)

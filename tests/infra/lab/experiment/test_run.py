@@ -45,10 +45,10 @@ def run_toy(world: Path, profile: Profile = TOY, results: Path | None = None) ->
 
 
 def settings(world: Path) -> Settings:
-    loaded = load_settings()
-    loaded.local.base_model = str(world / "tiny")
-    loaded.serving.dtype, loaded.serving.device, loaded.serving.threads = "float32", "cpu", 1
-    return loaded
+    return load_settings().changed(
+        local={"base_model": str(world / "tiny")},
+        serving={"dtype": "float32", "device": "cpu", "threads": 1},
+    )
 
 
 @pytest.fixture(scope="module")
