@@ -12,6 +12,7 @@ and the commands that talk to it read that file, so that all of them agree.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class SettingsError(ListuneError):
 class DemoSettings(BaseModel):
     """What the demo plays."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     catalog: Path | None = Field(
         None, description="JSONL of products; none = the generated catalog"
@@ -70,12 +71,30 @@ class DemoSettings(BaseModel):
 class Settings(BaseModel):
     """The whole tree. Build it with `load_settings`, which turns errors into sentences."""
 
+    model_config = ConfigDict(frozen=True)
+
     serving: ServingSettings = ServingSettings()
     streams: StreamsSettings = StreamsSettings()
     trainer: TrainerSettings = TrainerSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     local: LocalSettings = LocalSettings()
     demo: DemoSettings = DemoSettings()
+
+    def changed(self, **rooms: Mapping[str, Any]) -> "Settings":
+        """A copy with other values in some rooms: `settings.changed(streams={"k": 3})`.
+
+        The values are not validated.
+
+        Raises:
+            SettingsError: a room has no setting of such a name.
+        """
+        update = {}
+        for room, values in rooms.items():
+            before: BaseModel = getattr(self, room)
+            if unknown := values.keys() - type(before).model_fields:
+                raise SettingsError(f"{room} has no setting {sorted(unknown)[0]!r}; mend its name")
+            update[room] = before.model_copy(update=values)
+        return self.model_copy(update=update)
 
     def kafka_for_trainer(self) -> KafkaSettings:
         """The trainer's view of the streams' settings: the rooms do not import each other."""

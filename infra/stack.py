@@ -29,6 +29,7 @@ from infra.local.triton import Triton
 from infra.settings import ACTIVE, Settings, read_settings
 from schemas.errors import ListuneError
 from schemas.sources.json_schema import write_schemas
+from serving.process.ready import READY_FILE
 from streams.kafka.topics import ensure_topics, record_limit
 from streams.sql.client import query
 
@@ -45,31 +46,31 @@ def resolve(
     Raises:
         PortTaken: a port is taken and `local.strict_ports` is set; the message names the holder.
     """
-    settings = settings.model_copy(deep=True)
     run_dir = run_dir.absolute()
-    _choose_ports(settings, console)
-    local, serving, streams, trainer = (
-        settings.local,
-        settings.serving,
-        settings.streams,
-        settings.trainer,
+    settings = _with_free_ports(settings, console)
+    local, heldout = settings.local, settings.trainer.heldout
+    return settings.changed(
+        streams={
+            "bootstrap_servers": f"127.0.0.1:{local.kafka_port}",
+            "sql_port": local.sql_port,
+            "sql_http_port": local.sql_http_port,
+            "curate_health_port": local.curate_health_port,
+            "predict_health_port": local.predict_health_port,
+            "pool_dir": run_dir / "pool",
+            "schema_path": _schema_file(settings, run_dir, console),
+        },
+        serving={
+            "triton_url": f"127.0.0.1:{local.triton_grpc_port}",
+            "base_model": settings.serving.base_model or str(parts["base"]),
+            "adapter_store": run_dir / "triton" / "adapters",
+        },
+        trainer={
+            "health_port": local.trainer_health_port,
+            "registry_dir": run_dir / "registry",
+            "work_dir": run_dir / "rounds",
+            "heldout": heldout.absolute() if heldout else None,
+        },
     )
-    streams.bootstrap_servers = f"127.0.0.1:{local.kafka_port}"
-    streams.sql_port = local.sql_port
-    streams.sql_http_port = local.sql_http_port
-    streams.curate_health_port = local.curate_health_port
-    streams.predict_health_port = local.predict_health_port
-    trainer.health_port = local.trainer_health_port
-    streams.pool_dir = run_dir / "pool"
-    serving.triton_url = f"127.0.0.1:{local.triton_grpc_port}"
-    serving.base_model = serving.base_model or str(parts["base"])
-    serving.adapter_store = run_dir / "triton" / "adapters"
-    trainer.registry_dir = run_dir / "registry"
-    trainer.work_dir = run_dir / "rounds"
-    streams.schema_path = _schema_file(streams.schema_path, run_dir, settings, console)
-    if trainer.heldout is not None:
-        trainer.heldout = trainer.heldout.absolute()
-    return settings
 
 
 def specs(settings: Settings, run_dir: Path, parts: Mapping[str, Path]) -> list[ProcessSpec]:
@@ -134,9 +135,9 @@ def broker_alone(run_dir: Path, console: Console) -> Iterator[Settings]:
     written = run_dir / "settings.json"
     if not written.is_file():
         raise ListuneError(f"there is no {written}; a stack is made by `listune up`")
-    settings = read_settings(written)
-    _choose_ports(settings, console)
-    settings.streams.bootstrap_servers = f"127.0.0.1:{settings.local.kafka_port}"
+    settings = _with_free_ports(read_settings(written), console)
+    broker_at = f"127.0.0.1:{settings.local.kafka_port}"
+    settings = settings.changed(streams={"bootstrap_servers": broker_at})
     jars = ensure_part(kafka_part(), settings.local.cache_dir, console)
     with ExitStack() as ending:
         with console.status("starting the broker"):
@@ -176,19 +177,22 @@ def _kafka(settings: Settings, run_dir: Path, jars: Path) -> ProcessSpec:
     return kafka.spec(ready=kafka_and_topics)
 
 
-def _choose_ports(settings: Settings, console: Console) -> None:
+def _with_free_ports(settings: Settings, console: Console) -> Settings:
     local = settings.local
-    chosen: list[int] = []
+    chosen: dict[str, int] = {}
     for name in PORTS:
-        port = choose_port(
-            getattr(local, name), strict=local.strict_ports, avoid=chosen, say=console.print
+        chosen[name] = choose_port(
+            getattr(local, name),
+            strict=local.strict_ports,
+            avoid=list(chosen.values()),
+            say=console.print,
         )
-        setattr(local, name, port)
-        chosen.append(port)
+    return settings.changed(local=chosen)
 
 
-def _schema_file(path: Path, run_dir: Path, settings: Settings, console: Console) -> Path:
+def _schema_file(settings: Settings, run_dir: Path, console: Console) -> Path:
     """The category schemas' file; without one, those of the generated catalog."""
+    path = settings.streams.schema_path
     if path.exists():
         return path.absolute()
     if path != type(settings.streams)().schema_path:
@@ -228,7 +232,7 @@ def worker_spec(
             *chosen,
         ),
         env={
-            "LISTUNE_READY_FILE": str(ready_file),
+            READY_FILE: str(ready_file),
             "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
             "PYTHONUNBUFFERED": "1",
         },

@@ -81,10 +81,12 @@ def check_enough(products: list[Product], settings: Settings) -> None:
         )
 
 
-def write_stage(stage: Stage, settings: Settings, run_dir: Path) -> None:
-    """Write what the workers read, and name it in the settings."""
-    write_schemas(run_dir / "schema.json", stage.schemas)
-    settings.streams.schema_path = run_dir / "schema.json"
-    settings.trainer.seed = settings.demo.seed
-    # The demo ends with its rounds: another one would start on what the last champion leaves.
-    settings.streams.max_rounds = settings.demo.rounds
+def write_stage(stage: Stage, settings: Settings, run_dir: Path) -> Settings:
+    """Write what the workers read; returns the settings that name it."""
+    path = run_dir / "schema.json"
+    write_schemas(path, stage.schemas)
+    return settings.changed(
+        # The demo ends with its rounds: another one would start on what the last champion leaves.
+        streams={"schema_path": path, "max_rounds": settings.demo.rounds},
+        trainer={"seed": settings.demo.seed},
+    )

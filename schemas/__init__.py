@@ -1,12 +1,25 @@
 """The words of Listune: what a category asks for, what a value is, and the events on the wire.
 
-This room does no I/O beyond reading a schema file and imports no other room. Other rooms use:
+This room does no I/O beyond reading a schema file, and imports no other room. Read in this order:
+
+- `category`: what a category asks a listing for; `versions`: the schemas in force and before.
+- `values`: is a value legal, how is it written, is it the same as another?
+- `completeness`: eq. 1 and 2, and what else the curation ranks by; `curation`: eq. 3.
+- `events`: one strict pydantic model each; `topic_names`: where they stand.
+- `heldout`: which listings are never trained on; `likeness`: titles that are nearly the same.
+- `errors`: what can be wrong with a schema or an event.
+- `sources/`: readers of schema files.
+
+Other rooms use:
 
 - `schemas.category`: `Attribute`, `CategorySchema`, `CategorySchemas`.
 - `schemas.versions`: `SchemaVersions`, the schemas in force and those that they replaced.
 - `schemas.values`: `parse_answer`, `format_answer`, `is_valid`, `problem`, `matches`.
-- `schemas.completeness`: `completeness` (eq. 1), `gap` (eq. 2), `deficit`, `edits`.
-- `schemas.curation`: `Candidate`, `CURATIONS`, `select` (eq. 3), `Selection`.
-- `schemas.events`: one pydantic model per event, `decode` and `encode`.
-- `schemas.sources`: readers for schema files (the project's JSON, the Shopify taxonomy).
+- `schemas.completeness`: `completeness`, `gap`, `deficit`, `edits`.
+- `schemas.curation`: `Candidate`, `CURATIONS`, `select`, `Selection`.
+- `schemas.events`: the events, `decode`, and `BASE_ADAPTER`.
+- `schemas.topic_names`: the names, and what stands on the topics that the pool is made of.
+- `schemas.heldout`: `is_held_out`, `calibrates`.
+- `schemas.likeness`: `Titles`.
+- `schemas.errors`: `ListuneError`, which every error of ours derives from.
 """

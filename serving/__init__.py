@@ -1,17 +1,23 @@
 """A request into attribute values: prompt, tree, decoding, constraints, Triton and the push.
 
-This room knows no Kafka and no DuckDB, and the engine knows no Triton. Other rooms use:
+This room knows no Kafka and no DuckDB, and the engine knows no Triton. Read in this order:
 
-- `serving.settings`: `ServingSettings`.
-- `serving.listing`: `Listing`, what the model sees of a product.
+- `listing`, `settings`, `errors`: what the model sees, what can be set, what can go wrong.
+- `prompt`: one trunk for the product, one branch for each batch of attributes.
+- `generation`: what is asked of a generator, and what it answers.
+- `adapter_file`: how an adapter travels; `calibration`: the part of it that says how far its
+  confidence can be trusted; `base_hash`: which base it belongs to.
+- `engine/`: generation in this process; `triton/`: the client's side of a server.
+- `process/`: what any process of ours has. `model_repository/`: the engine as a model of Triton.
+
+Other rooms use:
+
+- `serving.listing`: `Listing`.
+- `serving.settings`: `ServingSettings`, and `fields_that_change`: what a setting changes.
+- `serving.errors`: what can go wrong between a request and its answer.
 - `serving.prompt`: `Vocabulary`, `PromptBuilder`, `PromptTree` (the trainer packs the same tree).
-- `serving.generation`: what is asked and answered; `serving.errors`: what can go wrong.
-- `serving.engine.engine`: `Engine`, generation in this process; `serving.engine.model`: the base
-  model.
-- `serving.adapter_file`: the adapter file; `serving.calibration`: how far its confidence can be
-  trusted; `serving.engine.precision`: the number type of this machine.
-- `serving.process.health`: `Health`, the endpoint for liveness, readiness and metrics of any
-  process.
-- `serving.triton.client`: `TritonClient`; `serving.triton.push`: push an adapter and try it (no
-  torch).
+- `serving.generation`: `GenerationRequest`, `GenerationResult`, `Generator`, `AdapterName`.
+- `serving.adapter_file`: `AdapterFile`, `read_adapter`, `write_adapter`.
+- `serving.base_hash`: `base_hash`.
+- `serving.calibration`: `Calibration`.
 """

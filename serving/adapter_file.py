@@ -8,17 +8,14 @@ An adapter is one safetensors blob in peft's own key naming,
 whose header carries `adapter_id, parent_id, parent_hash, base_hash, rank, alpha, peft_config`, and
 `calibration` where the trainer had listings to calibrate on. Its hash is the SHA-256 of the whole
 blob, and its identity everywhere; its id is a name that is never reused. The same content always
-gives the same bytes. The trainer writes these files, a push
-carries them, and the engine checks them before anything else sees them.
+gives the same bytes. The trainer writes these files, a push carries them, and the engine checks
+them before anything else sees them.
 
 Reading a header needs no torch, so that a stream worker can push; tensors import it when asked for.
 """
 
 import hashlib
 import json
-import logging
-import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +29,6 @@ from serving.errors import AdapterError
 
 if TYPE_CHECKING:
     import torch
-
-logger = logging.getLogger(__name__)
 
 PREFIX = "base_model.model."
 SUFFIX_A = ".lora_A.weight"
@@ -105,7 +100,7 @@ class AdapterFile:
             if a is None or b is None or not module.startswith(PREFIX):
                 raise AdapterError(
                     f"adapter {self.id}: {module!r} is no pair of lora_A and lora_B weights; "
-                    "write the file with serving.adapters.write_adapter"
+                    "write the file with serving.adapter_file.write_adapter"
                 )
             pairs[module.removeprefix(PREFIX)] = (a, b)
         return pairs
@@ -202,62 +197,12 @@ def check_adapter(adapter: AdapterFile, shapes: Shapes, base_hash: str) -> None:
         _check_pair(adapter, module, a, b, shapes)
 
 
-def base_hash(folder: Path) -> str:
-    """SHA-256 over the safetensors files of a base model's folder, in the order of their names.
-
-    Kept in a side file with sizes and times, so that a start does not read the weights twice.
-
-    Raises:
-        AdapterError: the folder has no safetensors file.
-    """
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise AdapterError(f"{folder.name} has no safetensors file; name a folder of a base model")
-    stats = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    side = folder / ".listune-base-hash.json"
-    try:
-        kept = json.loads(side.read_text())
-        if kept["files"] == stats:
-            return str(kept["hash"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while chunk := stream.read(1 << 22):
-                digest.update(chunk)
-    try:
-        write_file(side, json.dumps({"files": stats, "hash": digest.hexdigest()}).encode())
-    except OSError:
-        logger.info("base folder is read-only: its hash will be computed at every start")
-    return digest.hexdigest()
-
-
 def to_peft_folder(blob: bytes, folder: Path) -> None:
     """Write `blob` as a folder that `peft.PeftModel.from_pretrained` loads as it is."""
     adapter = read_adapter(blob)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "adapter_model.safetensors").write_bytes(blob)
     (folder / "adapter_config.json").write_text(adapter.metadata["peft_config"])
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write `content` so that after a crash the file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    try:
-        with aside.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _read_header(blob: bytes) -> dict[str, Any]:

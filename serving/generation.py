@@ -53,7 +53,7 @@ class GenerationResult:
 
 @dataclass(frozen=True)
 class AdapterName:
-    """An adapter that an engine has."""
+    """An adapter by its id and its hash, which are `base` for the base itself."""
 
     id: str
     hash: str

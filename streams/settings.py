@@ -10,7 +10,7 @@ from schemas.curation import Selection
 class StreamsSettings(BaseModel):
     """Kafka, the pool, the trigger and ad-hoc SQL."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     bootstrap_servers: str = Field("127.0.0.1:9092", description="Kafka, host:port,…")
     partitions: int = Field(4, ge=1, description="partitions of each payload topic")

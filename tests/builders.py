@@ -11,8 +11,11 @@ import duckdb
 
 from schemas.category import Attribute, AttributeType
 from schemas.events import ManifestFile, ValueLists
+from serving.generation import Generator
 from serving.listing import Listing
 from trainer.data.dataset import Row, file_hash
+from trainer.judging.asking import answers, question
+from trainer.judging.evaluate import Evaluation, EvaluationKey, scored
 
 COLOURS = ("red", "blue", "green")
 MATERIALS = ("steel", "glass", "wood", "plastic")
@@ -33,6 +36,12 @@ def make_rows(count: int, seed: int = 0) -> list[Row]:
     """
     rng = random.Random(seed)
     return [_row(rng, seed, number) for number in range(count)]
+
+
+def evaluated(generator: Generator, rows: Sequence[Row], key: EvaluationKey) -> Evaluation:
+    """The scores of `generator`, asked about `rows` one after the other."""
+    results = answers(generator, [question(row, key, None) for row in rows])
+    return scored(key, rows, results, sum(result.seconds for result in results), in_flight=1)
 
 
 def write_manifest(rows: Sequence[Row], path: Path, role: str = "train") -> ManifestFile:

@@ -1,4 +1,4 @@
-"""The trainer's side of Kafka: the rounds it takes, and what it and others say about them."""
+"""What the trainer and others say of rounds, and which listings are forgotten."""
 
 import logging
 from types import TracebackType
@@ -8,7 +8,6 @@ from confluent_kafka import (
     Consumer,
     KafkaError,
     KafkaException,
-    Message,
     Producer,
     TopicPartition,
 )
@@ -22,7 +21,7 @@ from schemas.events import (
     RetrainRequest,
     decode,
 )
-from trainer.errors import TrainingError
+from trainer.kafka_errors import PASSING, raise_unless_passing
 from trainer.settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
@@ -36,8 +35,6 @@ Attempt = tuple[int, int, int]
 POLL_S = 0.5
 FETCH_WAIT_MS = 50
 DELIVERY_S = 120.0
-# A worker that was killed is noticed after this long; its rounds then go to the one standing by.
-SESSION_MS = 10_000
 
 
 class EventLog:
@@ -109,7 +106,7 @@ class EventLog:
                 for topic in self._read_to
             }
         except KafkaException as error:
-            if error.args[0].code() in _PASSING:
+            if error.args[0].code() in PASSING:
                 return False
             raise
 
@@ -174,7 +171,7 @@ class EventLog:
             if error.code() == KafkaError._PARTITION_EOF:
                 self._read_to[topic] = max(self._read_to[topic], offset)
                 return True
-            _raise_unless_passing(error)
+            raise_unless_passing(error)
             return False
         self._read_to[topic] = offset + 1
         try:
@@ -193,129 +190,3 @@ class EventLog:
         self._newest[event.pool] = max(self._newest.get(event.pool, 0), event.round)
         if event.kind in ANSWERED:
             self._answered.add((event.pool, *attempt))
-
-
-class RoundQueue:
-    """`training.retrain` in the trainers' group: one round at a time; use as a context manager.
-
-    While a round is held the partition is paused and polling goes on, so that the group does not
-    take the trainer for dead however long a round is.
-    """
-
-    def __init__(self, settings: KafkaSettings) -> None:
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": settings.bootstrap_servers,
-                "group.id": settings.group,
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "session.timeout.ms": SESSION_MS,
-                "heartbeat.interval.ms": SESSION_MS // 3,
-                "topic.metadata.refresh.interval.ms": 5_000,
-            }
-        )
-        self._held: Message | None = None
-        self._lost = False
-        self._consumer.subscribe(
-            [settings.retrain_topic], on_revoke=self._on_revoke, on_lost=self._on_revoke
-        )
-
-    def __enter__(self) -> "RoundQueue":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._consumer.close()
-
-    def take(self) -> Message | None:
-        """The next record, which is held from now on; None if none came within half a second."""
-        message = self._poll(POLL_S)
-        if message is not None:
-            self._held, self._lost = message, False
-            self._consumer.pause(self._consumer.assignment())
-        return message
-
-    def keep(self, timeout: float) -> bool:
-        """Stay in the group for up to `timeout` seconds; whether the record is still ours."""
-        strayed = self._poll(timeout)
-        if strayed is not None:
-            # A new assignment forgets the pause.
-            self._consumer.pause(self._consumer.assignment())
-            self._seek(strayed)
-        return not self._lost
-
-    def done(self) -> None:
-        """The held record is dealt with and is not given out again.
-
-        If the group went on without this trainer, as after the broker was away for longer than its
-        session, it does come again: whoever takes it finds the round answered.
-
-        Raises:
-            TrainingError: Kafka refuses it for good.
-        """
-        message, self._held = self._held, None
-        if message is None or self._lost:
-            return
-        try:
-            self._consumer.commit(message=message, asynchronous=False)
-        except KafkaException as error:
-            _raise_unless_passing(error.args[0])
-        self._consumer.resume(self._consumer.assignment())
-
-    def release(self) -> None:
-        """The held record is not dealt with: it comes again, to us or to another trainer."""
-        message, self._held = self._held, None
-        if message is None or self._lost:
-            return
-        self._seek(message)
-        self._consumer.resume(self._consumer.assignment())
-
-    def _poll(self, timeout: float) -> Message | None:
-        message = self._consumer.poll(timeout)
-        error = message.error() if message is not None else None
-        if error is not None:
-            _raise_unless_passing(error)
-            return None
-        return message
-
-    def _seek(self, message: Message) -> None:
-        topic, partition, offset = message.topic(), message.partition(), message.offset()
-        assert topic is not None
-        assert partition is not None
-        assert offset is not None
-        self._consumer.seek(TopicPartition(topic, partition, offset))
-
-    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._lost = True
-
-
-# What a client recovers from by itself once the broker is back.
-_PASSING = frozenset(
-    {
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._TRANSPORT,
-        KafkaError._TIMED_OUT,
-        KafkaError._RESOLVE,
-        KafkaError._WAIT_COORD,
-        KafkaError._MAX_POLL_EXCEEDED,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.ILLEGAL_GENERATION,
-    }
-)
-
-
-def _raise_unless_passing(error: KafkaError) -> None:
-    if error.code() in _PASSING or error.retriable():
-        logger.warning("Kafka: %s", error.str())
-        return
-    raise TrainingError(f"Kafka refuses the trainer ({error.str()}); mend it and start again")

@@ -8,14 +8,14 @@ import sys
 import threading
 from pathlib import Path
 
-from serving.adapter_file import write_file
-from trainer.progress import Place, read_place
-from trainer.results import FAILURE, JOB, PROGRESS, RESULT, Failure, Job, RoundResult
+from serving.process.files import write_file
+from trainer.progress import StageProgress, read_progress
+from trainer.results import FAILURE, JOB, PROGRESS, RESULT, Failure, RoundJob, RoundResult
 
 STOP_GRACE_S = 3.0
 
 
-def prepare(job: Job) -> Path:
+def prepare(job: RoundJob) -> Path:
     """Write `job.json` into the round's folder and return its path.
 
     What another round of the same name left there (an earlier run, another cluster) is removed;
@@ -24,7 +24,7 @@ def prepare(job: Job) -> Path:
     path = job.folder / JOB
     if path.exists():
         try:
-            same = Job.model_validate_json(path.read_bytes()).retrain == job.retrain
+            same = RoundJob.model_validate_json(path.read_bytes()).retrain == job.retrain
         except ValueError:
             same = False
         if not same:
@@ -63,7 +63,7 @@ def end_with_parent() -> None:
 class RoundProcess:
     """A round at work in a process group of its own."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RoundJob) -> None:
         """Start it, or go on where it was."""
         self._folder = job.folder
         self._process = subprocess.Popen(
@@ -76,9 +76,9 @@ class RoundProcess:
         """Whether it has come to its end."""
         return self._process.poll() is not None
 
-    def place(self) -> Place | None:
+    def progress(self) -> StageProgress | None:
         """How far it is."""
-        return read_place(self._folder / PROGRESS)
+        return read_progress(self._folder / PROGRESS)
 
     def outcome(self) -> RoundResult | Failure:
         """What an ended round left behind."""

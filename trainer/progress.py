@@ -14,13 +14,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from serving.adapter_file import write_file
+from serving.process.files import write_file
 
 ONE_DAY_S = 86_400.0
 
 
-class Place(BaseModel):
-    """Where a round stands."""
+class StageProgress(BaseModel):
+    """How far the stage is that a round is in."""
 
     stage: str
     done: int
@@ -29,10 +29,10 @@ class Place(BaseModel):
 
 
 class RoundProgress:
-    """Shows and records the place of a round; use as a context manager."""
+    """Shows and records how far a round is; use as a context manager."""
 
     def __init__(self, path: Path, show: bool) -> None:
-        """`path` gets the place as JSON, whole at any time; `show` draws bars on stderr."""
+        """`path` gets the `StageProgress` as JSON; `show` draws bars on stderr."""
         self._path = path
         self._bars = Progress(
             TextColumn("{task.description}"),
@@ -66,10 +66,10 @@ class RoundProgress:
             self._tasks[stage] = self._bars.add_task(stage, note="")
         note = "" if loss is None else f"loss {loss:.3f}"
         self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
-        place = Place(stage=stage, done=done, total=total, loss=loss)
-        write_file(self._path, place.model_dump_json().encode())
+        now = StageProgress(stage=stage, done=done, total=total, loss=loss)
+        write_file(self._path, now.model_dump_json().encode())
 
 
-def read_place(path: Path) -> Place | None:
-    """The place recorded at `path`, or None before there is one."""
-    return Place.model_validate_json(path.read_bytes()) if path.exists() else None
+def read_progress(path: Path) -> StageProgress | None:
+    """What is recorded at `path`, or None before there is one."""
+    return StageProgress.model_validate_json(path.read_bytes()) if path.exists() else None

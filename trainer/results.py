@@ -1,7 +1,7 @@
 """What a round's process is told and what it leaves behind: plain data, read without torch.
 
-<work_dir>/<adapter id>/job.json        `Job`; of a further look in <adapter id>/look-<number>
-                        progress.json   `trainer.progress.Place`, while it runs
+<work_dir>/<adapter id>/job.json        `RoundJob`; of a further look in <adapter id>/look-<number>
+                        progress.json   `trainer.progress.StageProgress`, while it runs
                         losses.jsonl    one training step a line
                         result.json     `RoundResult`, or
                         failure.json    `Failure`
@@ -64,7 +64,7 @@ class Decision(BaseModel):
     needed_listings: int | None = None  # of a challenger, where more would settle it
 
 
-class Job(BaseModel):
+class RoundJob(BaseModel):
     """What a round's process is told."""
 
     model_config = ConfigDict(frozen=True)

@@ -28,19 +28,20 @@ from transformers.utils import logging as transformers_logging
 
 from schemas.errors import ListuneError
 from schemas.events import Mode, RetrainRequest, now_ms
-from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter, write_file
+from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter
+from serving.process.files import write_file
+from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row
-from trainer.data.history import ancestry, parent_adapter, situation, trained_on
 from trainer.data.registry import Lineage, Registry
 from trainer.judging.calibrate import calibrate, suggestions
 from trainer.judging.champions import Judged, judge_candidate
-from trainer.judging.evaluate import ANSWER_SETTINGS
 from trainer.judging.forgetting import forgetting
 from trainer.judging.heldout import HeldOut, fit_to_train, read_held_out, taught_before
-from trainer.judging.judge import Judge
+from trainer.judging.judge import Judge, judging, metrics_of
 from trainer.launch import end_with_parent
-from trainer.learning.candidate import make_candidate
+from trainer.learning.averaging import make_candidate
 from trainer.learning.finetune import CHECKPOINT, LOSSES, StepReport, finetune
+from trainer.learning.history import ancestry, parent_adapter, situation, trained_on
 from trainer.learning.strategies import STRATEGIES, Plan, Situation
 from trainer.learning.training_log import TrainingLog
 from trainer.progress import RoundProgress
@@ -51,7 +52,7 @@ from trainer.results import (
     RESULT,
     CanaryListing,
     Failure,
-    Job,
+    RoundJob,
     RoundResult,
     Trained,
     adapter_id,
@@ -63,7 +64,7 @@ TRAINED = "candidate.safetensors"
 CALIBRATED = "calibrated.safetensors"
 
 
-def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResult | None:
+def run_round(job: RoundJob, progress: RoundProgress, main: bool = True) -> RoundResult | None:
     """Run the stages that are not finished yet.
 
     Args:
@@ -92,7 +93,7 @@ def run_round(job: Job, progress: RoundProgress, main: bool = True) -> RoundResu
     return result
 
 
-def _train_and_judge(job: Job, progress: RoundProgress, main: bool) -> RoundResult | None:
+def _train_and_judge(job: RoundJob, progress: RoundProgress, main: bool) -> RoundResult | None:
     request, trainer = job.retrain, job.trainer
     registry = Registry(trainer.registry_dir)
     parent = parent_adapter(request, registry)
@@ -106,15 +107,13 @@ def _train_and_judge(job: Job, progress: RoundProgress, main: bool) -> RoundResu
     trained = _train(job, request, known, plan, progress, main)
     if not main or trained is None:
         return None
-    with Judge(
-        trainer, job.serving, held_out.judging, held_out.hash, job.folder / "engine", progress
-    ) as judge:
+    with judging(trainer, job.serving, held_out.judging, job.folder / "engine", progress) as judge:
         candidate = _calibrate(job, held_out.calibrating, judge)
         judged = judge_candidate(request, registry, parent, candidate, judge, trainer)
         remembered = forgetting(
             chain, parent, candidate, judge, job.serving, trainer, job.forgotten
         )
-    result = _result(candidate, registry, judged, judge, held_out, trained.seconds).model_copy(
+    result = _result(job, candidate, judged, judge, held_out, trained.seconds).model_copy(
         update={
             "trained": trained,
             "losses": str((job.folder / LOSSES).resolve()),
@@ -127,7 +126,7 @@ def _train_and_judge(job: Job, progress: RoundProgress, main: bool) -> RoundResu
     return result
 
 
-def _look_again(job: Job, progress: RoundProgress) -> RoundResult:
+def _look_again(job: RoundJob, progress: RoundProgress) -> RoundResult:
     """Judges the round's challenger on the held-out listings that are there by now."""
     request, trainer = job.retrain, job.trainer
     registry = Registry(trainer.registry_dir)
@@ -136,29 +135,27 @@ def _look_again(job: Job, progress: RoundProgress) -> RoundResult:
     parent = parent_adapter(request, registry)
     taught = taught_before(request, registry, job.forgotten)
     held_out = read_held_out(trainer, request, taught, job.forgotten)
-    with Judge(
-        trainer, job.serving, held_out.judging, held_out.hash, job.folder / "engine", progress
-    ) as judge:
+    with judging(trainer, job.serving, held_out.judging, job.folder / "engine", progress) as judge:
         judged = judge_candidate(request, registry, parent, candidate, judge, trainer)
-    return _result(candidate, registry, judged, judge, held_out, entry.lineage.train_seconds)
+    return _result(job, candidate, judged, judge, held_out, entry.lineage.train_seconds)
 
 
 def _result(
+    job: RoundJob,
     candidate: AdapterFile,
-    registry: Registry,
     judged: Judged,
     judge: Judge,
     held_out: HeldOut,
     train_seconds: float,
 ) -> RoundResult:
-    first = held_out.judging[0]
+    trainer, first = job.trainer, held_out.judging[0]
     return RoundResult(
         adapter_id=candidate.id,
         adapter_hash=candidate.hash,
-        adapter_path=str(registry.path(candidate.id).resolve()),
+        adapter_path=str(Registry(trainer.registry_dir).path(candidate.id).resolve()),
         decision=judged.decision,
-        metrics=judge.metrics(judged.candidate),
-        parent_metrics=judge.metrics(judged.parent),
+        metrics=metrics_of(judged.candidate, trainer),
+        parent_metrics=metrics_of(judged.parent, trainer),
         train_seconds=train_seconds,
         eval_seconds=judge.seconds,
         evaluation=judge.path(judged.candidate),
@@ -168,7 +165,7 @@ def _result(
 
 
 def _train(
-    job: Job,
+    job: RoundJob,
     request: RetrainRequest,
     known: Situation,
     plan: Plan,
@@ -209,7 +206,7 @@ def _train(
     return trained
 
 
-def _calibrate(job: Job, rows: Sequence[Row], judge: Judge) -> AdapterFile:
+def _calibrate(job: RoundJob, rows: Sequence[Row], judge: Judge) -> AdapterFile:
     """The final adapter: the trained one, with its calibration where there are listings for it."""
     final = job.folder / CALIBRATED
     if final.exists():
@@ -241,7 +238,7 @@ def _calibrate(job: Job, rows: Sequence[Row], judge: Judge) -> AdapterFile:
 
 
 def _lineage(
-    job: Job,
+    job: RoundJob,
     trained: Trained,
     data: list[str],
     candidate: AdapterFile,
@@ -263,7 +260,9 @@ def _lineage(
         data=request.files,
         trained_on=data,
         settings=job.trainer.model_dump(mode="json"),
-        serving=job.serving.model_dump(mode="json", include=ANSWER_SETTINGS),
+        serving=job.serving.model_dump(
+            mode="json", include=fields_that_change(ServingSettings, "training", "answers")
+        ),
         dtype=trained.dtype,
         steps=trained.steps,
         earlier_listings=trained.earlier_listings,
@@ -294,7 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.end_with_parent:
         end_with_parent()
-    job = Job.model_validate_json(given.job.read_bytes())
+    job = RoundJob.model_validate_json(given.job.read_bytes())
     # Set by the launcher: which of its processes this one is.
     first = int(os.environ.get("RANK", "0")) == 0
     transformers_logging.disable_progress_bar()

@@ -15,13 +15,13 @@ from transformers.utils import logging as transformers_logging
 
 from schemas.errors import ListuneError
 from schemas.events import BASE_ADAPTER
-from serving.adapter_file import write_file
-from trainer.data.dataset import read_heldout, rows_hash
+from serving.process.files import write_file
+from trainer.data.dataset import read_heldout
 from trainer.data.registry import Registry
 from trainer.judging.arms import adapter_arm, example_arm
 from trainer.judging.evaluate import Evaluation
-from trainer.judging.intervals import draw_listings, paired, paired_interval
-from trainer.judging.judge import Judge
+from trainer.judging.intervals import draw_listings, paired, two_sided
+from trainer.judging.judge import Judge, judging, metrics_of
 from trainer.progress import RoundProgress
 from trainer.results import (
     ARMS,
@@ -45,7 +45,7 @@ def compare(job: SideBySideJob, progress: RoundProgress) -> list[Arm]:
     """
     rows, registry = read_heldout(job.heldout), Registry(job.trainer.registry_dir)
     scratch = job.folder / "engine"
-    with Judge(job.trainer, job.serving, rows, rows_hash(rows), scratch, progress) as judge:
+    with judging(job.trainer, job.serving, rows, scratch, progress) as judge:
         evaluations = adapter_arm(judge, None)
         if job.examples is not None:
             evaluations |= example_arm(judge, read_heldout(job.examples))
@@ -64,14 +64,16 @@ def _arms(
 
     def over_base(evaluation: Evaluation) -> Difference:
         before, after = (e.measure("net_benefit", cost) for e in (base, evaluation))
-        found = paired_interval(before, after, drawn)
-        error = float(paired(before, after, drawn).std())
-        return Difference(value=found.value, lower=found.low, upper=found.high, error=error)
+        sample = paired(before, after, drawn)
+        found = two_sided(after.value - before.value, sample)
+        return Difference(
+            value=found.value, lower=found.low, upper=found.high, error=float(sample.std())
+        )
 
     return [
         Arm(
             name=name,
-            metrics=judge.metrics(evaluation),
+            metrics=metrics_of(evaluation, trainer),
             difference=None if name == BASE_ADAPTER else over_base(evaluation),
             evaluation=judge.path(evaluation),
             seconds=evaluation.seconds,

@@ -27,35 +27,28 @@ from confluent_kafka import Message
 
 from schemas.errors import EventError
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, decode
-from serving.adapter_file import write_file
 from serving.errors import Busy, ServingError, TimedOut, Unavailable
 from serving.process.health import Health
+from serving.process.ready import tell_ready
 from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
 from serving.triton.push import Canary, CanaryRequest, PushReport, push_and_try
 from trainer import metrics
 from trainer.data.registry import Registry
 from trainer.errors import TrainingError
-from trainer.event_log import DELIVERY_S, EventLog, RoundQueue
-from trainer.judging.evaluation_store import ANSWERS, EVALUATIONS, AnswerStore, EvaluationStore
+from trainer.event_log import DELIVERY_S, EventLog
+from trainer.judging.evaluation_store import Kept
 from trainer.launch import RoundProcess
-from trainer.progress import Place
-from trainer.results import Failure, Job, RoundResult, Verdict, adapter_id, round_folder
+from trainer.progress import StageProgress
+from trainer.results import Failure, RoundJob, RoundResult, Verdict, adapter_id, round_folder
+from trainer.round_events import KIND_OF, judged_facts, round_event
+from trainer.round_queue import RoundQueue
 from trainer.settings import KafkaSettings, TrainerSettings
 
 logger = logging.getLogger(__name__)
 
-READY_FILE = "LISTUNE_READY_FILE"
-"""Environment variable: this file is written when the worker can take rounds."""
-
 TEND_S = 0.2
 PUSH_RETRY_S = 1.0
-
-KIND_OF = {
-    Verdict.PROMOTE: ModelEventKind.PROPOSED,
-    Verdict.REJECT: ModelEventKind.REJECTED,
-    Verdict.CHALLENGER: ModelEventKind.CHALLENGER,
-}
 
 T = TypeVar("T")
 
@@ -115,9 +108,7 @@ class Worker:
             self._health.turned()
             if self._stopping.is_set():
                 return
-        ready = os.environ.get(READY_FILE)
-        if ready:
-            write_file(Path(ready), b"ready\n")
+        tell_ready()
         self._health.tell_ready()
         logger.info("waiting for rounds on %s", self._kafka.retrain_topic)
         while not self._stopping.is_set():
@@ -149,8 +140,8 @@ class Worker:
             # A round leaves it out all the same, so the trainer goes on.
             logger.error("%s", error)
             return
-        removed = EvaluationStore(folder / EVALUATIONS).erase(new)
-        answers = AnswerStore(folder / ANSWERS).erase(new)
+        kept = Kept.of_registry(folder)
+        removed, answers = kept.evaluations.erase(new), kept.answers.erase(new)
         if files or removed or answers:
             logger.info(
                 "forgotten: %d files changed, %d evaluations and %d answers removed",
@@ -192,7 +183,7 @@ class Worker:
 
     def _run_process(self, request: RetrainRequest) -> RoundResult | Failure:
         process = RoundProcess(
-            Job(
+            RoundJob(
                 retrain=request,
                 trainer=self._trainer,
                 serving=self._serving,
@@ -201,26 +192,17 @@ class Worker:
             )
         )
         try:
-            self._tend(process.ended, request, process.place)
+            self._tend(process.ended, request, process.progress)
             return process.outcome()
         finally:
             process.stop()
 
     def _judged(self, request: RetrainRequest, result: RoundResult) -> ModelEvent:
         """The answer to a round that was judged; an adapter that passed is in Triton by then."""
-        facts: dict[str, Any] = {
-            "adapter_hash": result.adapter_hash,
-            "adapter_uri": result.adapter_path,
-            "metrics": result.metrics,
-            "parent_metrics": result.parent_metrics,
-            "train_seconds": result.train_seconds,
-            "eval_seconds": result.eval_seconds,
-            "reason": result.decision.reason,
-            "details": _details(result),
-        }
+        facts = judged_facts(result)
         if result.decision.kind is Verdict.PROMOTE:
             pushing = _in_thread(lambda: self._push(result))
-            self._tend(pushing.done, request, lambda: Place(stage="push", done=0, total=1))
+            self._tend(pushing.done, request, lambda: StageProgress(stage="push", done=0, total=1))
             try:
                 report = pushing.result()
             except ServingError as error:
@@ -248,7 +230,7 @@ class Worker:
         self,
         finished: Callable[[], bool],
         request: RetrainRequest | None = None,
-        place: Callable[[], Place | None] = lambda: None,
+        progress: Callable[[], StageProgress | None] = lambda: None,
     ) -> None:
         """Wait for `finished`, staying in the group, with heartbeats for `request`.
 
@@ -268,7 +250,7 @@ class Worker:
                 raise _Closed
             if time.monotonic() >= due:
                 due = time.monotonic() + self._trainer.heartbeat_s
-                now = place()
+                now = progress()
                 details = now.model_dump() if now else {}
                 self._log.tell(self._event(request, ModelEventKind.HEARTBEAT, details=details))
 
@@ -276,42 +258,7 @@ class Worker:
         return self._event(request, ModelEventKind.FAILED, reason=reason)
 
     def _event(self, request: RetrainRequest, kind: ModelEventKind, **facts: Any) -> ModelEvent:
-        return ModelEvent(
-            kind=kind,
-            pool=request.pool,
-            round=request.round,
-            attempt=request.attempt,
-            look=request.look,
-            adapter_id=adapter_id(request),
-            parent_id=request.parent_id,
-            parent_hash=request.parent_hash,
-            worker=self._name,
-            **facts,
-        )
-
-
-def _details(result: RoundResult) -> dict[str, float | int | str | bool | None]:
-    """The round's figures, flat, for the log and for people."""
-    decision = result.decision
-    details: dict[str, float | int | str | bool | None] = {
-        **(result.trained.model_dump(exclude={"seconds"}) if result.trained else {}),
-        "decided_by": decision.by,
-        "listings_judged": decision.listings,
-        "margin": decision.margin,
-        "best": decision.best_id,
-        "needed_listings": decision.needed_listings,
-        "evaluation": result.evaluation,
-        "parent_evaluation": result.parent_evaluation,
-        "losses": result.losses,
-        "forgetting": "; ".join(map(str, result.forgetting)) or None,
-    }
-    for metric, difference in decision.differences.items():
-        details |= {
-            f"{metric}_difference": difference.value,
-            f"{metric}_lower": difference.lower,
-            f"{metric}_upper": difference.upper,
-        }
-    return details
+        return round_event(request, kind, self._name, **facts)
 
 
 def _in_thread(work: Callable[[], T]) -> "Future[T]":

@@ -9,7 +9,7 @@ the listing and the attribute alone, so that runs compare whatever order the lis
 import random
 from collections.abc import Mapping
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from infra.catalogs.catalog import Product
 from schemas.category import Attribute, CategorySchema
@@ -19,6 +19,8 @@ from schemas.values import matches
 
 class SellerSettings(BaseModel):
     """How diligent the sellers are; each a share between 0 and 1."""
+
+    model_config = ConfigDict(frozen=True)
 
     fill_rate: float = Field(0.57, ge=0, le=1, description="blanks with a known value: filled")
     edit_rate: float = Field(0.9, ge=0, le=1, description="wrong suggestions: put right, else kept")

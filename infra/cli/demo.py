@@ -32,5 +32,4 @@ def demo(
     chosen = {"catalog": catalog, "catalog_schema": schema, "seed": seed}
     update = {name: value for name, value in chosen.items() if value is not None}
     update["alternatives"] = alternatives or settings.demo.alternatives
-    settings.demo = settings.demo.model_copy(update=update)
-    play.run(settings, Console())
+    play.run(settings.changed(demo=update), Console())

@@ -43,11 +43,11 @@ def evaluate(
 ) -> None:
     """Judge an adapter on held-out listings: shares with intervals, calibration, time, cost."""
     # Imported here: it brings torch, which the other commands do without.
-    from trainer.data.dataset import read_heldout, rows_hash
+    from trainer.data.dataset import read_heldout
     from trainer.judging import arms
     from trainer.judging.comparison import rich_table
     from trainer.judging.comparison_report import compare, write_comparison
-    from trainer.judging.judge import Judge
+    from trainer.judging.judge import judging
     from trainer.progress import RoundProgress
 
     settings = _settings(heldout, registry)
@@ -56,15 +56,13 @@ def evaluate(
     evaluations: dict[str, Evaluation] = {}
     with (
         RoundProgress(out / "progress.json", settings.trainer.progress) as progress,
-        Judge(
-            settings.trainer, settings.serving, rows, rows_hash(rows), out / "engine", progress
-        ) as judge,
+        judging(settings.trainer, settings.serving, rows, out / "engine", progress) as judge,
     ):
         if baselines:
             evaluations |= arms.base_arms(judge)
             evaluations |= arms.endpoint_arm(judge, settings.evaluation.endpoint, settings.serving)
         if train is not None:
-            evaluations |= arms.fitted_arms(judge, train)
+            evaluations |= arms.fitted_arms(judge, read_heldout(train))
         for file in judged.values():
             evaluations |= arms.adapter_arm(judge, file)
     reference = against or next(iter(evaluations))
@@ -86,12 +84,10 @@ def _settings(heldout: Path, registry: Path | None) -> Settings:
         from infra.local.fetch import ensure_base_model
 
         local = settings.local
-        settings.serving.base_model = str(
-            ensure_base_model(local.cache_dir, local.base_model, console)
-        )
-    settings.trainer.heldout = heldout
-    settings.trainer.registry_dir = registry or settings.trainer.registry_dir
-    return settings
+        base = ensure_base_model(local.cache_dir, local.base_model, console)
+        settings = settings.changed(serving={"base_model": str(base)})
+    folder = registry or settings.trainer.registry_dir
+    return settings.changed(trainer={"heldout": heldout, "registry_dir": folder})
 
 
 def _adapter(settings: Settings, name: str) -> "AdapterFile | None":

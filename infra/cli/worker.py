@@ -33,13 +33,13 @@ def worker(
             from streams.predict import app as predict
 
             if health_port >= 0:
-                chosen.streams.predict_health_port = health_port
+                chosen = chosen.changed(streams={"predict_health_port": health_port})
             predict.main(chosen.streams, chosen.serving, str(number))
         case "curate":
             from streams.curate import app as curate
 
             if health_port >= 0:
-                chosen.streams.curate_health_port = health_port
+                chosen = chosen.changed(streams={"curate_health_port": health_port})
             curate.main(chosen.streams, str(number))
         case "sql":
             from streams.sql import http as sql_http

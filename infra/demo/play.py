@@ -56,8 +56,8 @@ def run(settings: Settings, console: Console) -> Path:
     stage = read_stage(settings, console)
     parts = ensure_all(settings.local, console)
     run_dir = _new_run_dir()
-    write_stage(stage, settings, run_dir)
-    resolved = stack.resolve(settings, run_dir, parts, console)
+    staged = write_stage(stage, settings, run_dir)
+    resolved = stack.resolve(staged, run_dir, parts, console)
     console.print(f"Run folder [bold]{run_dir}[/], logs in {run_dir / 'logs'}", highlight=False)
     with stack.running(resolved, run_dir, parts, console) as supervisor:
         start = time.time() - started

@@ -15,7 +15,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 class LocalSettings(BaseModel):
     """What the local stack needs to know; every server binds 127.0.0.1."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True)
+    model_config = ConfigDict(extra="forbid", validate_default=True, frozen=True)
 
     cache_dir: Path = Field(
         default=Path("~/.cache/listune"),

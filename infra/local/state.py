@@ -10,6 +10,7 @@ from typing import Any, Literal
 import psutil
 
 from infra.local.errors import SupervisorError
+from serving.process.files import write_file
 
 ProcessState = Literal["waiting", "starting", "ready", "pausing", "failed", "stopped"]
 """waiting for what it needs, starting, ready, pausing after a death, given up, ended in order."""
@@ -18,16 +19,14 @@ STATE_FILE = "state.json"
 
 
 def write_state(run_dir: Path, processes: dict[str, dict[str, Any]]) -> None:
-    """Replace the state file in one step, so that a reader never sees half of one."""
+    """Replace the state file."""
     supervisor = psutil.Process()
     state = {
         "supervisor": {"pid": supervisor.pid, "created": supervisor.create_time()},
         "written": time.time(),
         "processes": processes,
     }
-    aside = run_dir / f".{STATE_FILE}.part"
-    aside.write_text(json.dumps(state, indent=1))
-    aside.replace(run_dir / STATE_FILE)
+    write_file(run_dir / STATE_FILE, json.dumps(state, indent=1).encode())
 
 
 def read_state(run_dir: Path) -> dict[str, Any] | None:

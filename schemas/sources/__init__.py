@@ -1,1 +1,11 @@
-"""Readers of category schemas: the project's JSON format and the Shopify taxonomy."""
+"""Where category schemas come from: readers, and a writer, of schema files.
+
+This room knows files and `schemas`, and nothing else. Read in this order:
+
+- `json_schema`: the project's own JSON.
+- `shopify`: the public Shopify taxonomy.
+
+Other rooms use:
+
+- `schemas.sources.json_schema`: `read_schemas`, `write_schemas`.
+"""

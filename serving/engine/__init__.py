@@ -1,1 +1,22 @@
-"""The tree engine: requests in, attribute values out, adapters pushed while it runs."""
+"""The tree engine: requests in, attribute values out, adapters pushed while it runs.
+
+It knows no Triton, no Kafka, no champions. Read in this order:
+
+- `engine`: what it promises; the queue and its two threads.
+- `preparing`: a request into the tree that answers it, and answers into a result.
+- `branch`: what a branch feeds next, and what it makes of the answer; `constraints`: which tokens a
+  schema allows.
+- `decoding`: one pass for all trees; `tree_cache`, `pages`: where their keys and values are.
+- `decoder`: the forward pass itself; `tree_attention`, `linear`, `lora`, `shape`: its parts;
+  `decoder_check`: whether it computes what transformers computes.
+- `model`: the base, and merged copies of it; `precision`: the number type of this machine.
+- `adapter_store`, `loaded_adapters`: adapters on disk and in memory.
+- `passing_thread`: why the forward passes have a thread of their own.
+
+Other rooms use:
+
+- `serving.engine.engine`: `Engine`.
+- `serving.engine.model`: `Base`, `load_base`, `merge`, `resolve_base`.
+- `serving.engine.precision`: `choose_dtype`; `serving.engine.passing_thread`: `in_passing`.
+- `serving.engine.decoder`, `serving.engine.linear`: the benchmarks take their products apart.
+"""

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from serving.adapter_file import AdapterFile, read_adapter, write_file
+from serving.adapter_file import AdapterFile, read_adapter
 from serving.calibration import Calibration
 from serving.errors import AdapterError, UnknownAdapter
+from serving.process.files import write_file
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,9 @@ What is known before it is decoded is fed in one pass with the token before it:
 
 - forced tokens, where the schema leaves one continuation: the rest of a value, its end, the newline
   and the next question. They are certain; their logits are read for the confidence only.
-- drafts (`serving.engine.drafts`), which count only as far as the model agrees token by token, so
+- drafts, what followed the same tokens earlier: values are mostly copied from the product's text,
+  and a model that has lost its way repeats itself (prompt lookup decoding; transformers has it as
+  `prompt_lookup_num_tokens`). A draft counts only as far as the model agrees token by token, so
   that the answer is the reference's whatever was guessed.
 
 Confidence is the product of the unrenormalised probabilities of an answer's tokens, stop included.
@@ -19,11 +21,13 @@ from math import exp
 from typing import Protocol
 
 from schemas.category import Attribute
-from serving.engine.drafts import draft
 from serving.prompt import Segment, Vocabulary
 
 END = -1
 """Expected in the place of a token: the answer ends here."""
+
+LONGEST_TAIL = 2
+"""Tokens that a draft must follow, at first; then one fewer."""
 
 
 class Matcher(Protocol):
@@ -197,3 +201,14 @@ class Branch:
         self.complete = False
         self._cap = self._rules.cap(segment.attribute)
         self.matcher = self._rules.matcher(segment.attribute)
+
+
+def draft(trunk: Sequence[int], ids: Sequence[int], count: int) -> list[int]:
+    """Up to `count` tokens that may follow the answer `ids` to a product with this trunk."""
+    history = [*trunk, *ids]
+    for length in range(min(LONGEST_TAIL, len(ids)), 0, -1):
+        tail = history[-length:]
+        for start in range(len(history) - length - 1, -1, -1):
+            if history[start : start + length] == tail:
+                return history[start + length : start + length + count]
+    return []

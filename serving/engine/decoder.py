@@ -2,9 +2,9 @@
 
 It takes the weights of a transformers model and nothing else of it: with a few rows a pass, the
 stock modules spend as much time between the matrix products as in them. What it promises is the
-same numbers, and `check` compares them once at every start: Llama, Mistral, Qwen2, Qwen3, SmolLM2,
-SmolLM3 and their like (RMS norms, rotary positions, grouped heads, a gated MLP, full attention) are
-served by configuration; anything else is refused.
+same numbers, and `serving.engine.decoder_check` compares them once at every start. Llama, Mistral,
+Qwen2, Qwen3, SmolLM2, SmolLM3 and their like (RMS norms, rotary positions, grouped heads, a gated
+MLP, full attention) are served by configuration; anything else is refused.
 
 It knows no trees: which keys a token sees is the business of the `attend` that is handed in
 (`serving.engine.tree_cache`). Rows are (tokens, hidden), without a batch dimension.
@@ -22,15 +22,11 @@ from torch.nn import functional
 
 from serving.engine.linear import PackedLinear
 from serving.engine.lora import Segment, add_lora, interleaved
+from serving.engine.shape import Shape
 from serving.errors import ModelRefused
 
 Attend = Callable[[int, torch.Tensor], torch.Tensor]
 """Layer and (rows, heads + 2 * kv heads, size), queries, keys, values, to (rows, heads * size)."""
-
-CHECKED_TOKENS = 24
-# Relative error of the logits, as vectors: rounding of another order of summation is far below,
-# another architecture far above.
-CHECK_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.02}
 
 
 @dataclass(frozen=True)
@@ -47,19 +43,6 @@ class Layer:
     gate: PackedLinear
     up: PackedLinear
     down: PackedLinear
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The sizes that a cache of keys and values has to know."""
-
-    layers: int
-    heads: int
-    kv_heads: int
-    head_size: int
-    scale: float
-    dtype: torch.dtype
-    device: torch.device
 
 
 class Decoder:
@@ -207,32 +190,3 @@ def take_layer(layer: Any, head_size: int) -> Layer:
         up=PackedLinear(mlp.up_proj.weight, mlp.up_proj.bias),
         down=PackedLinear(mlp.down_proj.weight, mlp.down_proj.bias),
     )
-
-
-@torch.inference_mode()
-def check(decoder: Decoder, model: Any) -> None:
-    """Compare the decoder's logits with the model's own on a row of random tokens.
-
-    Raises:
-        ModelRefused: they differ by more than rounding.
-    """
-    from serving.engine.pages import Pages
-    from serving.engine.tree_cache import TreeCache, TreePass
-
-    generator = torch.Generator().manual_seed(0)
-    vocabulary = model.get_input_embeddings().weight.shape[0]
-    ids = torch.randint(vocabulary, (CHECKED_TOKENS,), generator=generator)
-    half = CHECKED_TOKENS // 2
-    everywhere = torch.arange(CHECKED_TOKENS, device=model.device)
-    theirs = model(ids[None].to(model.device), use_cache=False).logits[0].float()
-    pages = Pages(decoder.shape)
-    cache = TreeCache(pages, half, 1)
-    tree_pass = TreePass(pages)
-    tree_pass.add(cache, ids[:half].tolist(), [(0, 0, ids[half:].tolist())])
-    ours = tree_pass.run(decoder, everywhere.tolist()).float()
-    error = float((ours - theirs).norm() / theirs.norm())
-    if not error < CHECK_TOLERANCE[model.dtype]:
-        raise ModelRefused(
-            f"{model.config.model_type} computes something that the tree does not (its logits "
-            f"differ by {error:.1%}); choose a base model like Llama, Qwen or SmolLM"
-        )

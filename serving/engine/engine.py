@@ -37,7 +37,7 @@ from serving.engine.loaded_adapters import LoadedAdapters, MergedDecoders
 from serving.engine.model import linear_shapes, load_base
 from serving.engine.pages import Pages
 from serving.engine.passing_thread import in_passing
-from serving.engine.preparing import Job, Preparer
+from serving.engine.preparing import PreparedRequest, Preparer
 from serving.errors import AdapterError, Busy, Cancelled, EngineError, EngineFailed
 from serving.generation import AdapterName, EngineStatus, GenerationRequest, GenerationResult
 from serving.settings import ServingSettings
@@ -59,7 +59,7 @@ class Task:
 
     request: GenerationRequest
     on_done: OnDone
-    job: Job | None = None
+    job: PreparedRequest | None = None
     alone: bool = False  # was in a pass that failed: may be what fails
 
 

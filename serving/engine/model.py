@@ -17,8 +17,10 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from serving.adapter_file import AdapterFile, base_hash
-from serving.engine.decoder import Decoder, check
+from serving.adapter_file import AdapterFile
+from serving.base_hash import base_hash
+from serving.engine.decoder import Decoder
+from serving.engine.decoder_check import check
 from serving.engine.precision import choose_dtype
 from serving.errors import ModelRefused
 from serving.prompt import Vocabulary

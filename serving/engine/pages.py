@@ -7,7 +7,7 @@ arXiv:2309.06180). A page holds the keys and values of `PAGE` tokens, of one tru
 
 import torch
 
-from serving.engine.decoder import Shape
+from serving.engine.shape import Shape
 
 PAGE = 16
 """Tokens in a page: two are 32 keys, a whole number of vector registers."""

@@ -21,7 +21,7 @@ from serving.settings import ServingSettings
 MAX_ATTRIBUTES = 1000
 
 
-class Job:
+class PreparedRequest:
     """A request on its way through the engine, and where its answer goes."""
 
     def __init__(self, request: GenerationRequest, tree: Tree, mode: Mode) -> None:
@@ -65,8 +65,8 @@ class Preparer:
         self._builder = PromptBuilder(base.vocabulary, settings)
         self._constraints = Constraints(base.vocabulary, base.vocabulary_size)
 
-    def prepare(self, request: GenerationRequest, lora: Lora | None) -> Job:
-        """The job of `request`, to be answered by the base with `lora`.
+    def prepare(self, request: GenerationRequest, lora: Lora | None) -> PreparedRequest:
+        """`request` with its tree, to be answered by the base with `lora`.
 
         Raises:
             Refused: two attributes have the same name, or there are too many.
@@ -87,7 +87,7 @@ class Preparer:
             cap={a: self._builder.cap(a) for a in request.attributes}.__getitem__,
             matcher=self._matchers(request) if mode is Mode.CONSTRAINED else lambda _: None,
         )
-        return Job(request, Tree(prompt, rules, lora), mode)
+        return PreparedRequest(request, Tree(prompt, rules, lora), mode)
 
     def _matchers(self, request: GenerationRequest) -> Callable[[Attribute], Matcher | None]:
         fresh = {a: self._constraints.compiled(a) for a in request.attributes}

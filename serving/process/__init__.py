@@ -1,1 +1,12 @@
-"""What every process of ours has: a health endpoint."""
+"""What every process of ours has, whatever it does. It knows nothing of models or listings.
+
+- `ready`: how a process tells the one that started it that it can work.
+- `health`: its endpoint for liveness, readiness and metrics.
+- `files`: files that are whole or not there.
+
+Other rooms use:
+
+- `serving.process.ready`: `READY_FILE`, `tell_ready`, `clear_ready`.
+- `serving.process.health`: `Health`, `STAGE_SECONDS`.
+- `serving.process.files`: `write_file`, `publish`.
+"""

@@ -19,6 +19,7 @@ from typing import Any
 
 from schemas.topic_names import KINDS
 from serving.process.health import Health
+from serving.process.ready import clear_ready, tell_ready
 from streams import metrics
 from streams.curate.decoding import Decoder
 from streams.curate.one_worker import OneWorker
@@ -125,7 +126,7 @@ class CurateApp:
             looked_at = time.monotonic()
             if not ready and (self._standing_by or (self._worker and self._worker.ready)):
                 ready = True
-                faust_app.tell_ready()
+                tell_ready()
                 self._health.tell_ready()
             if self._worker and self._worker.figures:
                 figures.show(self._worker.figures, self._settings)
@@ -145,7 +146,7 @@ def main(settings: StreamsSettings, worker: str = "1") -> None:
     The process ends with this call: code 0 after a signal, 1 after a failure, `REFUSED_CODE` where
     pool and topics disagree.
     """
-    faust_app.clear_ready()
+    clear_ready()
     try:
         health = Health()
         health.serve(settings.curate_health_port)

@@ -1,10 +1,11 @@
 """A Parquet file that is there as a whole or not at all."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
+
+from serving.process.files import publish
 
 
 def write_parquet(
@@ -17,11 +18,4 @@ def write_parquet(
     noted = ", ".join(f"'{name}': '{value}'" for name, value in (metadata or {}).items())
     options = f", KV_METADATA {{{noted}}}" if noted else ""
     con.execute(f"COPY manifest TO '{quoted}' (FORMAT parquet, COMPRESSION zstd{options})")
-    for place, flags in ((aside, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
-        descriptor = os.open(place, flags)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if place == aside:
-            aside.replace(path)
+    publish(aside, path)

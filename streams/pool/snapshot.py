@@ -6,7 +6,6 @@ what the topics keep is refused at start-up like any pool that retention has ove
 """
 
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from serving.process.files import publish
 from streams.pool.file import connect, pool_path
 from streams.pool.store import Pool
 from streams.settings import StreamsSettings
@@ -46,7 +46,7 @@ def take(pool: Pool) -> Path | None:
     except (duckdb.Error, subprocess.CalledProcessError) as error:
         logger.warning("no copy of the pool %s was made: %s", pool.path, error)
         return None
-    _publish(aside, path)
+    publish(aside, path)
     return path
 
 
@@ -67,7 +67,7 @@ def restore(settings: StreamsSettings) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".partial")
     shutil.copyfile(kept, aside)
-    _publish(aside, path)
+    publish(aside, path)
     logger.info("the pool %s begins with the copy %s", path, kept)
     return True
 
@@ -77,13 +77,3 @@ def _is_further(kept: Path, path: Path) -> bool:
     with duckdb.connect(str(kept), read_only=True) as copy, connect(path) as own:
         (of, read), (own_of, own_read) = (con.execute(_STANDS).fetchall()[0] for con in (copy, own))
     return bool(of == own_of and read > own_read)
-
-
-def _publish(aside: Path, path: Path) -> None:
-    """On the disk before it has its name: a name never stands for half a file."""
-    descriptor = os.open(aside, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    aside.replace(path)

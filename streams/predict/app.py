@@ -21,6 +21,7 @@ from schemas.topic_names import BACKFILL, PREDICTIONS, REQUESTS
 from schemas.versions import SchemaVersions
 from serving.errors import AdapterError
 from serving.process.health import Health
+from serving.process.ready import clear_ready, tell_ready
 from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
 from serving.triton.push import ensure_adapter
@@ -145,7 +146,7 @@ class PredictApp:
                 faust_app.crash(error)
             if not ready and self._assigned.is_set():
                 ready = True
-                faust_app.tell_ready()
+                tell_ready()
                 self._health.tell_ready()
 
     def _positions(self) -> dict[Partition, int]:
@@ -165,7 +166,7 @@ def main(settings: StreamsSettings, serving: ServingSettings, worker: str = "1")
 
     The process ends with this call: code 0 after a signal, 1 after a failure.
     """
-    faust_app.clear_ready()
+    clear_ready()
     try:
         health = Health()
         health.serve(settings.predict_health_port)

@@ -20,12 +20,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
 import duckdb
 import psutil
 
+from serving.process.ready import clear_ready, tell_ready
 from streams.settings import StreamsSettings
 from streams.sql.client import endpoint_path, load_extensions
 from streams.sql.guard import VIEWS, RefusedError, SqlGuard
@@ -73,7 +73,7 @@ def main(settings: StreamsSettings) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    _tell_ready(False)
+    clear_ready()
     while not stopping.is_set():
         if not endpoint_path(settings).exists():
             stopping.wait(RETRY_S)
@@ -136,7 +136,7 @@ def _serve(settings: StreamsSettings, gone: Callable[[], bool]) -> int:
     memory = _memory_bytes(con)
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
-    _tell_ready(True)
+    tell_ready()
     return _watch(con, settings.sql_timeout_s, memory, gone)
 
 
@@ -210,15 +210,6 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _tell_ready(ready: bool) -> None:
-    """Makes or removes the file by which the supervisor knows that this process is up."""
-    if path := os.environ.get("LISTUNE_READY_FILE"):
-        if ready:
-            Path(path).write_text(f"{os.getpid()}\n", encoding="utf-8")
-        else:
-            Path(path).unlink(missing_ok=True)
 
 
 def _child() -> None:

@@ -15,7 +15,6 @@ import os
 import sys
 import threading
 from collections.abc import Coroutine, Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 
 import faust
@@ -33,7 +32,6 @@ from streams.worker.gc_tuning import collect_seldom
 log = logging.getLogger(__name__)
 
 STOP_S = 5.0
-READY_FILE = "LISTUNE_READY_FILE"
 SESSION_S = 15.0
 """A worker silent for this long loses its partitions; the broker allows no less than 6."""
 
@@ -176,16 +174,3 @@ def _end(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def clear_ready() -> None:
-    """Forgets that an earlier process of this name was ready."""
-    if path := os.environ.get(READY_FILE):
-        Path(path).unlink(missing_ok=True)
-
-
-def tell_ready() -> None:
-    """Writes this process's id to the file that the environment names, for the supervisor."""
-    log.info("ready")
-    if path := os.environ.get(READY_FILE):
-        Path(path).write_text(f"{os.getpid()}\n")

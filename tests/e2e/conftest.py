@@ -18,20 +18,18 @@ from infra.lab.small import small_settings
 from infra.local.fetch import ensure_all
 from infra.local.supervisor import Supervisor
 from infra.settings import Settings
+from infra.stage import Stage, read_stage, write_stage
 
 SEED = 3
 
 
 def tiny_settings(folder: Path) -> Settings:
     """The small settings, and a wave of listings that fills one round."""
-    settings = small_settings(folder, SEED)
-    settings.streams.lease_s = 60.0
-    demo = settings.demo
-    # Half of a wave is held out; the rest fills the round.
-    settings.streams.heldout_share, settings.streams.heldout_least = 0.5, 6
-    demo.wave, demo.final_wave, demo.in_flight = 16, 2, 4
-    demo.stall_minutes = 3.0
-    return settings
+    return small_settings(folder, SEED).changed(
+        # Half of a wave is held out; the rest fills the round.
+        streams={"lease_s": 60.0, "heldout_share": 0.5, "heldout_least": 6},
+        demo={"wave": 16, "final_wave": 2, "in_flight": 4, "stall_minutes": 3.0},
+    )
 
 
 @dataclass
@@ -40,7 +38,7 @@ class Loop:
 
     settings: Settings
     run_dir: Path
-    stage: play.Stage
+    stage: Stage
     play: play.Play
     supervisor: Supervisor
 
@@ -55,13 +53,11 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """One full round, played as the demo plays it; the stack is still up afterwards."""
     run_dir = tmp_path_factory.mktemp("stack")
     console = Console(force_terminal=False)
-    settings = tiny_settings(run_dir)
-    settings.demo.rounds = 1
+    settings = tiny_settings(run_dir).changed(demo={"rounds": 1})
     parts = ensure_all(settings.local, console)
-    stage = play.read_stage(settings, console)
-    play.write_stage(stage, settings, run_dir)
+    stage = read_stage(settings, console)
     # One round is played; that another may come is why listings are measured again after it.
-    settings.streams.max_rounds = 2
+    settings = write_stage(stage, settings, run_dir).changed(streams={"max_rounds": 2})
     resolved = stack.resolve(settings, run_dir, parts, console)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stack, "ACTIVE", run_dir / "active")

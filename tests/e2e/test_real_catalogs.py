@@ -23,11 +23,11 @@ def test_the_demo_runs_on_a_slice_of(
     if not source.is_dir():
         pytest.skip(f"the real catalog {name} is not here (../shared/data/{name})")
     settings = tiny_settings(tmp_path)
-    demo = settings.demo
-    demo.rounds, demo.alternatives = 1, alternatives
-    demo.catalog, demo.catalog_schema = tmp_path / "slice.jsonl", source / "schema.json"
+    catalog = tmp_path / "slice.jsonl"
+    demo = {"catalog": catalog, "catalog_schema": source / "schema.json"}
+    settings = settings.changed(demo={**demo, "rounds": 1, "alternatives": alternatives})
     with (source / "listings.jsonl").open() as lines:
-        demo.catalog.write_text("".join(islice(lines, PRODUCTS)))
+        catalog.write_text("".join(islice(lines, PRODUCTS)))
     monkeypatch.setattr(play, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(stack, "ACTIVE", tmp_path / "runs" / "active")
     run_dir = play.run(settings, Console())

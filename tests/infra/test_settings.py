@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from infra.local.state import write_state
 from infra.settings import (
@@ -122,12 +122,23 @@ def test_settings_written_by_a_stack_read_back_the_same(monkeypatch: pytest.Monk
 
 
 def test_the_settings_of_the_stack_that_is_up_go_before_ones_own() -> None:
-    settings = load_settings()
-    settings.streams.k = 3
+    settings = load_settings().changed(streams={"k": 3})
     ACTIVE.mkdir(parents=True)
     (ACTIVE / "settings.json").write_text(settings.model_dump_json())
     write_state(ACTIVE, {})  # by this process, which lives
     assert active_settings().streams.k == 3
+
+
+def test_settings_are_changed_in_a_copy_and_by_their_names() -> None:
+    settings = load_settings()
+    changed = settings.changed(streams={"k": 3}, trainer={"seed": 5})
+    assert (changed.streams.k, changed.trainer.seed) == (3, 5)
+    assert settings == load_settings()
+    assert changed.serving is settings.serving
+    with pytest.raises(SettingsError, match="streams has no setting 'kk'"):
+        settings.changed(streams={"kk": 3})
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.streams.k = 3  # type: ignore[misc]
 
 
 def test_without_a_stack_a_command_asks_for_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,8 +149,9 @@ def test_without_a_stack_a_command_asks_for_the_broker(monkeypatch: pytest.Monke
 
 
 def test_the_trainer_sees_the_streams_own_addresses() -> None:
-    settings = load_settings()
-    settings.streams.bootstrap_servers, settings.streams.pool = "10.0.0.1:9092", "shoes"
+    settings = load_settings().changed(
+        streams={"bootstrap_servers": "10.0.0.1:9092", "pool": "shoes"}
+    )
     kafka = settings.kafka_for_trainer()
     assert (kafka.bootstrap_servers, kafka.pool) == ("10.0.0.1:9092", "shoes")
     assert kafka.max_event_bytes == settings.streams.max_event_bytes

@@ -39,7 +39,7 @@ def test_every_stretch_of_arrivals_has_all_categories() -> None:
 def test_a_catalog_that_cannot_reach_its_rounds_is_refused_before_anything_is_started(
     settings: Settings, k: int, least: int, enough: bool
 ) -> None:
-    settings.streams.k, settings.streams.heldout_least, settings.demo.rounds = k, least, 2
+    settings = settings.changed(streams={"k": k, "heldout_least": least}, demo={"rounds": 2})
     if enough:
         check_enough(PRODUCTS, settings)
         return
@@ -48,7 +48,7 @@ def test_a_catalog_that_cannot_reach_its_rounds_is_refused_before_anything_is_st
 
 
 def test_products_of_which_no_value_is_known_teach_nothing(settings: Settings) -> None:
-    settings.streams.k, settings.streams.heldout_least = 1, 1
+    settings = settings.changed(streams={"k": 1, "heldout_least": 1})
     blank = [Product(p.product_id, p.category, p.title, "", {}) for p in PRODUCTS]
     with pytest.raises(CatalogError, match="has 0 products to learn from"):
         check_enough(blank, settings)

@@ -1,12 +1,9 @@
 """The adapter file is written, checked and kept as its contract says."""
 
-import os
-
 import pytest
 import torch
 
 from serving.adapter_file import (
-    base_hash,
     blob_hash,
     check_adapter,
     read_adapter,
@@ -123,18 +120,6 @@ def test_the_peft_folder_has_the_bytes_and_the_configuration(blob, tmp_path):
     to_peft_folder(blob, tmp_path / "peft")
     assert (tmp_path / "peft" / "adapter_model.safetensors").read_bytes() == blob
     assert '"LORA"' in (tmp_path / "peft" / "adapter_config.json").read_text()
-
-
-def test_the_base_hash_follows_the_weights(tmp_path):
-    weights = tmp_path / "model.safetensors"
-    weights.write_bytes(b"one")
-    first = base_hash(tmp_path)
-    assert base_hash(tmp_path) == first, "the second time from the side file"
-    weights.write_bytes(b"two")
-    os.utime(weights, ns=(1, 1))
-    assert base_hash(tmp_path) != first
-    with pytest.raises(AdapterError, match="no safetensors"):
-        base_hash(tmp_path / "nowhere")
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from confluent_kafka import TopicPartition
 from schemas.category import CategorySchemas
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.topic_names import KINDS
+from serving.process.ready import READY_FILE
 from streams.kafka.clients import reader
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import admin_client, ensure_topics, log_bounds, topic_specs
 from streams.settings import StreamsSettings
-from streams.worker.faust_app import READY_FILE
 from tests.streams.world import prediction, request, review
 from tests.waiting import wait_for
 

@@ -30,8 +30,8 @@ from trainer.data.dataset import Row
 from trainer.data.registry import Registry
 from trainer.judging.calibrate import calibrate, suggestions
 from trainer.judging.evaluate import METRICS, Evaluation
-from trainer.progress import read_place
-from trainer.results import EXIT_REFUSED, FAILURE, JOB, RESULT, Job, RoundResult, round_folder
+from trainer.progress import read_progress
+from trainer.results import EXIT_REFUSED, FAILURE, JOB, RESULT, RoundJob, RoundResult, round_folder
 from trainer.round import CALIBRATED, CHECKPOINT, TRAINED, main
 from trainer.settings import TrainerSettings
 
@@ -46,7 +46,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def make_job(
     folder: Path, base: Path, request: dict[str, object] | None = None, **trainer: object
-) -> Job:
+) -> RoundJob:
     """A round of six listings judged on four, small enough for a tiny model."""
     folder.mkdir(parents=True, exist_ok=True)
     train = write_manifest(make_rows(6), folder / "train.parquet")
@@ -77,7 +77,7 @@ def make_job(
         "min_gap": 0.0,
         "files": [train, heldout],
     }
-    return Job(
+    return RoundJob(
         retrain=RetrainRequest.model_validate(retrain | (request or {})),
         trainer=TrainerSettings.model_validate(settings | trainer),
         serving=ServingSettings(
@@ -91,39 +91,39 @@ def make_job(
     )
 
 
-def write(job: Job) -> str:
+def write(job: RoundJob) -> str:
     job.folder.mkdir(parents=True, exist_ok=True)
     path = job.folder / JOB
     path.write_text(job.model_dump_json())
     return str(path)
 
 
-def start(job: Job) -> "subprocess.Popen[bytes]":
+def start(job: RoundJob) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "trainer.round", "--job", write(job)]
     return subprocess.Popen(command, cwd=REPOSITORY)
 
 
-def run(job: Job, *arguments: str) -> int:
+def run(job: RoundJob, *arguments: str) -> int:
     """The command within this process: starting one takes longer than the round."""
     return main(["--job", write(job), *arguments])
 
 
-def result_of(job: Job) -> RoundResult:
+def result_of(job: RoundJob) -> RoundResult:
     return RoundResult.model_validate_json((job.folder / RESULT).read_bytes())
 
 
-def files_of(job: Job, role: str) -> list[ManifestFile]:
+def files_of(job: RoundJob, role: str) -> list[ManifestFile]:
     return [file for file in job.retrain.files if file.role == role]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Job:
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> RoundJob:
     job = make_job(tmp_path_factory.mktemp("round"), tiny_base)
     assert start(job).wait(timeout=120) == 0
     return job
 
 
-def test_a_round_ends_with_a_judged_adapter_in_the_registry(finished: Job) -> None:
+def test_a_round_ends_with_a_judged_adapter_in_the_registry(finished: RoundJob) -> None:
     result = result_of(finished)
     entry = Registry(finished.trainer.registry_dir).get("default-r1-a1")
     assert entry.read().hash == result.adapter_hash
@@ -136,7 +136,7 @@ def test_a_round_ends_with_a_judged_adapter_in_the_registry(finished: Job) -> No
     assert len(Path(str(result.losses)).read_text().splitlines()) == 8
 
 
-def test_its_steps_can_be_followed_in_tensorboard(finished: Job) -> None:
+def test_its_steps_can_be_followed_in_tensorboard(finished: RoundJob) -> None:
     shown = EventAccumulator(str(finished.folder / "tensorboard"))
     shown.Reload()
     lines = Path(str(result_of(finished).losses)).read_text().splitlines()
@@ -144,7 +144,7 @@ def test_its_steps_can_be_followed_in_tensorboard(finished: Job) -> None:
     assert [event.value for event in shown.Scalars("loss")] == pytest.approx(losses)
 
 
-def test_its_adapter_is_calibrated_on_the_streams_held_out_listings(finished: Job) -> None:
+def test_its_adapter_is_calibrated_on_the_streams_held_out_listings(finished: RoundJob) -> None:
     made = read_adapter(Path(result_of(finished).adapter_path).read_bytes()).calibration
     assert made is not None
     assert made.least_probability == pytest.approx(0.2)
@@ -159,7 +159,7 @@ def test_its_adapter_is_calibrated_on_the_streams_held_out_listings(finished: Jo
 
 
 def test_plain_peft_gives_the_same_values_with_what_the_registry_exports(
-    finished: Job, tiny_base: Path, tmp_path: Path
+    finished: RoundJob, tiny_base: Path, tmp_path: Path
 ) -> None:
     """Every question of every held-out listing, by peft's own model and its own `generate`."""
     Registry(finished.trainer.registry_dir).export("default-r1-a1", tmp_path)
@@ -201,14 +201,14 @@ def answers_by(model: PeftModel, builder: PromptBuilder, row: Row) -> dict[str, 
     return answers
 
 
-def test_a_finished_round_is_not_run_again(finished: Job) -> None:
+def test_a_finished_round_is_not_run_again(finished: RoundJob) -> None:
     before = (finished.folder / RESULT).stat().st_mtime_ns
     assert run(finished) == 0
     assert (finished.folder / RESULT).stat().st_mtime_ns == before
 
 
 def test_the_next_round_starts_from_the_last_and_reuses_its_evaluation(
-    finished: Job, tiny_base: Path
+    finished: RoundJob, tiny_base: Path
 ) -> None:
     first = result_of(finished)
     request = {
@@ -232,7 +232,7 @@ def test_the_next_round_starts_from_the_last_and_reuses_its_evaluation(
 
 
 def test_its_parent_and_itself_are_judged_again_on_the_first_rounds_held_out_listings(
-    replayed: Job,
+    replayed: RoundJob,
 ) -> None:
     [earlier] = result_of(replayed).forgetting
     assert (earlier.round, earlier.listings) == (1, 1)
@@ -240,7 +240,9 @@ def test_its_parent_and_itself_are_judged_again_on_the_first_rounds_held_out_lis
     assert str(earlier).startswith("round 1 (1 listings): net_benefit ")
 
 
-def test_a_replaying_round_says_what_it_was_trained_on(finished: Job, replayed: Job) -> None:
+def test_a_replaying_round_says_what_it_was_trained_on(
+    finished: RoundJob, replayed: RoundJob
+) -> None:
     result = result_of(replayed)
     lineage = Registry(replayed.trainer.registry_dir).get(result.adapter_id).lineage
     hashes = [files_of(job, "train")[0].sha256 for job in (finished, replayed)]
@@ -254,7 +256,7 @@ def test_a_replaying_round_says_what_it_was_trained_on(finished: Job, replayed: 
 
 
 @pytest.fixture(scope="module")
-def replayed(finished: Job, tiny_base: Path) -> Job:
+def replayed(finished: RoundJob, tiny_base: Path) -> RoundJob:
     """A second round that replays from `finished`, on listings of its own."""
     first = result_of(finished)
     root = finished.trainer.registry_dir.parent
@@ -271,7 +273,7 @@ def replayed(finished: Job, tiny_base: Path) -> Job:
 
 
 def test_a_killed_round_goes_on_where_it_was(
-    finished: Job, tmp_path: Path, tiny_base: Path
+    finished: RoundJob, tmp_path: Path, tiny_base: Path
 ) -> None:
     job = make_job(tmp_path, tiny_base)
     process = start(job)
@@ -289,7 +291,7 @@ def test_a_killed_round_goes_on_where_it_was(
 
 
 def test_a_round_killed_after_its_calibration_gives_the_same_adapter(
-    finished: Job, tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+    finished: RoundJob, tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = make_job(tmp_path, tiny_base)
 
@@ -454,7 +456,7 @@ def test_a_further_look_judges_the_rounds_adapter_on_the_listings_of_then(
 
 
 def test_two_processes_train_what_one_trains(
-    finished: Job, tmp_path: Path, tiny_base: Path
+    finished: RoundJob, tmp_path: Path, tiny_base: Path
 ) -> None:
     job = make_job(tmp_path, tiny_base, processes=2)
     command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
@@ -469,7 +471,7 @@ def test_two_processes_train_what_one_trains(
     assert two.last_loss == pytest.approx(one.last_loss, rel=1e-2)
 
 
-def test_the_place_of_a_round_can_be_read_from_outside(finished: Job) -> None:
-    place = read_place(finished.folder / "progress.json")
+def test_how_far_a_round_is_can_be_read_from_outside(finished: RoundJob) -> None:
+    place = read_progress(finished.folder / "progress.json")
     assert place is not None
     assert place.done == place.total

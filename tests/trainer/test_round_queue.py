@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from trainer.errors import TrainingError
-from trainer.event_log import RoundQueue
+from trainer.round_queue import RoundQueue
 from trainer.settings import KafkaSettings
 
 

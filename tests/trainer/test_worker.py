@@ -28,6 +28,7 @@ from schemas.events import (
     decode,
     listing_sha256,
 )
+from serving.process.ready import READY_FILE
 from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
 from tests.builders import make_rows, write_heldout, write_manifest
@@ -117,7 +118,7 @@ class Scene:
         }
         path.write_text(json.dumps(settings))
         command = [sys.executable, str(Path(__file__).with_name("run_worker.py")), str(path)]
-        env = os.environ | {"PYTHONPATH": str(REPOSITORY), "LISTUNE_READY_FILE": str(self.ready)}
+        env = os.environ | {"PYTHONPATH": str(REPOSITORY), READY_FILE: str(self.ready)}
         self.processes.append(subprocess.Popen(command, cwd=self.folder, env=env))
         return self.processes[-1]
 
@@ -174,7 +175,8 @@ def said(port: int, path: str) -> str:
 
 
 def test_a_round_that_passes_is_pushed_published_and_proposed(scene: Scene) -> None:
-    port = scene.trainer.health_port = free_port()
+    port = free_port()
+    scene.trainer = scene.trainer.model_copy(update={"health_port": port})
     scene.order()
     worker = scene.worker()
     events = scene.events(lambda found: any(e.kind in ANSWERS for e in found))

@@ -43,6 +43,11 @@ class Row:
         return next(([value] for value in values if is_valid(attribute, [value])), [])
 
 
+def with_role(files: Sequence[ManifestFile], role: str) -> list[ManifestFile]:
+    """Those of a manifest's files that are for `train` or `heldout`; never an empty one."""
+    return [file for file in files if file.role == role and file.rows]
+
+
 def read_rows(files: Sequence[ManifestFile], forgotten: Collection[str] = ()) -> list[Row]:
     """The rows of a manifest's Parquet files, in the files' order.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.events import ERASED_FROM, listing_sha256
-from serving.adapter_file import write_file
+from serving.process.files import write_file
 
 
 def records(path: Path) -> Iterator[dict[str, Any]]:

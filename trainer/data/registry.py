@@ -18,8 +18,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from schemas.events import BASE_ADAPTER, ManifestFile, RoundMetrics
-from serving.adapter_file import AdapterFile, read_adapter, to_peft_folder, write_file
+from serving.adapter_file import AdapterFile, read_adapter, to_peft_folder
 from serving.errors import AdapterError
+from serving.process.files import write_file
 from trainer.data.dataset import file_hash
 from trainer.data.parquet import erase, erased_from
 from trainer.errors import RegistryError

@@ -7,12 +7,11 @@ an endpoint                                                 where the settings n
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from serving.adapter_file import AdapterFile
 from serving.generation import Generator
 from serving.settings import ServingSettings
-from trainer.data.dataset import Row, file_hash, read_heldout
+from trainer.data.dataset import Row, rows_hash
 from trainer.errors import DataError
 from trainer.judging.baselines import MajorityValue, NearestListing
 from trainer.judging.comparison import ENDPOINT
@@ -44,21 +43,20 @@ def example_arm(judge: Judge, examples: Sequence[Row]) -> dict[str, Evaluation]:
     return {ONE_EXAMPLE: judge.evaluate(None, f"judge {ONE_EXAMPLE}", examples=examples)}
 
 
-def fitted_arms(judge: Judge, train: Path) -> dict[str, Evaluation]:
-    """What knows the listings of the JSONL file `train`, and no adapter.
+def fitted_arms(judge: Judge, rows: Sequence[Row]) -> dict[str, Evaluation]:
+    """What knows the training listings `rows`, and no adapter.
 
     Raises:
-        DataError: the file cannot be used, or shares listings with the held-out ones.
+        DataError: some of them are held out.
     """
-    rows = read_heldout(train)
     heldout = {row.listing.listing_id for row in judge.rows}
     shared = [row.listing.listing_id for row in rows if row.listing.listing_id in heldout]
     if shared:
         raise DataError(
-            f"{train}: {len(shared)} listings are held out too, such as {shared[0]}; a baseline "
+            f"{len(shared)} training listings are held out too, such as {shared[0]}; a baseline "
             "must not know them, take them out"
         )
-    trained_on = file_hash(train)
+    trained_on = rows_hash(rows)
     makers: dict[str, Callable[[], Generator]] = {
         "majority value": lambda: MajorityValue(rows),
         "nearest listing": lambda: NearestListing(rows),

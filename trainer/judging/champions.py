@@ -10,6 +10,7 @@ from pathlib import Path
 
 from schemas.events import BASE_ADAPTER, RetrainRequest
 from serving.adapter_file import AdapterFile
+from serving.generation import AdapterName
 from trainer.data.registry import Registry, read_checked
 from trainer.judging.evaluate import Evaluation
 from trainer.judging.gate import Rule, decide
@@ -19,21 +20,13 @@ from trainer.settings import TrainerSettings
 
 
 @dataclass(frozen=True)
-class Champion:
-    """One that serves or has served; `hash` is `base` for the base."""
-
-    id: str
-    hash: str
-
-
-@dataclass(frozen=True)
 class Judged:
     """What was compared, what came of it, and the best champion that there has been."""
 
     parent: Evaluation
     candidate: Evaluation
     decision: Decision
-    best: Champion
+    best: AdapterName
 
 
 def judge_candidate(
@@ -51,7 +44,7 @@ def judge_candidate(
         RegistryError: the best former champion's file is damaged.
     """
     rule = Rule.of(trainer)
-    own = Champion(request.parent_id, request.parent_hash)
+    own = AdapterName(request.parent_id, request.parent_hash)
     before = judge.evaluate(parent, "judge parent")
     best, best_evaluation = own, None
     former = former_best(request, registry)
@@ -65,18 +58,18 @@ def judge_candidate(
     return Judged(before, after, decision, best)
 
 
-def former_best(request: RetrainRequest, registry: Registry) -> Champion:
+def former_best(request: RetrainRequest, registry: Registry) -> AdapterName:
     """The best champion before the parent, by the parent's lineage; the parent itself where that
     is not known (it may be given by its file alone) or is gone."""
-    parent = Champion(request.parent_id, request.parent_hash)
+    parent = AdapterName(request.parent_id, request.parent_hash)
     if not registry.has(parent.id):
         return parent
     lineage = registry.get(parent.id).lineage
-    best = Champion(lineage.best_id, lineage.best_hash)
+    best = AdapterName(lineage.best_id, lineage.best_hash)
     return best if best.hash == BASE_ADAPTER or registry.has(best.id) else parent
 
 
-def _adapter(champion: Champion, path: Path) -> AdapterFile | None:
+def _adapter(champion: AdapterName, path: Path) -> AdapterFile | None:
     return None if champion.hash == BASE_ADAPTER else read_checked(path, champion.hash)
 
 

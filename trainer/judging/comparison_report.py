@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from serving.adapter_file import write_file
 from serving.calibration import Calibration
+from serving.process.files import write_file
 from trainer.judging.comparison import ArmRow, markdown, table
 from trainer.judging.evaluate import Evaluation, ListingScore
 from trainer.judging.reliability import Bin, judged_suggestions, reliability

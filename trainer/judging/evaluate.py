@@ -16,10 +16,8 @@ Each has a bootstrap interval clustered by listing.
 """
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -28,27 +26,14 @@ from pydantic import BaseModel, ConfigDict
 from schemas.completeness import valid_names
 from schemas.events import Interval, Mode, RoundMetrics, ValueLists
 from schemas.values import matches
-from serving.generation import GenerationRequest, GenerationResult, Generator
+from serving.generation import GenerationResult
 from serving.listing import Listing
-from serving.prompt import Example
-from serving.settings import ServingSettings
+from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row
 from trainer.judging.calibrate import Suggestion, suggestions
 from trainer.judging.intervals import Measure, Product, Ratio, draw_listings, interval
 
 METRICS = ("net_benefit", "completeness", "recall", "precision", "correct_completeness")
-
-# Everything in the settings that an answer depends on.
-ANSWER_SETTINGS = {
-    "dtype",
-    "mode",
-    "batches",
-    "max_trunk_tokens",
-    "max_answer_tokens",
-    "hint_values",
-    "abstain_below",
-}
-
 
 Inputs = Literal["text", "image", "text+image", "nothing"]
 """What a listing carries. Pictures are not part of the prompt: the model sees the text alone."""
@@ -98,10 +83,16 @@ class EvaluationKey(BaseModel):
     base_hash: str
     heldout_hash: str
     one_shot: bool
-    settings: str  # JSON of `ANSWER_SETTINGS`
+    settings: str  # JSON of those that answers depend on
     schema_shown: bool = False  # the category's attributes and allowed values before each listing
     shown_from: str = ""  # `one_shot`: the hash of the listings that examples are taken from
     version: int = 3  # of what is kept of an answer: older files are judged anew
+
+    @property
+    def mode(self) -> Mode | None:
+        """How the answers are decoded; None for what is no model of ours."""
+        mode = json.loads(self.settings).get("mode")
+        return Mode(mode) if mode else None
 
     @classmethod
     def of(
@@ -120,7 +111,9 @@ class EvaluationKey(BaseModel):
             base_hash=base_hash,
             heldout_hash=heldout_hash,
             one_shot=one_shot,
-            settings=serving.model_dump_json(include=ANSWER_SETTINGS),
+            settings=serving.model_dump_json(
+                include=fields_that_change(ServingSettings, "training", "answers")
+            ),
             schema_shown=schema_shown,
             shown_from=shown_from,
         )
@@ -147,12 +140,6 @@ class Evaluation(BaseModel):
     listings: list[ListingScore]
     seconds: float  # the whole evaluation, wall clock
     in_flight: int = 1  # listings side by side, which the listings' seconds depend on
-
-    @property
-    def mode(self) -> Mode | None:
-        """How the answers were decoded; None for what is no model of ours."""
-        mode = json.loads(self.key.settings).get("mode")
-        return Mode(mode) if mode else None
 
     def same_listings(self, other: "Evaluation") -> bool:
         """Whether the two can be compared listing by listing."""
@@ -208,66 +195,6 @@ class Evaluation(BaseModel):
         return RoundMetrics(
             **intervals, listings=len(self.listings), p50_ms=float(p50), p90_ms=float(p90)
         )
-
-
-def answers(
-    generator: Generator,
-    requests: Sequence[GenerationRequest],
-    in_flight: int = 1,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[GenerationResult]:
-    """The answers to `requests` in their order, up to `in_flight` of them asked for at once.
-
-    Args:
-        generator: must take requests from several threads if `in_flight` is above 1.
-        progress: told (answers in order so far, requests in all) after each, in this thread.
-
-    Raises:
-        EngineError: that of the first request that has one. Nothing is under way any more by then,
-            and what was not asked for yet will not be.
-    """
-    results = []
-    with ThreadPoolExecutor(in_flight, "ask") as threads:
-        for result in threads.map(generator.generate, requests):
-            results.append(result)
-            progress(len(results), len(requests))
-    return results
-
-
-def evaluate(
-    generator: Generator,
-    rows: Sequence[Row],
-    key: EvaluationKey,
-    example: Callable[[Row], Example | None] = lambda row: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-    in_flight: int = 1,
-) -> Evaluation:
-    """Ask the adapter that `key` names for every listing of `rows`, and score its answers.
-
-    Args:
-        generator: an engine with the settings of `key`, which has the adapter.
-        rows: held-out listings, at least one.
-        example: the worked example to show before a listing, None for none.
-        progress: told (listings done, listings in all) after each.
-        in_flight: listings asked for at once.
-
-    Raises:
-        EngineError: as `answers` raises.
-    """
-    started = time.perf_counter()
-    requests = [question(row, key, example(row)) for row in rows]
-    results = answers(generator, requests, in_flight, progress)
-    return scored(key, rows, results, time.perf_counter() - started, in_flight)
-
-
-def question(row: Row, key: EvaluationKey, example: Example | None) -> GenerationRequest:
-    """What the adapter that `key` names is asked about `row`."""
-    return GenerationRequest(
-        listing=row.listing,
-        attributes=row.attributes,
-        adapter_hash=key.adapter_hash,
-        example=example,
-    )
 
 
 def scored(

@@ -11,17 +11,15 @@ what they depend on.
 import hashlib
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter
 
 from schemas.events import listing_sha256
-from serving.adapter_file import write_file
 from serving.generation import GenerationResult
+from serving.process.files import write_file
 from trainer.judging.evaluate import Evaluation, EvaluationKey
-
-EVALUATIONS, ANSWERS = ".evaluations", ".answers"
-"""The stores' folders in a registry."""
 
 
 class Answered(BaseModel):
@@ -97,6 +95,19 @@ class AnswerStore:
 
     def _path(self, key: EvaluationKey) -> Path:
         return self._folder / f"{_digest(key.model_copy(update={'heldout_hash': ''}))}.json"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """All that is kept of a registry's adapters, or of an experiment's."""
+
+    evaluations: EvaluationStore
+    answers: AnswerStore
+
+    @classmethod
+    def of_registry(cls, folder: Path) -> "Kept":
+        """What is kept beside the adapters of the registry in `folder`."""
+        return cls(EvaluationStore(folder / ".evaluations"), AnswerStore(folder / ".answers"))
 
 
 def _digest(key: EvaluationKey) -> str:

@@ -10,8 +10,7 @@ from collections.abc import Collection, Sequence
 
 from serving.adapter_file import AdapterFile
 from serving.settings import ServingSettings
-from trainer.data.dataset import Row, read_rows
-from trainer.data.history import with_role
+from trainer.data.dataset import Row, read_rows, with_role
 from trainer.data.registry import Entry
 from trainer.judging.evaluate import METRICS, Evaluation, EvaluationKey, score
 from trainer.judging.judge import Judge

@@ -18,8 +18,7 @@ from functools import cached_property
 from schemas.events import RetrainRequest
 from schemas.heldout import calibrates
 from schemas.likeness import Titles
-from trainer.data.dataset import Row, read_heldout, read_rows, rows_hash
-from trainer.data.history import with_role
+from trainer.data.dataset import Row, read_heldout, read_rows, rows_hash, with_role
 from trainer.data.registry import Registry
 from trainer.errors import DataError
 from trainer.results import adapter_id

@@ -97,7 +97,7 @@ def draw_listings(listings: int, draws: int, seed: int) -> Floats:
 
 def interval(measure: Measure, draws: Floats) -> Interval:
     """The measure with its two-sided 95 % interval."""
-    return _two_sided(measure.value, measure.over(draws))
+    return two_sided(measure.value, measure.over(draws))
 
 
 def paired(before: Measure, after: Measure, draws: Floats) -> Floats:
@@ -107,9 +107,10 @@ def paired(before: Measure, after: Measure, draws: Floats) -> Floats:
 
 def paired_interval(before: Measure, after: Measure, draws: Floats) -> Interval:
     """after - before with its two-sided 95 % interval."""
-    return _two_sided(after.value - before.value, paired(before, after, draws))
+    return two_sided(after.value - before.value, paired(before, after, draws))
 
 
-def _two_sided(value: float, sample: Floats) -> Interval:
+def two_sided(value: float, sample: Floats) -> Interval:
+    """`value` with the two-sided 95 % interval of its bootstrap draws."""
     low, high = np.quantile(sample, [0.025, 0.975])
     return Interval(value=value, low=float(low), high=float(high))

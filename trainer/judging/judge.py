@@ -1,76 +1,95 @@
-"""Judges adapters on one held-out set, with an engine of its own, and remembers what it saw.
+"""Judges adapters on one held-out set, and remembers what it saw.
 
 The same engine answers what an adapter is calibrated on, so that the base is loaded once.
 """
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from schemas.events import BASE_ADAPTER, Mode, RoundMetrics
-from serving.adapter_file import AdapterFile, base_hash
+from serving.adapter_file import AdapterFile
+from serving.base_hash import base_hash
 from serving.engine.engine import Engine
 from serving.engine.model import resolve_base
 from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.prompt import Example
 from serving.settings import ServingSettings
 from trainer.data.dataset import Row, question_hash, rows_hash
+from trainer.judging.asking import answers, question
 from trainer.judging.baselines import NearestExample, schema_example
-from trainer.judging.evaluate import Evaluation, EvaluationKey, answers, question, scored
-from trainer.judging.evaluation_store import (
-    ANSWERS,
-    EVALUATIONS,
-    Answered,
-    AnswerStore,
-    EvaluationStore,
-)
+from trainer.judging.evaluate import Evaluation, EvaluationKey, scored
+from trainer.judging.evaluation_store import Answered, Kept
 from trainer.progress import RoundProgress
 from trainer.settings import TrainerSettings
 
+Told = Callable[[str, int, int], None]
+"""Stage, listings answered in it, and listings to answer; after each answer."""
+
+
+class LazyEngine:
+    """An engine that is loaded when it is asked for, and again after it was closed."""
+
+    def __init__(self, serving: ServingSettings) -> None:
+        """`serving.adapter_store` is this engine's alone, and is removed when it is closed."""
+        self._serving = serving
+        self._engine: Engine | None = None
+
+    def having(self, adapter: AdapterFile | None) -> Engine:
+        """The engine, which has `adapter` (None: the base).
+
+        Raises:
+            EngineError: the adapter does not fit the base.
+        """
+        if self._engine is None:
+            self._engine = Engine(self._serving, self._serving.base_model)
+        if adapter is not None:
+            self._engine.push(adapter.id, adapter.hash, adapter.blob)
+        return self._engine
+
+    def close(self) -> None:
+        """End it. Does nothing where it is not loaded."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+        # The engine's copies; whoever judges has the originals.
+        shutil.rmtree(self._serving.adapter_store, ignore_errors=True)
+
 
 class Judge:
-    """Use as a context manager: the engine is loaded when first needed, and closed at the end."""
+    """One held-out set and who answers it; made by `judging`, or beside a `LazyEngine`."""
 
     def __init__(
         self,
-        trainer: TrainerSettings,
-        serving: ServingSettings,
         rows: Sequence[Row],
-        heldout_hash: str,
-        scratch: Path,
-        progress: RoundProgress,
+        serving: ServingSettings,
+        engine: LazyEngine,
+        kept: Kept,
+        in_flight: int,
+        told: Told,
     ) -> None:
-        """`scratch` is a folder for the engine's own copies of adapters."""
+        """Judge on `rows`.
+
+        Args:
+            rows: the held-out listings, at least one.
+            serving: names the base, and how listings are asked (its mode, its prompt).
+            engine: of that base; the same one may serve other judges.
+            kept: what is remembered.
+            in_flight: listings asked for at once.
+            told: of the progress.
+        """
         self.rows = rows
-        self.heldout_hash = heldout_hash
-        self.store = EvaluationStore(trainer.registry_dir / EVALUATIONS)
-        self._answers = AnswerStore(trainer.registry_dir / ANSWERS)
+        self.heldout_hash = rows_hash(rows)
         self.seconds = 0.0  # spent on answers made here
-        self._trainer = trainer
-        queue = max(serving.max_queue, trainer.eval_in_flight)
-        # Merging happens in the background, at a moment of its own, and rounds a little otherwise:
-        # without it the same round gives the same calibration, and so the same adapter hash.
-        own = {"adapter_store": scratch, "max_queue": queue, "max_merged": 0}
-        self._serving = serving.model_copy(update=own)
+        self.asked = 0  # listings that were not remembered
+        self._serving = serving
         self._base_hash = base_hash(resolve_base(serving.base_model))
-        self._progress = progress
-        self._engine: Engine | None = None
-
-    def __enter__(self) -> "Judge":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._engine is not None:
-            self._engine.close()
-        # The engine's copies; the registry has the originals.
-        shutil.rmtree(self._serving.adapter_store, ignore_errors=True)
+        self._engine = engine
+        self._kept = kept
+        self._in_flight = in_flight
+        self._told = told
 
     def evaluate(
         self,
@@ -103,7 +122,7 @@ class Judge:
                 return schema_example
             return NearestExample(examples) if examples else lambda row: None
 
-        return self._remembered(key, lambda: self._engine_with(adapter), example, stage)
+        return self._remembered(key, lambda: self._engine.having(adapter), example, stage)
 
     def baseline(
         self, name: str, make: Callable[[], Generator], stage: str, depends_on: str = ""
@@ -113,7 +132,7 @@ class Judge:
         Args:
             name: of what answers; `trainer.judging.comparison.ENDPOINT` begins an endpoint's.
             make: gives the generator; called only where nothing is remembered.
-            depends_on: tells what else its answers depend on, such as its training file's hash.
+            depends_on: tells what else its answers depend on, such as the hash of its listings.
         """
         key = EvaluationKey.of_baseline(name, self.heldout_hash, depends_on)
         return self._remembered(key, make, lambda: lambda row: None, stage)
@@ -129,7 +148,7 @@ class Judge:
         Raises:
             EngineError: the adapter does not fit the base.
         """
-        engine = self._engine_with(adapter)
+        engine = self._engine.having(adapter)
         started = time.perf_counter()
         results = answers(
             engine,
@@ -137,21 +156,14 @@ class Judge:
                 GenerationRequest(row.listing, row.attributes, mode, adapter_hash=adapter.hash)
                 for row in rows
             ],
-            progress=lambda done, total: self._progress.update(stage, done, total),
+            progress=lambda done, total: self._told(stage, done, total),
         )
         self.seconds += time.perf_counter() - started
         return results
 
-    def metrics(self, evaluation: Evaluation) -> RoundMetrics:
-        """The evaluation's metrics with their intervals."""
-        trainer = self._trainer
-        return evaluation.metrics(
-            trainer.cost_of_wrong, trainer.bootstrap_draws, trainer.bootstrap_seed
-        )
-
     def path(self, evaluation: Evaluation) -> str:
         """The file with the evaluation's answers, absolute."""
-        return str(self.store.path(evaluation.key).resolve())
+        return str(self._kept.evaluations.path(evaluation.key).resolve())
 
     def _remembered(
         self,
@@ -161,11 +173,11 @@ class Judge:
         stage: str,
     ) -> Evaluation:
         """Only what was never answered under `key` is asked, whatever list it was in then."""
-        known = self.store.get(key)
+        known = self._kept.evaluations.get(key)
         if known is not None:
             return known
         places = [question_hash(row) for row in self.rows]
-        kept = self._answers.get(key)
+        kept = self._kept.answers.get(key)
         new = {place: row for place, row in zip(places, self.rows, strict=True)
                if place not in kept}  # fmt: skip
         if new:
@@ -173,17 +185,18 @@ class Judge:
             results = answers(
                 make(),
                 [question(row, key, shown(row)) for row in new.values()],
-                self._trainer.eval_in_flight,
-                lambda done, total: self._progress.update(stage, done, total),
+                self._in_flight,
+                lambda done, total: self._told(stage, done, total),
             )
             seconds = time.perf_counter() - started
             self.seconds += seconds
+            self.asked += len(new)
             each = seconds / len(new)
             made = {
                 place: Answered(result=result, wall_seconds=each)
                 for place, result in zip(new, results, strict=True)
             }
-            self._answers.put(key, made)
+            self._kept.answers.put(key, made)
             kept = kept | made
         found = [kept[place] for place in places]
         evaluation = scored(
@@ -191,14 +204,41 @@ class Judge:
             self.rows,
             [answer.result for answer in found],
             sum(answer.wall_seconds for answer in found),
-            self._trainer.eval_in_flight,
+            self._in_flight,
         )
-        self.store.put(evaluation)
+        self._kept.evaluations.put(evaluation)
         return evaluation
 
-    def _engine_with(self, adapter: AdapterFile | None) -> Engine:
-        if self._engine is None:
-            self._engine = Engine(self._serving, self._serving.base_model)
-        if adapter is not None:
-            self._engine.push(adapter.id, adapter.hash, adapter.blob)
-        return self._engine
+
+@contextmanager
+def judging(
+    trainer: TrainerSettings,
+    serving: ServingSettings,
+    rows: Sequence[Row],
+    scratch: Path,
+    progress: RoundProgress,
+) -> Iterator[Judge]:
+    """A judge on `rows` with an engine of its own and the registry's memory.
+
+    `scratch` is a folder for the engine's own copies of adapters.
+    """
+    # Merging happens in the background, at a moment of its own, and rounds a little otherwise:
+    # without it the same round gives the same calibration, and so the same adapter hash.
+    own = {
+        "adapter_store": scratch,
+        "max_queue": max(serving.max_queue, trainer.eval_in_flight),
+        "max_merged": 0,
+    }
+    engine = LazyEngine(serving.model_copy(update=own))
+    kept = Kept.of_registry(trainer.registry_dir)
+    try:
+        yield Judge(rows, serving, engine, kept, trainer.eval_in_flight, progress.update)
+    finally:
+        engine.close()
+
+
+def metrics_of(evaluation: Evaluation, trainer: TrainerSettings) -> RoundMetrics:
+    """The evaluation's metrics with their intervals, as `trainer` says."""
+    return evaluation.metrics(
+        trainer.cost_of_wrong, trainer.bootstrap_draws, trainer.bootstrap_seed
+    )

@@ -34,9 +34,9 @@ def judged_suggestions(
     """The suggestions that can be compared, with the adapter's own confidence, or with the
     probability that its `calibration` makes of it."""
     found = [entry for score in evaluation.listings for entry in score.suggestions]
-    if calibration is None or evaluation.mode is None:
+    if calibration is None or evaluation.key.mode is None:
         return found
-    return [_calibrated(entry, calibration, evaluation.mode) for entry in found]
+    return [_calibrated(entry, calibration, evaluation.key.mode) for entry in found]
 
 
 def reliability(suggestions: Sequence[Suggestion], bins: int = BINS) -> list[Bin]:

@@ -1,6 +1,7 @@
-"""The average of two adapters in weight space, as an adapter of the same rank.
+"""The adapter that a training gives: averaged with its parent where the plan says so, and a file.
 
-The weights that two adapters of rank r add to a module average to a matrix of rank 2r,
+The average is one in weight space, of the same rank. The weights that two adapters of rank r add to
+a module average to a matrix of rank 2r,
 
     p B0 A0 + (1 - p) B1 A1 = [p B0, (1 - p) B1] [A0; A1]
 
@@ -13,9 +14,54 @@ import math
 
 import torch
 
-from serving.adapter_file import SUFFIX_A, SUFFIX_B, AdapterFile
+from serving.adapter_file import SUFFIX_A, SUFFIX_B, AdapterFile, write_adapter
 from trainer.errors import TrainingError
+from trainer.learning.finetune import Finetuned
 from trainer.learning.lora import LoraTensors
+from trainer.learning.strategies import Plan
+from trainer.settings import TrainerSettings
+
+
+def make_candidate(
+    made: Finetuned,
+    plan: Plan,
+    settings: TrainerSettings,
+    adapter_id: str,
+    parent_id: str,
+    parent_hash: str,
+) -> tuple[bytes, float | None]:
+    """The adapter as the bytes of its file, and what averaging lost.
+
+    Args:
+        made: what the training by `plan` gave.
+        plan: its start is what is averaged with.
+        settings: those of the training.
+        adapter_id: what the adapter is called from now on.
+        parent_id: the adapter that it follows on, `base` for the first; also where it was trained
+            from the base.
+        parent_hash: that adapter's.
+
+    Returns:
+        The file, and the relative error of the average cut to its rank; None where the plan wants
+        no average.
+
+    Raises:
+        TrainingError: the two cannot be averaged.
+    """
+    tensors, error = dict(made.tensors), None
+    if plan.start is not None and plan.parent_share:
+        scale = settings.alpha / settings.rank
+        tensors, error = average(plan.start, tensors, plan.parent_share, scale)
+    header = {
+        "adapter_id": adapter_id,
+        "parent_id": parent_id,
+        "parent_hash": parent_hash,
+        "base_hash": made.base_hash,
+        "rank": settings.rank,
+        "alpha": settings.alpha,
+        "peft_config": made.peft_config,
+    }
+    return write_adapter(tensors, header), error
 
 
 def average(

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from serving.adapter_file import write_file
+from serving.process.files import write_file
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ not depend on how many processes share it. The first process says where all of t
 
 import hashlib
 import json
-import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -28,41 +27,29 @@ from serving.adapter_file import AdapterFile
 from serving.engine.model import Base, load_base, merge
 from serving.engine.precision import choose_dtype
 from serving.prompt import PromptBuilder
-from serving.settings import ServingSettings
+from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row
 from trainer.errors import TrainingError
 from trainer.learning import lora
 from trainer.learning.checkpoint import Checkpoint, LossLog, Saved
 from trainer.learning.gradient import Gradient
-from trainer.learning.loss import SummedLoss
 from trainer.learning.packing import (
-    PACKING_SETTINGS,
     PackedTree,
     collate,
     join,
-    taught_answers,
-    teaches,
 )
 from trainer.learning.schedule import draw_tree, draws, learning_rate
+from trainer.learning.teachable import teachable
+from trainer.learning.tree_loss import SummedLoss
 from trainer.settings import TrainerSettings
 
 GUARD_TOLERANCE = 1e-4
 """How far, in nats a token, the model about to train may be from its parent (fp32)."""
 
-logger = logging.getLogger(__name__)
-
 CHECKPOINT, LOSSES = "checkpoint.pt", "losses.jsonl"
 
 TYPICAL_ROWS = 512
 """Tokens of a packed listing: the number type is measured on products of this size."""
-
-NAMED = 20
-"""Listings that are left out are named up to this many; a round may have a thousand."""
-
-NO_ROOM = (
-    "no room for a question and its answer; raise trainer.max_length or "
-    "serving.max_answer_tokens, or lower serving.max_trunk_tokens"
-)
 
 
 @dataclass(frozen=True)
@@ -122,9 +109,6 @@ class _Finetuning:
         serving: ServingSettings,
         folder: Path,
     ) -> None:
-        filled = [row for row in rows if row.filled()]
-        if not filled:
-            raise TrainingError("no listing of the round has a value; check what sellers submit")
         self.parent = parent
         self.settings = trainer
         self.folder = folder
@@ -138,7 +122,7 @@ class _Finetuning:
         exact = {"dtype": "float32", "device": str(self.device)}
         self.base: Base = load_base(serving.model_copy(update=exact), serving.base_model)
         self.builder = PromptBuilder(self.base.vocabulary, serving)
-        self.rows = self._teachable(filled)
+        self.rows = teachable(rows, self.builder, trainer, self.accelerator.is_main_process)
 
     def run(self, on_step: Callable[[StepReport], None]) -> Finetuned:
         folder = self.folder
@@ -189,39 +173,6 @@ class _Finetuning:
             base_hash=self.base.hash,
             losses=reports,
         )
-
-    def _teachable(self, rows: Sequence[Row]) -> list[Row]:
-        """Those of `rows` that have something to teach; says what is left out, and why."""
-        settings, main = self.settings, self.accelerator.is_main_process
-        values = sum(len(row.filled()) for row in rows)
-        too_long = values - sum(len(taught_answers(row, self.builder)) for row in rows)
-        if too_long and main:
-            logger.warning(
-                "%d of %d values are longer than the %d tokens that an answer may have; they can "
-                "never be answered and are not trained on: raise serving.max_answer_tokens",
-                too_long,
-                values,
-                self.builder.settings.max_answer_tokens,
-            )
-        teachable: list[Row] = []
-        left_out: list[Row] = []
-        for row in rows:
-            teaching = teaches(row, self.builder, settings.max_length, settings.blank)
-            (teachable if teaching else left_out).append(row)
-        if not teachable:
-            raise TrainingError(f"the listings of the round leave {NO_ROOM}")
-        if left_out and main:
-            named = ", ".join(row.listing.listing_id for row in left_out[:NAMED])
-            more = ", ..." if len(left_out) > NAMED else ""
-            logger.warning(
-                "left out %d of %d listings (%s%s), which leave %s",
-                len(left_out),
-                len(rows),
-                named,
-                more,
-                NO_ROOM,
-            )
-        return teachable
 
     def _measure_dtype(self) -> torch.dtype:
         config = self.base.model.config.get_text_config()
@@ -319,10 +270,11 @@ class _Finetuning:
 
     def _fingerprint(self) -> str:
         """What a checkpoint must agree in to be gone on from."""
-        not_taught = {"registry_dir", "work_dir", "heldout", "progress", "heartbeat_s", "log_to"}
         parts = [
-            self.settings.model_dump_json(exclude=not_taught),
-            self.builder.settings.model_dump_json(include=PACKING_SETTINGS),
+            self.settings.model_dump_json(include=fields_that_change(TrainerSettings, "training")),
+            self.builder.settings.model_dump_json(
+                include=fields_that_change(ServingSettings, "training")
+            ),
             self.base.hash,
             self.parent.hash if self.parent else BASE_ADAPTER,
             *(json.dumps([row.listing.listing_id, row.values]) for row in self.rows),

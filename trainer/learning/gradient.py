@@ -20,8 +20,8 @@ from accelerate import Accelerator
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
 from trainer.errors import TrainingError
-from trainer.learning.loss import SummedLoss
 from trainer.learning.packing import PackedTree, collate
+from trainer.learning.tree_loss import SummedLoss
 
 logger = logging.getLogger(__name__)
 

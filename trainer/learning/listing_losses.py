@@ -10,8 +10,8 @@ from serving.engine.model import load_base, merge
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from trainer.data.dataset import Row
-from trainer.learning.loss import SummedLoss
 from trainer.learning.packing import collate, pack
+from trainer.learning.tree_loss import SummedLoss
 from trainer.settings import TrainerSettings
 
 

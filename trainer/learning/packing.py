@@ -26,9 +26,6 @@ from trainer.settings import Blank
 IGNORED = -100
 """The label of a token that is not taught."""
 
-# Everything in serving's settings that a packed tree depends on.
-PACKING_SETTINGS = {"batches", "max_trunk_tokens", "max_answer_tokens", "hint_values"}
-
 
 @dataclass(frozen=True)
 class PackedTree:

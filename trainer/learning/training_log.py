@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from serving.adapter_file import write_file
+from serving.process.files import write_file
 from trainer.errors import TrainingError
 from trainer.settings import LogKind, TrainerSettings
 

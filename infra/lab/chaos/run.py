@@ -57,13 +57,15 @@ def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
     begun, started = begin("chaos"), time.monotonic()
     run_dir = run_dir.absolute()
     run_dir.mkdir(parents=True, exist_ok=True)
-    settings = chaos_settings(run_dir, chosen.seed)
-    settings.local.predict_workers = chosen.workers
+    settings = chaos_settings(run_dir, chosen.seed).changed(
+        local={"predict_workers": chosen.workers}
+    )
     parts = ensure_all(settings.local, console)
     stage = read_stage(settings, console)
-    write_stage(stage, settings, run_dir)
-    settings.streams.max_rounds = 0  # they go on for as long as there is something to learn
-    resolved = stack.resolve(settings, run_dir, parts, console)
+    staged = write_stage(stage, settings, run_dir)
+    # They go on for as long as there is something to learn.
+    endless = staged.changed(streams={"max_rounds": 0})
+    resolved = stack.resolve(endless, run_dir, parts, console)
     with stack.running(resolved, run_dir, parts, console) as supervisor:
         shot = shoot(supervisor, resolved, stage, chosen, console)
     found = account(run_dir, stage.schemas, shot, console)
@@ -82,15 +84,12 @@ def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
 
 def chaos_settings(folder: Path, seed: int) -> Settings:
     """A small stack on which rounds follow each other, whatever becomes of them."""
-    settings = small_settings(folder, seed)
-    streams = settings.streams
-    streams.lease_s = 30.0
-    streams.cool_down_s = 5.0
-    # A killed round that fails, and one that is no better, must not end the rounds.
-    streams.pause_after = 1_000_000
-    settings.trainer.heartbeat_s = 2.0
-    settings.demo.wave, settings.demo.rounds = PRODUCTS, 1
-    return settings
+    return small_settings(folder, seed).changed(
+        # A killed round that fails, and one that is no better, must not end the rounds.
+        streams={"lease_s": 30.0, "cool_down_s": 5.0, "pause_after": 1_000_000},
+        trainer={"heartbeat_s": 2.0},
+        demo={"wave": PRODUCTS, "rounds": 1},
+    )
 
 
 def shoot(

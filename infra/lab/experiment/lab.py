@@ -1,7 +1,8 @@
 """The model at work: adapters trained and asked, each under the fingerprint of what it depends on.
 
     <folder>/adapters/<fingerprint>/   adapter.safetensors, losses.jsonl, trained.json
-             evaluations/              answers of an adapter on a list of listings
+             evaluations/              scores of an adapter on a list of listings
+             answers/                  its answers, listing by listing
              losses/                   losses of an adapter on a list of listings
 
 Nothing is computed twice, by this run or by the one before it. Training and answering take turns:
@@ -12,9 +13,7 @@ make both slower (see serving.passing_thread).
 import hashlib
 import json
 import logging
-import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -28,60 +27,23 @@ from infra.lab.experiment.profiles import Profile
 from infra.lab.experiment.progress import Work
 from infra.lab.experiment.training import ADAPTER, TRAINED, Made, Training, train
 from schemas.events import BASE_ADAPTER, Mode
-from serving.adapter_file import AdapterFile, base_hash, write_file
-from serving.engine.engine import Engine
+from serving.adapter_file import AdapterFile
+from serving.base_hash import base_hash
 from serving.engine.passing_thread import in_passing
 from serving.engine.precision import choose_dtype
-from serving.generation import GenerationRequest, GenerationResult, Generator
-from serving.prompt import Example, PromptBuilder, Vocabulary
-from serving.settings import ServingSettings
+from serving.process.files import write_file
+from serving.prompt import PromptBuilder, Vocabulary
+from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row, rows_hash
-from trainer.judging.evaluate import Evaluation, EvaluationKey, evaluate
-from trainer.judging.evaluation_store import EvaluationStore
+from trainer.judging import arms
+from trainer.judging.evaluate import Evaluation
+from trainer.judging.evaluation_store import AnswerStore, EvaluationStore, Kept
+from trainer.judging.judge import Judge, LazyEngine
 from trainer.learning.listing_losses import listing_losses
-from trainer.learning.packing import PACKING_SETTINGS
 from trainer.learning.strategies import Plan
 from trainer.settings import TrainerSettings
 
 logger = logging.getLogger(__name__)
-
-# What an adapter does not depend on, its plan given: where things lie, how they are shown and
-# judged. A setting that is not named here makes other adapters: safe, at worst slow.
-NOT_TRAINED = {
-    "strategy",
-    "registry_dir",
-    "work_dir",
-    "heldout",
-    "calibration_share",
-    "decide_by",
-    "cost_of_wrong",
-    "least_gain",
-    "margin",
-    "bootstrap_draws",
-    "bootstrap_seed",
-    "target_precision",
-    "eval_in_flight",
-    "heartbeat_s",
-    "log_to",
-    "progress",
-    "processes",
-    "checkpoint_every",
-    "forgetting",
-    "replay_share",
-    "average_with_parent",
-}
-
-
-@dataclass(frozen=True)
-class InMode:
-    """A generator that is asked in `mode`, whatever its settings say."""
-
-    generator: Generator
-    mode: Mode
-
-    def generate(self, request: GenerationRequest) -> GenerationResult:
-        """The answer to `request` in `mode`."""
-        return self.generator.generate(replace(request, mode=self.mode))
 
 
 class Lab:
@@ -95,9 +57,9 @@ class Lab:
         work: Work,
     ) -> None:
         """`serving.base_model` is a folder."""
-        self.evaluations = EvaluationStore(folder / "evaluations")
         self.base_hash = base_hash(Path(serving.base_model))
         self._folder = folder
+        self._kept = Kept(EvaluationStore(folder / "evaluations"), AnswerStore(folder / "answers"))
         self._in_flight = profile.in_flight
         self._work = work
         own = {
@@ -110,7 +72,7 @@ class Lab:
         }
         self.serving = serving.model_copy(update=own)
         self._on_gpu = serving.device != "cpu" and torch.cuda.is_available()
-        self._engine: Engine | None = None
+        self._engine = LazyEngine(self.serving)
 
     def __enter__(self) -> "Lab":
         return self
@@ -122,7 +84,6 @@ class Lab:
         trace: TracebackType | None,
     ) -> None:
         self._close()
-        shutil.rmtree(self.serving.adapter_store, ignore_errors=True)
 
     def judge(
         self, adapter: AdapterFile | None, rows: Sequence[Row], mode: Mode = Mode.FREE
@@ -132,57 +93,33 @@ class Lab:
         Raises:
             EngineError: the adapter does not fit the base, or generating failed.
         """
-        key = self.key(adapter.hash if adapter else BASE_ADAPTER, rows, mode=mode)
+        [found] = self.answered(rows, lambda judge: arms.adapter_arm(judge, adapter), mode).values()
+        return found
 
-        def generator() -> Generator:
-            if adapter is not None:
-                self.engine().push(adapter.id, adapter.hash, adapter.blob)
-            return InMode(self.engine(), mode)
-
-        return self.remembered(key, rows, generator)
-
-    def key(
+    def answered(
         self,
-        adapter_hash: str,
         rows: Sequence[Row],
-        one_shot: bool = False,
-        schema_shown: bool = False,
+        ask: Callable[[Judge], dict[str, Evaluation]],
         mode: Mode = Mode.FREE,
-    ) -> EvaluationKey:
-        """What the answers of an adapter on `rows` are kept under."""
-        serving = self.serving.model_copy(update={"mode": mode})
-        return EvaluationKey.of(
-            adapter_hash, self.base_hash, rows_hash(rows), serving, one_shot, schema_shown
-        )
-
-    def remembered(
-        self,
-        key: EvaluationKey,
-        rows: Sequence[Row],
-        generator: Callable[[], Generator],
-        example: Callable[[Row], Example | None] = lambda row: None,
-    ) -> Evaluation:
-        """The evaluation kept under `key`, or that of `generator` on `rows`.
+    ) -> dict[str, Evaluation]:
+        """What `ask` finds with a judge on `rows` who asks in `mode`.
 
         Raises:
-            EngineError: generating failed.
+            EngineError: an adapter does not fit the base, or generating failed.
         """
-        known = self.evaluations.get(key)
-        if known is not None:
-            self._work.spared(len(rows))
-            return known
-        found = evaluate(
-            generator(),
+        judge = Judge(
             rows,
-            key,
-            example=example,
-            progress=lambda done, total: self._work.done(),
-            in_flight=self._in_flight,
+            self.serving.model_copy(update={"mode": mode}),
+            self._engine,
+            self._kept,
+            self._in_flight,
+            lambda stage, done, total: self._work.done(),
         )
-        self.evaluations.put(found)
-        logger.info(
-            "asked %s for %d listings in %.0f s", found.adapter_id, len(rows), found.seconds
-        )
+        found = ask(judge)
+        self._work.spared(len(found) * len(rows) - judge.asked)
+        if judge.asked:
+            asked = ", ".join(found)
+            logger.info("asked %s: %d listings in %.0f s", asked, judge.asked, judge.seconds)
         return found
 
     def losses(
@@ -198,7 +135,9 @@ class Lab:
             self.base_hash,
             rows_hash(rows),
             [settings.seed, settings.max_length, self.serving.dtype],
-            self.serving.model_dump(mode="json", include=PACKING_SETTINGS),
+            self.serving.model_dump(
+                mode="json", include=fields_that_change(ServingSettings, "training")
+            ),
         )
         path = self._folder / "losses" / f"{name}.json"
         if path.exists():
@@ -224,8 +163,12 @@ class Lab:
         name = fingerprint(
             "adapter",
             self.base_hash,
-            settings.model_dump(mode="json", exclude=NOT_TRAINED),
-            self.serving.model_dump(mode="json", include=PACKING_SETTINGS),
+            settings.model_dump(
+                mode="json", include=fields_that_change(TrainerSettings, "training")
+            ),
+            self.serving.model_dump(
+                mode="json", include=fields_that_change(ServingSettings, "training")
+            ),
             plan.start.hash if plan.start else BASE_ADAPTER,
             plan.parent_share,
             [[row.listing.listing_id, row.values] for row in plan.rows],
@@ -248,22 +191,14 @@ class Lab:
         a_listing = sum(len(builder.answer(answer)) for answer in answers) / len(rows)
         return max(round(label_tokens / (a_listing * batch_size)), 1)
 
-    def engine(self) -> Engine:
-        """The engine, loaded if it is not there."""
-        if self._engine is None:
-            self._engine = Engine(self.serving, self.serving.base_model)
-        return self._engine
-
     def _make_way(self) -> None:
         """Close the engine where it would be in the way of another that computes."""
         if not self._on_gpu:
             self._close()
 
     def _close(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
-            give_back()
+        self._engine.close()
+        give_back()
 
 
 def measured_dtype(base: Path, serving: ServingSettings, rows: int) -> str:

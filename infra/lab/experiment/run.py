@@ -26,8 +26,8 @@ from infra.lab.experiment.report import write_report
 from infra.local.fetch import ensure_base_model
 from infra.settings import Settings
 from schemas.errors import ListuneError
-from serving.adapter_file import write_file
 from serving.engine.precision import ROWS
+from serving.process.files import write_file
 from serving.settings import ServingSettings
 from trainer.learning.finetune import TYPICAL_ROWS
 from trainer.settings import TrainerSettings
@@ -123,7 +123,7 @@ def _listings(profile: Profile, parts: data.Parts) -> int:
     sizes, trained = profile.sizes, profile.steps * profile.batch_size
     first = min(sizes.measured, sizes.wave)
     total = len(profile.rates) * (first + trained + len(parts.calibration))
-    total += (BASELINES + 1) * len(parts.test)  # samples and mistakes ask for answers again
+    total += (len(BASELINES) + 1) * len(parts.test)  # samples and mistakes ask for answers again
     for arm in profile.arms:
         # The base's gate, and constrained mode with its calibration.
         chain = len(parts.gate) + len(parts.calibration) + len(parts.test)

@@ -12,10 +12,11 @@ from pydantic import BaseModel
 
 from infra.lab.experiment.memory import give_back
 from schemas.events import BASE_ADAPTER
-from serving.adapter_file import AdapterFile, read_adapter, write_file
+from serving.adapter_file import AdapterFile, read_adapter
+from serving.process.files import write_file
 from serving.settings import ServingSettings
 from trainer.errors import TrainingError
-from trainer.learning.candidate import make_candidate
+from trainer.learning.averaging import make_candidate
 from trainer.learning.finetune import CHECKPOINT, LOSSES, Finetuned, StepReport, finetune
 from trainer.learning.strategies import Plan
 from trainer.settings import TrainerSettings

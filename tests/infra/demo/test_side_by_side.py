@@ -38,10 +38,7 @@ WORTH = {"base": 0.1, "base, one example": 0.2, "default-r1-a1": 0.3}
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    chosen = Settings()
-    chosen.streams.heldout_share = 0.5
-    chosen.trainer.work_dir = tmp_path
-    return chosen
+    return Settings().changed(streams={"heldout_share": 0.5}, trainer={"work_dir": tmp_path})
 
 
 @pytest.fixture

@@ -30,8 +30,7 @@ METRICS = RoundMetrics(
 @pytest.fixture
 def watch() -> RoundWatch:
     """A watch that reads no topic: the tests say what it hears."""
-    settings = Settings()
-    settings.demo.stall_minutes = 0.5
+    settings = Settings().changed(demo={"stall_minutes": 0.5})
     return RoundWatch(settings, Console(quiet=True), lambda: None)
 
 

@@ -5,8 +5,7 @@ import random
 import pytest
 
 from schemas.category import Attribute, AttributeType
-from serving.engine.branch import Branch, Rules
-from serving.engine.drafts import draft
+from serving.engine.branch import Branch, Rules, draft
 from serving.prompt import Segment
 
 NAMES = ("Model", "Colour", "Size")
@@ -34,7 +33,7 @@ class Chain:
         return random.Random(f"{self._seed} {before} {last}").randrange(self._tokens)
 
 
-class Chosen:
+class ChainScores:
     """The scores of a pass: what the chain says after each row."""
 
     def __init__(self, tokens):
@@ -59,7 +58,7 @@ def run(chain, trunk, drafts):
             chain.after(slots[start + place - 1] if start + place else -1, slots[start + place])
             for place in places
         ]
-        branch.take(Chosen(told), 0)
+        branch.take(ChainScores(told), 0)
         passes += 1
     return branch.answers, passes
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from serving.process.ready import READY_FILE
 from streams.settings import StreamsSettings
 from streams.sql.client import SqlError, endpoint_path, load_extensions, query
 from streams.sql.guard import RefusedError
@@ -73,7 +74,7 @@ class Served:
         self.ready = folder / "ready"
         self.process = subprocess.Popen(
             [sys.executable, "-c", SIDECAR, self.settings.model_dump_json()],
-            env={**os.environ, "LISTUNE_READY_FILE": str(self.ready)},
+            env={**os.environ, READY_FILE: str(self.ready)},
         )
         try:
             wait_until_served(self.settings)

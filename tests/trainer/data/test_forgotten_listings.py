@@ -12,13 +12,13 @@ from streams.pool import erasure as of_the_pool
 from tests.builders import make_rows, write_manifest
 from tests.trainer.data.test_registry import make_blob, make_lineage
 from trainer.data.dataset import Row, file_hash, read_rows
-from trainer.data.history import situation
 from trainer.data.parquet import erase, erased_from
 from trainer.data.registry import Registry
 from trainer.errors import DataError, RegistryError
 from trainer.judging.evaluate import Evaluation, EvaluationKey, ListingScore
 from trainer.judging.evaluation_store import EvaluationStore
 from trainer.judging.heldout import read_held_out
+from trainer.learning.history import situation
 from trainer.learning.strategies import STRATEGIES
 from trainer.settings import TrainerSettings
 

@@ -8,9 +8,9 @@ import torch
 from schemas.events import Interval, ManifestFile, RetrainRequest, RoundMetrics
 from serving.adapter_file import blob_hash, write_adapter
 from tests.builders import make_rows, write_manifest
-from trainer.data.history import parent_adapter
 from trainer.data.registry import Entry, Lineage, Registry
 from trainer.errors import RegistryError
+from trainer.learning.history import parent_adapter
 from trainer.results import Decision, Verdict
 
 

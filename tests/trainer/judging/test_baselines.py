@@ -9,10 +9,10 @@ from serving.generation import GenerationRequest
 from serving.listing import Listing
 from serving.prompt import example_text
 from serving.settings import ServingSettings
-from tests.builders import ATTRIBUTES, make_rows
+from tests.builders import ATTRIBUTES, evaluated, make_rows
 from trainer.data.dataset import Row
 from trainer.judging.baselines import MajorityValue, NearestExample, NearestListing, schema_example
-from trainer.judging.evaluate import EvaluationKey, evaluate
+from trainer.judging.evaluate import EvaluationKey
 
 
 def listing(title: str, category: str = "Mugs") -> Listing:
@@ -73,9 +73,9 @@ def test_a_baseline_is_evaluated_as_an_adapter_is() -> None:
                enumerate(make_rows(10, seed=1))]  # fmt: skip
     for baseline in (MajorityValue(rows), NearestListing(rows)):
         key = EvaluationKey.of_baseline(baseline.name, "c" * 64)
-        made = evaluate(baseline, heldout, key, in_flight=4)
+        made = evaluated(baseline, heldout, key)
         assert made.adapter_id == baseline.name
-        assert made.mode is None
+        assert made.key.mode is None
         assert all(score.suggestions for score in made.listings)
         recall = made.metrics(0.25).recall.value
         # Colour and material stand in the text, which only one of them reads.

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from serving.settings import ServingSettings
-from tests.builders import make_rows, write_heldout
+from tests.builders import evaluated, make_rows
 from trainer.data.dataset import Row
 from trainer.errors import DataError
 from trainer.judging.arms import adapter_arm, base_arms, endpoint_arm, fitted_arms
 from trainer.judging.baselines import MajorityValue, NearestListing
 from trainer.judging.comparison_report import compare, page, write_comparison
-from trainer.judging.evaluate import METRICS, Evaluation, EvaluationKey, evaluate
-from trainer.judging.judge import Judge
+from trainer.judging.evaluate import METRICS, Evaluation, EvaluationKey
+from trainer.judging.judge import judging
 from trainer.progress import RoundProgress
 from trainer.settings import EndpointSettings, TrainerSettings
 
@@ -43,7 +43,7 @@ HELDOUT = named(make_rows(12, seed=1), "h")
 def evaluations() -> dict[str, Evaluation]:
     generators = (MajorityValue(TRAINING), NearestListing(TRAINING))
     return {
-        g.name: evaluate(g, HELDOUT, EvaluationKey.of_baseline(g.name, "c")) for g in generators
+        g.name: evaluated(g, HELDOUT, EvaluationKey.of_baseline(g.name, "c")) for g in generators
     }
 
 
@@ -82,17 +82,16 @@ def test_all_arms_answer_the_same_listings_and_are_remembered(
 ) -> None:
     serving = ServingSettings(base_model=str(tiny_base), dtype="float32", device="cpu", threads=1)
     trainer = TrainerSettings(registry_dir=tmp_path / "registry")
-    train = write_heldout(TRAINING, tmp_path / "train.jsonl")
 
     def judged() -> tuple[dict[str, Evaluation], float]:
         with (
             RoundProgress(tmp_path / "progress.json", show=False) as progress,
-            Judge(trainer, serving, HELDOUT[:4], "h", tmp_path / "engine", progress) as judge,
+            judging(trainer, serving, HELDOUT[:4], tmp_path / "engine", progress) as judge,
         ):
             arms = {
                 **base_arms(judge),
                 **adapter_arm(judge, None),
-                **fitted_arms(judge, train),
+                **fitted_arms(judge, TRAINING),
                 **endpoint_arm(judge, EndpointSettings(), serving),
             }
             return arms, judge.seconds
@@ -115,10 +114,9 @@ def test_all_arms_answer_the_same_listings_and_are_remembered(
 
 def test_a_baseline_must_not_know_what_is_held_out(tmp_path: Path, tiny_base: Path) -> None:
     serving = ServingSettings(base_model=str(tiny_base), dtype="float32", device="cpu")
-    train = write_heldout([*TRAINING, HELDOUT[0]], tmp_path / "train.jsonl")
     with (
         RoundProgress(tmp_path / "progress.json", show=False) as progress,
-        Judge(TrainerSettings(), serving, HELDOUT, "h", tmp_path / "engine", progress) as judge,
-        pytest.raises(DataError, match="1 listings are held out too, such as h0"),
+        judging(TrainerSettings(), serving, HELDOUT, tmp_path / "engine", progress) as judge,
+        pytest.raises(DataError, match="1 training listings are held out too, such as h0"),
     ):
-        fitted_arms(judge, train)
+        fitted_arms(judge, [*TRAINING, HELDOUT[0]])

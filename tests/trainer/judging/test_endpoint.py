@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from serving.generation import GenerationRequest, GenerationResult
-from tests.builders import make_rows
+from tests.builders import evaluated, make_rows
 from trainer.errors import EndpointError
 from trainer.judging.endpoint import Endpoint
-from trainer.judging.evaluate import EvaluationKey, evaluate
+from trainer.judging.evaluate import EvaluationKey
 from trainer.settings import EndpointSettings
 
 ROW = make_rows(1)[0]
@@ -146,6 +146,6 @@ def test_it_is_evaluated_as_an_adapter_is(chat: Chat) -> None:
     chat.says('{"colour": "red", "material": "wood"}')
     rows = make_rows(6)
     key = EvaluationKey.of_baseline("endpoint:small", "c" * 64)
-    made = evaluate(endpoint(chat), rows, key, in_flight=3)
+    made = evaluated(endpoint(chat), rows, key)
     assert made.metrics(0.25).completeness.value == pytest.approx(2 / 5)
     assert [score.listing_id for score in made.listings] == [r.listing.listing_id for r in rows]

@@ -1,8 +1,5 @@
 """Metrics counted by hand on hand-made answers."""
 
-import random
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,17 +7,13 @@ from pathlib import Path
 import pytest
 
 from schemas.events import ValueLists, listing_sha256
-from serving.engine.engine import Engine
-from serving.errors import EngineFailed
 from serving.generation import GenerationRequest, GenerationResult
 from serving.settings import ServingSettings
-from tests.builders import make_rows
+from tests.builders import evaluated, make_rows
 from trainer.data.dataset import Row, question_hash
-from trainer.judging.baselines import NearestExample
 from trainer.judging.evaluate import (
     Evaluation,
     EvaluationKey,
-    evaluate,
     score,
 )
 from trainer.judging.evaluation_store import Answered, AnswerStore, EvaluationStore
@@ -111,7 +104,7 @@ def test_several_values_of_a_single_valued_attribute_are_alternative_spellings()
 def test_the_metrics_are_those_of_the_definitions() -> None:
     rows = [row(colour=["red"], material=["wood"]), row(colour=["red"], washable=["yes"])]
     answers = iter([answer({"colour": ["red"]}, 0.1), answer({"colour": ["blue"]}, 0.3)])
-    made = evaluate(Answers(lambda request: next(answers)), rows, KEY).metrics(0.25, draws=500)
+    made = evaluated(Answers(lambda request: next(answers)), rows, KEY).metrics(0.25, draws=500)
     assert made.completeness.value == pytest.approx(1 / 5)
     assert made.recall.value == pytest.approx(1 / 4)
     assert made.precision.value == pytest.approx(1 / 2)
@@ -125,7 +118,7 @@ def test_the_metrics_are_those_of_the_definitions() -> None:
 
 
 def test_an_adapter_that_says_nothing_has_precision_zero() -> None:
-    made = evaluate(Answers(lambda request: answer({})), [row(colour=["red"])], KEY).metrics(0.25)
+    made = evaluated(Answers(lambda request: answer({})), [row(colour=["red"])], KEY).metrics(0.25)
     assert made.precision.value == made.precision.high == 0.0
 
 
@@ -133,113 +126,17 @@ def test_intervals_are_clustered_by_listing() -> None:
     """Ten attributes that stand or fall together tell as much as one: the interval stays wide."""
     good, bad = row(colour=["red"]), row(colour=["blue"])
     say_red = Answers(lambda request: answer({"colour": ["red"]}))
-    few = evaluate(say_red, [good, bad] * 5, KEY).metrics(0.25).precision
-    many = evaluate(say_red, [good, bad] * 50, KEY).metrics(0.25).precision
+    few = evaluated(say_red, [good, bad] * 5, KEY).metrics(0.25).precision
+    many = evaluated(say_red, [good, bad] * 50, KEY).metrics(0.25).precision
     assert few.high - few.low > 0.5
     assert many.high - many.low < 0.25
-
-
-def test_the_request_names_the_adapter_and_shows_the_example() -> None:
-    rows = make_rows(3)
-    seen: list[GenerationRequest] = []
-
-    def remember(request: GenerationRequest) -> GenerationResult:
-        seen.append(request)
-        return answer({})
-
-    told: list[tuple[int, int]] = []
-    evaluate(
-        Answers(remember),
-        rows,
-        KEY,
-        example=NearestExample(rows),
-        progress=lambda done, total: told.append((done, total)),
-    )
-    assert {request.adapter_hash for request in seen} == {"a" * 64}
-    for request in seen:
-        assert request.example is not None
-        assert request.example.listing.listing_id != request.listing.listing_id
-    assert told == [(1, 3), (2, 3), (3, 3)]
-
-
-def named(request: GenerationRequest) -> GenerationResult:
-    """An answer that says whose it is."""
-    return replace(answer({}), invalid={"listing": request.listing.listing_id})
-
-
-@pytest.mark.parametrize("in_flight", [1, 3, 100])
-def test_with_several_in_flight_scores_and_progress_keep_the_order_of_the_listings(
-    in_flight: int,
-) -> None:
-    rng, lock = random.Random(0), threading.Lock()
-    now, most = 0, 0
-
-    def slowly(request: GenerationRequest) -> GenerationResult:
-        nonlocal now, most
-        with lock:
-            now += 1
-            most = max(most, now)
-            pause = rng.random() / 100
-        time.sleep(pause)
-        with lock:
-            now -= 1
-        return named(request)
-
-    rows = make_rows(20)
-    told: list[tuple[int, int]] = []
-    made = evaluate(
-        Answers(slowly),
-        rows,
-        KEY,
-        progress=lambda done, total: told.append((done, total)),
-        in_flight=in_flight,
-    )
-    wanted = [row.listing.listing_id for row in rows]
-    assert [score.listing_id for score in made.listings] == wanted
-    assert [score.invalid["listing"] for score in made.listings] == wanted
-    assert told == [(done, 20) for done in range(1, 21)]
-    assert (most == 1) if in_flight == 1 else (1 < most <= in_flight)
-    assert made.in_flight == in_flight
-
-
-def test_the_first_error_is_raised_when_nothing_is_under_way_any_more() -> None:
-    rows = make_rows(20)
-    begun, ended = [], []
-
-    def failing(request: GenerationRequest) -> GenerationResult:
-        begun.append(request)
-        time.sleep(0.01)
-        ended.append(request)
-        if request.listing.listing_id in ("l2", "l3"):
-            raise EngineFailed(f"a fault in {request.listing.listing_id}")
-        return answer({})
-
-    with pytest.raises(EngineFailed, match="a fault in l2"):
-        evaluate(Answers(failing), rows, KEY, in_flight=3)
-    assert len(begun) == len(ended) < 20
-
-
-def test_an_engine_answers_several_in_flight_as_one_after_the_other(
-    tiny_base: Path, tmp_path: Path
-) -> None:
-    settings = ServingSettings(
-        dtype="float32", device="cpu", threads=1, adapter_store=tmp_path / "store"
-    )
-    key = KEY.model_copy(update={"adapter_hash": "base"})
-    with Engine(settings, tiny_base) as engine:
-        one, four = (evaluate(engine, make_rows(9), key, in_flight=n) for n in (1, 4))
-    # Company changes how much is computed at a time (drafts), and rounds confidences.
-    incidental = {"seconds", "suggestions", "tokens_computed", "logits_computed"}
-    assert [s.model_dump(exclude=incidental) for s in one.listings] == [
-        s.model_dump(exclude=incidental) for s in four.listings
-    ]
 
 
 def test_a_wrong_suggestion_takes_its_cost_and_a_blank_nothing() -> None:
     rows = [row(colour=["red"]), row(colour=["red"]), row(colour=["red"])]
     said: list[ValueLists] = [{"colour": ["red"]}, {"colour": ["blue"]}, {}]
     answers = iter(answer(values) for values in said)
-    made = evaluate(Answers(lambda request: next(answers)), rows, KEY)
+    made = evaluated(Answers(lambda request: next(answers)), rows, KEY)
     for cost in (0.0, 0.25, 1.0, 4.0):
         assert made.measure("net_benefit", cost).value == pytest.approx((1 - cost) / 3)
 

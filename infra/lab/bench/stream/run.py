@@ -35,6 +35,7 @@ from infra.lab.bench.stream.pool import HELDOUT
 from infra.lab.bench.stream.steady import StandIn, into_pool_s, send_steadily, to_retrain_s
 from infra.local.fetch import ensure_part, kafka_part
 from infra.local.ports import free_port
+from infra.local.settings import PORTS
 from infra.settings import Settings
 from infra.stack import broker_alone
 from schemas import topic_names as topics
@@ -85,16 +86,18 @@ class StreamRun:
         """A run folder for a broker of its own, with the settings in it."""
         run_dir = self.folder / name
         run_dir.mkdir()
-        settings = self.settings.model_copy(deep=True)
-        settings.streams.pool_dir = run_dir / "pool"
-        settings.streams.schema_path = run_dir / "schema.json"
-        settings.streams.curate_health_port = free_port()
-        for name in type(settings.local).model_fields:
-            if name.endswith("_port"):
-                setattr(settings.local, name, 0)  # any that is free
-        settings.streams = settings.streams.model_copy(update={"k": k, **HELDOUT})
-        settings.streams.backfill_factor = 0  # nobody would answer
-        settings.streams.pause_after = 10**6  # the stand-in rejects every round
+        settings = self.settings.changed(
+            streams={
+                "pool_dir": run_dir / "pool",
+                "schema_path": run_dir / "schema.json",
+                "curate_health_port": free_port(),
+                "k": k,
+                **HELDOUT,
+                "backfill_factor": 0,  # nobody would answer
+                "pause_after": 10**6,  # the stand-in rejects every round
+            },
+            local=dict.fromkeys(PORTS, 0),  # any that is free
+        )
         write_schemas(settings.streams.schema_path, schemas)
         (run_dir / "settings.json").write_text(settings.model_dump_json())
         return run_dir

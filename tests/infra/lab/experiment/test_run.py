@@ -42,10 +42,10 @@ def run_toy(world: Path, profile: Profile = TOY, results: Path | None = None) ->
 
 
 def settings(world: Path) -> Settings:
-    loaded = load_settings()
-    loaded.local.base_model = str(world / "tiny")
-    loaded.serving.dtype, loaded.serving.device, loaded.serving.threads = "float32", "cpu", 1
-    return loaded
+    return load_settings().changed(
+        local={"base_model": str(world / "tiny")},
+        serving={"dtype": "float32", "device": "cpu", "threads": 1},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_a_second_run_computes_nothing_and_writes_the_same(
     world: Path, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (results / "figures.json").read_bytes()
-    monkeypatch.setattr(lab.Lab, "engine", nothing)
+    monkeypatch.setattr("trainer.judging.judge.Engine", nothing)
     monkeypatch.setattr(lab, "train", nothing)
     assert run_toy(world) == results
     assert (results / "figures.json").read_bytes() == before

@@ -132,8 +132,8 @@ def test_a_toy_run_fills_every_row_and_counts_each_review_once(
     )
     monkeypatch.setattr(stream, "QUICK", toy)
     monkeypatch.setattr(publish, "RUNS", tmp_path)
-    settings = Settings()
-    settings.streams.micro_batch_events = 100  # more than one commit, however few there are
+    # More than one commit, however few there are.
+    settings = Settings().changed(streams={"micro_batch_events": 100})
     path = stream.run(settings, Console(quiet=True), quick=True)
     result = BenchResult.from_json(path.read_text())
     assert [row.name for row in result.rows if row.not_run] == []

@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 from functools import cache, partial
 from pathlib import Path
 
-from schemas.events import BASE_ADAPTER, ManifestFile, RetrainRequest
+from schemas.events import BASE_ADAPTER, RetrainRequest
 from serving.adapter_file import AdapterFile
-from trainer.data.dataset import read_rows
+from trainer.data.dataset import read_rows, with_role
 from trainer.data.registry import Entry, Registry, read_checked
 from trainer.learning.strategies import Earlier, Plan, Situation
 from trainer.settings import TrainerSettings
@@ -75,8 +75,3 @@ def trained_on(
         for file in with_role(entry.data(), "train")
     ]
     return [file.sha256 for file in [*files, *with_role(request.files, "train")]]
-
-
-def with_role(files: Sequence[ManifestFile], role: str) -> list[ManifestFile]:
-    """Those of a manifest's files that are for `train` or `heldout`; never an empty one."""
-    return [file for file in files if file.role == role and file.rows]

@@ -14,8 +14,8 @@ from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from tests.builders import make_rows
 from trainer.learning import lora
-from trainer.learning.loss import SummedLoss
 from trainer.learning.packing import IGNORED, PackedTree, collate, pack
+from trainer.learning.tree_loss import SummedLoss
 from trainer.settings import TrainerSettings
 
 Gradients = dict[str, torch.Tensor]

@@ -14,7 +14,8 @@ from transformers import (
     SmolLM3Config,
 )
 
-from serving.engine.decoder import Decoder, check
+from serving.engine.decoder import Decoder
+from serving.engine.decoder_check import check
 from serving.errors import ModelRefused
 
 SMALL = {
