@@ -6,6 +6,7 @@ through another fixture. That marks it with `parts`; `make unit` runs the tests 
 Any other way to a part is refused to a test without the mark, in every run.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,16 @@ def triton(
     with Supervisor([server.spec()], folder / "run") as supervisor:
         supervisor.wait_ready("triton")
         yield settings, supervisor
+
+
+# The garbage collector need not look at what importing made: PyTorch and its like are a million
+# objects, which are there for good, and a quarter of a second at each full collection.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -15,6 +15,7 @@ def wait_for(
     timeout_s: float = LONG_S,
     *,
     meanwhile: type[Exception] | tuple[type[Exception], ...] = (),
+    pause_s: float = 0.05,
 ) -> T:
     """The first true answer of `ask`; fails the test where none comes in time.
 
@@ -29,4 +30,4 @@ def wait_for(
         except meanwhile as error:
             answer = error
         assert time.monotonic() < end, f"waited in vain; the last answer was {answer!r}"
-        time.sleep(0.05)
+        time.sleep(pause_s)

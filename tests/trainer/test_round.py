@@ -1,10 +1,9 @@
-"""A round from manifest to verdict, in a process of its own, whole and interrupted."""
+"""A round from manifest to verdict, whole and interrupted."""
 
 import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,7 @@ from serving.generation import GenerationRequest, GenerationResult
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from tests.builders import make_rows, write_heldout, write_manifest
+from tests.waiting import wait_for
 from trainer.data.dataset import Row
 from trainer.data.registry import Registry
 from trainer.judging.calibrate import calibrate, suggestions
@@ -119,7 +119,7 @@ def files_of(job: RoundJob, role: str) -> list[ManifestFile]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> RoundJob:
     job = make_job(tmp_path_factory.mktemp("round"), tiny_base)
-    assert start(job).wait(timeout=120) == 0
+    assert run(job) == 0
     return job
 
 
@@ -278,11 +278,10 @@ def test_a_killed_round_goes_on_where_it_was(
     job = make_job(tmp_path, tiny_base)
     process = start(job)
     checkpoint = job.folder / "checkpoint.pt"
-    deadline = time.monotonic() + 60
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
+    wait_for(lambda: checkpoint.exists() or process.poll() is not None, pause_s=0.002)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
+    assert checkpoint.exists()
     assert not (job.folder / RESULT).exists()
     assert run(job) == 0
     killed, whole = result_of(job), result_of(finished)

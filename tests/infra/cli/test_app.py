@@ -102,6 +102,7 @@ def test_a_fault_in_a_schema_names_category_and_attribute(refused: Refused) -> N
     assert "schema.json: category 'Lamps', attribute 'Colour'" in said
 
 
+@pytest.mark.usefixtures("kafka_jars", "triton_home", "base_model")
 def test_a_stack_wants_the_schema_that_its_settings_name(
     refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,7 +172,7 @@ def test_the_state_file_tells_pids_ports_logs_and_restarts(tmp_path: Path) -> No
     with Supervisor([sleeper("one", ports={"http": 8000})], tmp_path) as stack:
         stack.kill("one")
         wait_for(lambda: stack.restarts("one") == 1)
-        stack.wait_ready("one")
+        wait_for(lambda: _all_ready(tmp_path))
         state = read_state(tmp_path)
 
         assert state is not None

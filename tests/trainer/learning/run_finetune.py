@@ -47,6 +47,7 @@ def train_as(rank: int, port: int, base: Path, folder: Path, dies_at: int) -> No
         environment = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
         os.environ.update({name: str(value) for name, value in environment.items()})
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}
+        os.environ["OMP_NUM_THREADS"] = "1"  # else accelerate takes all there are
         torch.set_num_threads(1)
         try:
             train(base, folder / "cut", dies_at)
