@@ -6,5 +6,6 @@
 - `streams.kafka.log_reader`: a stretch of a log, read once.
 - `streams.kafka.replies`: the prediction that answers a request, waited for.
 - `streams.kafka.committed`: what a consumer group has committed.
-- `streams.kafka.places`: where a reader is in its partitions, as plain data.
+- `streams.kafka.partitions`: where a reader is in its partitions, as plain data.
+- `streams.kafka.clients`: every consumer that is not Faust's.
 """

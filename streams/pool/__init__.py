@@ -14,7 +14,8 @@ Then, one concern each:
 - `streams.pool.outbox`: events that were decided and are still to be published.
 - `streams.pool.origin`: whether pool and topics belong together.
 - `streams.pool.file`, `streams.pool.snapshot`: the file, and copies of it.
-- `streams.pool.parquet`: the files of a round.
+- `streams.pool.selected`: a listing that a round takes.
+- `streams.pool.manifest`, `streams.pool.parquet`: the files of a round, for the trainer.
 - `streams.pool.figures`: the pool in a few figures.
 - `streams.pool.errors`: what can be wrong with the pool.
 

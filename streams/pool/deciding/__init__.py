@@ -2,8 +2,6 @@
 
 - `streams.pool.deciding.conductor`: the one that decides; begin here.
 - `streams.pool.deciding.selection`: which listings a round trains on, and which the pool lets go.
-- `streams.pool.deciding.selected`: a listing that a round takes.
-- `streams.pool.deciding.manifest`: the files of a round, for the trainer.
 
 To read after `conductor`: `trigger`, whether a round is due; `backfill`, what is measured again;
 `status`, the line that says what is waited for.
