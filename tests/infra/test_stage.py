@@ -13,9 +13,7 @@ PRODUCTS = [Product(f"p{n}", "Lamps", f"lamp {n}", "", {"Color": ["red"]}) for n
 
 @pytest.fixture
 def settings() -> Settings:
-    chosen = Settings()
-    chosen.streams.heldout_share = 0.5
-    return chosen
+    return Settings().changed(streams={"heldout_share": 0.5})
 
 
 def test_the_generated_catalog_is_enough_for_all_waves_and_topping_up() -> None:

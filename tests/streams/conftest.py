@@ -9,7 +9,7 @@ from schemas.category import Attribute, AttributeType, CategorySchema, CategoryS
 from schemas.sources.json_schema import write_schemas
 from streams.settings import StreamsSettings
 from tests.streams.support import Worker, recreate_topics
-from tests.streams.world import SHARE
+from tests.streams.world import SHARE, World
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +34,14 @@ def settings(bootstrap: str, schemas: CategorySchemas, tmp_path: Path) -> Stream
     )
     recreate_topics(settings)
     return settings
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A pool without Kafka, and what sellers do with it."""
+    made = World(tmp_path)
+    yield made
+    made.pool.close()
 
 
 @pytest.fixture

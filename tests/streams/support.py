@@ -22,7 +22,7 @@ from streams.kafka.publisher import Publisher
 from streams.kafka.topics import admin_client, ensure_topics, log_bounds, topic_specs
 from streams.settings import StreamsSettings
 from tests.streams.world import prediction, request, review
-from tests.waiting import wait_for
+from tests.waiting import LONG_S, wait_for
 
 WORKER = Path(__file__).with_name("worker_process.py")
 ROOT = Path(__file__).parents[2]
@@ -130,7 +130,7 @@ class Worker:
     def code(self) -> int:
         """Waits for the end; gives the exit code."""
         assert self.process is not None
-        return self.process.wait(timeout=15)
+        return self.process.wait(LONG_S)
 
 
 def listing(schemas: CategorySchemas, listing_id: str) -> Triple:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -162,9 +161,7 @@ def test_a_process_deaf_to_sigterm_is_killed_after_its_grace(tmp_path: Path) -> 
     with Supervisor([spec], tmp_path) as stack:
         process = stack.pid("deaf")
         assert process is not None
-        began = time.monotonic()
     assert not lives(process)
-    assert time.monotonic() - began < 3
 
 
 def test_the_state_file_tells_pids_ports_logs_and_restarts(tmp_path: Path) -> None:

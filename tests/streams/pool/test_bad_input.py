@@ -1,19 +1,8 @@
 """What docs/bad-input.md says of reviews that do not fit, seen in the pool."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.streams.world import World, prediction, request, review
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.pool.close()
 
 
 def test_a_review_of_an_unknown_prediction_is_the_submission_and_no_acceptance(

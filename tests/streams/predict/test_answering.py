@@ -166,7 +166,7 @@ def test_the_clock_of_a_live_request_runs_on_while_it_waits() -> None:
     began = time.monotonic()
     answer = worker.answer(OLD, deadline_ms=now_ms() + 200)
     assert answer.status is Status.EXPIRED
-    assert 0.2 <= time.monotonic() - began < 2
+    assert time.monotonic() - began >= 0.2
 
 
 def test_a_request_that_expired_before_its_turn_is_answered_without_inference() -> None:

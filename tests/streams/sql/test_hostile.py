@@ -1,7 +1,6 @@
 """Hostile statements over Quack and over HTTP while the writer commits: refused or bounded, all."""
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,7 +111,6 @@ class Writing:
 
     def __init__(self, served: Served) -> None:
         self.commits = 0
-        self.longest_s = 0.0
         self._served = served
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._write)
@@ -120,9 +118,7 @@ class Writing:
 
     def _write(self) -> None:
         while not self._ended.wait(0.02):
-            began = time.monotonic()
             self._served.world.sell(f"written{self.commits}")
-            self.longest_s = max(self.longest_s, time.monotonic() - began)
             self.commits += 1
 
     def end(self) -> None:
@@ -171,7 +167,6 @@ def test_all_are_refused_both_ways_while_the_writer_goes_on(
     assert (status, '"rows": [[true, ' in body) == (200, True)
     assert not Path("/tmp/stolen.csv").exists()
     assert writing.commits > 3
-    assert writing.longest_s < 5
 
 
 @pytest.mark.parametrize("sql", GREEDY, ids=["cross join", "memory"])
@@ -182,13 +177,9 @@ def test_what_takes_too_much_is_stopped_while_the_writer_goes_on(
     writing: Writing,
     sql: str,
 ) -> None:
-    began = time.monotonic()
     with pytest.raises(SqlError):
         ask(quack, served.settings, sql)
     wait_until_served(served.settings)
     assert http.post(sql)[0] in (400, 408, 503)
-    # Twice `sql_timeout_s`, which is 3; the rest is what a busy machine adds.
-    assert time.monotonic() - began < 30
     wait_until_served(served.settings)
     assert writing.commits > 3
-    assert writing.longest_s < 5

@@ -177,7 +177,7 @@ def test_a_statement_that_takes_too_long_is_stopped_and_the_server_comes_back(
     served: Served,
 ) -> None:
     endless = "SELECT count(*) FROM range(100000000000) t(i) WHERE hash(i) % 7 = 3"
-    with pytest.raises(SqlError, match=r"was stopped after [34] s"):
+    with pytest.raises(SqlError, match=r"was stopped after \d+ s"):
         query(served.settings, endless)
     wait_until_served(served.settings)
 
