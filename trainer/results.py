@@ -105,7 +105,7 @@ class Forgetting(BaseModel):
     candidate: dict[str, float]
 
     def __str__(self) -> str:
-        """Such as `round 1 (8 listings): recall .550 → .530, …`."""
+        """Such as `round 1 (8 listings): recall 0.550 → 0.530, …`."""
         moves = (
             f"{metric} {before:.3f} → {self.candidate[metric]:.3f}"
             for metric, before in self.parent.items()

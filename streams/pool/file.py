@@ -18,7 +18,7 @@ from streams.settings import StreamsSettings
 MEMORY_MB = 1000
 # How long the write-ahead log may become before it is worked into the file. DuckDB's own 16 MB are
 # there after five full micro-batches, whose COMMIT took twice as long with it. After a crash a log
-# of 55 MB was read again in .6 s.
+# of 55 MB was read again in 0.6 s.
 CHECKPOINT = "64MB"
 # With each parameter of a statement DuckDB imports pandas twice (duckdb-python issue 300). Where
 # there is none, Python searches its whole path each time, and lets other threads go first at each
