@@ -29,7 +29,6 @@ from streams.errors import WorkerReplaced
 from streams.kafka.partitions import Partition
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import admin_client
-from streams.pool import figures
 from streams.settings import StreamsSettings
 from streams.worker import faust_app
 from streams.worker.schema_file import SchemaFile
@@ -128,8 +127,6 @@ class CurateApp:
                 ready = True
                 tell_ready()
                 self._health.tell_ready()
-            if self._worker and self._worker.figures:
-                figures.show(self._worker.figures, self._settings)
             await asyncio.sleep(LOOK_S)
 
     def _positions(self) -> dict[Partition, int]:

@@ -91,7 +91,6 @@ class PoolWorker:
         self._ticked_at = self._shown_at = 0.0
         self._copied_at = time.monotonic()
         self.ready = False
-        self.figures: figures.PoolFigures | None = None
 
     @classmethod
     async def open(cls, around: Surroundings) -> "PoolWorker":
@@ -147,7 +146,7 @@ class PoolWorker:
             await self._in_pool(snapshot.take, self._pool)
         if time.monotonic() - self._shown_at >= FIGURES_S:
             self._shown_at = time.monotonic()
-            self.figures = await self._in_pool(figures.measure, self._pool.con, self._settings)
+            await self._in_pool(figures.show, self._pool.con, self._settings)
 
     async def _measure_anew(self) -> None:
         """A few listings that were measured by other schemas, after each micro-batch."""
