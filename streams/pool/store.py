@@ -272,7 +272,7 @@ class Pool:
             if record.row is None:
                 continue
             listing_id = str(record.row["listing_id"])
-            if not self.is_forgotten(listing_id):
+            if not self._is_forgotten(listing_id):
                 rows[record.topic].append(record.row)
                 touched.add(listing_id)
         for topic, table in EVENT_TABLES.items():
@@ -280,8 +280,7 @@ class Pool:
         self._settle_orders([row["request_id"] for row in rows[PREDICTIONS]])
         return touched
 
-    def is_forgotten(self, listing_id: str) -> bool:
-        """Whether the listing is to be forgotten for good."""
+    def _is_forgotten(self, listing_id: str) -> bool:
         # Most pools have forgotten nothing: then no hash is made.
         return bool(self._forgotten) and listing_sha256(listing_id) in self._forgotten
 
