@@ -4,8 +4,11 @@ None of them joins a group or commits: they read partitions that they were assig
 what a group has committed.
 """
 
-from confluent_kafka import Consumer
+from collections.abc import Mapping
 
+from confluent_kafka import Consumer, TopicPartition
+
+from streams.kafka.partitions import Partition
 from streams.settings import StreamsSettings
 
 
@@ -26,3 +29,8 @@ def reader(settings: StreamsSettings, group: str, **more: object) -> Consumer:
             **more,
         }
     )
+
+
+def in_kafka(settings: StreamsSettings, offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+    """Offsets of partitions as such a consumer takes them."""
+    return [TopicPartition(settings.in_kafka(topic), p, at) for (topic, p), at in offsets.items()]

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException
 
 from schemas.errors import EventError
 from schemas.events import (
@@ -28,7 +28,7 @@ from schemas.events import (
 )
 from schemas.topic_names import CONTROL_KINDS, CONTROL_TOPICS
 from streams.errors import ControlLogError
-from streams.kafka.clients import reader
+from streams.kafka.clients import in_kafka, reader
 from streams.kafka.topics import log_bounds
 from streams.settings import StreamsSettings
 
@@ -125,8 +125,8 @@ class ControlLog:
     def _follow(self, consumer: Consumer) -> None:
         bounds = log_bounds(self._settings, CONTROL_TOPICS)
         wanted = {topic: end for (topic, _), (_, end) in bounds.items() if end > 0}
-        topics = map(self._settings.in_kafka, CONTROL_TOPICS)
-        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING) for topic in topics])
+        begin = {(topic, 0): OFFSET_BEGINNING for topic in CONTROL_TOPICS}
+        consumer.assign(in_kafka(self._settings, begin))
         while not self._stop.is_set():
             message = consumer.poll(0.1)
             if message is not None:

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from streams.errors import TopicsError
-from streams.kafka.clients import reader
+from streams.kafka.clients import in_kafka, reader
 from streams.kafka.partitions import Partition
 from streams.settings import StreamsSettings
 
@@ -40,7 +40,7 @@ def read_span(settings: StreamsSettings, span: Span) -> Iterator[list[LogRecord]
     more = {"auto.offset.reset": "error", "enable.partition.eof": True}
     consumer = reader(settings, "listune.log-reader", **more)
     try:
-        consumer.assign([TopicPartition(settings.in_kafka(t), p, span[t, p][0]) for t, p in left])
+        consumer.assign(in_kafka(settings, {place: span[place][0] for place in left}))
         heard = time.monotonic()
         while left:
             messages = consumer.consume(BATCH, 0.2)

@@ -9,13 +9,11 @@ import logging
 import threading
 from concurrent.futures import Future
 
-from confluent_kafka import TopicPartition
-
 from schemas.errors import EventError
 from schemas.events import ListingPrediction, decode
 from schemas.topic_names import PREDICTIONS
 from streams.errors import StreamsError
-from streams.kafka.clients import reader
+from streams.kafka.clients import in_kafka, reader
 from streams.kafka.topics import log_bounds, record_limit
 from streams.settings import StreamsSettings
 
@@ -42,8 +40,8 @@ class Replies:
             "fetch.message.max.bytes": record_limit(settings),
         }
         self._consumer = reader(settings, "listune.replies", **more)
-        ends = [(settings.in_kafka(topic), p, end) for (topic, p), (_, end) in bounds.items()]
-        self._consumer.assign([TopicPartition(*one) for one in ends])
+        ends = {place: end for place, (_, end) in bounds.items()}
+        self._consumer.assign(in_kafka(settings, ends))
         self._thread = threading.Thread(target=self._follow, name="replies", daemon=True)
         self._thread.start()
 

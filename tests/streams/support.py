@@ -17,7 +17,7 @@ from schemas.category import CategorySchemas
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.topic_names import KINDS
 from serving.process.ready import READY_FILE
-from streams.kafka.clients import reader
+from streams.kafka.clients import in_kafka, reader
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import admin_client, ensure_topics, log_bounds, topic_specs
 from streams.settings import StreamsSettings
@@ -44,9 +44,8 @@ def recreate_topics(settings: StreamsSettings) -> None:
 def delete_all_records(settings: StreamsSettings) -> None:
     """What retention does to payload topics, at once."""
     ends = {place: end for place, (_, end) in log_bounds(settings, KINDS).items() if end}
-    gone = [TopicPartition(settings.in_kafka(topic), p, end) for (topic, p), end in ends.items()]
     admin = admin_client(settings)
-    for future in admin.delete_records(gone).values():
+    for future in admin.delete_records(in_kafka(settings, ends)).values():
         future.result(10)
 
 

@@ -11,14 +11,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from confluent_kafka import TopicPartition
-
 from infra.lab.bench.stream.curate import Look, Progress
 from infra.lab.bench.stream.events import ListingEvents
 from infra.settings import Settings
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
 from schemas.topic_names import MODEL_EVENTS, RETRAIN, REVIEWS
-from streams.kafka.clients import reader
+from streams.kafka.clients import in_kafka, reader
 from streams.kafka.publisher import Position, Publisher
 
 
@@ -57,7 +55,7 @@ class StandIn:
         streams = self.settings.streams
         publisher = Publisher(streams, client_id="listune.bench")
         consumer = reader(streams, "bench.stand-in")
-        consumer.assign([TopicPartition(RETRAIN, 0, 0)])
+        consumer.assign(in_kafka(streams, {(RETRAIN, 0): 0}))
         while not self._ended.is_set():
             message = consumer.poll(0.1)
             payload = message.value() if message is not None else None
