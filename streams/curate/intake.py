@@ -23,6 +23,7 @@ from streams.kafka.partitions import Partition, Partitions
 from streams.pool.store import Record
 from streams.settings import StreamsSettings
 from streams.worker.dead_letters import to_dead_letter
+from streams.worker.faust_app import partition_of
 from streams.worker.schema_file import SchemaFile
 
 BATCH_BYTES = 8 * 1024 * 1024
@@ -60,7 +61,7 @@ class Intake:
         """Has parcels decoded until it is cancelled."""
         while True:
             parcel = await self.queue.get()
-            place = (self._settings.from_kafka(parcel[0].topic), parcel[0].partition)
+            place = partition_of(self._settings, parcel[0])
             # What is not next was applied before, or waits behind a gap to be sought back to.
             accepted = [one for one in parcel if self._partitions.accept(place, one.offset)]
             if accepted:

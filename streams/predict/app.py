@@ -75,18 +75,13 @@ class PredictApp:
         self._wire()
 
     def _wire(self) -> None:
-        settings = self._settings
-
-        def place_of(message: Any) -> Partition:
-            return (settings.from_kafka(message.topic), message.partition)
-
         for lane, topic in ((Lane.LIVE, REQUESTS), (Lane.BACKFILL, BACKFILL)):
 
             async def take(stream: Any, lane: Lane = lane) -> None:
                 async for event in stream.events():
-                    await self._begin(lane, place_of(event.message), event.message)
+                    await self._begin(lane, event.message)
 
-            channel = faust_app.raw_topic(self.app, settings, topic)
+            channel = faust_app.raw_topic(self.app, self._settings, topic)
             self.app.agent(channel, name=f"{lane.value}-requests")(take)
 
         async def revoked(*_: Any, **__: Any) -> None:
@@ -102,8 +97,9 @@ class PredictApp:
         self.app.task(self._watchdog.pulse)
         metrics.IN_FLIGHT.set_function(lambda: len(self._ledger))
 
-    async def _begin(self, lane: Lane, place: Partition, message: Any) -> None:
+    async def _begin(self, lane: Lane, message: Any) -> None:
         """Waits for a slot, then lets the request run beside the reading."""
+        place = faust_app.partition_of(self._settings, message)
         if await self._ledger.start(place, message.offset):
             await self._gate.acquire(lane)
             metrics.EVENTS.labels(place[0]).inc()

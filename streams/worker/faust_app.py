@@ -5,8 +5,8 @@ handler raised, records in flight behind a finished one. So its acknowledgement 
 (`raw_topic`), and a worker commits offsets itself, after the effect, through `commit`.
 
 An unexpected exception ends the process with code 1 (`crash`); the supervisor starts it again.
-`Refused` ends it with `REFUSED_CODE`, after which the supervisor gives up. A worker
-that is asked to stop has `STOP_S` seconds for it: Faust itself would wait without a limit.
+`Refused` ends it with `REFUSED_CODE`, after which the supervisor gives up. A worker that is asked
+to stop has `STOP_S` seconds for it: Faust itself would wait without a limit.
 """
 
 import asyncio
@@ -90,7 +90,12 @@ def raw_topic(app: faust.App, settings: StreamsSettings, *names: str) -> Any:
 
 def assignment(app: faust.App, settings: StreamsSettings) -> list[Partition]:
     """The partitions that this worker has now."""
-    return [(settings.from_kafka(tp.topic), tp.partition) for tp in app.consumer.assignment()]
+    return [partition_of(settings, tp) for tp in app.consumer.assignment()]
+
+
+def partition_of(settings: StreamsSettings, place: Any) -> Partition:
+    """The partition that a record came from, or that Faust names by a `TP`."""
+    return (settings.from_kafka(place.topic), place.partition)
 
 
 def in_kafka(settings: StreamsSettings, offsets: Mapping[Partition, int]) -> dict[TP, int]:
