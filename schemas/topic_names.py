@@ -32,3 +32,4 @@ CONTROL_KINDS: dict[str, type[ModelEvent] | type[RetrainRequest] | type[ListingF
     RETRAIN: RetrainRequest,
     FORGOTTEN: ListingForgotten,
 }
+POOL_TOPICS = (*KINDS, *CONTROL_KINDS)

@@ -25,7 +25,7 @@ from confluent_kafka.admin import AdminClient
 from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import DeadLetter, decode, now_ms
-from schemas.topic_names import CONTROL_KINDS, KINDS
+from schemas.topic_names import CONTROL_KINDS, KINDS, POOL_TOPICS
 from streams import metrics
 from streams.curate.decoding import Decoder
 from streams.curate.intake import Batch, Intake
@@ -206,8 +206,9 @@ class PoolWorker:
         # Asked for before the log's ends, which they cannot be beyond: records come meanwhile.
         expected = {place: self._partitions.expected(place) for place in assigned}
         try:
-            topics = (*KINDS, *CONTROL_KINDS)
-            bounds = await asyncio.to_thread(log_bounds, self._settings, topics, 10, self._admin)
+            bounds = await asyncio.to_thread(
+                log_bounds, self._settings, POOL_TOPICS, 10, self._admin
+            )
         except (TopicsError, TimeoutError) as error:
             log.warning("%s", error)
             return
@@ -304,7 +305,7 @@ def _open_pool(around: Surroundings) -> Pool:
     snapshot.restore(settings)
     pool = Pool(settings, around.schema_file.schemas, *cluster_identity(settings))
     try:
-        pool.join_log(log_bounds(settings, [*KINDS, *CONTROL_KINDS]))
+        pool.join_log(log_bounds(settings, POOL_TOPICS))
         serve_pool(pool.con, settings)
     except BaseException:
         pool.close()

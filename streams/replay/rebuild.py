@@ -32,7 +32,7 @@ import duckdb
 from schemas.category import CategorySchemas
 from schemas.errors import EventError
 from schemas.events import Event, RetrainRequest, decode
-from schemas.topic_names import CONTROL_KINDS, KINDS, MODEL_EVENTS
+from schemas.topic_names import CONTROL_KINDS, KINDS, MODEL_EVENTS, POOL_TOPICS
 from streams.kafka.control_log import ControlEvent
 from streams.kafka.log_reader import LogRecord, Span, read_span
 from streams.kafka.partitions import Partition
@@ -46,9 +46,6 @@ from streams.replay.live_pool import ask_live, asking, held_to_read, look_at
 from streams.settings import StreamsSettings
 
 E = TypeVar("E", bound=Event)
-
-TOPICS = (*KINDS, *CONTROL_KINDS)
-"""What a pool is made of."""
 
 Tell = Callable[[int, int], None]
 """Called with the records read so far, and with how many there are in all."""
@@ -130,7 +127,7 @@ def accept_deleted(settings: StreamsSettings, schemas: CategorySchemas) -> list[
         raise PoolError(f"there is no pool {path}; a new one begins where the log does")
     pool = Pool(settings, schemas, *cluster_identity(settings))
     try:
-        gone = deleted(pool.watermarks(), log_bounds(settings, TOPICS))
+        gone = deleted(pool.watermarks(), log_bounds(settings, POOL_TOPICS))
         for place, (_, start) in gone.items():
             pool.start_at(*place, start)
     finally:
@@ -183,10 +180,10 @@ def _replay(
     settings: StreamsSettings, schemas: CategorySchemas, tell: Tell, ask_live: Ask | None
 ) -> Replayed:
     origin = cluster_identity(settings)
-    starts = {place: start for place, (start, _) in log_bounds(settings, TOPICS).items()}
+    starts = {place: start for place, (start, _) in log_bounds(settings, POOL_TOPICS).items()}
     live, why = look_at(ask_live, starts)
     # Asked for after the live pool, which reads on: it cannot be beyond them.
-    ends = {place: end for place, (_, end) in log_bounds(settings, TOPICS).items()}
+    ends = {place: end for place, (_, end) in log_bounds(settings, POOL_TOPICS).items()}
     beside = settings.model_copy(update={"pool_dir": _folder(settings)})
     for leftover in beside.pool_dir.glob(f"{settings.pool}.duckdb*"):
         leftover.unlink()
