@@ -65,7 +65,7 @@ class Partitions:
     def in_flight(self) -> int:
         """Records accepted that are not in the pool; any thread may ask."""
         applied = self.positions()
-        return sum(at - applied[place] for place, at in dict(self._expected).items())
+        return sum(at - applied.get(place, 0) for place, at in dict(self._expected).items())
 
     def lag(self) -> int:
         """Records of the log that are not in the pool."""

@@ -21,6 +21,12 @@ def test_only_the_expected_offset_is_accepted() -> None:
     assert partitions.expected(PLACE) == 7
 
 
+def test_a_partition_of_which_nothing_came_yet_begins_at_0() -> None:
+    partitions = Partitions()
+    assert partitions.accept(PLACE, 0)
+    assert (partitions.expected(PLACE), partitions.in_flight()) == (1, 1)
+
+
 def test_a_replay_is_over_at_the_ends_that_stood_at_the_start() -> None:
     partitions = Partitions()
     assert not partitions.caught_up()
