@@ -36,10 +36,7 @@ def pools(settings: StreamsSettings, tmp_path: Path) -> list[StreamsSettings]:
 
 
 def samples(settings: StreamsSettings) -> set[str]:
-    try:
-        return {row[0] for row in ask_writer(settings, "SELECT listing_id FROM store.samples")}
-    except SqlError:
-        return set()
+    return {row[0] for row in ask_writer(settings, "SELECT listing_id FROM store.samples")}
 
 
 def champion(settings: StreamsSettings) -> str:
@@ -62,7 +59,9 @@ def test_two_pools_on_one_broker_share_no_event_no_round_and_no_champion(
         worker("curate", one).start()
         send(one, *(event for id_ in sold[one.pool] for event in listing(schemas, id_)))
     for one in pools:
-        wait_for(lambda one=one: samples(one) == set(sold[one.pool]), PATIENCE_S)
+        wait_for(
+            lambda one=one: samples(one) == set(sold[one.pool]), PATIENCE_S, meanwhile=SqlError
+        )
 
     wait_for(lambda: len(read_all(german, RETRAIN)) == 1, PATIENCE_S)
     round_ = RetrainRequest.model_validate_json(read_all(german, RETRAIN)[0][-1])

@@ -47,16 +47,13 @@ class Hosts:
 
     def wait_until_counted_once(self, worker: Worker) -> None:
         """Every event of every listing is in the worker's pool, and none is there twice."""
-        wait_for(lambda: counts(worker.settings) == [self.sold] * len(TABLES), PATIENCE_S)
+        once = [self.sold] * len(TABLES)
+        # Meanwhile the pool may not be open yet.
+        wait_for(lambda: counts(worker.settings) == once, PATIENCE_S, meanwhile=SqlError)
 
 
 def counts(settings: StreamsSettings) -> list[int]:
-    try:
-        return [
-            ask_writer(settings, f"SELECT count(*) FROM store.{table}")[0][0] for table in TABLES
-        ]
-    except SqlError:
-        return []  # not open yet
+    return [ask_writer(settings, f"SELECT count(*) FROM store.{table}")[0][0] for table in TABLES]
 
 
 @pytest.fixture

@@ -44,14 +44,6 @@ def is_served(settings: StreamsSettings) -> bool:
     return True
 
 
-def is_sold(settings: StreamsSettings, listing: str) -> bool:
-    try:
-        found = query(settings, f"SELECT 1 FROM samples WHERE listing_id = '{listing}'")
-    except SqlError:  # no sidecar, or one that has not noticed yet that the writer is another
-        return False
-    return found[1] == [(1,)]
-
-
 def wait_until_served(settings: StreamsSettings, served: bool = True) -> None:
     wait_for(lambda: is_served(settings) == served)
 
@@ -203,7 +195,9 @@ def test_the_sidecar_follows_a_writer_that_starts_again(tmp_path: Path) -> None:
         served.world.reopen()
         serve_pool(served.world.pool.con, served.settings)
         served.world.sell("after")
-        wait_for(lambda: is_sold(served.settings, "after"))
+        sold = "SELECT 1 FROM samples WHERE listing_id = 'after'"
+        # Meanwhile there is no sidecar, or one that has not noticed that the writer is another.
+        wait_for(lambda: query(served.settings, sold)[1] == [(1,)], meanwhile=SqlError)
     finally:
         served.close()
 
