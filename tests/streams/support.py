@@ -73,7 +73,7 @@ def read_all(settings: StreamsSettings, topic: str) -> list[tuple[int, int, byte
 
 @dataclass
 class Worker:
-    """A worker process of this room, started for real."""
+    """A worker process of this room, started for real; WORKER in `env` is its name, or 1."""
 
     kind: str
     settings: StreamsSettings
@@ -83,11 +83,11 @@ class Worker:
 
     @property
     def ready_file(self) -> Path:
-        return self.folder / f"{self.kind}.ready"
+        return self.log.with_suffix(".ready")
 
     @property
     def log(self) -> Path:
-        return self.folder / f"{self.kind}.log"
+        return self.folder / f"{self.kind}-{self.env.get('WORKER', '1')}.log"
 
     def start(self, timeout_s: float = 120.0) -> "Worker":
         """Starts it and waits until it says that it is ready."""

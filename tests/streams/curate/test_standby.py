@@ -1,7 +1,7 @@
 """Two curate workers of one group, each with a folder of its own, as if on two machines."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from streams.sql.client import SqlError, ask_writer
 from tests.streams.support import Worker, listing, send
 from tests.waiting import wait_for
 
+MakeWorker = Callable[..., Worker]
 TABLES = ("requests", "predictions", "reviews", "samples")
 STANDS_BY = "standing by: another curate worker has the partitions"
 PATIENCE_S = 120.0
@@ -22,22 +23,21 @@ PATIENCE_S = 120.0
 class Hosts:
     """Machines with a curate worker each, which share Kafka and the folder of copies."""
 
-    def __init__(self, settings: StreamsSettings, schemas: CategorySchemas, folder: Path) -> None:
+    def __init__(
+        self, settings: StreamsSettings, schemas: CategorySchemas, folder: Path, worker: MakeWorker
+    ) -> None:
         self.settings = settings.model_copy(
             update={"snapshot_dir": folder / "kept", "snapshot_minutes": 0.02}
         )
         self.schemas = schemas
         self.folder = folder
+        self.worker = worker
         self.sold = 0
-        self.workers: list[Worker] = []
 
     def start(self, host: str) -> Worker:
         """A worker that is ready: it works, or it stands by."""
         own = self.settings.model_copy(update={"pool_dir": self.folder / host / "pool"})
-        (self.folder / host).mkdir(exist_ok=True)
-        env = {"WORKER": host, "SESSION_S": "6"}
-        self.workers.append(Worker("curate", own, self.folder / host, env))
-        return self.workers[-1].start()
+        return self.worker("curate", own, WORKER=host, SESSION_S="6").start()
 
     def sell(self) -> None:
         """Twenty more listings go their whole way."""
@@ -57,12 +57,10 @@ def counts(settings: StreamsSettings) -> list[int]:
 
 
 @pytest.fixture
-def hosts(settings: StreamsSettings, schemas: CategorySchemas, tmp_path: Path) -> Iterator[Hosts]:
-    hosts = Hosts(settings, schemas, tmp_path)
-    yield hosts
-    for worker in hosts.workers:
-        if not worker.dead():
-            worker.kill()
+def hosts(
+    settings: StreamsSettings, schemas: CategorySchemas, tmp_path: Path, worker: MakeWorker
+) -> Hosts:
+    return Hosts(settings, schemas, tmp_path, worker)
 
 
 def test_a_standby_goes_on_from_the_copy_and_the_topics_when_the_worker_is_killed(

@@ -7,7 +7,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -163,28 +162,19 @@ def test_after_sigkill_each_request_has_one_canonical_answer(
 
 
 def test_several_workers_share_the_requests_and_take_over_from_one_that_dies(
-    settings: StreamsSettings, schemas: CategorySchemas, tmp_path: Path
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:
-    workers = []
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        env = {"WORKER": name, "SESSION_S": "6"}
-        workers.append(Worker("predict", settings, tmp_path / name, env).start())
-    first, second = workers
-    try:
-        time.sleep(1)  # the second one's rebalance
-        assert {p.status for p in answers(settings, *(request(schemas) for _ in range(20)))} == {
-            Status.OK
-        }
-        assert len(predictions(settings)) == 20
-        first.kill()
-        late = answers(settings, *(request(schemas) for _ in range(20)))
-        assert {p.status for p in late} == {Status.OK}
-        assert second.stop() == 0
-    finally:
-        for one in workers:
-            if not one.dead():
-                one.kill()
+    first, second = (
+        worker("predict", WORKER=name, SESSION_S="6").start() for name in ("first", "second")
+    )
+    time.sleep(1)  # the second one's rebalance
+    early = answers(settings, *(request(schemas) for _ in range(20)))
+    assert {p.status for p in early} == {Status.OK}
+    assert len(predictions(settings)) == 20
+    first.kill()
+    late = answers(settings, *(request(schemas) for _ in range(20)))
+    assert {p.status for p in late} == {Status.OK}
+    assert second.stop() == 0
     assert len({p.request_id for p in predictions(settings)}) == 40
 
 
