@@ -48,40 +48,40 @@ class Feed:
 
 
 @pytest.fixture
-def world(tmp_path: Path, schemas: CategorySchemas, decoder: Decoder) -> Feed:
+def feed(tmp_path: Path, schemas: CategorySchemas, decoder: Decoder) -> Feed:
     return Feed(tmp_path, schemas, decoder)
 
 
-def taken(world: Feed, parcels: Sequence[Sequence[ConsumerRecord[bytes, bytes]]]) -> Batch:
+def taken(feed: Feed, parcels: Sequence[Sequence[ConsumerRecord[bytes, bytes]]]) -> Batch:
     """The first micro-batch of what Faust delivers."""
 
     async def scenario() -> Batch:
-        running = asyncio.create_task(world.intake.run())
+        running = asyncio.create_task(feed.intake.run())
         for parcel in parcels:
-            await world.intake.queue.put(parcel)
-        batch = await world.intake.take()
+            await feed.intake.queue.put(parcel)
+        batch = await feed.intake.take()
         running.cancel()
         return batch
 
     return asyncio.run(scenario())
 
 
-def test_what_was_applied_comes_twice_or_lies_behind_a_gap_is_passed_over(world: Feed) -> None:
-    parcels = [world.parcel(offsets) for offsets in ([3, 4, 5, 6], [6, 7, 9], [8, 10], [9])]
-    records = taken(world, parcels).records
+def test_what_was_applied_comes_twice_or_lies_behind_a_gap_is_passed_over(feed: Feed) -> None:
+    parcels = [feed.parcel(offsets) for offsets in ([3, 4, 5, 6], [6, 7, 9], [8, 10], [9])]
+    records = taken(feed, parcels).records
     assert [record.offset for record in records] == [5, 6, 7, 8]
     assert all(record.row and record.row["listing_id"] == "a" for record in records)
-    assert world.partitions.expected(PLACE) == 10
+    assert feed.partitions.expected(PLACE) == 10
 
 
-def test_a_batch_comes_with_the_dead_letters_of_its_records(world: Feed) -> None:
-    world.review, good = b"{", world.review
-    bad = world.parcel([5, 6])
-    world.review = good
-    batch = taken(world, [bad, world.parcel([7, 8])])
+def test_a_batch_comes_with_the_dead_letters_of_its_records(feed: Feed) -> None:
+    feed.review, good = b"{", feed.review
+    bad = feed.parcel([5, 6])
+    feed.review = good
+    batch = taken(feed, [bad, feed.parcel([7, 8])])
     assert [record.row is None for record in batch.records] == [True, True, False, False]
     assert [letter.offset for letter in batch.letters] == [5, 6]
 
 
-def test_a_batch_that_does_not_fill_is_taken_after_a_while(world: Feed) -> None:
-    assert taken(world, []) == Batch([], [])
+def test_a_batch_that_does_not_fill_is_taken_after_a_while(feed: Feed) -> None:
+    assert taken(feed, []) == Batch([], [])
