@@ -1,5 +1,5 @@
-"""Runs one worker of this room as a process: `worker.py KIND SETTINGS_JSON`, where KIND is
-predict, predict-without-triton (the real client, and nobody there) or curate.
+"""Runs one worker of this room as a process: `worker_process.py KIND SETTINGS_JSON`, where
+KIND is predict, predict-without-triton (the real client, and nobody there) or curate.
 
 The predict worker talks to a stand-in for the Triton client, in this test only: the room's own
 behaviour is under test here, and tests/e2e drives the real Triton. The stand-in fills every
@@ -88,8 +88,8 @@ def watch_the_pool() -> None:
         ).fetchall()
         logging.getLogger("pool").info("applied %s.", total)
 
-    async def no_commit(*_: object) -> None:
-        pass
+    async def no_commit(*_: object) -> bool:
+        return True
 
     Pool.apply = watched
     if os.environ.get("NO_COMMIT"):

@@ -1,6 +1,6 @@
 """The predict app as a real process on a real broker: every valid request gets an answer, once.
 
-The engine behind it is a stand-in (see worker.py); tests/e2e drives the real one.
+The engine behind it is a stand-in (see worker_process.py); tests/e2e drives the real one.
 """
 
 import json
