@@ -12,14 +12,12 @@ from typing import Any
 
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.events import (
-    BASE_ADAPTER,
     ListingForgotten,
     ListingPrediction,
     ListingRequest,
     ListingReview,
     ModelEvent,
     ModelEventKind,
-    Purpose,
     RetrainRequest,
     Status,
     listing_sha256,
@@ -248,6 +246,3 @@ class World:
             changes = {"adapter_hash": adapter_hash, "adapter_id": adapter_hash[:8]}
             self.feed(prediction(order, filled, **changes))
         self.orders = []
-
-
-__all__ = ["BASE_ADAPTER", "Purpose", "Status", "World", "prediction", "request", "review"]

@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 
-from schemas.events import ListingRequest, ModelEventKind, RetrainRequest
+from schemas.events import ListingRequest, ModelEventKind, Purpose, RetrainRequest, Status
 from streams.pool.deciding.backfill import order, outstanding
 from streams.pool.deciding.selection import prune
 from tests.streams.world import (
     DAY_MS,
     SUBMITTED,
-    Purpose,
-    Status,
     World,
     prediction,
     request,

@@ -4,8 +4,8 @@ The order of a whole log is drawn at random in test_store.py; here are the cases
 answers to one request, and records that come twice, are in test_store.py as well.
 """
 
-from schemas.events import ModelEventKind
-from tests.streams.world import BASE_ADAPTER, World, prediction, request, review
+from schemas.events import BASE_ADAPTER, ModelEventKind
+from tests.streams.world import World, prediction, request, review
 
 K = ModelEventKind
 SAMPLES = "SELECT listing_id, deficit, review_id FROM store.samples"

@@ -4,11 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from schemas.events import ListingRequest, ModelEvent, ModelEventKind, Purpose, RetrainRequest
-from tests.streams.world import (
+from schemas.events import (
     BASE_ADAPTER,
-    SUBMITTED,
+    ListingRequest,
+    ModelEvent,
+    ModelEventKind,
+    Purpose,
+    RetrainRequest,
     Status,
+)
+from tests.streams.world import (
+    SUBMITTED,
     World,
     prediction,
     request,

@@ -5,10 +5,10 @@ import json
 import duckdb
 import pytest
 
-from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
+from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, Status
 from streams.pool.deciding.conductor import ORDER_EVERY_MS
 from tests.streams.pool.test_schema_change import MEASURED, WITH_SHAPE, WITHOUT_STYLE, change
-from tests.streams.world import SUBMITTED, Status, World, prediction, request, review
+from tests.streams.world import SUBMITTED, World, prediction, request, review
 
 K = ModelEventKind
 
