@@ -1,6 +1,6 @@
 """The tests of this room share one real broker; every test gets new topics on it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.sources.json_schema import write_schemas
 from streams.settings import StreamsSettings
-from tests.streams.support import Worker, recreate_topics
+from tests.streams.support import MakeWorker, Worker, recreate_topics
 from tests.streams.world import SHARE, World
 
 
@@ -45,7 +45,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def worker(settings: StreamsSettings, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+def worker(settings: StreamsSettings, tmp_path: Path) -> Iterator[MakeWorker]:
     """Makes workers; those still alive at the end of the test are ended."""
     made: list[Worker] = []
 

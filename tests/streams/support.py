@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,6 +131,10 @@ class Worker:
         """Waits for the end; gives the exit code."""
         assert self.process is not None
         return self.process.wait(LONG_S)
+
+
+MakeWorker = Callable[..., Worker]
+"""The fixture `worker`: a kind, other settings, and what is to stand in the environment."""
 
 
 def listing(schemas: CategorySchemas, listing_id: str) -> Triple:

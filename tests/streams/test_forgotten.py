@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -26,11 +26,10 @@ from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
 from tests.streams.curate.test_app import applied, listing, send
 from tests.streams.sql.test_server import SIDECAR
-from tests.streams.support import Worker, read_all
+from tests.streams.support import MakeWorker, Worker, read_all
 from tests.streams.world import held_out_id
 from tests.waiting import wait_for
 
-MakeWorker = Callable[..., Worker]
 HELD_OUT = held_out_id(0)
 """It judges the round."""
 

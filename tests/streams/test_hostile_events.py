@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
@@ -20,7 +20,7 @@ from streams.kafka.topics import admin_client, log_bounds, record_limit
 from streams.predict import app as predict_app
 from streams.settings import StreamsSettings
 from tests.streams.hostile import Hostile, Sent
-from tests.streams.support import Worker, read_all
+from tests.streams.support import MakeWorker, Worker, read_all
 from tests.waiting import wait_for
 
 EVENTS = int(os.environ.get("LISTUNE_HOSTILE_EVENTS", "10000"))
@@ -33,7 +33,7 @@ IDENTITY = {REQUESTS: "request_id", PREDICTIONS: "request_id", REVIEWS: "review_
 
 
 def test_ten_thousand_hostile_events_are_each_accounted_for(
-    settings: StreamsSettings, schemas: CategorySchemas, worker: Callable[..., Worker]
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:
     curate, predict = worker("curate").start(), worker("predict").start()
     # What is larger the broker itself refuses.

@@ -1,7 +1,6 @@
 """Dead letters are read back and sent again, each once, on a real broker."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from streams.letters import Letter, read_letters, resend, why_not
 from streams.settings import StreamsSettings
 from streams.worker.dead_letters import KEPT_BYTES, bury, dead_letter_key, to_dead_letter
 from tests.streams.curate.test_app import applied, listing, of_each, rows, send
-from tests.streams.support import Worker, read_all
+from tests.streams.support import MakeWorker, read_all
 from tests.waiting import wait_for
 
 FAULT = EventError("invalid", "submitted: a value is missing")
@@ -95,7 +94,7 @@ def test_of_a_forgotten_listing_nothing_is_sent_again(settings: StreamsSettings)
 
 
 def test_what_has_become_right_lands_in_the_pool_and_what_is_still_wrong_is_a_new_letter(
-    settings: StreamsSettings, schemas: CategorySchemas, worker: Callable[..., Worker]
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:
     curate = worker("curate").start()
     *before, review = listing(schemas, "4711")

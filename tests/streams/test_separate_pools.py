@@ -1,6 +1,5 @@
 """Two pools on one broker, by the prefix of their topics and groups: they share nothing."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from streams.kafka.control_log import ChampionAlias, ControlLog
 from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
 from streams.sql.client import SqlError, ask_writer
-from tests.streams.support import Worker, listing, read_all, recreate_topics, send
+from tests.streams.support import MakeWorker, listing, read_all, recreate_topics, send
 from tests.streams.world import held_out_id
 from tests.waiting import wait_for
 from trainer.event_log import EventLog
@@ -48,7 +47,7 @@ def champion(settings: StreamsSettings) -> str:
 
 
 def test_two_pools_on_one_broker_share_no_event_no_round_and_no_champion(
-    pools: list[StreamsSettings], schemas: CategorySchemas, worker: Callable[..., Worker]
+    pools: list[StreamsSettings], schemas: CategorySchemas, worker: MakeWorker
 ) -> None:
     german, french = pools
     sold = {

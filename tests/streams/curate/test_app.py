@@ -1,7 +1,6 @@
 """The curate app as a real process on a real broker: what lands in the pool, and how often."""
 
 import signal
-from collections.abc import Callable
 
 import duckdb
 import psutil
@@ -22,6 +21,7 @@ from streams.kafka.publisher import Publisher
 from streams.replay.rebuild import accept_deleted
 from streams.settings import StreamsSettings
 from tests.streams.support import (
+    MakeWorker,
     Worker,
     applied,
     delete_all_records,
@@ -32,8 +32,6 @@ from tests.streams.support import (
 )
 from tests.streams.world import held_out_id
 from tests.waiting import wait_for
-
-MakeWorker = Callable[..., Worker]
 
 
 def rows(settings: StreamsSettings, worker: Worker) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """A slow or absent engine holds the reading back; nothing is dropped, and clocks run on."""
 
 from collections import Counter
-from collections.abc import Callable
 
 from infra.local.ports import free_port
 from schemas.category import CategorySchemas
@@ -9,11 +8,10 @@ from schemas.events import Status, now_ms
 from schemas.topic_names import REQUESTS
 from streams.settings import StreamsSettings
 from tests.streams.predict.test_app import predictions, request, send
-from tests.streams.support import Worker
+from tests.streams.support import MakeWorker
 from tests.streams.worker.test_watchdog import scraped
 from tests.waiting import wait_for
 
-MakeWorker = Callable[..., Worker]
 IN_FLIGHT = 2
 
 

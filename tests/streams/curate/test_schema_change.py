@@ -1,7 +1,6 @@
 """A schema file changes under real workers on a real broker, while listings come in."""
 
 from collections import Counter
-from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
@@ -13,10 +12,9 @@ from schemas.sources.json_schema import write_schemas
 from schemas.topic_names import PREDICTIONS
 from streams.replay.rebuild import Replayed, replay
 from streams.settings import StreamsSettings
-from tests.streams.support import Worker, applied, listing, read_all, send
+from tests.streams.support import MakeWorker, applied, listing, read_all, send
 from tests.waiting import wait_for
 
-MakeWorker = Callable[..., Worker]
 SHAPE = Attribute(name="shape", type=AttributeType.ENUM, values=("round", "square"))
 COUNT = 40
 

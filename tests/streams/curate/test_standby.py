@@ -1,7 +1,6 @@
 """Two curate workers of one group, each with a folder of its own, as if on two machines."""
 
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,9 @@ from streams.pool.file import pool_path
 from streams.replay.rebuild import replay
 from streams.settings import StreamsSettings
 from streams.sql.client import SqlError, ask_writer
-from tests.streams.support import Worker, listing, send
+from tests.streams.support import MakeWorker, Worker, listing, send
 from tests.waiting import wait_for
 
-MakeWorker = Callable[..., Worker]
 TABLES = ("requests", "predictions", "reviews", "samples")
 STANDS_BY = "standing by: another curate worker has the partitions"
 PATIENCE_S = 120.0

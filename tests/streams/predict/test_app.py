@@ -6,7 +6,6 @@ The engine behind it is a stand-in (see worker_process.py); tests/e2e drives the
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 
@@ -26,10 +25,8 @@ from schemas.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, PREDICTION
 from streams.kafka.publisher import Publisher
 from streams.producer import ListuneClient
 from streams.settings import StreamsSettings
-from tests.streams.support import Worker, read_all
+from tests.streams.support import MakeWorker, read_all
 from tests.waiting import wait_for
-
-MakeWorker = Callable[..., Worker]
 
 
 def predictions(settings: StreamsSettings) -> list[ListingPrediction]:

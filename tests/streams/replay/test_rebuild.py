@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import duckdb
@@ -19,6 +18,7 @@ from streams.replay.rebuild import Replayed, replay, replay_and_swap
 from streams.settings import StreamsSettings
 from tests.streams.support import (
     ROOT,
+    MakeWorker,
     Triple,
     Worker,
     applied,
@@ -30,7 +30,6 @@ from tests.streams.support import (
 from tests.streams.world import held_out_id
 from tests.waiting import wait_for
 
-MakeWorker = Callable[..., Worker]
 K = ModelEventKind
 KILLED_HALFWAY = """
 import os, signal, sys

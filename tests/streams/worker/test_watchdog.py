@@ -1,7 +1,6 @@
 """A worker that says it is well and does nothing is ended; one that is slow, or waits, is not."""
 
 import time
-from collections.abc import Callable
 from urllib.request import urlopen
 
 from infra.health import look
@@ -14,10 +13,9 @@ from streams.worker.watchdog import Stillness
 from tests.streams.curate.test_app import applied, listing
 from tests.streams.curate.test_app import send as send_events
 from tests.streams.predict.test_app import answers, predictions, request, send
-from tests.streams.support import Worker
+from tests.streams.support import MakeWorker
 from tests.waiting import wait_for
 
-MakeWorker = Callable[..., Worker]
 HERE, THERE = (REQUESTS, 0), (REVIEWS, 1)
 
 
