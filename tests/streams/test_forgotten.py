@@ -24,9 +24,8 @@ from schemas.topic_names import FORGOTTEN, MODEL_EVENTS, RETRAIN
 from streams.forgotten import ask_to_forget
 from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
-from tests.streams.curate.test_app import applied, listing, send
 from tests.streams.sql.test_server import SIDECAR
-from tests.streams.support import MakeWorker, Worker, read_all
+from tests.streams.support import MakeWorker, Worker, applied, listing, read_all, send
 from tests.streams.world import held_out_id
 from tests.waiting import wait_for
 

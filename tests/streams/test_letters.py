@@ -17,8 +17,8 @@ from streams.kafka.publisher import Publisher
 from streams.letters import Letter, read_letters, resend, why_not
 from streams.settings import StreamsSettings
 from streams.worker.dead_letters import KEPT_BYTES, bury, dead_letter_key, to_dead_letter
-from tests.streams.curate.test_app import applied, listing, of_each, rows, send
-from tests.streams.support import MakeWorker, read_all
+from tests.streams.curate.test_app import of_each, rows
+from tests.streams.support import MakeWorker, applied, listing, read_all, send
 from tests.waiting import wait_for
 
 FAULT = EventError("invalid", "submitted: a value is missing")

@@ -10,10 +10,9 @@ from schemas.events import Purpose
 from schemas.topic_names import BACKFILL, REQUESTS, REVIEWS
 from streams.settings import StreamsSettings
 from streams.worker.watchdog import Stillness
-from tests.streams.curate.test_app import applied, listing
-from tests.streams.curate.test_app import send as send_events
 from tests.streams.predict.test_app import answers, predictions, request, send
-from tests.streams.support import MakeWorker
+from tests.streams.support import MakeWorker, applied, listing
+from tests.streams.support import send as send_events
 from tests.waiting import wait_for
 
 HERE, THERE = (REQUESTS, 0), (REVIEWS, 1)
