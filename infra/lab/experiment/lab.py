@@ -7,7 +7,7 @@
 
 Nothing is computed twice, by this run or by the one before it. Training and answering take turns:
 on a CPU the engine is closed while there is training, since threads that only wait for each other
-make both slower (see serving.passing_thread).
+make both slower (see `serving.engine.passing_thread`).
 """
 
 import hashlib
