@@ -23,7 +23,7 @@ from serving.prompt import PromptBuilder
 from tests.builders import make_rows, write_manifest
 from tests.trainer.round_jobs import REPOSITORY, files_of, make_job, result_of, run, start, write
 from tests.waiting import wait_for
-from trainer.data.dataset import Row
+from trainer.data.dataset import Row, rows_hash
 from trainer.data.registry import Registry
 from trainer.judging.evaluate import METRICS, Evaluation
 from trainer.progress import read_progress
@@ -44,6 +44,7 @@ def test_a_round_ends_with_a_judged_adapter_in_the_registry(finished: RoundJob) 
     assert entry.read().hash == result.adapter_hash
     assert entry.lineage.decision == result.decision
     assert entry.lineage.metrics == result.metrics
+    assert entry.lineage.heldout_hash == rows_hash(make_rows(4, seed=9))
     assert Path(result.adapter_path) == entry.path.resolve()
     assert result.metrics.listings == 4
     assert result.trained is not None
