@@ -121,7 +121,7 @@ def _train_and_judge(job: RoundJob, progress: RoundProgress, main: bool) -> Roun
         }
     )
     data = trained_on(plan, known, request, chain)
-    lineage = _lineage(job, trained, data, candidate, result, judged, held_out)
+    lineage = _lineage(job, trained, data, candidate, result, judged)
     registry.put(candidate.blob, lineage, request.files)
     return result
 
@@ -244,7 +244,6 @@ def _lineage(
     candidate: AdapterFile,
     result: RoundResult,
     judged: Judged,
-    held_out: HeldOut,
 ) -> Lineage:
     request = job.retrain
     return Lineage(
@@ -273,7 +272,7 @@ def _lineage(
         train_seconds=trained.seconds,
         eval_seconds=result.eval_seconds,
         created_ms=now_ms(),
-        heldout_hash=held_out.hash,
+        heldout_hash=judged.candidate.key.heldout_hash,
         best_id=judged.best.id,
         best_hash=judged.best.hash,
         metrics=result.metrics,

@@ -76,8 +76,10 @@ def load_lora(
     Args:
         adapter: as `serving.adapter_file.check_adapter` has passed it.
         shapes: (out, in) of the base's linear modules by name, as
-        `serving.engine.model.linear_shapes`. head_size: of the base. dtype: the base's. device: the
-        base's.
+            `serving.engine.model.linear_shapes` gives them.
+        head_size: of the base.
+        dtype: the base's.
+        device: the base's.
 
     Raises:
         AdapterError: it changes a module outside the layers' projections.

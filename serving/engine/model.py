@@ -122,9 +122,7 @@ def resolve_base(base: str | Path) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(
-            snapshot_download(str(base), allow_patterns=["*.json", "*.safetensors", "*.txt"])
-        )
+        return Path(snapshot_download(str(base), allow_patterns=HUB_FILES))
     except Exception as error:  # the hub's client has dozens of kinds
         raise ModelRefused(
             f"{str(base)!r} is neither a folder nor a model that the hub gives ({error}); "

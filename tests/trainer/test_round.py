@@ -13,107 +13,22 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import AutoModelForCausalLM
 
 from schemas.category import AttributeType
-from schemas.events import ManifestFile, Mode, RetrainRequest
-from schemas.heldout import calibrates
-from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter
+from schemas.events import Mode
+from serving.adapter_file import read_adapter
 from serving.calibration import POOLED
 from serving.engine.branch import Answer
-from serving.engine.engine import Engine
 from serving.engine.model import load_base
 from serving.engine.preparing import judge
-from serving.generation import GenerationRequest, GenerationResult
 from serving.prompt import PromptBuilder
-from serving.settings import ServingSettings
-from tests.builders import make_rows, write_heldout, write_manifest
+from tests.builders import make_rows, write_manifest
+from tests.trainer.round_jobs import REPOSITORY, files_of, make_job, result_of, run, start, write
 from tests.waiting import wait_for
-from trainer.data.dataset import Row
+from trainer.data.dataset import Row, rows_hash
 from trainer.data.registry import Registry
-from trainer.judging.calibrate import calibrate, suggestions
 from trainer.judging.evaluate import METRICS, Evaluation
 from trainer.progress import read_progress
-from trainer.results import EXIT_REFUSED, FAILURE, JOB, RESULT, RoundJob, RoundResult, round_folder
-from trainer.round import CALIBRATED, CHECKPOINT, TRAINED, main
-from trainer.settings import TrainerSettings
-
-# A model this small and random is not often right.
-TARGET = 0.3
-
-# Below all that is possible, so that every candidate passes.
-ANYTHING = -2.0
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def make_job(
-    folder: Path, base: Path, request: dict[str, object] | None = None, **trainer: object
-) -> RoundJob:
-    """A round of six listings judged on four, small enough for a tiny model."""
-    folder.mkdir(parents=True, exist_ok=True)
-    train = write_manifest(make_rows(6), folder / "train.parquet")
-    heldout = write_manifest(make_rows(2, seed=3), folder / "heldout.parquet", "heldout")
-    settings: dict[str, object] = {
-        "rank": 4,
-        "alpha": 8,
-        "learning_rate": 1e-2,
-        "steps": 8,
-        "batch_size": 4,
-        "checkpoint_every": 2,
-        "dtype": "float32",
-        "registry_dir": folder / "registry",
-        "work_dir": folder / "rounds",
-        "heldout": write_heldout(make_rows(4, seed=9), folder / "heldout.jsonl"),
-        "calibration_share": 0.999,  # the file judges alone
-        "least_gain": ANYTHING,
-        "bootstrap_draws": 200,
-        "progress": False,
-    }
-    retrain: dict[str, object] = {
-        "pool": "default",
-        "round": 1,
-        "parent_id": "base",
-        "parent_hash": "base",
-        "selection": "gap",
-        "k": 6,
-        "min_gap": 0.0,
-        "files": [train, heldout],
-    }
-    return RoundJob(
-        retrain=RetrainRequest.model_validate(retrain | (request or {})),
-        trainer=TrainerSettings.model_validate(settings | trainer),
-        serving=ServingSettings(
-            base_model=str(base),
-            dtype="float32",
-            device="cpu",
-            threads=1,
-            max_answer_tokens=12,  # a random model seldom stops by itself
-        ),
-        folder=folder / "rounds" / "work",
-    )
-
-
-def write(job: RoundJob) -> str:
-    job.folder.mkdir(parents=True, exist_ok=True)
-    path = job.folder / JOB
-    path.write_text(job.model_dump_json())
-    return str(path)
-
-
-def start(job: RoundJob) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "trainer.round", "--job", write(job)]
-    return subprocess.Popen(command, cwd=REPOSITORY)
-
-
-def run(job: RoundJob, *arguments: str) -> int:
-    """The command within this process: starting one takes longer than the round."""
-    return main(["--job", write(job), *arguments])
-
-
-def result_of(job: RoundJob) -> RoundResult:
-    return RoundResult.model_validate_json((job.folder / RESULT).read_bytes())
-
-
-def files_of(job: RoundJob, role: str) -> list[ManifestFile]:
-    return [file for file in job.retrain.files if file.role == role]
+from trainer.results import EXIT_REFUSED, FAILURE, RESULT, RoundJob, round_folder
+from trainer.round import CALIBRATED, CHECKPOINT, TRAINED
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +44,7 @@ def test_a_round_ends_with_a_judged_adapter_in_the_registry(finished: RoundJob) 
     assert entry.read().hash == result.adapter_hash
     assert entry.lineage.decision == result.decision
     assert entry.lineage.metrics == result.metrics
+    assert entry.lineage.heldout_hash == rows_hash(make_rows(4, seed=9))
     assert Path(result.adapter_path) == entry.path.resolve()
     assert result.metrics.listings == 4
     assert result.trained is not None
@@ -309,98 +225,6 @@ def test_a_round_killed_after_its_calibration_gives_the_same_adapter(
     assert result_of(job).adapter_hash == result_of(finished).adapter_hash
 
 
-def test_without_held_out_listings_of_the_stream_there_is_no_calibration_and_the_log_says_so(
-    tmp_path: Path, tiny_base: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    job = make_job(tmp_path, tiny_base, steps=2)
-    training = [file for file in job.retrain.files if file.role == "train"]
-    bare = job.model_copy(update={"retrain": job.retrain.model_copy(update={"files": training})})
-    assert run(bare) == 0
-    assert read_adapter(Path(result_of(bare).adapter_path).read_bytes()).calibration is None
-    assert "no listings to calibrate on" in caplog.text
-
-
-class Calibrated:
-    """A round with enough held-out listings for a threshold, and what its adapter answers to
-    them, by mode: `answers` as it is, `bare` without its calibration."""
-
-    def __init__(self, folder: Path, base: Path) -> None:
-        self.rows = make_rows(24, seed=3)
-        job = make_job(folder, base, target_precision=TARGET)
-        more = write_manifest(self.rows, folder / "more.parquet", "heldout")
-        files = [*(file for file in job.retrain.files if file.role == "train"), more]
-        retrain = job.retrain.model_copy(update={"files": files})
-        job = job.model_copy(update={"retrain": retrain})
-        assert run(job) == 0
-        self.adapter = read_adapter(Path(result_of(job).adapter_path).read_bytes())
-        header = {k: v for k, v in self.adapter.metadata.items() if k != CALIBRATION}
-        bare = write_adapter(self.adapter.tensors(), header | {"adapter_id": "bare"})
-        serving = job.serving.model_copy(
-            update={"adapter_store": folder / "store", "max_merged": 0}
-        )
-        with Engine(serving, base) as engine:
-            self.answers = self._ask(engine, self.adapter)
-            self.bare = self._ask(engine, read_adapter(bare))
-
-    def _ask(self, engine: Engine, adapter: AdapterFile) -> dict[Mode, list[GenerationResult]]:
-        engine.push(adapter.id, adapter.hash, adapter.blob)
-        return {
-            mode: [
-                engine.generate(
-                    GenerationRequest(row.listing, row.attributes, mode, adapter_hash=adapter.hash)
-                )
-                for row in self.rows
-            ]
-            for mode in Mode
-        }
-
-
-@pytest.fixture(scope="module")
-def calibrated(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Calibrated:
-    return Calibrated(tmp_path_factory.mktemp("calibrated"), tiny_base)
-
-
-def test_a_rounds_calibration_is_that_of_its_answers_to_the_held_out_listings(
-    calibrated: Calibrated,
-) -> None:
-    examples = {
-        mode: [
-            example
-            for row, result in zip(calibrated.rows, results, strict=True)
-            for example in suggestions(row, result)
-        ]
-        for mode, results in calibrated.bare.items()
-    }
-    assert calibrated.adapter.calibration == calibrate(examples, 0.25, TARGET)
-
-
-def test_in_constrained_mode_the_engine_abstains_below_the_adapters_threshold(
-    calibrated: Calibrated,
-) -> None:
-    made = calibrated.adapter.calibration
-    assert made is not None
-    threshold = made.threshold(Mode.CONSTRAINED, AttributeType.DATE)  # of no kind here: the pooled
-    assert threshold is not None
-    assert {curve.kind for curve in made.curves if curve.mode is Mode.CONSTRAINED} == {POOLED}
-    blanked = 0
-    for with_it, without in zip(
-        calibrated.answers[Mode.CONSTRAINED], calibrated.bare[Mode.CONSTRAINED], strict=True
-    ):
-        sure = {n: v for n, v in without.values.items() if without.confidence[n] >= threshold}
-        assert with_it.values == sure
-        blanked += len(without.values) - len(sure)
-    assert blanked > 0
-
-
-def test_in_free_mode_the_engine_never_abstains(calibrated: Calibrated) -> None:
-    with_it, without = (
-        [(answer.values, answer.invalid) for answer in answers[Mode.FREE]]
-        for answers in (calibrated.answers, calibrated.bare)
-    )
-    assert with_it == without
-    assert any(values or invalid for values, invalid in with_it)
-
-
 @pytest.mark.parametrize("rank", ["0", "1"])
 def test_a_round_that_cannot_be_completed_says_why_whichever_process_finds_it(
     tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch, rank: str
@@ -409,24 +233,6 @@ def test_a_round_that_cannot_be_completed_says_why_whichever_process_finds_it(
     job = make_job(tmp_path, tiny_base, {"parent_id": "default-r7-a1", "parent_hash": "0" * 64})
     assert run(job) == EXIT_REFUSED
     assert "default-r7-a1" in json.loads((job.folder / FAILURE).read_text())["reason"]
-
-
-def test_without_a_benchmark_the_streams_held_out_listings_calibrate_and_judge(
-    tmp_path: Path, tiny_base: Path
-) -> None:
-    rows = make_rows(12, seed=3)
-    tmp_path.mkdir(exist_ok=True)
-    more = write_manifest(rows, tmp_path / "more.parquet", "heldout")
-    train = write_manifest(make_rows(6), tmp_path / "six.parquet")
-    stream = {"heldout": None, "calibration_share": 0.3, "steps": 2}
-    job = make_job(tmp_path, tiny_base, {"files": [train, more]}, **stream)
-    assert run(job) == 0
-    calibrating = [r for r in rows if calibrates(r.listing.listing_id, 0.3)]
-    judged = Evaluation.model_validate_json(Path(result_of(job).evaluation).read_bytes())
-    assert 0 < len(calibrating) < len(rows)
-    assert {score.listing_id for score in judged.listings} == {
-        r.listing.listing_id for r in rows if r not in calibrating
-    }
 
 
 def test_a_further_look_judges_the_rounds_adapter_on_the_listings_of_then(

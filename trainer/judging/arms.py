@@ -8,6 +8,7 @@ an endpoint                                                 where the settings n
 
 from collections.abc import Callable, Sequence
 
+from schemas.events import BASE_ADAPTER
 from serving.adapter_file import AdapterFile
 from serving.generation import Generator
 from serving.settings import ServingSettings
@@ -21,12 +22,10 @@ from trainer.judging.judge import Judge
 from trainer.results import ONE_EXAMPLE
 from trainer.settings import EndpointSettings
 
-BASE = "base"
-
 
 def adapter_arm(judge: Judge, adapter: AdapterFile | None) -> dict[str, Evaluation]:
     """The one arm of `adapter`, or of the base for None, by its name."""
-    name = adapter.id if adapter else BASE
+    name = adapter.id if adapter else BASE_ADAPTER
     return {name: judge.evaluate(adapter, f"judge {name}")}
 
 

@@ -13,12 +13,11 @@ on and is like a listing of the file is left out there.
 import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from schemas.events import RetrainRequest
 from schemas.heldout import calibrates
 from schemas.likeness import Titles
-from trainer.data.dataset import Row, read_heldout, read_rows, rows_hash, with_role
+from trainer.data.dataset import Row, read_heldout, read_rows, with_role
 from trainer.data.registry import Registry
 from trainer.errors import DataError
 from trainer.results import adapter_id
@@ -33,11 +32,6 @@ class HeldOut:
 
     calibrating: list[Row]
     judging: list[Row]
-
-    @cached_property
-    def hash(self) -> str:
-        """Of those that judge, with the values that they have: 64 hexadecimal digits."""
-        return rows_hash(self.judging)
 
 
 def read_held_out(

@@ -33,7 +33,12 @@ class LazyEngine:
     """An engine that is loaded when it is asked for, and again after it was closed."""
 
     def __init__(self, serving: ServingSettings) -> None:
-        """`serving.adapter_store` is this engine's alone, and is removed when it is closed."""
+        """`serving.adapter_store` is this engine's alone, and is removed when it is closed.
+
+        Raises:
+            ModelRefused, AdapterError: there is no such base model.
+        """
+        self.base_hash = base_hash(resolve_base(serving.base_model))
         self._serving = serving
         self._engine: Engine | None = None
 
@@ -74,8 +79,8 @@ class Judge:
 
         Args:
             rows: the held-out listings, at least one.
-            serving: names the base, and how listings are asked (its mode, its prompt).
-            engine: of that base; the same one may serve other judges.
+            serving: how listings are asked (its mode, its prompt).
+            engine: of the base that is judged; the same one may serve other judges.
             kept: what is remembered.
             in_flight: listings asked for at once.
             told: of the progress.
@@ -85,7 +90,6 @@ class Judge:
         self.seconds = 0.0  # spent on answers made here
         self.asked = 0  # listings that were not remembered
         self._serving = serving
-        self._base_hash = base_hash(resolve_base(serving.base_model))
         self._engine = engine
         self._kept = kept
         self._in_flight = in_flight
@@ -109,7 +113,7 @@ class Judge:
         """
         key = EvaluationKey.of(
             adapter.hash if adapter else BASE_ADAPTER,
-            self._base_hash,
+            self._engine.base_hash,
             self.heldout_hash,
             self._serving,
             bool(examples),

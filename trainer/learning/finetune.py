@@ -33,11 +33,7 @@ from trainer.errors import TrainingError
 from trainer.learning import lora
 from trainer.learning.checkpoint import Checkpoint, LossLog, Saved
 from trainer.learning.gradient import Gradient
-from trainer.learning.packing import (
-    PackedTree,
-    collate,
-    join,
-)
+from trainer.learning.packing import PackedTree, collate, join
 from trainer.learning.schedule import draw_tree, draws, learning_rate
 from trainer.learning.teachable import teachable
 from trainer.learning.tree_loss import SummedLoss

@@ -7,7 +7,7 @@
 
 Nothing is computed twice, by this run or by the one before it. Training and answering take turns:
 on a CPU the engine is closed while there is training, since threads that only wait for each other
-make both slower (see serving.passing_thread).
+make both slower (see `serving.engine.passing_thread`).
 """
 
 import hashlib
@@ -28,7 +28,6 @@ from infra.lab.experiment.progress import Work
 from infra.lab.experiment.training import ADAPTER, TRAINED, Made, Training, train
 from schemas.events import BASE_ADAPTER, Mode
 from serving.adapter_file import AdapterFile
-from serving.base_hash import base_hash
 from serving.engine.passing_thread import in_passing
 from serving.engine.precision import choose_dtype
 from serving.process.files import write_file
@@ -57,7 +56,6 @@ class Lab:
         work: Work,
     ) -> None:
         """`serving.base_model` is a folder."""
-        self.base_hash = base_hash(Path(serving.base_model))
         self._folder = folder
         self._kept = Kept(EvaluationStore(folder / "evaluations"), AnswerStore(folder / "answers"))
         self._in_flight = profile.in_flight
@@ -132,7 +130,7 @@ class Lab:
         """
         name = fingerprint(
             adapter.hash if adapter else BASE_ADAPTER,
-            self.base_hash,
+            self._engine.base_hash,
             rows_hash(rows),
             [settings.seed, settings.max_length, self.serving.dtype],
             self.serving.model_dump(
@@ -162,7 +160,7 @@ class Lab:
         listings = plan.steps * settings.batch_size
         name = fingerprint(
             "adapter",
-            self.base_hash,
+            self._engine.base_hash,
             settings.model_dump(
                 mode="json", include=fields_that_change(TrainerSettings, "training")
             ),
