@@ -67,11 +67,9 @@ def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
     with stack.running(resolved, run_dir, parts, console) as supervisor:
         shot = shoot(supervisor, resolved, stage, chosen, console)
     found = account(run_dir, stage.schemas, shot, console)
-    settings_told = {
-        "seed": chosen.seed, "listings_per_s": chosen.rate, "workers": chosen.workers
-    }  # fmt: skip
+    told = {"seed": chosen.seed, "listings_per_s": chosen.rate, "workers": chosen.workers}
     minutes = (time.monotonic() - started) / 60
-    filled = fill(begun, settings_told, minutes, shot, found)
+    filled = fill(begun, told, minutes, shot, found)
     folder = RESULTS / "chaos" if chosen.kills >= ENOUGH else run_dir
     title = f"{chosen.kills} kills, seed {chosen.seed}"
     publish([filled], folder, lambda _, path: chart.draw(shot, found, title, path), console)
