@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.ports import free_port
 from streams.settings import StreamsSettings
 from streams.sql.http import CONNECTIONS, MAX_BODY_BYTES, serving, to_csv, to_json
-from tests.streams.sql.test_server import Served, free_port
+from tests.streams.sql.test_server import Served
 from tests.waiting import wait_for
 
 Answered = tuple[int, str]

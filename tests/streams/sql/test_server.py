@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from infra.local.ports import free_port
 from serving.process.ready import READY_FILE
 from streams.settings import StreamsSettings
 from streams.sql.client import SqlError, endpoint_path, load_extensions, query
@@ -26,12 +26,6 @@ SIDECAR = (
     "import sys; from streams.settings import StreamsSettings; from streams.sql.server import main;"
     "main(StreamsSettings.model_validate_json(sys.argv[1]))"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def stop_serving(world: World) -> None:
