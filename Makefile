@@ -48,7 +48,7 @@ format: env ## Lay the code out as `make lint` wants it, and mend what ruff can 
 
 check: lint types unit ## Check style, types and imports, and run the unit tests: before a commit
 
-unit: env ## Run the tests that need no Kafka, no Triton and no download (under a minute)
+unit: env ## Run the tests that need no Kafka, no Triton and no download
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not parts" $(ARGS)
 
 test: lint types fetch ## Check style, types and imports, and run all tests

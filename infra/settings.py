@@ -26,7 +26,7 @@ from pydantic_settings import (
 
 from infra.catalogs.sellers import SellerSettings
 from infra.local.settings import LocalSettings
-from infra.local.state import read_state
+from infra.local.state import live_state
 from schemas.errors import ListuneError
 from schemas.topic_names import FORGOTTEN, MODEL_EVENTS, RETRAIN
 from serving.settings import ServingSettings
@@ -169,8 +169,7 @@ def active_settings() -> Settings:
         SettingsError: nothing is up here and no broker is named. The default address may be
             somebody else's stack, which a command like `promote` must not steer by accident.
     """
-    state = read_state(ACTIVE)
-    if state is not None and state["alive"]:
+    if live_state(ACTIVE) is not None:
         return read_settings(ACTIVE / "settings.json")
     settings = load_settings()
     if settings.streams.bootstrap_servers == StreamsSettings().bootstrap_servers:

@@ -26,6 +26,7 @@ from infra.local.settings import PORTS
 from infra.local.state import ProcessState
 from infra.local.supervisor import Supervisor
 from infra.local.triton import Triton
+from infra.machine import REPOSITORY
 from infra.settings import ACTIVE, Settings, read_settings
 from schemas.errors import ListuneError
 from schemas.sources.json_schema import write_schemas
@@ -33,7 +34,6 @@ from serving.process.ready import READY_FILE
 from streams.kafka.topics import ensure_topics, record_limit
 from streams.sql.client import query
 
-REPOSITORY = Path(__file__).parents[1]
 MODEL_REPOSITORY = REPOSITORY / "serving" / "model_repository"
 TOPICS_S = 5.0
 

@@ -85,8 +85,4 @@ def write_stage(stage: Stage, settings: Settings, run_dir: Path) -> Settings:
     """Write what the workers read; returns the settings that name it."""
     path = run_dir / "schema.json"
     write_schemas(path, stage.schemas)
-    return settings.changed(
-        # The demo ends with its rounds: another one would start on what the last champion leaves.
-        streams={"schema_path": path, "max_rounds": settings.demo.rounds},
-        trainer={"seed": settings.demo.seed},
-    )
+    return settings.changed(streams={"schema_path": path}, trainer={"seed": settings.demo.seed})

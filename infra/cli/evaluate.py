@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from infra.cli.output import console
-from infra.local.state import read_state
+from infra.local.state import live_state
 from infra.settings import ACTIVE, Settings, load_settings, read_settings
 from schemas.events import BASE_ADAPTER
 
@@ -77,8 +77,7 @@ def evaluate(
 
 def _settings(heldout: Path, registry: Path | None) -> Settings:
     """Those of the stack that is up here, else the environment's; with a base model."""
-    state = read_state(ACTIVE)
-    up = state is not None and state["alive"]
+    up = live_state(ACTIVE) is not None
     settings = read_settings(ACTIVE / "settings.json") if up else load_settings()
     if not settings.serving.base_model:
         from infra.local.fetch import ensure_base_model

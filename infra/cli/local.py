@@ -9,7 +9,7 @@ from infra import stack
 from infra.cli.output import console
 from infra.health import look
 from infra.local.fetch import ensure_all
-from infra.local.state import read_state, stop
+from infra.local.state import live_state, stop
 from infra.settings import ACTIVE, RUNS, active_settings, load_settings
 from schemas.errors import ListuneError
 
@@ -31,7 +31,7 @@ def fetch(
 
 def up() -> None:
     """Start the whole stack in the foreground; Ctrl-C stops all of it."""
-    if (state := read_state(ACTIVE)) is not None and state["alive"]:
+    if live_state(ACTIVE) is not None:
         raise ListuneError("a stack is up already; stop it with `listune down`")
     settings = load_settings()
     parts = ensure_all(settings.local, console)
@@ -53,8 +53,8 @@ def down() -> None:
 
 def status() -> None:
     """Show the processes and their health, and in one line what the loop waits for."""
-    state = read_state(ACTIVE)
-    if state is None or not state["alive"]:
+    state = live_state(ACTIVE)
+    if state is None:
         console.print("Nothing is up; start it with `listune up`.")
         raise typer.Exit(1)
     table = Table("process", "state", "health", "pid", "restarts", "ports", "log")

@@ -56,7 +56,10 @@ def run(settings: Settings, console: Console) -> Path:
     stage = read_stage(settings, console)
     parts = ensure_all(settings.local, console)
     run_dir = _new_run_dir()
-    staged = write_stage(stage, settings, run_dir)
+    # It ends with its rounds: another one would start on what the last champion leaves.
+    staged = write_stage(stage, settings, run_dir).changed(
+        streams={"max_rounds": settings.demo.rounds}
+    )
     resolved = stack.resolve(staged, run_dir, parts, console)
     console.print(f"Run folder [bold]{run_dir}[/], logs in {run_dir / 'logs'}", highlight=False)
     with stack.running(resolved, run_dir, parts, console) as supervisor:

@@ -11,6 +11,7 @@ from infra.local.tiny_model import make_tiny_model
 from infra.settings import Settings, load_settings
 
 ANY_FREE = dict.fromkeys(PORTS, 0)
+"""Settings of `local` by which every port is one that is free."""
 
 
 def small_settings(folder: Path, seed: int) -> Settings:

@@ -47,14 +47,20 @@ def read_state(run_dir: Path) -> dict[str, Any] | None:
     return state
 
 
+def live_state(run_dir: Path) -> dict[str, Any] | None:
+    """The state of the stack of `run_dir`; None where nothing is up."""
+    state = read_state(run_dir)
+    return state if state is not None and state["alive"] else None
+
+
 def stop(run_dir: Path, patience_s: float = 60.0) -> bool:
     """End the stack of `run_dir` in order, from another process; whether one was up.
 
     Raises:
         SupervisorError: it did not end in `patience_s` seconds.
     """
-    state = read_state(run_dir)
-    if state is None or not state["alive"]:
+    state = live_state(run_dir)
+    if state is None:
         return False
     pid = state["supervisor"]["pid"]
     os.kill(pid, signal.SIGTERM)

@@ -8,7 +8,7 @@ left even when the supervisor is killed by SIGKILL.
 
 `with Supervisor(specs, run_dir) as stack:` for a program that does something meanwhile, and
 `Supervisor(specs, run_dir).run()` for one that only keeps the stack up. What is running is written
-to `run_dir/state.json` at every change; `read_state(run_dir)` reads it from any process.
+to `run_dir/state.json` at every change; `state.read_state(run_dir)` reads it from any process.
 """
 
 import os
@@ -21,7 +21,7 @@ from types import FrameType, TracebackType
 
 from infra.local.errors import SupervisorError
 from infra.local.process import ProcessSpec, Running
-from infra.local.state import ProcessState, read_state, write_state
+from infra.local.state import ProcessState, write_state
 from streams.errors import REFUSED_CODE
 
 LOOK_INTERVAL_S = 0.1
@@ -275,6 +275,3 @@ def _exit_on_signals() -> dict[int, object]:
 def _restore(handlers: dict[int, object]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)  # type: ignore[arg-type]
-
-
-__all__ = ["ProcessSpec", "Supervisor", "read_state"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from infra.local.settings import PORTS
 from infra.local.state import read_state
 from tests.e2e.conftest import tiny_settings
 from tests.waiting import wait_for
@@ -22,13 +23,11 @@ REPOSITORY = Path(__file__).parents[2]
 def environment(tmp_path: Path) -> dict[str, str]:
     """The tiny model and free ports, by the environment, as a person would set them."""
     base = tiny_settings(tmp_path).local.base_model
-    ports = ("KAFKA", "KAFKA_CONTROLLER", "TRITON_GRPC", "TRITON_METRICS", "SQL")
-    ports += ("CURATE_HEALTH", "PREDICT_HEALTH", "TRAINER_HEALTH")
     return {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
         "LISTUNE_LOCAL__BASE_MODEL": str(base),
-        **{f"LISTUNE_LOCAL__{port}_PORT": "0" for port in ports},
+        **{f"LISTUNE_LOCAL__{name.upper()}": "0" for name in PORTS},
     }
 
 

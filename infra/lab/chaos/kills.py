@@ -18,6 +18,7 @@ from confluent_kafka import KafkaException
 from infra.lab.chaos.plan import Kill
 from infra.local.supervisor import Supervisor
 from schemas.errors import ListuneError
+from schemas.events import now_ms
 from schemas.topic_names import KINDS, REQUESTS
 from streams.curate import app as curate
 from streams.kafka.committed import Committed
@@ -77,16 +78,16 @@ class Outages:
         """The down-times of a process, from and to in milliseconds since 1970, in order."""
         found = list(self._found[name])
         if name in self._began:
-            found.append((self._began[name], _now_ms()))
+            found.append((self._began[name], now_ms()))
         return [(begin - MARGIN_MS, end + MARGIN_MS) for begin, end in found]
 
     def _look(self) -> None:
         while not self._stop.wait(LOOK_S / 2):
             for name, state in self._supervisor.status().items():
                 if state != "ready":
-                    self._began.setdefault(name, _now_ms())
+                    self._began.setdefault(name, now_ms())
                 elif (began := self._began.pop(name, None)) is not None:
-                    self._found[name].append((began, _now_ms()))
+                    self._found[name].append((began, now_ms()))
 
 
 class Executioner:
@@ -135,7 +136,7 @@ class Executioner:
                 raise ListuneError(f"{kill.victim} is not started again; see its log")
             time.sleep(LOOK_S / 2)
         restarts = self._supervisor.restarts(kill.victim)
-        self.done.append(Killed(kill, _now_ms()))
+        self.done.append(Killed(kill, now_ms()))
         self._supervisor.kill(kill.victim)
         return restarts
 
@@ -189,7 +190,3 @@ class Executioner:
         except (KafkaException, TimeoutError):
             return f"{states}; the broker does not answer"
         return f"{states}; predict is {behind[0]} and curate {behind[1]} records behind"
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -63,17 +63,13 @@ def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
     parts = ensure_all(settings.local, console)
     stage = read_stage(settings, console)
     staged = write_stage(stage, settings, run_dir)
-    # They go on for as long as there is something to learn.
-    endless = staged.changed(streams={"max_rounds": 0})
-    resolved = stack.resolve(endless, run_dir, parts, console)
+    resolved = stack.resolve(staged, run_dir, parts, console)
     with stack.running(resolved, run_dir, parts, console) as supervisor:
         shot = shoot(supervisor, resolved, stage, chosen, console)
     found = account(run_dir, stage.schemas, shot, console)
-    settings_told = {
-        "seed": chosen.seed, "listings_per_s": chosen.rate, "workers": chosen.workers
-    }  # fmt: skip
+    told = {"seed": chosen.seed, "listings_per_s": chosen.rate, "workers": chosen.workers}
     minutes = (time.monotonic() - started) / 60
-    filled = fill(begun, settings_told, minutes, shot, found)
+    filled = fill(begun, told, minutes, shot, found)
     folder = RESULTS / "chaos" if chosen.kills >= ENOUGH else run_dir
     title = f"{chosen.kills} kills, seed {chosen.seed}"
     publish([filled], folder, lambda _, path: chart.draw(shot, found, title, path), console)
@@ -85,8 +81,14 @@ def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
 def chaos_settings(folder: Path, seed: int) -> Settings:
     """A small stack on which rounds follow each other, whatever becomes of them."""
     return small_settings(folder, seed).changed(
-        # A killed round that fails, and one that is no better, must not end the rounds.
-        streams={"lease_s": 30.0, "cool_down_s": 5.0, "pause_after": 1_000_000},
+        streams={
+            "lease_s": 30.0,
+            "cool_down_s": 5.0,
+            # A killed round that fails, and one that is no better, must not end the rounds: they
+            # go on for as long as there is something to learn.
+            "pause_after": 1_000_000,
+            "max_rounds": 0,
+        },
         trainer={"heartbeat_s": 2.0},
         demo={"wave": PRODUCTS, "rounds": 1},
     )

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from infra.cli import pool
 from infra.cli.app import app
+from infra.lab.small import ANY_FREE
 from infra.local.settings import LocalSettings
 from infra.settings import Settings
 from infra.stack import broker_alone
@@ -27,14 +28,11 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run_dir.mkdir(parents=True)
     write_schemas(run_dir / "schema.json", SCHEMAS)
     settings = Settings(
-        local=LocalSettings(
-            kafka_port=0, kafka_controller_port=0, triton_grpc_port=0, triton_metrics_port=0,
-            sql_port=0, kafka_heap="256m",
-        ),
+        local=LocalSettings(**ANY_FREE, kafka_heap="256m"),
         streams=StreamsSettings(
             pool_dir=run_dir / "pool", schema_path=run_dir / "schema.json", partitions=1
         ),
-    )  # fmt: skip
+    )
     (run_dir / "settings.json").write_text(settings.model_dump_json())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "150")

@@ -10,7 +10,8 @@ import pytest
 
 from infra.local.errors import SupervisorError
 from infra.local.process import ProcessSpec
-from infra.local.supervisor import Supervisor, read_state
+from infra.local.state import read_state
+from infra.local.supervisor import Supervisor
 from streams.errors import REFUSED_CODE
 from tests.infra.local_parts import SLEEP, family, lives, pid, python, sleeper
 from tests.waiting import wait_for

@@ -33,10 +33,10 @@ def throughput(
     """The row of an arm that read a backlog: from its first commit to its last."""
     if len(commits) < 2:
         return Row(name, settings, not_run="it committed everything at once; send it more")
-    (began_s, cpu_began_s, first), (ended_s, cpu_ended_s, last) = commits[0], commits[-1]
-    records = last - first
+    (began_s, cpu_began_s, done_before), (ended_s, cpu_ended_s, done) = commits[0], commits[-1]
+    records = done - done_before
     figures: Figures = {
-        "events": last,
+        "events": done,
         "events_per_s": records / (ended_s - began_s),
         "cpu_ms_per_event": (cpu_ended_s - cpu_began_s) / records * 1e3,
         **more,

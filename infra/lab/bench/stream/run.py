@@ -33,9 +33,9 @@ from infra.lab.bench.stream.figures import (
 )
 from infra.lab.bench.stream.pool import HELDOUT
 from infra.lab.bench.stream.steady import StandIn, into_pool_s, send_steadily, to_retrain_s
+from infra.lab.small import ANY_FREE
 from infra.local.fetch import ensure_part, kafka_part
 from infra.local.ports import free_port
-from infra.local.settings import PORTS
 from infra.settings import Settings
 from infra.stack import broker_alone
 from schemas import topic_names as topics
@@ -96,7 +96,7 @@ class StreamRun:
                 "backfill_factor": 0,  # nobody would answer
                 "pause_after": 10**6,  # the stand-in rejects every round
             },
-            local=dict.fromkeys(PORTS, 0),  # any that is free
+            local=ANY_FREE,
         )
         write_schemas(settings.streams.schema_path, schemas)
         (run_dir / "settings.json").write_text(settings.model_dump_json())

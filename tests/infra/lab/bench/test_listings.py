@@ -7,9 +7,6 @@ from rich.console import Console
 
 from infra.lab.bench.listings import GENERATED, flipkart, full_answer, generated, sets
 from infra.lab.bench.serving.workload import prepare
-from infra.local.cache import is_whole
-from infra.local.fetch import base_part
-from infra.local.settings import LocalSettings
 from schemas.category import AttributeType
 from schemas.errors import ListuneError
 from schemas.values import is_valid
@@ -38,11 +35,8 @@ def test_a_full_answer_is_legal_and_has_every_attribute() -> None:
             assert is_valid(attribute, values), attribute.name
 
 
-def test_the_products_are_140_to_190_tokens_of_the_base_model() -> None:
-    folder = LocalSettings().cache_dir / base_part().folder
-    if not is_whole(folder):
-        pytest.skip("the base model is not in the cache: run `make fetch`")
-    plans = prepare(generated(65), folder).plans
+def test_the_products_are_140_to_190_tokens_of_the_base_model(base_model: Path) -> None:
+    plans = prepare(generated(65), base_model).plans
     lengths = [len(plan.trunk) for plan in plans]
     assert 140 <= min(lengths) <= max(lengths) <= 190
     assert 160 <= sum(lengths) / len(lengths) <= 170

@@ -60,8 +60,8 @@ def executioner(supervisor: FakeSupervisor, taken: Any = lambda _: True) -> Exec
 
 
 def test_recovery_ends_when_all_is_ready_and_what_waited_is_taken() -> None:
-    began = time.monotonic()
     at_work = executioner(FakeSupervisor(), lambda _: time.monotonic() - began > 0.8)
+    began = time.monotonic()
     at_work.make(Kill(1, "kafka", during=False, delay_s=0), recover=True)
     [killed] = at_work.done
     assert killed.recovery_s is not None
