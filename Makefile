@@ -48,8 +48,8 @@ format: env ## Lay the code out as `make lint` wants it, and mend what ruff can 
 
 check: lint types unit ## Check style, types and imports, and run the unit tests: before a commit
 
-unit: env ## Run the tests that need no Kafka, no Triton and no download
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not parts" $(ARGS)
+unit: env ## Run the quick tests: no Kafka, no Triton, no download, no training
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not parts and not slow" $(ARGS)
 
 test: lint types fetch ## Check style, types and imports, and run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)

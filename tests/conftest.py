@@ -2,8 +2,9 @@
 are dealt out.
 
 A test that uses Kafka, Triton or the base model takes it from a fixture of this file, directly or
-through another fixture. That marks it with `parts`; `make unit` runs the tests without the mark.
-Any other way to a part is refused to a test without the mark, in every run.
+through another fixture. That marks it with `parts`; `make unit` runs the tests that have neither
+this mark nor `slow`, which a test of a second or more sets itself. Any other way to a part is
+refused to a test without the mark, in every run.
 """
 
 import gc

@@ -113,5 +113,7 @@ def _meta(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 
 def _note(con: duckdb.DuckDBPyConnection, values: Mapping[str, str]) -> None:
-    for name, value in values.items():
-        con.execute("INSERT OR REPLACE INTO store.meta VALUES (?, ?)", [name, value])
+    con.execute(
+        "INSERT OR REPLACE INTO store.meta SELECT unnest($1), unnest($2)",
+        [list(values), list(values.values())],
+    )

@@ -9,6 +9,8 @@ import pytest
 
 from infra import bootstrap
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 

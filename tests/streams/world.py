@@ -6,7 +6,7 @@ control events back to the pool, as Kafka would.
 
 import hashlib
 from functools import cache
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,15 @@ def review(answer: ListingPrediction, **changes: Any) -> ListingReview:
     )
 
 
+def whole_way(
+    listing: str, filled: int = 0, **changes: Any
+) -> tuple[ListingRequest, ListingPrediction, ListingReview]:
+    """What becomes of a listing: asked, answered by the base (or as changed), reviewed."""
+    asked = request(listing)
+    answer = prediction(asked, filled, **changes)
+    return asked, answer, review(answer)
+
+
 class World:
     """A pool, its conductor, and the log around them.
 
@@ -157,21 +166,20 @@ class World:
 
     def sell(self, listing: str, filled: int = 0, **changes: Any) -> ListingPrediction:
         """A listing's whole way: asked, answered by the base (or as changed), reviewed."""
-        asked = request(listing)
-        answer = prediction(asked, filled, **changes)
-        self.feed(asked, answer, review(answer))
-        return answer
+        way = whole_way(listing, filled, **changes)
+        self.feed(*way)
+        return way[1]
 
     def sell_many(self, count: int, prefix: str = "l", **changes: Any) -> None:
-        for number in range(count):
-            self.sell(f"{prefix}{number}", filled=number % 3, **changes)
+        """The whole ways of `count` listings in one micro-batch."""
+        ways = [whole_way(f"{prefix}{n}", filled=n % 3, **changes) for n in range(count)]
+        self.feed(*chain.from_iterable(ways))
 
     def hold_out(self, count: int) -> list[str]:
         """So many more listings to judge by have been reviewed; their ids."""
         known = len(self.held_out)
         new = [held_out_id(number) for number in range(known, known + count)]
-        for listing in new:
-            self.sell(listing, filled=3)
+        self.feed(*chain.from_iterable(whole_way(listing, filled=3) for listing in new))
         self.held_out += new
         return new
 

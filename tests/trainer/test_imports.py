@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 ABSENT = ("confluent_kafka", "aiokafka", "faust", "duckdb", "tritonclient")
 

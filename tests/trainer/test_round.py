@@ -30,6 +30,8 @@ from trainer.progress import read_progress
 from trainer.results import EXIT_REFUSED, FAILURE, RESULT, RoundJob, round_folder
 from trainer.round import CALIBRATED, CHECKPOINT, TRAINED
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> RoundJob:

@@ -16,6 +16,8 @@ from tests.trainer.round_jobs import files_of, make_job, result_of, run
 from trainer.judging.calibrate import calibrate, suggestions
 from trainer.judging.evaluate import Evaluation
 
+pytestmark = pytest.mark.slow
+
 # A model this small and random is not often right.
 TARGET = 0.3
 

@@ -154,6 +154,7 @@ def test_status_and_down_say_that_nothing_is_up() -> None:
     assert (shown.exit_code, shown.output) == (0, "Nothing is up.\n")
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_shows_no_traceback_unless_asked() -> None:
     command = [sys.executable, "-m", "infra.cli", "demo", "--catalog", "x.jsonl"]
     env = os.environ | {"PYTHONPATH": str(REPOSITORY)}

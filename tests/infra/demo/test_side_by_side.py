@@ -30,6 +30,8 @@ from schemas.events import (
 from schemas.heldout import is_held_out
 from trainer.judging.evaluate import Evaluation, EvaluationKey, ListingScore
 
+pytestmark = pytest.mark.slow
+
 COLOR = Attribute(name="Color", type=AttributeType.ENUM, values=("red", "blue"))
 SCHEMAS = CategorySchemas([CategorySchema(category="Lamps", attributes=(COLOR,))])
 PRODUCTS = [Product(f"p{n}", "Lamps", f"lamp {n}", "", {"Color": ["red"]}) for n in range(40)]

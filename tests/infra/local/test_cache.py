@@ -17,6 +17,8 @@ from infra.local.cache import MANIFEST, Part, ensure, is_whole, sha256
 from infra.local.errors import PartError
 from infra.local.progress import folder_size
 
+pytestmark = pytest.mark.slow
+
 
 class Source:
     """A part whose files are written here, and how often it was asked for."""

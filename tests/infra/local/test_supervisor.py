@@ -16,6 +16,8 @@ from streams.errors import REFUSED_CODE
 from tests.infra.local_parts import SLEEP, family, lives, pid, python, sleeper
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 

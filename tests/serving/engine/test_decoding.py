@@ -134,6 +134,7 @@ def assert_exact(answers, expected):
         return  # what follows in a branch depends on it
 
 
+@pytest.mark.slow
 @given(
     seeds=st.lists(st.integers(0, 10_000), min_size=1, max_size=4),
     batches=st.lists(st.sampled_from([0, 1, 2, 3, 5]), min_size=4, max_size=4),

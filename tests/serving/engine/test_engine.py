@@ -263,6 +263,7 @@ def test_an_adapter_that_all_ask_for_is_merged_in_the_background(engine, blob):
     assert_alike(engine.generate(request), before)
 
 
+@pytest.mark.slow
 def test_who_is_done_leaves_and_who_waits_enters(settings, tiny_base):
     with Engine(settings.model_copy(update={"max_running": 2}), tiny_base) as engine:
         finished = []

@@ -76,6 +76,7 @@ def test_another_partition_count_is_one_sentence(settings: StreamsSettings) -> N
         ensure_topics(settings.model_copy(update={"partitions": 5}))
 
 
+@pytest.mark.slow
 def test_no_broker_is_one_sentence() -> None:
     nowhere = StreamsSettings(bootstrap_servers="127.0.0.1:1")
     with pytest.raises(TopicsError, match=r"no Kafka answers at 127\.0\.0\.1:1"):

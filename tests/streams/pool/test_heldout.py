@@ -158,6 +158,7 @@ def test_any_adapters_answer_will_do_and_a_listing_is_there_once(world: World) -
     assert listings(begun(world), "heldout") == [held_out_id(0)]
 
 
+@pytest.mark.slow
 def test_what_was_trained_on_judges_nothing_when_the_share_grows(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.sell_many(4)

@@ -38,6 +38,7 @@ def promoted(world: World) -> str:
 # --------------------------------------------------------------------------- the rolling pool
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bounds", [{"max_rows": 5}, {"max_age_ms": 3 * DAY_MS}])
 def test_what_the_pool_lets_go_of_depends_on_record_time_and_not_on_when_it_is_looked_at(
     tmp_path: Path, bounds: dict[str, int]
@@ -89,6 +90,7 @@ def test_a_used_listing_stays_used_when_it_is_let_go_of_and_comes_back(world: Wo
 # ------------------------------------------------------------------------- orders to measure again
 
 
+@pytest.mark.slow
 def test_never_more_than_twice_k_orders_are_out_at_a_time(world: World) -> None:
     """k is 4, and sixteen listings are stale: no storm after a promotion."""
     world.sell_many(20, "stale")
@@ -131,6 +133,7 @@ def test_the_best_are_ordered_first_by_the_gap_last_measured_and_ties_by_listing
     assert {(one.adapter_hash, one.deadline_ms) for one in orders} == {(adapter, None)}
 
 
+@pytest.mark.slow
 def test_which_gap_was_measured_last_is_decided_alike_when_one_review_completes_two(
     tmp_path: Path,
 ) -> None:

@@ -49,6 +49,7 @@ def test_a_sample_holds_both_completenesses_their_gap_and_the_deficit(world: Wor
     ) == [("a", "base", 0.25, 1.0, 0.75, 0.75, answer.prediction_id)]
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_any_order_with_duplicates_gives_the_same_samples(data: st.DataObject) -> None:
@@ -223,6 +224,7 @@ def test_a_pool_from_before_edits_were_measured_gets_them_when_it_is_opened(worl
     assert world.rows("SELECT deficit, edits FROM samples") == [(0.75, 0.75)]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_leaves_rows_and_offsets_that_agree(tmp_path: Path) -> None:
     worker = subprocess.Popen(
         [sys.executable, "-c", ENDLESS_WORKER, str(tmp_path)], stdout=subprocess.PIPE

@@ -12,6 +12,8 @@ from streams.sql.http import serving
 from tests.streams.sql.test_http import Http
 from tests.streams.sql.test_server import Served, wait_until_served
 
+pytestmark = pytest.mark.slow
+
 WRITES = [
     "INSERT INTO samples VALUES (1)",
     "UPDATE samples SET gap = 1",

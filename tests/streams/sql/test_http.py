@@ -20,6 +20,8 @@ from streams.sql.http import CONNECTIONS, MAX_BODY_BYTES, serving, to_csv, to_js
 from tests.streams.sql.test_server import Served
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 Answered = tuple[int, str]
 
 

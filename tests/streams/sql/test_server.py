@@ -22,6 +22,8 @@ from streams.sql.server import serve_pool
 from tests.streams.world import World
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 SIDECAR = (
     "import sys; from streams.settings import StreamsSettings; from streams.sql.server import main;"
     "main(StreamsSettings.model_validate_json(sys.argv[1]))"

@@ -19,6 +19,8 @@ from trainer.learning.finetune import Finetuned, StepReport, finetune
 from trainer.learning.packing import Batch, PackedTree, collate
 from trainer.settings import TrainerSettings
 
+pytestmark = pytest.mark.slow
+
 TRAINER = TrainerSettings(
     rank=4, alpha=8, learning_rate=1e-2, steps=6, batch_size=3, dtype="float32", checkpoint_every=2
 )

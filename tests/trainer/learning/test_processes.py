@@ -13,6 +13,8 @@ from tests.trainer.learning.run_finetune import ADAPTER, train, train_as
 from trainer.learning.checkpoint import LossLog
 from trainer.learning.finetune import CHECKPOINT, LOSSES
 
+pytestmark = pytest.mark.slow
+
 # They are forked off a process that has loaded PyTorch: to load it takes longer than to train.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["trainer.learning.finetune"])

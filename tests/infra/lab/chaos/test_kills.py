@@ -13,6 +13,8 @@ from infra.lab.chaos.plan import Kill
 from schemas.errors import ListuneError
 from streams.settings import StreamsSettings
 
+pytestmark = pytest.mark.slow
+
 NOBODY = StreamsSettings(bootstrap_servers="127.0.0.1:1")
 
 

@@ -16,6 +16,8 @@ from infra.lab.experiment.report import FINDINGS
 from infra.settings import Settings, load_settings
 from tests.infra.lab.experiment.catalog import write_catalog
 
+pytestmark = pytest.mark.slow
+
 TOY = PROFILES["toy"]
 OTHER_STEPS = ("cumulative-scaled+deficit", "progressive+random (same tokens)")
 

@@ -314,6 +314,7 @@ def rebuilt(world: World, folder: Path, log: list[Any]) -> World:
     return other
 
 
+@pytest.mark.slow
 def test_the_state_is_rebuilt_from_the_topics_in_any_mixture(world: World, tmp_path: Path) -> None:
     looked_at(world)
     world.train(K.CHALLENGER, look=2)

@@ -353,6 +353,7 @@ def test_it_says_when_nothing_is_left(world: World) -> None:
     assert world.conductor.status() == "starved 1/4"
 
 
+@pytest.mark.slow
 def test_the_state_is_rebuilt_from_the_topics(world: World, tmp_path: Path) -> None:
     begin(world)
     adapter = world.train(K.PROPOSED)

@@ -22,6 +22,8 @@ from infra.lab.bench.serving.measuring import Measuring
 from infra.lab.bench.serving.workload import LEAD, Workload, prepare
 from schemas.errors import ListuneError
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[5]
 
 
