@@ -37,6 +37,13 @@ class AttributeType(StrEnum):
     DATE = "date"  # ISO 8601, YYYY-MM-DD
 
 
+ALWAYS_HASHED = frozenset(
+    ("name", "type", "values", "units", "minimum", "maximum", "pattern", "max_length")
+    + ("multi_value", "max_values", "required", "description")
+)
+"""The fields of an attribute that are part of its schema's hash whether they are set or not."""
+
+
 class Attribute(BaseModel):
     """One attribute of a category. Unknown fields are ignored, ill-typed ones are refused."""
 
@@ -120,8 +127,18 @@ class CategorySchema(BaseModel):
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of the canonical JSON of this schema, 64 hexadecimal digits."""
-        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        """SHA-256 of the canonical JSON of this schema, 64 hexadecimal digits.
+
+        Fields that came later than the first hashes count only where they are set, so that a
+        schema that does without them keeps its hash.
+        """
+        fields = self.model_dump(mode="json", exclude_defaults=True)
+        fields["attributes"] = [
+            a.model_dump(mode="json", include=ALWAYS_HASHED)
+            | a.model_dump(mode="json", exclude_defaults=True)
+            for a in self.attributes
+        ]
+        content = json.dumps(fields, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def select(self, names: Iterable[str] | None) -> tuple[Attribute, ...]:

@@ -79,3 +79,15 @@ def test_schemas_are_found_by_category() -> None:
     assert list(schemas) == ["Lamps"]
     assert len(schemas) == 1
     assert schemas.get("Tents") is None
+
+
+def test_a_schema_that_sets_no_later_field_keeps_the_hash_that_it_had() -> None:
+    schema = CategorySchema(
+        category="L",
+        attributes=(
+            Attribute(name="c", type=AttributeType.ENUM, values=("a",), description="x"),
+            Attribute(name="n", type=AttributeType.NUMBER, minimum=1, required=True),
+            Attribute(name="t", type=AttributeType.TEXT, max_length=3),
+        ),
+    )
+    assert schema.hash == "e1742732065c44eaffb3f9776f9c39972dd80dcb210d46676d73d6cc7b9c2d08"
