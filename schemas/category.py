@@ -38,8 +38,8 @@ class AttributeType(StrEnum):
 
 
 ALWAYS_HASHED = frozenset(
-    ("name", "type", "values", "units", "minimum", "maximum", "pattern", "max_length")
-    + ("multi_value", "max_values", "required", "description")
+    "name type values units minimum maximum pattern max_length "
+    "multi_value max_values required description".split()
 )
 """The fields of an attribute that are part of its schema's hash whether they are set or not."""
 
