@@ -37,10 +37,12 @@ class AttributeType(StrEnum):
     DATE = "date"  # ISO 8601, YYYY-MM-DD
 
 
-ALWAYS_HASHED = frozenset(
-    "name type values units minimum maximum pattern max_length "
-    "multi_value max_values required description".split()
-)
+# fmt: off
+ALWAYS_HASHED = frozenset((
+    "name", "type", "values", "units", "minimum", "maximum", "pattern", "max_length",
+    "multi_value", "max_values", "required", "description",
+))
+# fmt: on
 """The fields of an attribute that are part of its schema's hash whether they are set or not."""
 
 
