@@ -9,6 +9,7 @@ from infra.lab.experiment.calibrated import calibrated
 from infra.lab.experiment.course import Course, PlayedRound, arrival_order
 from infra.lab.experiment.data import Parts
 from infra.lab.experiment.figures import (
+    AnswerCounts,
     ArmFigures,
     Change,
     Constrained,
@@ -16,7 +17,6 @@ from infra.lab.experiment.figures import (
     RoundFigures,
     Sealed,
     SweepPoint,
-    TestCounts,
 )
 from infra.lab.experiment.knowable import knowable
 from infra.lab.experiment.lab import Lab
@@ -85,7 +85,7 @@ class DataSetRun:
             sweep=sweep,
             learning_rate=settings.learning_rate,
             test=Sealed.of(baselines["base"]),
-            baselines={name: TestCounts.of(found) for name, found in baselines.items()},
+            baselines={name: AnswerCounts.of(found) for name, found in baselines.items()},
             arms=arms,
             samples=self._samples(baselines["base"], last),
             mistakes=mistakes(self.parts.test, last),
@@ -156,9 +156,9 @@ class DataSetRun:
             constrained=self._constrained(rounds[-1]),
         )
 
-    def _tested(self, done: PlayedRound) -> TestCounts:
+    def _tested(self, done: PlayedRound) -> AnswerCounts:
         """The test in free mode."""
-        return TestCounts.of(self.lab.judge(done.made.adapter(), self.parts.test))
+        return AnswerCounts.of(self.lab.judge(done.made.adapter(), self.parts.test))
 
     def _constrained(self, done: PlayedRound) -> Constrained:
         """The test in constrained mode, after a calibration on the calibration listings."""
@@ -167,7 +167,7 @@ class DataSetRun:
         return Constrained(
             examples=sum(curve.examples for curve in curves if curve.kind == POOLED),
             blank_below={curve.kind: curve.threshold or 0.0 for curve in curves},
-            test=TestCounts.of(self.lab.judge(adapter, self.parts.test, Mode.CONSTRAINED)),
+            test=AnswerCounts.of(self.lab.judge(adapter, self.parts.test, Mode.CONSTRAINED)),
         )
 
     def _samples(self, base: Evaluation, last: Evaluation) -> list[Change]:

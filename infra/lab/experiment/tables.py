@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 from infra.lab.experiment.figures import (
     METRICS,
+    AnswerCounts,
     ArmFigures,
     DataSetFigures,
     RoundFigures,
-    TestCounts,
 )
 from infra.lab.experiment.statistics import (
     SHOWN,
@@ -244,7 +244,7 @@ def parts(data: DataSetFigures) -> str:
 def _difference(
     data: DataSetFigures,
     name: str,
-    scores: Sequence[TestCounts],
+    scores: Sequence[AnswerCounts],
     reference: str,
     mode: Mode,
     own: Sequence[int] | None = None,
