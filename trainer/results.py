@@ -164,7 +164,7 @@ class SideBySideJob(BaseModel):
     adapters: list[str] = []  # of the registry
 
 
-class Arm(BaseModel):
+class Contender(BaseModel):
     """One that was asked, side by side with others."""
 
     model_config = ConfigDict(frozen=True)
@@ -176,7 +176,7 @@ class Arm(BaseModel):
     seconds: float
 
 
-ARMS = TypeAdapter(list[Arm])
+ARMS = TypeAdapter(list[Contender])
 
 
 def adapter_id(request: RetrainRequest) -> str:

@@ -29,7 +29,7 @@ from trainer.results import (
     FAILURE,
     PROGRESS,
     SIDE_BY_SIDE,
-    Arm,
+    Contender,
     Difference,
     Failure,
     SideBySideJob,
@@ -37,7 +37,7 @@ from trainer.results import (
 from trainer.settings import TrainerSettings
 
 
-def compare(job: SideBySideJob, progress: RoundProgress) -> list[Arm]:
+def compare(job: SideBySideJob, progress: RoundProgress) -> list[Contender]:
     """Ask all arms; also leaves them in the job's folder.
 
     Raises:
@@ -58,7 +58,7 @@ def compare(job: SideBySideJob, progress: RoundProgress) -> list[Arm]:
 
 def _arms(
     evaluations: Mapping[str, Evaluation], judge: Judge, trainer: TrainerSettings
-) -> list[Arm]:
+) -> list[Contender]:
     drawn = draw_listings(len(judge.rows), trainer.bootstrap_draws, trainer.bootstrap_seed)
     cost, base = trainer.cost_of_wrong, evaluations[BASE_ADAPTER]
 
@@ -71,7 +71,7 @@ def _arms(
         )
 
     return [
-        Arm(
+        Contender(
             name=name,
             metrics=metrics_of(evaluation, trainer),
             difference=None if name == BASE_ADAPTER else over_base(evaluation),

@@ -27,8 +27,8 @@ def chaos(
     Ends with code 1 if an event is lost, doubled, unanswered, failed, or not to be explained.
     """
     # Imported here: it brings torch, which other commands do without.
-    from infra.lab.chaos.run import Chosen, run
+    from infra.lab.chaos.run import ChaosPlan, run
 
     run_dir = RUNS / "chaos" / time.strftime("%Y-%m-%dT%H-%M-%S")
-    if not run(Chosen(kills, seed, rate, workers), run_dir, console).clean:
+    if not run(ChaosPlan(kills, seed, rate, workers), run_dir, console).clean:
         raise typer.Exit(1)

@@ -20,7 +20,7 @@ from infra.settings import Settings
 from schemas.category import CategorySchemas
 from schemas.errors import ListuneError
 from schemas.events import ValueLists
-from trainer.results import ARMS, FAILURE, JOB, SIDE_BY_SIDE, Arm, SideBySideJob
+from trainer.results import ARMS, FAILURE, JOB, SIDE_BY_SIDE, Contender, SideBySideJob
 
 
 def judge_side_by_side(
@@ -29,7 +29,7 @@ def judge_side_by_side(
     arrived: Sequence[Product],
     submitted: Mapping[str, ValueLists],
     adapters: Sequence[str],
-) -> list[Arm]:
+) -> list[Contender]:
     """Judge the base, the base with an example, and `adapters`, in a process of its own.
 
     Its progress bars go to this terminal; its files are in `side-by-side` under

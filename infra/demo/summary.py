@@ -22,14 +22,14 @@ from infra.demo.rows import (
     RunReport,
     best_candidate,
 )
-from infra.demo.watch import Round
+from infra.demo.watch import WatchedRound
 from infra.machine import describe
 from infra.settings import Settings
 from schemas.category import Attribute, CategorySchemas
 from schemas.events import BASE_ADAPTER, ValueLists
 from schemas.values import format_answer, matches
 from trainer.judging.evaluate import Evaluation
-from trainer.results import ONE_EXAMPLE, Arm
+from trainer.results import ONE_EXAMPLE, Contender
 
 SAMPLE_LISTINGS = 3
 
@@ -52,10 +52,10 @@ class Served:
 class Played:
     """What the demo saw."""
 
-    rounds: Mapping[int, Round]  # by number, in order
+    rounds: Mapping[int, WatchedRound]  # by number, in order
     champion: str  # the adapter that serves in the end
     served: Mapping[str, Served]  # by adapter
-    judged: Sequence[Arm]  # side by side
+    judged: Sequence[Contender]  # side by side
     arrived: Sequence[Product]
     pool_history: Sequence[PoolPoint]
 
@@ -105,7 +105,7 @@ def write(report: RunReport, run_dir: Path, console: Console) -> None:
 
 
 def changed_samples(
-    products: Sequence[Product], schemas: CategorySchemas, base: Arm, new: Arm
+    products: Sequence[Product], schemas: CategorySchemas, base: Contender, new: Contender
 ) -> list[ChangedValue]:
     """Attributes of a few held-out `products` that `base` and `new` answered differently."""
     before, after = _answers(base), _answers(new)
@@ -118,7 +118,7 @@ def changed_samples(
     return found
 
 
-def _answers(judged: Arm) -> dict[str, ValueLists]:
+def _answers(judged: Contender) -> dict[str, ValueLists]:
     """Listing to the values that were suggested for it."""
     evaluation = Evaluation.model_validate_json(judged.evaluation.read_bytes())
     return {score.listing_id: score.values for score in evaluation.listings}
@@ -143,14 +143,16 @@ def _change(
     ]
 
 
-def _baseline_row(judged: Arm, served: Served | None = None) -> RoundRow:
+def _baseline_row(judged: Contender, served: Served | None = None) -> RoundRow:
     """The base, bare or with an example; only the bare one answered sellers."""
     return RoundRow(
         round=0, adapter=judged.name, decision="baseline", **_measured(judged), **_live(served)
     )
 
 
-def _round_row(made: Round, judged: Mapping[str, Arm], served: Mapping[str, Served]) -> RoundRow:
+def _round_row(
+    made: WatchedRound, judged: Mapping[str, Contender], served: Mapping[str, Served]
+) -> RoundRow:
     verdict, outcome = made.verdict, made.outcome
     last = verdict or outcome
     adapter = (last.adapter_id if last else None) or "none"
@@ -173,7 +175,7 @@ def _round_row(made: Round, judged: Mapping[str, Arm], served: Mapping[str, Serv
     )
 
 
-def _measured(judged: Arm | None) -> dict[str, Any]:
+def _measured(judged: Contender | None) -> dict[str, Any]:
     """The columns that the side-by-side judging fills."""
     if judged is None:
         return {}
@@ -195,7 +197,7 @@ def _live(served: Served | None) -> dict[str, Any]:
     return {"acceptance": served.acceptance, "p50_ms": deciles[4], "p90_ms": deciles[8]}
 
 
-def _losses(folder: Path, made: Round) -> list[LossPoint]:
+def _losses(folder: Path, made: WatchedRound) -> list[LossPoint]:
     request = made.request
     path = folder / f"{request.pool}-r{request.round}-a{request.attempt}" / "losses.jsonl"
     if not path.exists():

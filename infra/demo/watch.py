@@ -27,7 +27,7 @@ SETTLE_SECONDS = 5.0
 
 
 @dataclass
-class Round:
+class WatchedRound:
     """One round: its order, how often it was looked at, and everything that was said of it."""
 
     request: RetrainRequest  # that of its latest attempt
@@ -62,7 +62,7 @@ class RoundWatch:
         self.settings = settings
         self.console = console
         self.check = check
-        self.rounds: dict[int, Round] = {}
+        self.rounds: dict[int, WatchedRound] = {}
         self.champion_id = BASE_ADAPTER
         self.champion_hash = BASE_ADAPTER
         self.latest = ""
@@ -163,7 +163,7 @@ class RoundWatch:
     def _ordered(self, request: RetrainRequest) -> None:
         if request.look == 1:
             # A second attempt is the same round, ordered again.
-            self.rounds[request.round] = Round(request)
+            self.rounds[request.round] = WatchedRound(request)
             self.latest = f"ordered, {request.k} listings to learn from"
         elif request.round in self.rounds:
             self.rounds[request.round].look = request.look

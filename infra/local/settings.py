@@ -19,7 +19,7 @@ class LocalSettings(BaseModel):
 
     cache_dir: Path = Field(
         default=Path("~/.cache/listune"),
-        description="Where Kafka, Triton and the base model are kept, about 800 MB.",
+        description="Where Kafka, Triton and the base model are kept, about 720 MB.",
     )
     kafka_port: Port = Field(default=9092, description="0 chooses a free one, as for every port.")
     kafka_controller_port: Port = Field(default=9093, description="Of Kafka's controller.")

@@ -50,7 +50,7 @@ class Matcher(Protocol):
         ...
 
 
-class Scores(Protocol):
+class LogProbabilities(Protocol):
     """Log probabilities after the rows of a pass, by the number of the row."""
 
     def best(self, row: int) -> tuple[int, float]:
@@ -131,7 +131,7 @@ class Branch:
             self._expected.append((len(tokens) - 1, None))
         return tokens, [place for place, _ in self._expected]
 
-    def take(self, scores: Scores, first: int) -> None:
+    def take(self, scores: LogProbabilities, first: int) -> None:
         """Go on by the scores of the planned places, which are rows `first` and on."""
         for row, (place, expected) in enumerate(self._expected, start=first):
             token, log_probability = self._choose(scores, row, expected)
@@ -163,7 +163,9 @@ class Branch:
         stops = self._rules.vocabulary.stop_ids
         return tokens[: next((n for n, token in enumerate(tokens) if token in stops), None)]
 
-    def _choose(self, scores: Scores, row: int, expected: int | None) -> tuple[int, float]:
+    def _choose(
+        self, scores: LogProbabilities, row: int, expected: int | None
+    ) -> tuple[int, float]:
         if expected == END:
             return scores.best_of(row, self._rules.vocabulary.stops)
         token, log_probability = scores.best(row)

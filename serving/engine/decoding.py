@@ -127,7 +127,7 @@ def _drafts(trees: Sequence[Tree], limit: int) -> int:
 
 
 class LogProbabilities:
-    """The log probabilities of a pass: `serving.engine.branch.Scores`."""
+    """The log probabilities of a pass: `serving.engine.branch.LogProbabilities`."""
 
     def __init__(self, logits: torch.Tensor) -> None:
         """`logits` (rows, vocabulary)."""
@@ -149,11 +149,11 @@ class LogProbabilities:
             self._totals += (top[:, 0] + spread).tolist()
 
     def best(self, row: int) -> tuple[int, float]:
-        """See `serving.engine.branch.Scores`."""
+        """See `serving.engine.branch.LogProbabilities`."""
         return self._best[row], self._values[row]
 
     def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
-        """See `serving.engine.branch.Scores`."""
+        """See `serving.engine.branch.LogProbabilities`."""
         scores = self._logits[row].float().cpu().numpy()[tokens]
         best = int(scores.argmax())
         return tokens[best], float(scores[best]) - self._totals[row]

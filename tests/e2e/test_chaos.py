@@ -9,7 +9,7 @@ from rich.console import Console
 from infra import stack
 from infra.lab.bench.results import BenchResult
 from infra.lab.chaos.plan import VICTIMS
-from infra.lab.chaos.run import Chosen, run
+from infra.lab.chaos.run import ChaosPlan, run
 
 
 @pytest.mark.timeout(420)
@@ -17,7 +17,7 @@ def test_ten_kills_lose_double_and_leave_unanswered_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stack, "ACTIVE", tmp_path / "active")
-    found = run(Chosen(kills=10), tmp_path, Console(force_terminal=False))
+    found = run(ChaosPlan(kills=10), tmp_path, Console(force_terminal=False))
     assert found.faults == ()
     assert found.clean, f"{found.expired_share:.1%} of the requests expired though Triton was up"
     # It was a load, though a quick machine is through with the kills in a minute; and rounds.

@@ -14,7 +14,7 @@ from trainer.results import (
     JOB,
     ONE_EXAMPLE,
     SIDE_BY_SIDE,
-    Arm,
+    Contender,
     Failure,
     SideBySideJob,
 )
@@ -51,7 +51,7 @@ def test_the_base_answers_without_and_with_an_example(tmp_path: Path, tiny_base:
     assert base.evaluation.is_file()
 
 
-def worth(arm: Arm) -> float:
+def worth(arm: Contender) -> float:
     assert arm.metrics.net_benefit is not None
     return arm.metrics.net_benefit.value
 

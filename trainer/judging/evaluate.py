@@ -31,7 +31,7 @@ from serving.listing import Listing
 from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row
 from trainer.judging.calibrate import Suggestion, suggestions
-from trainer.judging.intervals import Measure, Product, Ratio, draw_listings, interval
+from trainer.judging.intervals import Measure, ProductOfRatios, Ratio, draw_listings, interval
 
 METRICS = ("net_benefit", "completeness", "recall", "precision", "correct_completeness")
 
@@ -166,7 +166,7 @@ class Evaluation(BaseModel):
             )
             return Ratio(right - cost_of_wrong * (suggested - right), labelled)
         if metric == "correct_completeness":
-            return Product(self.ratio("completeness"), self.ratio("precision"))
+            return ProductOfRatios(self.ratio("completeness"), self.ratio("precision"))
         return self.ratio(metric)
 
     def ratio(self, metric: str) -> Ratio:

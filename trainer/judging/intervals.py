@@ -56,7 +56,7 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Product:
+class ProductOfRatios:
     """A measure that is the product of two others."""
 
     one: Ratio

@@ -10,7 +10,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from infra.lab.bench.publish import cell
-from infra.lab.bench.results import BenchResult, Row
+from infra.lab.bench.results import ArmResult, BenchResult
 from trainer.plot_style import COLORS, GRID, INK, save
 
 LABELS = {
@@ -45,7 +45,7 @@ def draw_bars(result: BenchResult, figures: Sequence[str], path: Path) -> Path:
     return save(figure, path)
 
 
-def _draw_bars(axes: Any, rows: Sequence[Row], name: str) -> None:
+def _draw_bars(axes: Any, rows: Sequence[ArmResult], name: str) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 
 from infra.lab.bench.listings import GENERATED
-from infra.lab.bench.results import Goal, Row, Scalar
+from infra.lab.bench.results import ArmResult, Goal, Scalar
 
 NOT_BOTH = "one of the two arms was not measured"
 
 
-def rows_with(rows: Sequence[Row], **settings: Scalar) -> list[Row]:
+def rows_with(rows: Sequence[ArmResult], **settings: Scalar) -> list[ArmResult]:
     """The rows that ran and have these settings, on generated listings if `set` is not given."""
     wanted = {"set": GENERATED, **settings}
     return [
@@ -18,12 +18,14 @@ def rows_with(rows: Sequence[Row], **settings: Scalar) -> list[Row]:
     ]
 
 
-def first(rows: Sequence[Row], **settings: Scalar) -> Row | None:
+def first(rows: Sequence[ArmResult], **settings: Scalar) -> ArmResult | None:
     """The first of `rows_with` these settings."""
     return next(iter(rows_with(rows, **settings)), None)
 
 
-def best(rows: Sequence[Row], figure: str, which: Callable[..., Row]) -> Row | None:
+def best(
+    rows: Sequence[ArmResult], figure: str, which: Callable[..., ArmResult]
+) -> ArmResult | None:
     """The row with the highest or lowest `figure` (`which` is max or min), if any has it."""
     known = [row for row in rows if row.figure(figure) is not None]
     return which(known, key=lambda row: row.figures[figure]) if known else None
@@ -32,8 +34,8 @@ def best(rows: Sequence[Row], figure: str, which: Callable[..., Row]) -> Row | N
 def ratio(
     name: str,
     wanted: float,
-    upper: Row | None,
-    lower: Row | None,
+    upper: ArmResult | None,
+    lower: ArmResult | None,
     figure: str,
     at_least: bool = True,
 ) -> Goal:

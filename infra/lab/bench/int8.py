@@ -26,7 +26,7 @@ from infra.lab.bench.chart import draw_bars
 from infra.lab.bench.flops import DecoderSizes
 from infra.lab.bench.listings import generated
 from infra.lab.bench.publish import bench_folder, publish
-from infra.lab.bench.results import Figures, Row, begin
+from infra.lab.bench.results import ArmResult, Figures, begin
 from infra.local.fetch import ensure_base_model
 from infra.settings import load_settings
 from schemas.events import Mode
@@ -104,7 +104,7 @@ def same(ours: dict[Any, Any], reference: dict[Any, Any]) -> float:
 
 
 @torch.inference_mode()
-def kernels(shape: DecoderSizes) -> list[Row]:
+def kernels(shape: DecoderSizes) -> list[ArmResult]:
     """GFLOP/s of all layers' matrices in turn, by kernel and number of rows."""
     rows = []
     for name, (dtype, make) in KERNELS.items():
@@ -124,7 +124,7 @@ def kernels(shape: DecoderSizes) -> list[Row]:
                 seconds.append(time.perf_counter() - started)
             rate = 2 * count * shape.linear_weights / min(seconds) / 1e9
             figures[f"rows_{count}_gflop_per_s"] = rate
-        rows.append(Row(name, figures=figures))
+        rows.append(ArmResult(name, figures=figures))
     return rows
 
 
@@ -188,7 +188,7 @@ def main() -> None:
                     for all_ in (given, reference)
                 )
                 figures[f"{mode}_values_as_in_fp32_share"] = same(ours, theirs)
-            rows.append(Row(f"values: {name}", figures=figures))
+            rows.append(ArmResult(f"values: {name}", figures=figures))
         shown.advance(task)
     result = replace(result, rows=rows, constants={"listings": LISTINGS})
     draw = partial(draw_bars, figures=("rows_50_gflop_per_s", "free_values_as_in_fp32_share"))

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from infra.lab.bench.results import RESULTS, BenchResult, Goal, Row
+from infra.lab.bench.results import RESULTS, ArmResult, BenchResult, Goal
 from infra.settings import RUNS
 
 TOLD_BY_NAME = ("arm", "set", "batches", "prompting", "asked_dtype")
@@ -93,18 +93,18 @@ def _grids(result: BenchResult) -> list[Grid]:
     return grids
 
 
-def _common(rows: Sequence[Row]) -> list[str]:
+def _common(rows: Sequence[ArmResult]) -> list[str]:
     """The figures to compare by: those that at least half of the rows have."""
     measured = [figures for row in rows if (figures := _figures(row))]
     had = Counter(name for figures in measured for name in figures)
     return [name for name, count in had.items() if 2 * count >= len(measured)]
 
 
-def _figures(row: Row) -> list[str]:
+def _figures(row: ArmResult) -> list[str]:
     return [name for name in row.figures if row.figure(name) is not None]
 
 
-def _arms(title: str, rows: Sequence[Row], figures: Sequence[str]) -> Grid:
+def _arms(title: str, rows: Sequence[ArmResult], figures: Sequence[str]) -> Grid:
     """One line a row, one column a figure."""
     notes = any(row.not_run or row.note for row in rows)
     lines = []
@@ -117,9 +117,9 @@ def _arms(title: str, rows: Sequence[Row], figures: Sequence[str]) -> Grid:
     return title, ["arm", "set-up", *figures, *(["note"] if notes else [])], lines
 
 
-def _details(rows: Sequence[Row], common: Sequence[str]) -> list[Grid]:
+def _details(rows: Sequence[ArmResult], common: Sequence[str]) -> list[Grid]:
     """What few rows have, one line a figure; rows that have the same stand side by side."""
-    alike: dict[tuple[str, ...], list[Row]] = {}
+    alike: dict[tuple[str, ...], list[ArmResult]] = {}
     for row in rows:
         own = tuple(name for name in _figures(row) if name not in common)
         if own:

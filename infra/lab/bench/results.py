@@ -23,7 +23,7 @@ Figures = dict[str, float | int | None]
 
 
 @dataclass(frozen=True)
-class Row:
+class ArmResult:
     """One arm: how it was set up, its figures, and every single measurement behind them.
 
     `figures` are shown in tables; `raw` holds lists (seconds of each listing) for whoever wants to
@@ -81,9 +81,9 @@ class BenchResult:
     commit: str
     command: str
     machine: Options
-    rows: list[Row]
+    rows: list[ArmResult]
     goals: list[Goal] = field(default_factory=list)
-    trials: list[Row] = field(default_factory=list)
+    trials: list[ArmResult] = field(default_factory=list)
     constants: Options = field(default_factory=dict)
 
     @property
@@ -109,7 +109,7 @@ class BenchResult:
         """
         content = json.loads(text)
         for name in ("rows", "trials"):
-            content[name] = [Row(**entry) for entry in content[name]]
+            content[name] = [ArmResult(**entry) for entry in content[name]]
         content["goals"] = [
             Goal(**{key: value for key, value in entry.items() if key not in ("goal", "met")})
             for entry in content["goals"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import median
 
-from infra.lab.bench.results import BenchResult, Goal, Row, Scalar
+from infra.lab.bench.results import ArmResult, BenchResult, Goal, Scalar
 from infra.lab.chaos.audit import KINDS, MOST_EXPIRED, Audit
 from infra.lab.chaos.kills import Killed
 from infra.lab.chaos.load import Stored
@@ -72,11 +72,11 @@ def fill(
     )
 
 
-def _row(victim: str, shot: Shooting) -> Row:
+def _row(victim: str, shot: Shooting) -> ArmResult:
     """One process: its kills, and the recoveries that were waited for."""
     kills = [killed for killed in shot.killed if killed.kill.victim == victim]
     recoveries = [killed.recovery_s for killed in kills if killed.recovery_s is not None]
-    return Row(
+    return ArmResult(
         name=victim,
         figures={
             "kills": len(kills),

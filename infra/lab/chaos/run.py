@@ -34,7 +34,7 @@ ENOUGH = 100
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChaosPlan:
     """What is asked for. rate: new listings a second. workers: of predict."""
 
     kills: int = ENOUGH
@@ -48,7 +48,7 @@ class Chosen:
         return [*VICTIMS, *(f"predict-{n}" for n in range(2, self.workers + 1))]
 
 
-def run(chosen: Chosen, run_dir: Path, console: Console) -> Audit:
+def run(chosen: ChaosPlan, run_dir: Path, console: Console) -> Audit:
     """The whole test; the result is written, and kept beside the benchmarks' if it is a full one.
 
     Raises:
@@ -95,7 +95,7 @@ def chaos_settings(folder: Path, seed: int) -> Settings:
 
 
 def shoot(
-    supervisor: Supervisor, settings: Settings, stage: Stage, chosen: Chosen, console: Console
+    supervisor: Supervisor, settings: Settings, stage: Stage, chosen: ChaosPlan, console: Console
 ) -> Shooting:
     """All kills under load, and what was under way brought to its end."""
     plan = make_plan(chosen.kills, chosen.seed, chosen.victims)

@@ -35,7 +35,7 @@ BY_MODEL = (*BY_ANSWERS, "loss")
 
 
 @dataclass(frozen=True)
-class Round:
+class PlayedRound:
     """What an arm did in one round."""
 
     number: int  # from 1
@@ -57,13 +57,13 @@ class Course:
     seed: int
     settings: TrainerSettings
 
-    def play(self, arm: Arm, label_tokens: Sequence[int] = ()) -> list[Round]:
+    def play(self, arm: Arm, label_tokens: Sequence[int] = ()) -> list[PlayedRound]:
         """All rounds of `arm`; `label_tokens` are those to train in each round, if it has to.
 
         Raises:
             ListuneError: a round cannot be trained, or no listing is left for it.
         """
-        rounds: list[Round] = []
+        rounds: list[PlayedRound] = []
         for number in range(1, self.profile.rounds + 1):
             wanted = label_tokens[number - 1] if label_tokens else None
             rounds.append(self._round(arm, number, rounds, wanted))
@@ -112,7 +112,11 @@ class Course:
         return [by_id[candidate.listing_id] for candidate in chosen]
 
     def plan(
-        self, arm: Arm, parent: AdapterFile | None, before: Sequence[Round], new: Sequence[Row]
+        self,
+        arm: Arm,
+        parent: AdapterFile | None,
+        before: Sequence[PlayedRound],
+        new: Sequence[Row],
     ) -> Plan:
         """What the arm's strategy wants done in the round after `before`."""
         earlier = [Earlier(done.number, partial(list, done.selected)) for done in before]
@@ -120,8 +124,8 @@ class Course:
         return STRATEGIES[arm.strategy](situation)
 
     def _round(
-        self, arm: Arm, number: int, before: Sequence[Round], label_tokens: int | None
-    ) -> Round:
+        self, arm: Arm, number: int, before: Sequence[PlayedRound], label_tokens: int | None
+    ) -> PlayedRound:
         parent = before[-1].made.adapter() if before else None
         used = {row.listing.listing_id for done in before for row in done.selected}
         new = self.select(arm, number, parent, used)
@@ -134,7 +138,7 @@ class Course:
         base = before[-1].gate if before else self.lab.judge(None, self.gate)
         gate = self.lab.judge(made.adapter(), self.gate)
         decision = decide(base, gate, Rule.of(settings))
-        return Round(number, new, plan, made, gate, decision)
+        return PlayedRound(number, new, plan, made, gate, decision)
 
 
 def arrival_order(rows: Sequence[Row], seed: int) -> list[Row]:

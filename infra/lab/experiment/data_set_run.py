@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from infra.lab.experiment.baselines import judge_baselines
 from infra.lab.experiment.calibrated import calibrated
-from infra.lab.experiment.course import Course, Round, arrival_order
+from infra.lab.experiment.course import Course, PlayedRound, arrival_order
 from infra.lab.experiment.data import Parts
 from infra.lab.experiment.figures import (
+    AnswerCounts,
     ArmFigures,
     Change,
     Constrained,
     DataSetFigures,
     RoundFigures,
-    Scores,
     Sealed,
     SweepPoint,
 )
@@ -85,7 +85,7 @@ class DataSetRun:
             sweep=sweep,
             learning_rate=settings.learning_rate,
             test=Sealed.of(baselines["base"]),
-            baselines={name: Scores.of(found) for name, found in baselines.items()},
+            baselines={name: AnswerCounts.of(found) for name, found in baselines.items()},
             arms=arms,
             samples=self._samples(baselines["base"], last),
             mistakes=mistakes(self.parts.test, last),
@@ -110,7 +110,9 @@ class DataSetRun:
     def _with_rate(self, rate: float) -> TrainerSettings:
         return self.settings.model_copy(update={"learning_rate": rate})
 
-    def _chains(self, seed: int, settings: TrainerSettings) -> Iterator[tuple[Arm, list[Round]]]:
+    def _chains(
+        self, seed: int, settings: TrainerSettings
+    ) -> Iterator[tuple[Arm, list[PlayedRound]]]:
         """Every arm's rounds under `seed`."""
         course = self._course(seed, settings)
         tokens: dict[str, list[int]] = {}
@@ -124,7 +126,7 @@ class DataSetRun:
         arrivals = arrival_order(self.parts.arrivals, seed)
         return Course(self.lab, self.profile, arrivals, self.parts.gate, seed, settings)
 
-    def _sealed(self, arm: Arm, seed: int, rounds: Sequence[Round]) -> ArmFigures:
+    def _sealed(self, arm: Arm, seed: int, rounds: Sequence[PlayedRound]) -> ArmFigures:
         self._at(f"sealed test, seed {seed}, {arm.name}")
         every = self.profile.every_round_tested
         figures = [
@@ -154,18 +156,18 @@ class DataSetRun:
             constrained=self._constrained(rounds[-1]),
         )
 
-    def _tested(self, done: Round) -> Scores:
+    def _tested(self, done: PlayedRound) -> AnswerCounts:
         """The test in free mode."""
-        return Scores.of(self.lab.judge(done.made.adapter(), self.parts.test))
+        return AnswerCounts.of(self.lab.judge(done.made.adapter(), self.parts.test))
 
-    def _constrained(self, done: Round) -> Constrained:
+    def _constrained(self, done: PlayedRound) -> Constrained:
         """The test in constrained mode, after a calibration on the calibration listings."""
         adapter = calibrated(self.lab, done.made.adapter(), self.parts.calibration)
         curves = adapter.calibration.curves if adapter.calibration else ()
         return Constrained(
             examples=sum(curve.examples for curve in curves if curve.kind == POOLED),
             blank_below={curve.kind: curve.threshold or 0.0 for curve in curves},
-            test=Scores.of(self.lab.judge(adapter, self.parts.test, Mode.CONSTRAINED)),
+            test=AnswerCounts.of(self.lab.judge(adapter, self.parts.test, Mode.CONSTRAINED)),
         )
 
     def _samples(self, base: Evaluation, last: Evaluation) -> list[Change]:

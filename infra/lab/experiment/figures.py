@@ -21,7 +21,7 @@ COST_OF_WRONG: float = TrainerSettings().cost_of_wrong
 METRICS = ("net benefit", "completeness", "recall", "precision")
 
 
-class Scores(BaseModel):
+class AnswerCounts(BaseModel):
     """What one adapter or baseline made of the test listings; counts of attributes, a listing each.
 
     `seconds` is its whole time for them.
@@ -33,7 +33,7 @@ class Scores(BaseModel):
     seconds: float
 
     @classmethod
-    def of(cls, evaluation: Evaluation) -> "Scores":
+    def of(cls, evaluation: Evaluation) -> "AnswerCounts":
         """The counts of `evaluation`."""
         listings = evaluation.listings
         return cls(
@@ -60,7 +60,7 @@ class Sealed(BaseModel):
             labelled=[s.labelled for s in evaluation.listings],
         )
 
-    def ratio(self, scores: Sequence[Scores], metric: str) -> Ratio:
+    def ratio(self, scores: Sequence[AnswerCounts], metric: str) -> Ratio:
         """One of `METRICS`, listing by listing, summed over `scores`.
 
         Net benefit = (right - `COST_OF_WRONG` * wrong) / values that the catalog has, where wrong
@@ -95,7 +95,7 @@ class RoundFigures(BaseModel):
     averaging_error: float | None = None
     gate: str  # the verdict against the round before; recorded, not acted on
     gate_reason: str
-    test: Scores | None  # in free mode; None where the profile tests the last round only
+    test: AnswerCounts | None  # in free mode; None where the profile tests the last round only
 
 
 class Constrained(BaseModel):
@@ -103,7 +103,7 @@ class Constrained(BaseModel):
 
     examples: int  # suggestions there that could be compared
     blank_below: dict[str, float]  # by type of attribute, `*` for others: confidence
-    test: Scores
+    test: AnswerCounts
 
 
 class ArmFigures(BaseModel):
@@ -153,7 +153,7 @@ class DataSetFigures(BaseModel):
     sweep: list[SweepPoint]
     learning_rate: float
     test: Sealed
-    baselines: dict[str, Scores]
+    baselines: dict[str, AnswerCounts]
     arms: list[ArmFigures]
     samples: list[Change]
     mistakes: list[Mistakes]  # of the reference arm after its last round, on the test

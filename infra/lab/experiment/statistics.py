@@ -10,7 +10,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from infra.lab.experiment.figures import COST_OF_WRONG, METRICS, DataSetFigures, Scores, Sealed
+from infra.lab.experiment.figures import (
+    COST_OF_WRONG,
+    METRICS,
+    AnswerCounts,
+    DataSetFigures,
+    Sealed,
+)
 from schemas.events import Interval, Mode
 from trainer.judging.evaluate import ListingScore
 from trainer.judging.intervals import Floats, draw_listings
@@ -21,7 +27,7 @@ SHOWN = (*METRICS, PRODUCT)
 DRAWS = 2000
 
 
-def measured(test: Sealed, scores: Sequence[Scores]) -> dict[str, Interval]:
+def measured(test: Sealed, scores: Sequence[AnswerCounts]) -> dict[str, Interval]:
     """Each of `SHOWN`, the mean over `scores` (one a seed), with its two-sided 95 % interval."""
     everyone = np.ones((1, len(test.asked)))
     values, drawn = _shares(test, scores, everyone), _shares(test, scores, _draws(test))
@@ -29,7 +35,7 @@ def measured(test: Sealed, scores: Sequence[Scores]) -> dict[str, Interval]:
 
 
 def differences(
-    test: Sealed, scores: Sequence[Scores], reference: Sequence[Scores]
+    test: Sealed, scores: Sequence[AnswerCounts], reference: Sequence[AnswerCounts]
 ) -> dict[str, Interval]:
     """`scores` minus `reference` in each of `SHOWN`, paired by listing."""
     everyone = np.ones((1, len(test.asked)))
@@ -52,7 +58,7 @@ def net_benefit(listings: Sequence[ListingScore], cost_of_wrong: float = COST_OF
 
 def of_round(
     data: DataSetFigures, arm: str, number: int, seeds: Iterable[int] | None = None
-) -> list[Scores]:
+) -> list[AnswerCounts]:
     """The test scores of an arm after a round, one a seed; `number` 0 is the base.
 
     `seeds` None takes all that the arm was run under, else these.
@@ -66,7 +72,7 @@ def of_round(
 
 def after_last_round(
     data: DataSetFigures, arm: str, mode: Mode, seeds: Iterable[int] | None = None
-) -> list[Scores]:
+) -> list[AnswerCounts]:
     """The test scores of an arm's last adapters in `mode`, one a seed; `seeds` as in `of_round`."""
     if mode is Mode.FREE:
         return of_round(data, arm, last_round(data), seeds)
@@ -94,7 +100,7 @@ def tested_rounds(data: DataSetFigures) -> list[int]:
     return sorted({r.number for arm in data.arms for r in arm.rounds if r.test})
 
 
-def _shares(test: Sealed, scores: Sequence[Scores], draws: Floats) -> dict[str, Floats]:
+def _shares(test: Sealed, scores: Sequence[AnswerCounts], draws: Floats) -> dict[str, Floats]:
     shares = {name: test.ratio(scores, name).over(draws) for name in METRICS}
     return shares | {PRODUCT: shares["completeness"] * shares["precision"]}
 

@@ -2,7 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from infra.lab.experiment.figures import METRICS, ArmFigures, DataSetFigures, RoundFigures, Scores
+from infra.lab.experiment.figures import (
+    METRICS,
+    AnswerCounts,
+    ArmFigures,
+    DataSetFigures,
+    RoundFigures,
+)
 from infra.lab.experiment.statistics import (
     SHOWN,
     after_last_round,
@@ -238,7 +244,7 @@ def parts(data: DataSetFigures) -> str:
 def _difference(
     data: DataSetFigures,
     name: str,
-    scores: Sequence[Scores],
+    scores: Sequence[AnswerCounts],
     reference: str,
     mode: Mode,
     own: Sequence[int] | None = None,

@@ -14,7 +14,7 @@ from infra.catalogs.catalog import Product, listing_row
 from infra.catalogs.grouping import parted
 from infra.demo import play, side_by_side, summary
 from infra.demo.summary import Served
-from infra.demo.watch import Round
+from infra.demo.watch import WatchedRound
 from infra.demo.wording import headline
 from infra.settings import Settings
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
@@ -164,7 +164,7 @@ def a_play(settings: Settings) -> play.Play:
         reason="undecided",
         train_seconds=60.0,
     )
-    made.watch.rounds = {1: Round(request, events=[undecided])}
+    made.watch.rounds = {1: WatchedRound(request, events=[undecided])}
     return made
 
 

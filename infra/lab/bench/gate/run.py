@@ -21,7 +21,7 @@ from rich.console import Console
 from infra.lab.bench.chart import new_panels
 from infra.lab.bench.gate.simulation import World, course, rates
 from infra.lab.bench.publish import bench_folder, publish
-from infra.lab.bench.results import BenchResult, Goal, Options, Row, begin
+from infra.lab.bench.results import ArmResult, BenchResult, Goal, Options, begin
 from infra.progress import bar
 from infra.settings import Settings
 from trainer.judging.gate import LOOKS, Rule
@@ -64,7 +64,7 @@ def simulate(rule: Rule, quick: bool, console: Console) -> BenchResult:
     return replace(begun, rows=rows, goals=goals(rows, rule), constants=constants)
 
 
-def goals(rows: Sequence[Row], rule: Rule) -> list[Goal]:
+def goals(rows: Sequence[ArmResult], rule: Rule) -> list[Goal]:
     """What the gate has to keep to, as far as the rows tell."""
     found = []
     for row in rows:
@@ -81,13 +81,13 @@ def goals(rows: Sequence[Row], rule: Rule) -> list[Goal]:
     return found
 
 
-def _work(rule: Rule, quick: bool) -> list[Callable[[], Row]]:
+def _work(rule: Rule, quick: bool) -> list[Callable[[], ArmResult]]:
     """What makes each of the rows."""
 
     def share(many: int, listings: int) -> int:
         return many // (1 if listings <= 100 else 4) // (20 if quick else 1)
 
-    work: list[Callable[[], Row]] = []
+    work: list[Callable[[], ArmResult]] = []
     for noise, listings in product(LIKENESS, SIZES):
         for gain in CURVE if noise == "usual" else (NONE, WORSE, BETTER):
             count = share(CANDIDATES_A_ROW, listings)
@@ -98,19 +98,19 @@ def _work(rule: Rule, quick: bool) -> list[Callable[[], Row]]:
     return work
 
 
-def _rate_row(rule: Rule, noise: str, listings: int, gain: float, candidates: int) -> Row:
+def _rate_row(rule: Rule, noise: str, listings: int, gain: float, candidates: int) -> ArmResult:
     tally = rates(rule, World(LIKENESS[noise]), listings, gain, candidates)
-    return Row(
+    return ArmResult(
         name=f"{gain:+.2f}, {listings} listings, {noise}",
         settings={"true_difference": gain, "listings": listings, "noise": noise},
         figures=tally.figures(),
     )
 
 
-def _course_row(rule: Rule, name: str, listings: int, count: int) -> Row:
+def _course_row(rule: Rule, name: str, listings: int, count: int) -> ArmResult:
     world, gains = World(LIKENESS["usual"]), COURSES[name]
     worst = np.array([course(rule, world, listings, gains, seed) for seed in range(count)])
-    return Row(
+    return ArmResult(
         name=f"{name}, {listings} listings",
         settings={"listings": listings, "noise": "usual"},
         figures={

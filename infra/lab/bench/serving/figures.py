@@ -9,7 +9,7 @@ import numpy as np
 
 from infra.lab.bench.flops import DecoderSizes, listing_flops, visible_keys
 from infra.lab.bench.goals import best, first, ratio, rows_with
-from infra.lab.bench.results import Figures, Goal, Options, Row
+from infra.lab.bench.results import ArmResult, Figures, Goal, Options
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 
 COUNTS = ("forward_passes", "tokens_computed", "logits_computed", "tokens_generated")
@@ -17,10 +17,10 @@ CROWD = 32
 """Listings in flight in the second measurement, where it is meant for the goals."""
 
 
-def row_of(name: str, settings: Options, outcome: dict[str, Any]) -> Row:
+def row_of(name: str, settings: Options, outcome: dict[str, Any]) -> ArmResult:
     """The row of an arm whose process measured `outcome`."""
     if reason := outcome.get("not_run"):
-        return Row(name, settings, not_run=reason)
+        return ArmResult(name, settings, not_run=reason)
     seconds = outcome["seconds"]
     crowd = outcome["crowd"]
     figures: Figures = {
@@ -45,10 +45,12 @@ def row_of(name: str, settings: Options, outcome: dict[str, Any]) -> Row:
         figures["crowd_forward_passes"] = crowd["work"]["forward_passes"]
     figures["peak_memory_mb"] = outcome["peak_memory_mb"]
     figures["warm_up_s"] = outcome["warm_up_s"]
-    return Row(name, {**settings, **outcome["settings"]}, figures, raw)
+    return ArmResult(name, {**settings, **outcome["settings"]}, figures, raw)
 
 
-def with_limit(row: Row, workload: Workload, shape: DecoderSizes, rates: dict[str, float]) -> Row:
+def with_limit(
+    row: ArmResult, workload: Workload, shape: DecoderSizes, rates: dict[str, float]
+) -> ArmResult:
     """`row` of our own arm with `limit_s`, `limit_share` and `crowd_limit_share`.
 
     The limit is that of `infra.lab.bench.flops`; the shares are of the seconds that were taken.
@@ -94,7 +96,7 @@ def branch_lengths(plan: ListingPlan, batches: int, tokens: float) -> list[float
     return [length + share * len(b) for length, b in zip(asked, branches, strict=True)]
 
 
-def goals(rows: Sequence[Row]) -> list[Goal]:
+def goals(rows: Sequence[ArmResult]) -> list[Goal]:
     """The goals of the serving benchmark, judged on the generated listings."""
     ours = first(rows, arm="free", batches=0, asked_dtype="auto")
     careful = first(rows, arm="constrained", batches=0, asked_dtype="auto")
@@ -122,7 +124,7 @@ def goals(rows: Sequence[Row]) -> list[Goal]:
     ]  # fmt: skip
 
 
-def _crowd_goal(ours: Row | None, peer: Row | None) -> Goal:
+def _crowd_goal(ours: ArmResult | None, peer: ArmResult | None) -> Goal:
     name = f"listings a second with {CROWD} in flight, times OpenVINO's best: free B=|A|"
     if all(row and row.settings.get("in_flight") == CROWD for row in (ours, peer)):
         return ratio(name, 2, ours, peer, "listings_per_s")

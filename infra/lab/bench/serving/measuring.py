@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from infra.lab.bench.listings import GENERATED
-from infra.lab.bench.results import Options, Row, Scalar
+from infra.lab.bench.results import ArmResult, Options, Scalar
 from infra.lab.bench.runner import run_shown
 from infra.lab.bench.serving.arm import LISTUNE, WAYS, ServingJob, carry_out
 from infra.lab.bench.serving.figures import CROWD, row_of
@@ -32,8 +32,8 @@ class Measuring:
     shown: Progress
     quick: bool = False
     workloads: dict[str, Workload] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
-    trials: list[Row] = field(default_factory=list)
+    rows: list[ArmResult] = field(default_factory=list)
+    trials: list[ArmResult] = field(default_factory=list)
 
     def add(self, name: str, workload: Workload) -> None:
         """Keep a set of listings under `name`, for the arms' processes."""
@@ -47,7 +47,7 @@ class Measuring:
         listing_set: str = GENERATED,
         listings: int = 8,
         in_flight: int = CROWD,
-    ) -> Row:
+    ) -> ArmResult:
         """Measure an arm; its row is kept and returned, also where it could not run.
 
         Args:
@@ -85,7 +85,7 @@ class Measuring:
 
     def _measure(
         self, name: str, options: Options, listing_set: str, listings: int, in_flight: int
-    ) -> Row:
+    ) -> ArmResult:
         job = ServingJob(
             WAYS.get(name, LISTUNE), str(self.base), str(self._file(listing_set)), options,
             listings=listings, in_flight=in_flight,
@@ -118,7 +118,7 @@ def label_of(name: str, options: Options) -> str:
     return " ".join(parts)
 
 
-def fastest(rows: Sequence[Row]) -> Row | None:
+def fastest(rows: Sequence[ArmResult]) -> ArmResult | None:
     """The row with the lowest median for one listing; None where none ran."""
     ran = [row for row in rows if row.figure("p50_s") is not None]
     return min(ran, key=lambda row: row.figures["p50_s"] or 0.0) if ran else None

@@ -19,7 +19,7 @@ from infra.lab.bench.flops import DecoderSizes
 from infra.lab.bench.listings import FLIPKART, GENERATED, sets
 from infra.lab.bench.matrix_rate import matrix_rates
 from infra.lab.bench.publish import bench_folder, publish
-from infra.lab.bench.results import BenchResult, Options, Row, Scalar, begin
+from infra.lab.bench.results import ArmResult, BenchResult, Options, Scalar, begin
 from infra.lab.bench.serving.figures import goals, with_limit
 from infra.lab.bench.serving.measuring import STEP_TOKENS, VLLM_PYTHON, Measuring, fastest
 from infra.lab.bench.serving.workload import prepare
@@ -125,7 +125,7 @@ def openvino(measuring: Measuring, arm: str) -> None:
     """OpenVINO GenAI, each way of prompting in its best set-up."""
     if has_gpu():
         reason = "OpenVINO has no device for an NVIDIA GPU, and its CPU is no comparison with one"
-        measuring.rows.append(Row(arm, {"arm": arm, "set": GENERATED}, not_run=reason))
+        measuring.rows.append(ArmResult(arm, {"arm": arm, "set": GENERATED}, not_run=reason))
         return
     best: dict[str, Options] = {}
     rows = []
@@ -156,7 +156,7 @@ def vllm(measuring: Measuring, arm: str) -> None:
     """vLLM, where it has an environment."""
     if not VLLM_PYTHON.is_file():
         reason = "there is no environment .venv-vllm; docs/benchmarks.md says how to make it"
-        measuring.rows.append(Row(arm, {"arm": arm, "set": GENERATED}, not_run=reason))
+        measuring.rows.append(ArmResult(arm, {"arm": arm, "set": GENERATED}, not_run=reason))
         return
     best: Options = measuring.best(arm, {"prompting": "0"}, {"dtype": DTYPES})
     for prompting in PROMPTINGS:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from infra.lab.bench.goals import first, ratio
-from infra.lab.bench.results import Figures, Goal, Options, Row
+from infra.lab.bench.results import ArmResult, Figures, Goal, Options
 from infra.lab.bench.stream.curate import Look
 
 REVIEWS, BOTH = "reviews", "requests and predictions"
@@ -29,10 +29,10 @@ def throughput(
     settings: Options,
     commits: Sequence[Commit],
     more: Figures,
-) -> Row:
+) -> ArmResult:
     """The row of an arm that read a backlog: from its first commit to its last."""
     if len(commits) < 2:
-        return Row(name, settings, not_run="it committed everything at once; send it more")
+        return ArmResult(name, settings, not_run="it committed everything at once; send it more")
     (began_s, cpu_began_s, done_before), (ended_s, cpu_ended_s, done) = commits[0], commits[-1]
     records = done - done_before
     figures: Figures = {
@@ -45,7 +45,7 @@ def throughput(
         "commit_s": [at_s - began_s for at_s, _, _ in commits],
         "committed": [float(count) for _, _, count in commits],
     }
-    return Row(name, settings, figures, raw)
+    return ArmResult(name, settings, figures, raw)
 
 
 def steady(
@@ -53,7 +53,7 @@ def steady(
     into_pool_s: Sequence[float],
     to_retrain_s: Sequence[float],
     cpu_share: float,
-) -> Row:
+) -> ArmResult:
     """The row of reviews at a steady rate."""
     figures: Figures = {
         "reviews": len(into_pool_s),
@@ -67,17 +67,17 @@ def steady(
     # Of each review it would be half a megabyte in the repository.
     hundredths = [_percentile(into_pool_s, share) or 0.0 for share in range(101)]
     raw = {"into_pool_percentiles_s": hundredths, "to_retrain_s": list(to_retrain_s)}
-    return Row(
+    return ArmResult(
         "listune curate: steady", {"arm": "listune", "set": STEADY, **settings}, figures, raw
     )
 
 
-def full_pool(settings: Options, outcome: dict[str, Any]) -> Row:
+def full_pool(settings: Options, outcome: dict[str, Any]) -> ArmResult:
     """The row of a pool with many listings, from what its process measured."""
     told: Options = {"arm": "listune", "set": FULL, **settings}
     name = "listune pool: full"
     if reason := outcome.get("not_run"):
-        return Row(name, told, not_run=reason)
+        return ArmResult(name, told, not_run=reason)
     seconds: dict[str, list[float]] = outcome["seconds"]
     figures: Figures = {"rows": outcome["rows"]}
     figures |= {f"{what}_p50_s": median(taken) for what, taken in seconds.items()}
@@ -85,10 +85,10 @@ def full_pool(settings: Options, outcome: dict[str, Any]) -> Row:
         name: outcome[name] for name in ("resident_mb", "peak_memory_mb", "file_mb", "open_s")
     }
     raw = {f"{what}_s": taken for what, taken in seconds.items()}
-    return Row(name, told, figures, raw)
+    return ArmResult(name, told, figures, raw)
 
 
-def goals(rows: Sequence[Row]) -> list[Goal]:
+def goals(rows: Sequence[ArmResult]) -> list[Goal]:
     """The goals of the stream benchmark."""
     ours, faust = (first(rows, arm=arm, set=REVIEWS) for arm in ("listune", "faust"))
     return [
@@ -103,7 +103,12 @@ def goals(rows: Sequence[Row]) -> list[Goal]:
 
 
 def _goal(
-    rows: Sequence[Row], what: str, name: str, wanted: float, figure: str, at_least: bool = True
+    rows: Sequence[ArmResult],
+    what: str,
+    name: str,
+    wanted: float,
+    figure: str,
+    at_least: bool = True,
 ) -> Goal:
     """The goal on a figure of our own arm."""
     told = (r for r in rows if (r.settings.get("arm"), r.settings.get("set")) == ("listune", what))

@@ -17,7 +17,7 @@ from infra import progress
 from infra.lab.bench.arms import STREAM_ARMS
 from infra.lab.bench.chart import draw_bars
 from infra.lab.bench.publish import bench_folder, publish
-from infra.lab.bench.results import BenchResult, Figures, Options, Row, begin
+from infra.lab.bench.results import ArmResult, BenchResult, Figures, Options, begin
 from infra.lab.bench.runner import run_shown
 from infra.lab.bench.stream import loops, pool
 from infra.lab.bench.stream.curate import Progress, counts, curate
@@ -145,13 +145,13 @@ def measured(
     ensure_part(kafka_part(), settings.local.cache_dir, console)
     with tempfile.TemporaryDirectory() as name, progress.bar(console) as shown:
         bench = StreamRun(settings, Path(name), shown, arms, QUICK if quick else StreamSizes())
-        rows: list[Row] = []
+        rows: list[ArmResult] = []
         for row in measure(bench):
             rows.append(row)
             yield replace(begun, rows=list(rows), goals=goals(rows), constants=constants)
 
 
-def measure(bench: StreamRun) -> Iterator[Row]:
+def measure(bench: StreamRun) -> Iterator[ArmResult]:
     """All rows, one after the other."""
     if {*LOOPS, "listune"} & set(bench.arms):
         yield from backlog(bench)
@@ -166,7 +166,7 @@ def measure(bench: StreamRun) -> Iterator[Row]:
         yield full_pool({"k": sizes.k}, run_shown(bench.shown, "full pool", pool.carry_out, job))
 
 
-def backlog(bench: StreamRun) -> Iterator[Row]:
+def backlog(bench: StreamRun) -> Iterator[ArmResult]:
     """Each arm reads what waits on the topics: requests and predictions, and then reviews."""
     schemas, events = make(bench.sizes.backlog)
     # So large a k that no round begins: its listings would be chosen and written meanwhile.
@@ -186,7 +186,7 @@ def backlog(bench: StreamRun) -> Iterator[Row]:
             raise ListuneError(f"of {len(events)} listings the pool has {found}")
 
 
-def at_a_steady_rate(bench: StreamRun) -> Iterator[Row]:
+def at_a_steady_rate(bench: StreamRun) -> Iterator[ArmResult]:
     """Reviews at a moderate rate, with a round as soon as there are enough of them."""
     sizes = bench.sizes
     schemas, events = make(sizes.steady)
@@ -231,18 +231,20 @@ def _fill(bench: StreamRun, settings: Settings, what: str, events: Sequence[List
 
 def _loop(
     bench: StreamRun, settings: Settings, run_dir: Path, arm: str, what: str, count: int
-) -> Row:
+) -> ArmResult:
     bootstrap = settings.streams.bootstrap_servers
     job = loops.LoopJob(arm, bootstrap, list(TOPICS[what]), count, str(run_dir), bench.sizes.batch)
     outcome = run_shown(bench.shown, f"{arm}: {what}", loops.carry_out, job)
     told: Options = {"arm": arm, "set": what, "batch": job.batch}
     name = f"{arm} loop: {what}"
     if reason := outcome.get("not_run"):
-        return Row(name, told, not_run=reason)
+        return ArmResult(name, told, not_run=reason)
     return throughput(name, told, outcome["commits"], {"peak_memory_mb": outcome["peak_memory_mb"]})
 
 
-def _worker(bench: StreamRun, settings: Settings, run_dir: Path, what: str, count: int) -> Row:
+def _worker(
+    bench: StreamRun, settings: Settings, run_dir: Path, what: str, count: int
+) -> ArmResult:
     following = Progress(settings, TOPICS[what])
     with bench.doing(f"listune: {what}"), curate(settings, run_dir, following) as worker:
         following.wait_for(count)

@@ -6,7 +6,7 @@ from typing import Any
 
 from infra.lab.bench.flops import DecoderSizes, training_flops
 from infra.lab.bench.goals import NOT_BOTH, best, ratio, rows_with
-from infra.lab.bench.results import Figures, Goal, Options, Row
+from infra.lab.bench.results import ArmResult, Figures, Goal, Options
 from infra.lab.bench.training.arm import TrainingJob
 from infra.lab.bench.training.lessons import Amount
 
@@ -22,7 +22,7 @@ def row_of(
     shape: DecoderSizes,
     rates: dict[str, float],
     outcome: dict[str, Any],
-) -> Row:
+) -> ArmResult:
     """The row of an arm whose process measured `outcome` of `job`.
 
     amount: what one step computes; None for a trial, which has its seconds only.
@@ -30,7 +30,7 @@ def row_of(
         needed products would be computed, at that rate.
     """
     if reason := outcome.get("not_run"):
-        return Row(name, settings, not_run=reason)
+        return ArmResult(name, settings, not_run=reason)
     step_s = median(outcome["seconds"])
     figures: Figures = {
         "steps": len(outcome["seconds"]),
@@ -52,10 +52,10 @@ def row_of(
         "warm_up_s": outcome["warm_up_s"],
     }
     raw = {"step_s": outcome["seconds"], "loss_nats": outcome["losses"]}
-    return Row(name, {**settings, **outcome["settings"]}, figures, raw)
+    return ArmResult(name, {**settings, **outcome["settings"]}, figures, raw)
 
 
-def goals(rows: Sequence[Row]) -> list[Goal]:
+def goals(rows: Sequence[ArmResult]) -> list[Goal]:
     """The goals of the training benchmark, judged on the generated listings.
 
     Each arm counts in its best number type.
@@ -71,12 +71,12 @@ def goals(rows: Sequence[Row]) -> list[Goal]:
     ]  # fmt: skip
 
 
-def quickest(rows: Sequence[Row], arm: str, batches: int) -> Row | None:
+def quickest(rows: Sequence[ArmResult], arm: str, batches: int) -> ArmResult | None:
     """The row of `arm` on generated listings in its best number type; None where none ran."""
     return best(rows_with(rows, arm=arm, batches=batches), "products_per_s", max)
 
 
-def _same_loss(rows: Sequence[Row]) -> Goal:
+def _same_loss(rows: Sequence[ArmResult]) -> Goal:
     """That both train on the same: the widest difference between two first losses of equal B."""
     name = "first loss from TRL's, nats a label token: fp32"
     exact = [row for row in rows if not row.not_run and row.settings["dtype"] == "float32"]

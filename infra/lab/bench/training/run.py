@@ -22,7 +22,7 @@ from infra.lab.bench.flops import DecoderSizes
 from infra.lab.bench.listings import FLIPKART, GENERATED, sets
 from infra.lab.bench.matrix_rate import matrix_rates
 from infra.lab.bench.publish import bench_folder, publish
-from infra.lab.bench.results import BenchResult, Options, Row, begin
+from infra.lab.bench.results import ArmResult, BenchResult, Options, begin
 from infra.lab.bench.runner import run_shown
 from infra.lab.bench.training.arm import TrainingJob, carry_out
 from infra.lab.bench.training.figures import goals, quickest, row_of
@@ -82,12 +82,12 @@ class TrainingRun:
     rates: dict[str, float]
     quick: bool = False
     sets: dict[str, Lesson] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
-    trials: list[Row] = field(default_factory=list)
+    rows: list[ArmResult] = field(default_factory=list)
+    trials: list[ArmResult] = field(default_factory=list)
 
     def arm(
         self, arm: str, batches: int, dtype: str, options: Options, listing_set: str = GENERATED
-    ) -> Row:
+    ) -> ArmResult:
         """Measure an arm; its row is kept and returned, also where it could not run."""
         row = self._measure(arm, batches, dtype, options, listing_set)
         self.rows.append(row)
@@ -114,7 +114,7 @@ class TrainingRun:
         options: Options,
         listing_set: str = GENERATED,
         trial: bool = False,
-    ) -> Row:
+    ) -> ArmResult:
         lesson, settings, trl = self.sets[listing_set], TrainerSettings(), arm == "trl"
         examples = lesson.trials if trial else lesson.examples
         job = TrainingJob(

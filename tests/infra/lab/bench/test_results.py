@@ -11,12 +11,14 @@ from rich.console import Console
 from infra import machine
 from infra.lab.bench.chart import draw_bars
 from infra.lab.bench.publish import markdown, publish, tables, write
-from infra.lab.bench.results import BenchResult, Goal, Row, begin
+from infra.lab.bench.results import ArmResult, BenchResult, Goal, begin
 
 ROWS = [
-    Row("free B=|A|", {"arm": "free", "batches": 0}, {"p50_s": 0.25, "listings_per_s": 5.0}),
-    Row("naive", {"arm": "naive"}, {"p50_s": 12.5}, {"listing_s": [12.0, 13.0]}, note="its best"),
-    Row("vllm", {"arm": "vllm"}, not_run="it is not installed"),
+    ArmResult("free B=|A|", {"arm": "free", "batches": 0}, {"p50_s": 0.25, "listings_per_s": 5.0}),
+    ArmResult(
+        "naive", {"arm": "naive"}, {"p50_s": 12.5}, {"listing_s": [12.0, 13.0]}, note="its best"
+    ),
+    ArmResult("vllm", {"arm": "vllm"}, not_run="it is not installed"),
 ]
 GOALS = [
     Goal("times faster", 30, 50.0, reason="nobody had the time"),
@@ -66,8 +68,8 @@ def test_tables_and_page_show_what_was_not_measured_and_why(result: BenchResult)
 def test_what_few_arms_have_stands_aside_and_arms_that_have_the_same_side_by_side(
     result: BenchResult,
 ) -> None:
-    rows = [Row(name, {}, {"p50_s": 1.0}) for name in "abc"]
-    rows += [Row(name, {}, {"rounds": n, "rows": n + 10}) for n, name in enumerate("de")]
+    rows = [ArmResult(name, {}, {"p50_s": 1.0}) for name in "abc"]
+    rows += [ArmResult(name, {}, {"rounds": n, "rows": n + 10}) for n, name in enumerate("de")]
     page = markdown(replace(result, rows=rows))
     assert "| arm | set-up | p50_s |" in page
     assert "| figure | d | e |\n| --- | --- | --- |\n| rounds | 0 | 1 |\n| rows | 10 | 11 |" in page

@@ -2,13 +2,13 @@
 
 import pytest
 
-from infra.lab.experiment.figures import Scores, Sealed
+from infra.lab.experiment.figures import AnswerCounts, Sealed
 from infra.lab.experiment.statistics import PRODUCT, differences, measured, net_benefit
 from trainer.judging.evaluate import ListingScore
 
 TEST = Sealed(listing_ids=["a", "b"], asked=[4, 2], labelled=[2, 2])
-FIRST = Scores(valid=[4, 1], suggested=[2, 1], right=[2, 0], seconds=1.0)
-SECOND = Scores(valid=[2, 1], suggested=[1, 1], right=[1, 1], seconds=1.0)
+FIRST = AnswerCounts(valid=[4, 1], suggested=[2, 1], right=[2, 0], seconds=1.0)
+SECOND = AnswerCounts(valid=[2, 1], suggested=[1, 1], right=[1, 1], seconds=1.0)
 
 
 def test_shares_are_the_means_over_the_seeds() -> None:
@@ -29,8 +29,8 @@ def test_an_arm_does_not_differ_from_itself() -> None:
 
 def test_a_difference_is_paired_by_listing() -> None:
     # Both are better by one value on each listing: no draw of listings says otherwise.
-    better = Scores(valid=[3, 2], suggested=[2, 2], right=[2, 2], seconds=1.0)
-    worse = Scores(valid=[3, 2], suggested=[2, 2], right=[1, 1], seconds=1.0)
+    better = AnswerCounts(valid=[3, 2], suggested=[2, 2], right=[2, 2], seconds=1.0)
+    worse = AnswerCounts(valid=[3, 2], suggested=[2, 2], right=[1, 1], seconds=1.0)
     found = differences(TEST, [better], [worse])["recall"]
     assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
 

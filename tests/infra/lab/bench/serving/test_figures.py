@@ -3,7 +3,7 @@
 import pytest
 
 from infra.lab.bench.flops import DecoderSizes, listing_flops
-from infra.lab.bench.results import Row
+from infra.lab.bench.results import ArmResult
 from infra.lab.bench.serving.figures import CROWD, branch_lengths, goals, row_of, with_limit
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 
@@ -73,9 +73,9 @@ def test_an_arm_that_does_not_count_its_logits_has_no_limit() -> None:
 # -------------------------------------------------------------------------------------- the goals
 
 
-def arm(name: str, p50_s: float, rate: float, **settings: object) -> Row:
+def arm(name: str, p50_s: float, rate: float, **settings: object) -> ArmResult:
     told = {"arm": name, "set": "generated", "in_flight": CROWD, **settings}
-    return Row(name, told, {"p50_s": p50_s, "listings_per_s": rate})  # type: ignore[arg-type]
+    return ArmResult(name, told, {"p50_s": p50_s, "listings_per_s": rate})  # type: ignore[arg-type]
 
 
 OURS = [

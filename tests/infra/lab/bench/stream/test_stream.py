@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from infra.cli.app import app
 from infra.lab.bench import publish
-from infra.lab.bench.results import BenchResult, Row
+from infra.lab.bench.results import ArmResult, BenchResult
 from infra.lab.bench.stream import run as stream
 from infra.lab.bench.stream.curate import Look
 from infra.lab.bench.stream.events import DISTINCT, make
@@ -89,9 +89,9 @@ def test_a_round_is_counted_from_the_review_that_made_it_due() -> None:
     assert to_retrain_s(sent, [2.25, 5.5, 9.0], need=3) == [0.25, 0.5]
 
 
-def rows(rate: float) -> list[Row]:
-    def row(arm: str, what: str, **figures: float) -> Row:
-        return Row(arm, {"arm": arm, "set": what}, figures)  # type: ignore[arg-type]
+def rows(rate: float) -> list[ArmResult]:
+    def row(arm: str, what: str, **figures: float) -> ArmResult:
+        return ArmResult(arm, {"arm": arm, "set": what}, figures)  # type: ignore[arg-type]
 
     return [
         row("faust", BOTH, events_per_s=1.0),

@@ -14,7 +14,7 @@ from infra import progress
 from infra.cli.app import app
 from infra.lab.bench import listings
 from infra.lab.bench.flops import DecoderSizes, training_flops
-from infra.lab.bench.results import Options, Row, begin
+from infra.lab.bench.results import ArmResult, Options, begin
 from infra.lab.bench.runner import run_job
 from infra.lab.bench.training import lessons
 from infra.lab.bench.training import run as training
@@ -128,7 +128,7 @@ def outcome(step_s: float, loss: float = 2.0) -> dict[str, object]:
     }  # fmt: skip
 
 
-def rows(lesson: Lesson, tiny_base: Path, trl_loss: float = 2.0) -> list[Row]:
+def rows(lesson: Lesson, tiny_base: Path, trl_loss: float = 2.0) -> list[ArmResult]:
     shape = DecoderSizes.read(tiny_base)
     made = []
     for arm, batches, dtype, step_s in [
