@@ -1,6 +1,7 @@
 """Events as rows, and the one fast way into DuckDB: a JSON array a column, in one statement."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 import duckdb
 from pydantic_core import to_json
@@ -31,8 +32,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_PLACE,
     },
     "reviews": {
-        **dict.fromkeys(("review_id", "prediction_id", "listing_id", "category"), _TEXT),
-        **dict.fromkeys(("category_schema_hash", "submitted"), _TEXT),
+        **dict.fromkeys(("review_id", "prediction_id", "request_id", "listing_id"), _TEXT),
+        **dict.fromkeys(("category", "category_schema_hash", "submitted"), _TEXT),
         **dict.fromkeys(("shown", "accepted"), "INTEGER"),
         **_PLACE,
     },
@@ -45,9 +46,11 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "watermarks": {"topic": _TEXT, "partition": "INTEGER", "next_offset": "BIGINT"},
     "used": {"listing_id": _TEXT, "round": "INTEGER", "role": _TEXT},
+    "textless": {"listing_id": _TEXT},
 }
 EVENT_TABLES = {REQUESTS: "requests", PREDICTIONS: "predictions", REVIEWS: "reviews"}
 """Which table the events of a topic are rows of."""
+_LOG_ORDER = ("timestamp_ms", "offset", "partition")
 _KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
 
 _PLAIN = COLUMNS["predictions"].keys() - {"requested", "values", "invalid"} - _PLACE.keys()
@@ -56,8 +59,9 @@ _PLAIN = COLUMNS["predictions"].keys() - {"requested", "values", "invalid"} - _P
 def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:
     """Inserts `rows` into `store.<table>`; of events with one identity the first in the log stays.
 
-    The log order across partitions is (partition, offset), so that it does not depend on the order
-    in which partitions were read. Rows of the other tables are replaced.
+    The first is the one with the earliest broker's time, then the lowest offset; the partition only
+    decides between equals. So it does not depend on the order in which partitions were read. Rows
+    of the other tables are replaced.
     """
     if not rows:
         return
@@ -66,17 +70,21 @@ def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> N
     if table in _KEY:
         updates = ", ".join(f'"{c}" = excluded."{c}"' for c in columns if c != _KEY[table])
         conflict = (
-            f"ON CONFLICT ({_KEY[table]}) DO UPDATE SET {updates} WHERE "
-            f'(excluded.partition, excluded."offset") < ({table}.partition, {table}."offset")'
+            f"ON CONFLICT ({_KEY[table]}) DO UPDATE SET {updates} "
+            f"WHERE {_place_in('excluded')} < {_place_in(table)}"
         )
         verb = "INSERT"
         # Of equal keys in one statement DuckDB keeps the first and does not ask the WHERE.
-        in_log_order = sorted(rows, key=lambda row: (row["partition"], row["offset"]))
+        in_log_order = sorted(rows, key=itemgetter(*_LOG_ORDER))
         rows = list({row[_KEY[table]]: row for row in reversed(in_log_order)}.values())
     else:
         conflict, verb = "", "INSERT OR REPLACE"
     statement, parameters = as_select(columns, rows)
     con.execute(f"{verb} INTO store.{table} ({names}) {statement} {conflict}", parameters)
+
+
+def _place_in(table: str) -> str:
+    return "(" + ", ".join(f'{table}."{column}"' for column in _LOG_ORDER) + ")"
 
 
 def as_select(columns: Mapping[str, str], rows: Sequence[Row]) -> tuple[str, list[str]]:
@@ -137,6 +145,7 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
     return {
         "review_id": event.review_id,
         "prediction_id": event.prediction_id,
+        "request_id": event.request_id,
         "listing_id": event.listing_id,
         "category": event.category,
         "category_schema_hash": event.category_schema_hash,

@@ -41,15 +41,22 @@ CREATE TABLE IF NOT EXISTS store.predictions (
 -- predictions that it had by then: a value that is allowed later does not make those complete.
 ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS invalid VARCHAR;
 
--- All reviews; the last of a listing in the log wins. `shown` and `accepted` count values.
+-- All reviews; the last of a listing, by the broker's time, wins. `shown` and `accepted` count values.
 CREATE TABLE IF NOT EXISTS store.reviews (
     review_id VARCHAR PRIMARY KEY, prediction_id VARCHAR, listing_id VARCHAR NOT NULL,
     category VARCHAR, category_schema_hash VARCHAR, submitted VARCHAR,
     shown INTEGER, accepted INTEGER,
     partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT
 );
+-- Finds the reviewed text where the prediction is not known. Of a file from before it was kept `Pool`
+-- takes it from the predictions.
+ALTER TABLE store.reviews ADD COLUMN IF NOT EXISTS request_id VARCHAR;
 
--- One row per listing and adapter: what the model filled against what the seller submitted.
+-- Listings whose last review reviewed a text that is not here (yet): they have no sample.
+CREATE TABLE IF NOT EXISTS store.textless (listing_id VARCHAR PRIMARY KEY);
+
+-- One row per listing and adapter: what the model filled against what the seller submitted, both for
+-- the text that the seller reviewed. `request_id`: the last live request with that text.
 CREATE TABLE IF NOT EXISTS store.samples (
     listing_id VARCHAR, adapter_hash VARCHAR, adapter_id VARCHAR, category VARCHAR,
     c_model DOUBLE, c_catalog DOUBLE, gap DOUBLE, deficit DOUBLE,
@@ -124,6 +131,8 @@ CREATE TABLE IF NOT EXISTS store.backfill_orders (
     category_schema_hash VARCHAR
 );
 ALTER TABLE store.backfill_orders ADD COLUMN IF NOT EXISTS category_schema_hash VARCHAR;
+-- Of the text that was ordered; in a file from before it was kept NULL, which stands for any.
+ALTER TABLE store.backfill_orders ADD COLUMN IF NOT EXISTS input_hash VARCHAR;
 
 -- Listings that were forgotten, by the SHA-256 of their id. `rounds`: those that trained on it, a
 -- JSON array, NULL until the conductor has looked; `settled`: nothing of it is left in their files.
@@ -207,7 +216,8 @@ SELECT date_trunc('day', make_timestamp_ms(r.timestamp_ms))::DATE AS day, p.adap
        sum(r.accepted) / nullif(sum(json_array_length(p.requested)), 0) AS online_completeness
 FROM store.predictions p
 JOIN (FROM store.reviews QUALIFY row_number() OVER
-         (PARTITION BY prediction_id ORDER BY partition DESC, "offset" DESC) = 1) r
+         (PARTITION BY prediction_id
+          ORDER BY timestamp_ms DESC, "offset" DESC, partition DESC) = 1) r
   USING (prediction_id)
 WHERE p.purpose = 'live' AND r.shown IS NOT NULL
 GROUP BY ALL ORDER BY day, p.adapter_id;
@@ -250,9 +260,10 @@ SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,
         WHERE NOT EXISTS (FROM store.categories k WHERE k.category = p.category
                           AND k.hash = p.category_schema_hash)) AS under_other_schemas,
        (SELECT count(*) FROM store.outdated) AS outdated,
+       (SELECT count(*) FROM store.textless) AS reviews_without_text,
        (SELECT count(*) FROM store.backfill_orders WHERE outcome IS NULL) AS orders_outstanding,
        (SELECT count(*) FROM store.outbox) AS outbox,
        make_timestamp_ms((SELECT max(timestamp_ms) FROM store.reviews)) AS last_review_at
 FROM store.champion c;
 COMMENT ON VIEW main.status IS
-'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is.';
+'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is, `reviews_without_text` listings whose last review is of a text that the pool does not have.';
