@@ -7,8 +7,8 @@ import duckdb
 from pydantic_core import to_json
 
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
+from schemas.origins import origins
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
-from schemas.values import matches
 from schemas.versions import SchemaVersions
 
 Row = dict[str, object]
@@ -34,6 +34,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "reviews": {
         **dict.fromkeys(("review_id", "prediction_id", "request_id", "listing_id"), _TEXT),
         **dict.fromkeys(("category", "category_schema_hash", "submitted"), _TEXT),
+        "origins": _TEXT,
         **dict.fromkeys(("shown", "accepted"), "INTEGER"),
         **_PLACE,
     },
@@ -140,8 +141,12 @@ def _prediction(event: ListingPrediction) -> Row:
 
 
 def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
-    """`shown` and `accepted` stay NULL under an unknown schema."""
-    shown, accepted = acceptance(event, schemas)
+    """`shown` and `accepted` count values, a multi-valued attribute as one; they stay NULL under an
+    unknown schema. Compared is by the schema that the review was made under."""
+    schema = schemas.made_under(event.category, event.category_schema_hash)
+    found = origins(schema.by_name if schema else {}, event.shown, event.submitted)
+    shown = sum(map(bool, event.shown.values()))
+    accepted = sum(origin == "accepted" for origin in found.values())
     return {
         "review_id": event.review_id,
         "prediction_id": event.prediction_id,
@@ -150,29 +155,7 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
         "category": event.category,
         "category_schema_hash": event.category_schema_hash,
         "submitted": _text(event.submitted),
-        "shown": shown,
-        "accepted": accepted,
+        "origins": _text(found),
+        "shown": shown if schema else None,
+        "accepted": accepted if schema else None,
     }
-
-
-def acceptance(
-    review: ListingReview, schemas: SchemaVersions
-) -> tuple[int, int] | tuple[None, None]:
-    """Values that the seller was shown, and those of them submitted unchanged.
-
-    A multi-valued attribute counts as one value. They are compared by the schema that the review
-    was made under; (None, None) where that is not known.
-    """
-    schema = schemas.made_under(review.category, review.category_schema_hash)
-    if schema is None:
-        return None, None
-    shown = accepted = 0
-    for name, values in review.shown.items():
-        if not values:
-            continue
-        shown += 1
-        final = review.submitted.get(name)
-        if final and name in schema.by_name:
-            # Most are kept as they are.
-            accepted += values == final or matches(schema.by_name[name], values, final)
-    return shown, accepted

@@ -51,6 +51,8 @@ CREATE TABLE IF NOT EXISTS store.reviews (
 -- Finds the reviewed text where the prediction is not known. Of a file from before it was kept `Pool`
 -- takes it from the predictions.
 ALTER TABLE store.reviews ADD COLUMN IF NOT EXISTS request_id VARCHAR;
+-- Attribute to where its value comes from (schemas.origins); NULL from before it was kept.
+ALTER TABLE store.reviews ADD COLUMN IF NOT EXISTS origins VARCHAR;
 
 -- Listings whose last review reviewed a text that is not here (yet): they have no sample.
 CREATE TABLE IF NOT EXISTS store.textless (listing_id VARCHAR PRIMARY KEY);
@@ -172,12 +174,42 @@ ORDER BY rank;
 COMMENT ON VIEW main.pool IS
 'What the next round would take, best first: fresh, unused samples that are not held out, with a deficit (or edits, where ranked by them) of at least min_gap, by gap, deficit or edits as set.';
 
+CREATE OR REPLACE VIEW store.round_origins AS
+SELECT round, (request ->> '$.origins.typed')::BIGINT AS typed,
+       (request ->> '$.origins.changed')::BIGINT AS changed,
+       (request ->> '$.origins.accepted')::BIGINT AS accepted,
+       (request ->> '$.origins.unknown')::BIGINT AS "unknown",
+       typed + changed + accepted + "unknown" AS "values"
+FROM store.rounds WHERE typed IS NOT NULL;
+
+CREATE OR REPLACE VIEW main.origins AS
+SELECT round, typed, changed, accepted, "unknown", "values",
+       typed / nullif("values", 0) AS share_typed, changed / nullif("values", 0) AS share_changed,
+       accepted / nullif("values", 0) AS share_accepted,
+       "unknown" / nullif("values", 0) AS share_unknown
+FROM (FROM store.round_origins
+      UNION ALL
+      SELECT NULL, count(*) FILTER (origin = 'typed'), count(*) FILTER (origin = 'changed'),
+             count(*) FILTER (origin = 'accepted'), count(*) FILTER (origin = 'unknown'), count(*)
+      FROM (SELECT unnest(CASE WHEN r.origins IS NOT NULL
+                          THEN json_extract_string(r.origins, '$.*')
+                          ELSE list_transform(json_keys(r.submitted), lambda name:
+                                   CASE r.shown WHEN 0 THEN 'typed' ELSE 'unknown' END)
+                          END) AS origin
+            FROM main.pool p JOIN store.reviews r USING (review_id)))
+ORDER BY round NULLS LAST;
+COMMENT ON VIEW main.origins IS
+'Where values come from: `typed` by the seller where nothing had been suggested, `changed` from a suggestion, or `accepted` as suggested. One row for each round, of the values that it trained on, and one without a round for what sellers submitted of the listings in `pool`.';
+
 CREATE OR REPLACE VIEW main.rounds AS
 SELECT r.round, r.attempt, r.look, r.state, r.parent_id, r.adapter_id,
        CASE WHEN r.request IS NOT NULL THEN coalesce(r.request ->> '$.trigger', 'count') END
            AS "trigger",
        (r.request ->> '$.selection') AS selection, u.listings,
        (r.request ->> '$.mean_deficit')::DOUBLE AS mean_deficit,
+       o.typed / nullif(o."values", 0) AS share_typed,
+       o.changed / nullif(o."values", 0) AS share_changed,
+       o.accepted / nullif(o."values", 0) AS share_accepted,
        (r.parent_metrics ->> '$.net_benefit.value')::DOUBLE AS net_benefit_before,
        (r.metrics ->> '$.net_benefit.value')::DOUBLE AS net_benefit,
        (r.parent_metrics ->> '$.completeness.value')::DOUBLE AS completeness_before,
@@ -190,6 +222,7 @@ SELECT r.round, r.attempt, r.look, r.state, r.parent_id, r.adapter_id,
        make_timestamp_ms(r.requested_ms) AS requested_at, make_timestamp_ms(r.closed_ms) AS closed_at
 FROM store.rounds r
 LEFT JOIN (SELECT round, count(*) AS listings FROM store.used GROUP BY round) u USING (round)
+LEFT JOIN store.round_origins o USING (round)
 ORDER BY r.round;
 COMMENT ON VIEW main.rounds IS
 'Training rounds: state, parent and adapter, and what the judge measured before and after.';

@@ -7,6 +7,7 @@ of whose events has been compacted away. Left out as well is what is no fact of 
 
 - `reviews.shown` and `accepted`, counted under the category schemas known when a review came, and
   `predictions.invalid` and `reviews.request_id`, which a file from before they were kept lacks;
+- `reviews.origins`, for both reasons;
 - a round that is only decided, which is in the outbox and not in the log, and a round's lease;
 - the tables `outbox`, `pending` and `backfill_orders`, which hold decisions under way.
 
@@ -31,7 +32,7 @@ Ask = Callable[[str], Rows]
 TABLES = ("requests", "predictions", "reviews", "samples", "rounds")
 _LEFT_OUT = {
     "predictions": "invalid",
-    "reviews": "shown, accepted, request_id",
+    "reviews": "shown, accepted, request_id, origins",
     "rounds": "lease_until_ms",
 }
 _JSON = {"predictions": ("requested", "values"), "reviews": ("submitted",)}
