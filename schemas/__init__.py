@@ -4,6 +4,7 @@ This room does no I/O beyond reading a schema file, and imports no other room. R
 
 - `category`: what a category asks a listing for; `versions`: the schemas in force and before.
 - `values`: is a value legal, how is it written, is it the same as another?
+- `origins`: did the seller type a value, change a suggestion, or accept it?
 - `completeness`: eq. 1 and 2, and what else the curation ranks by; `curation`: eq. 3.
 - `events`: one strict pydantic model each; `topic_names`: where they stand.
 - `heldout`: which listings are never trained on; `likeness`: titles that are nearly the same.
@@ -15,6 +16,7 @@ Other rooms use:
 - `schemas.category`: `Attribute`, `CategorySchema`, `CategorySchemas`.
 - `schemas.versions`: `SchemaVersions`, the schemas in force and those that they replaced.
 - `schemas.values`: `parse_answer`, `format_answer`, `is_valid`, `problem`, `matches`.
+- `schemas.origins`: `Origin`, `ORIGINS`, `origins`.
 - `schemas.completeness`: `completeness`, `gap`, `deficit`, `edits`.
 - `schemas.curation`: `Candidate`, `CURATIONS`, `select`, `Selection`.
 - `schemas.events`: the events, `decode`, and `BASE_ADAPTER`.

@@ -205,6 +205,8 @@ class RetrainRequest(Event):
     min_gap: float
     pool_size: int = Field(default=0, ge=0)  # samples in the pool at selection
     mean_deficit: float = 0.0  # of the listings selected
+    # How many of their values come from where (`schemas.origins`); empty in events from before.
+    origins: dict[str, int] = {}
     files: list[ManifestFile]
 
 

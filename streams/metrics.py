@@ -16,6 +16,11 @@ SHARES = [-0.5, -0.25, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1
 
 LAG = Gauge("listune_lag_records", "Records that wait in a partition", ["topic", "partition"])
 EVENTS = Counter("listune_events", "Records taken from a topic", ["topic"])
+MISPLACED = Counter(
+    "listune_misplaced_records",
+    "Records in another partition than their key's, of those looked at",
+    ["topic"],
+)
 ANSWERS = Counter("listune_answers", "Predictions written", ["status", "purpose"])
 DEAD_LETTERS = Counter("listune_dead_letters", "Records that cannot be used", ["topic", "reason"])
 IN_FLIGHT = Gauge("listune_in_flight", "Records taken and not done")
@@ -31,6 +36,9 @@ ROUND_STATE = Enum(
     states=["none", "unknown", "decided", "requested", "training", "proposed", "failed", "judging"],
 )
 OUTDATED = Gauge("listune_pool_outdated", "Listings to be measured by changed category schemas")
+TEXTLESS = Gauge(
+    "listune_reviews_without_text", "Listings whose last review is of a text that is not there"
+)
 SCHEMA_LOOKS = Counter("listune_schema_files", "Changed schema files looked at", ["outcome"])
 SCHEMA_REFUSED = Gauge("listune_schema_refused", "1 while the schema file cannot be used")
 CHAMPION = Info("listune_champion", "The adapter that answers live requests")

@@ -47,7 +47,7 @@ def evaluated(generator: Generator, rows: Sequence[Row], key: EvaluationKey) -> 
 def write_manifest(rows: Sequence[Row], path: Path, role: str = "train") -> ManifestFile:
     """`rows` as Parquet, nested columns as JSON text."""
     source = path.with_suffix(".json")
-    nested = ("attributes", "values", "images")
+    nested = ("attributes", "values", "origins", "images")
     records = [
         {k: json.dumps(v) if k in nested else v for k, v in record(row).items()} for row in rows
     ]
@@ -76,6 +76,7 @@ def record(row: Row) -> dict[str, Any]:
         "description": listing.description,
         "attributes": [a.model_dump(mode="json") for a in row.attributes],
         "values": row.values,
+        "origins": dict(row.origins),
         "images": list(listing.images),
     }
 

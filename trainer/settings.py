@@ -90,6 +90,14 @@ class TrainerSettings(BaseModel):
         "abstention (abstain), which is there for comparison",
         json_schema_extra=TRAINING,
     )
+    weight_accepted: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="what a value that the seller accepted as suggested counts in the loss, where "
+        "one that was typed or changed counts 1; 0 leaves it out",
+        json_schema_extra=TRAINING,
+    )
     max_grad_norm: float = Field(
         1.0, gt=0, description="gradients are clipped to this norm", json_schema_extra=TRAINING
     )

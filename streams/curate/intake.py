@@ -19,6 +19,7 @@ from schemas.errors import EventError
 from schemas.events import DeadLetter
 from streams.curate.decoding import Decoded, Decoder, Parcel
 from streams.curate.parcels import PARCEL_RECORDS
+from streams.curate.placement import Placement
 from streams.kafka.partitions import Partition, Partitions
 from streams.pool.store import Record
 from streams.settings import StreamsSettings
@@ -53,6 +54,7 @@ class Intake:
         self._partitions = partitions
         self._decoder = decoder
         self._schema_file = schema_file
+        self._placement = Placement(settings.partitions)
         self.queue: asyncio.Queue[Sequence[Any]] = asyncio.Queue(1)
         ahead = max(2, 2 * settings.micro_batch_events // PARCEL_RECORDS)
         self._decoding: asyncio.Queue[asyncio.Task[Batch]] = asyncio.Queue(ahead)
@@ -65,6 +67,7 @@ class Intake:
             # What is not next was applied before, or waits behind a gap to be sought back to.
             accepted = [one for one in parcel if self._partitions.accept(place, one.offset)]
             if accepted:
+                self._placement.look(place, accepted)
                 await self._decoding.put(asyncio.create_task(self._decode(place, accepted)))
 
     async def take(self) -> Batch:

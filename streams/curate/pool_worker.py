@@ -38,7 +38,7 @@ from streams.kafka.control_log import (
 )
 from streams.kafka.partitions import Partition, Partitions
 from streams.kafka.publisher import Publisher
-from streams.kafka.topics import cluster_identity, log_bounds
+from streams.kafka.topics import cluster_identity, log_bounds, stamped_by_producers
 from streams.pool import figures, outbox, snapshot
 from streams.pool.deciding.conductor import Conductor
 from streams.pool.origin import check_not_ahead, deleted
@@ -307,7 +307,19 @@ def _open_pool(around: Surroundings) -> Pool:
     try:
         pool.join_log(log_bounds(settings, POOL_TOPICS))
         serve_pool(pool.con, settings)
+        _tell_clocks(settings)
     except BaseException:
         pool.close()
         raise
     return pool
+
+
+def _tell_clocks(settings: StreamsSettings) -> None:
+    """Which topics let producers' clocks decide what is last: they were made by somebody else."""
+    for topic in stamped_by_producers(settings, KINDS):
+        log.warning(
+            "the records of topic %s carry their producers' time, by which the last review of a "
+            "listing is found; `listune up` sets message.timestamp.type=LogAppendTime there, or "
+            "set it yourself",
+            topic,
+        )

@@ -3,13 +3,16 @@
 Payload topics are keyed by `listing_id` and have equal partition counts, neither transactional nor
 compacted: offsets are dense and one listing's whole history lies in equal partitions. This holds
 only if every writer maps a key to the same partition, so all of ours use `PARTITIONER`, the
-murmur2 of Kafka's own Java client and of aiokafka (librdkafka's default is CRC32).
+murmur2 of Kafka's own Java client and of aiokafka (librdkafka's default is CRC32). Of a producer
+that does otherwise nothing is lost: which record is first and which is last is said by the broker's
+time, with which all topics stamp their records (LogAppendTime), and not by the partition.
 """
 
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from aiokafka.partitioner import murmur2
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
@@ -37,9 +40,15 @@ COMPRESSION = "gzip"
 """The one codec that aiokafka reads without further libraries. It is a setting of the topics, so
 that the broker rewrites what a foreign producer compressed otherwise: it would end our workers."""
 
+STAMP = "message.timestamp.type"
+BROKERS_TIME = "LogAppendTime"
+"""A record's time is when the broker took it. Kafka's default, the producer's clock, would let a
+service whose clock is wrong decide which review is the last one."""
+
 SEGMENTS = 24
 """Segments that a topic's retention is kept in: a record outlives it by one of them at most."""
 
+CONFIG_S = 10.0
 _HOUR_MS = 3_600_000
 
 
@@ -66,6 +75,7 @@ def topic_specs(settings: StreamsSettings) -> tuple[TopicSpec, ...]:
     sized = {
         "max.message.bytes": str(record_limit(settings)),
         "compression.type": COMPRESSION,
+        STAMP: BROKERS_TIME,
     }
     kept = sized | {
         "cleanup.policy": "delete",
@@ -179,6 +189,30 @@ def log_bounds(
             if time.monotonic() > end:
                 raise _unreachable(settings, error) from None
             time.sleep(0.1)
+
+
+def stamped_by_producers(settings: StreamsSettings, topics: Iterable[str]) -> list[str]:
+    """Those of `topics` whose records carry their producers' time, by their names in Kafka.
+
+    Empty where the broker does not say: a client may lack the right to ask.
+    """
+    names = [settings.in_kafka(topic) for topic in topics]
+    admin = admin_client(settings)  # its answers end with it
+    asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in names])
+    found = []
+    for resource, config in asked.items():
+        try:
+            entry = config.result(CONFIG_S).get(STAMP)
+        except (KafkaException, TimeoutError):
+            continue
+        if entry is not None and entry.value != BROKERS_TIME:
+            found.append(resource.name)
+    return found
+
+
+def partition_of_key(key: bytes, partitions: int) -> int:
+    """In which of `partitions` a record with this key belongs, by `PARTITIONER`."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def _bounds(

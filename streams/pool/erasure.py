@@ -28,6 +28,7 @@ _ROWS = {
     "reviews": "listing_id",
     "samples": "listing_id",
     "outdated": "listing_id",
+    "textless": "listing_id",
     "backfill_orders": "listing_id",
     "outbox": "key",  # orders not sent yet; no other key is a listing's
 }

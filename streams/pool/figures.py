@@ -5,6 +5,7 @@ import duckdb
 from streams import metrics
 from streams.pool import outdated
 from streams.pool.deciding.selection import fresh_count
+from streams.pool.samples import textless_count
 from streams.pool.state import champion, open_round
 from streams.settings import StreamsSettings
 
@@ -19,6 +20,7 @@ def show(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
     metrics.SAMPLES.set(samples)
     metrics.FRESH.set(fresh_count(con, live.hash, settings.selection, settings.min_gap))
     metrics.OUTDATED.set(outdated.count(con))
+    metrics.TEXTLESS.set(textless_count(con))
     metrics.NEEDED.set(settings.k)
     metrics.LAST_ROUND.set(last_round)
     metrics.ROUND_STATE.state(current.state if current else "none")

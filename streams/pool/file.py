@@ -29,7 +29,7 @@ if find_spec("pandas") is None:
 # The shape of the tables in schema.sql; raise it with them.
 FORMAT = "1"
 # What a sample is made of: raise it, and all samples of a file with another one are measured anew.
-MEASURES = "2"
+MEASURES = "3"
 
 
 def pool_path(settings: StreamsSettings) -> Path:
@@ -104,8 +104,17 @@ def remember(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
 def compare_measures(con: duckdb.DuckDBPyConnection) -> None:
     """All listings of a file whose samples were made of something else are outdated."""
     if _meta(con).get("measures") != MEASURES:
+        _complete_reviews(con)
         outdated.mark_all(con)
         _note(con, {"measures": MEASURES})
+
+
+def _complete_reviews(con: duckdb.DuckDBPyConnection) -> None:
+    """Reviews from before their request was kept have that of the prediction that they name."""
+    con.execute(
+        "UPDATE store.reviews SET request_id = p.request_id FROM store.predictions p "
+        "WHERE reviews.request_id IS NULL AND p.prediction_id = reviews.prediction_id"
+    )
 
 
 def _meta(con: duckdb.DuckDBPyConnection) -> dict[str, str]:

@@ -12,6 +12,7 @@ import duckdb
 from schemas.category import Attribute, CategorySchemas
 from schemas.completeness import valid_names
 from schemas.events import ManifestFile
+from schemas.origins import ORIGINS
 from streams.pool.parquet import write_parquet
 from streams.pool.rows import Row, as_select
 from streams.pool.samples import asked_for
@@ -20,7 +21,8 @@ from streams.pool.selected import Selected
 Role = Literal["train", "heldout"]
 
 MANIFEST_COLUMNS = (
-    "listing_id", "category", "title", "description", "attributes", "values", "images"
+    "listing_id", "category", "title", "description", "attributes", "values", "origins", "shown",
+    "images"
 )  # fmt: skip
 
 
@@ -34,7 +36,8 @@ def write_manifest(
     """Writes the listings `rows`, for `role`, to `path`.
 
     Columns are strings: listing_id, category, title, description, and as JSON text the attributes
-    asked for, the seller's legal values, and the images.
+    asked for, the seller's legal values, where each of these comes from (`schemas.origins`),
+    whether the seller was shown any value (null: not kept), and the images.
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,6 +46,16 @@ def write_manifest(
     _write_manifest_rows(con, [_manifest_row(row, asked) for row in rows], path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return ManifestFile(role=role, path=str(path), sha256=digest, rows=len(rows))
+
+
+def count_origins(con: duckdb.DuckDBPyConnection, file: ManifestFile) -> dict[str, int]:
+    """How many values of a file that was just written come from where; each origin is named."""
+    counted = con.execute(
+        "SELECT origin, count(*) FROM (SELECT unnest(json_extract_string(origins, '$.*')) origin "
+        "FROM read_parquet($path)) GROUP BY origin",
+        {"path": file.path},
+    ).fetchall()
+    return dict.fromkeys(ORIGINS, 0) | dict(counted)
 
 
 def mark_used_from_manifest(
@@ -82,6 +95,10 @@ def _manifest_row(row: Selected, asked: Callable[[str, tuple[str, ...] | None], 
         "values": json.dumps(
             {a.name: row.submitted[a.name] for a in attributes if a.name in legal}
         ),
+        "origins": json.dumps(
+            {a.name: row.origins.get(a.name, "unknown") for a in attributes if a.name in legal}
+        ),
+        "shown": json.dumps(row.shown),
         "images": json.dumps(row.request.images),
     }
 

@@ -1,13 +1,14 @@
 """Events as rows, and the one fast way into DuckDB: a JSON array a column, in one statement."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 import duckdb
 from pydantic_core import to_json
 
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
+from schemas.origins import origins
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
-from schemas.values import matches
 from schemas.versions import SchemaVersions
 
 Row = dict[str, object]
@@ -31,8 +32,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_PLACE,
     },
     "reviews": {
-        **dict.fromkeys(("review_id", "prediction_id", "listing_id", "category"), _TEXT),
-        **dict.fromkeys(("category_schema_hash", "submitted"), _TEXT),
+        **dict.fromkeys(("review_id", "prediction_id", "request_id", "listing_id"), _TEXT),
+        **dict.fromkeys(("category", "category_schema_hash", "submitted"), _TEXT),
+        "origins": _TEXT,
         **dict.fromkeys(("shown", "accepted"), "INTEGER"),
         **_PLACE,
     },
@@ -45,9 +47,11 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "watermarks": {"topic": _TEXT, "partition": "INTEGER", "next_offset": "BIGINT"},
     "used": {"listing_id": _TEXT, "round": "INTEGER", "role": _TEXT},
+    "textless": {"listing_id": _TEXT},
 }
 EVENT_TABLES = {REQUESTS: "requests", PREDICTIONS: "predictions", REVIEWS: "reviews"}
 """Which table the events of a topic are rows of."""
+_LOG_ORDER = ("timestamp_ms", "offset", "partition")
 _KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
 
 _PLAIN = COLUMNS["predictions"].keys() - {"requested", "values", "invalid"} - _PLACE.keys()
@@ -56,8 +60,9 @@ _PLAIN = COLUMNS["predictions"].keys() - {"requested", "values", "invalid"} - _P
 def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:
     """Inserts `rows` into `store.<table>`; of events with one identity the first in the log stays.
 
-    The log order across partitions is (partition, offset), so that it does not depend on the order
-    in which partitions were read. Rows of the other tables are replaced.
+    The first is the one with the earliest broker's time, then the lowest offset; the partition only
+    decides between equals. So it does not depend on the order in which partitions were read. Rows
+    of the other tables are replaced.
     """
     if not rows:
         return
@@ -66,17 +71,21 @@ def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> N
     if table in _KEY:
         updates = ", ".join(f'"{c}" = excluded."{c}"' for c in columns if c != _KEY[table])
         conflict = (
-            f"ON CONFLICT ({_KEY[table]}) DO UPDATE SET {updates} WHERE "
-            f'(excluded.partition, excluded."offset") < ({table}.partition, {table}."offset")'
+            f"ON CONFLICT ({_KEY[table]}) DO UPDATE SET {updates} "
+            f"WHERE {_place_in('excluded')} < {_place_in(table)}"
         )
         verb = "INSERT"
         # Of equal keys in one statement DuckDB keeps the first and does not ask the WHERE.
-        in_log_order = sorted(rows, key=lambda row: (row["partition"], row["offset"]))
+        in_log_order = sorted(rows, key=itemgetter(*_LOG_ORDER))
         rows = list({row[_KEY[table]]: row for row in reversed(in_log_order)}.values())
     else:
         conflict, verb = "", "INSERT OR REPLACE"
     statement, parameters = as_select(columns, rows)
     con.execute(f"{verb} INTO store.{table} ({names}) {statement} {conflict}", parameters)
+
+
+def _place_in(table: str) -> str:
+    return "(" + ", ".join(f'{table}."{column}"' for column in _LOG_ORDER) + ")"
 
 
 def as_select(columns: Mapping[str, str], rows: Sequence[Row]) -> tuple[str, list[str]]:
@@ -132,38 +141,21 @@ def _prediction(event: ListingPrediction) -> Row:
 
 
 def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
-    """`shown` and `accepted` stay NULL under an unknown schema."""
-    shown, accepted = acceptance(event, schemas)
+    """`shown` and `accepted` count values, a multi-valued attribute as one; they stay NULL under an
+    unknown schema. Compared is by the schema that the review was made under."""
+    schema = schemas.made_under(event.category, event.category_schema_hash)
+    found = origins(schema.by_name if schema else {}, event.shown, event.submitted)
+    shown = sum(map(bool, event.shown.values()))
+    accepted = sum(origin == "accepted" for origin in found.values())
     return {
         "review_id": event.review_id,
         "prediction_id": event.prediction_id,
+        "request_id": event.request_id,
         "listing_id": event.listing_id,
         "category": event.category,
         "category_schema_hash": event.category_schema_hash,
         "submitted": _text(event.submitted),
-        "shown": shown,
-        "accepted": accepted,
+        "origins": _text(found),
+        "shown": shown if schema else None,
+        "accepted": accepted if schema else None,
     }
-
-
-def acceptance(
-    review: ListingReview, schemas: SchemaVersions
-) -> tuple[int, int] | tuple[None, None]:
-    """Values that the seller was shown, and those of them submitted unchanged.
-
-    A multi-valued attribute counts as one value. They are compared by the schema that the review
-    was made under; (None, None) where that is not known.
-    """
-    schema = schemas.made_under(review.category, review.category_schema_hash)
-    if schema is None:
-        return None, None
-    shown = accepted = 0
-    for name, values in review.shown.items():
-        if not values:
-            continue
-        shown += 1
-        final = review.submitted.get(name)
-        if final and name in schema.by_name:
-            # Most are kept as they are.
-            accepted += values == final or matches(schema.by_name[name], values, final)
-    return shown, accepted

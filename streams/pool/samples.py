@@ -1,10 +1,17 @@
 """From events to samples: what the model filled against what the seller finally submitted.
 
-A listing has a sample under an adapter once its request, a canonical `ok` prediction by that
-adapter and a review are there. The last prediction of an adapter and the last review of the listing
-count, by their place in the log, never by the order in which they were read. A prediction is tied
-to its request by the hash of what the model saw, so that an order of the conductor, which is not
-among the live requests, finds the listing's own text.
+A review belongs to the text that it reviewed. That is the text of the prediction which it names,
+whatever became of that prediction; where the pool does not know it (a second answer to a request,
+for one), the text of the request which it names. So a listing that is asked again with another
+text keeps the sample of the reviewed one until it is reviewed again. A review of which neither is
+known makes no sample; the listing is noted in `store.textless` until the missing event comes.
+
+A listing has a sample under an adapter once its last review, the request with the reviewed text and
+a canonical `ok` prediction of that text by that adapter are there. Of several predictions the last
+counts. What is last is said by the broker's time of the record, then by its offset, never by the
+order in which records were read. Predictions and requests are tied by the hash of what the model
+saw, so that an order of the conductor, which is not among the live requests, finds the listing's
+own text.
 
 Everything is measured by the category schema in force, whatever an event was made under: of an
 attribute that is new since, a prediction has no value; one that is gone does not count; and of a
@@ -13,7 +20,7 @@ and the schemas alone, and it makes no difference when a worker took a changed s
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import cast
 
@@ -26,43 +33,56 @@ from schemas.values import parse_answer
 from streams import metrics
 from streams.pool.rows import Row, insert
 
-# The last row of each group in the log, which is dense and ordered within a listing's partition.
-# The long texts are fetched by row at the end: otherwise those of the whole table would be read and
-# nearly all of them thrown away. `asked` are the attributes A, as JSON names, NULL for all of the
-# category: of another schema only the request (`request_row`) tells them.
+# The last row of each group in the log; its partition only decides between two of one millisecond
+# and one offset. The long texts are fetched by row at the end: otherwise those of the whole table
+# would be read and nearly all of them thrown away. `asked` are the attributes A, as JSON names,
+# NULL for all of the category: of another schema only the request (`request_row`) tells them. The
+# last column is of rows that stand for no sample: a listing whose last review has no known text.
 _COMPLETE = """
 WITH touched AS (SELECT unnest(from_json($1, '["VARCHAR"]')) AS listing_id),
 last_review AS (
-    SELECT r.listing_id, r.category, r.review_id, r.timestamp_ms, r.rowid AS row
+    SELECT r.listing_id, r.category, r.review_id, r.prediction_id, r.request_id, r.timestamp_ms,
+           r.rowid AS row
     FROM store.reviews r SEMI JOIN touched USING (listing_id)
     SEMI JOIN store.categories USING (category)
-    QUALIFY row_number() OVER
-        (PARTITION BY r.listing_id ORDER BY r.partition DESC, r."offset" DESC) = 1
+    QUALIFY row_number() OVER (PARTITION BY r.listing_id
+        ORDER BY r.timestamp_ms DESC, r."offset" DESC, r.partition DESC) = 1
+),
+request AS MATERIALIZED (
+    SELECT listing_id, input_hash, request_id, timestamp_ms, "offset", partition, rowid AS row
+    FROM store.requests SEMI JOIN touched USING (listing_id)
+),
+prediction AS MATERIALIZED (
+    SELECT listing_id, prediction_id, category, category_schema_hash, input_hash, adapter_hash,
+           status, timestamp_ms, "offset", partition, rowid AS row
+    FROM store.predictions SEMI JOIN touched USING (listing_id)
 ),
 input AS (
-    SELECT listing_id, input_hash, request_id, rowid AS row
-    FROM store.requests SEMI JOIN touched USING (listing_id)
-    QUALIFY row_number() OVER
-        (PARTITION BY listing_id, input_hash ORDER BY partition DESC, "offset" DESC) = 1
+    SELECT listing_id, input_hash, request_id, row FROM request
+    QUALIFY row_number() OVER (PARTITION BY listing_id, input_hash
+        ORDER BY timestamp_ms DESC, "offset" DESC, partition DESC) = 1
 ),
-prediction AS (
-    SELECT p.listing_id, p.category, p.adapter_hash, p.timestamp_ms, p.rowid AS row,
-           q.request_id AS input_request_id,
-           CASE WHEN p.category_schema_hash <> c.hash THEN q.row END AS request_row
-    FROM store.predictions p SEMI JOIN touched USING (listing_id)
-    JOIN store.categories c USING (category)
-    JOIN input q ON q.listing_id = p.listing_id AND q.input_hash = p.input_hash
-    WHERE p.status = 'ok'
-    QUALIFY row_number() OVER
-        (PARTITION BY p.listing_id, p.adapter_hash ORDER BY p.partition DESC, p."offset" DESC) = 1
+reviewed AS MATERIALIZED (
+    SELECT r.listing_id, r.category, r.review_id, r.timestamp_ms, r.row, t.input_hash,
+           t.request_id AS input_request_id, t.row AS input_row
+    FROM last_review r
+    LEFT JOIN prediction p ON p.listing_id = r.listing_id AND p.prediction_id = r.prediction_id
+    LEFT JOIN request q ON q.listing_id = r.listing_id AND q.request_id = r.request_id
+    LEFT JOIN input t ON t.listing_id = r.listing_id
+                     AND t.input_hash = coalesce(p.input_hash, q.input_hash)
 ),
 complete AS MATERIALIZED (
-    SELECT p.row AS prediction_row, p.request_row, r.row AS review_row, r.review_id,
-           p.input_request_id, greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms
-    FROM prediction p JOIN last_review r
-      ON r.listing_id = p.listing_id AND r.category = p.category
+    SELECT p.row AS prediction_row, r.row AS review_row, r.review_id, r.input_request_id,
+           CASE WHEN p.category_schema_hash <> c.hash THEN r.input_row END AS request_row,
+           greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms
+    FROM reviewed r JOIN prediction p ON p.listing_id = r.listing_id
+     AND p.input_hash = r.input_hash AND p.category = r.category
+    JOIN store.categories c ON c.category = p.category
+    WHERE p.status = 'ok'
+    QUALIFY row_number() OVER (PARTITION BY p.listing_id, p.adapter_hash
+        ORDER BY p.timestamp_ms DESC, p."offset" DESC, p.partition DESC) = 1
 ),
-request AS (
+asked AS (
     SELECT q.rowid AS request_row, q.payload ->> '$.requested' AS requested
     FROM store.requests q SEMI JOIN complete m ON m.request_row = q.rowid
 )
@@ -70,11 +90,16 @@ SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category,
        CASE WHEN m.request_row IS NULL THEN p.requested ELSE q.requested END AS asked, p."values",
        CASE WHEN m.request_row IS NOT NULL THEN p.invalid END AS invalid,
        r.submitted, m.input_request_id, p.prediction_id, m.review_id, p.purpose, m.timestamp_ms,
-       sha256(p.listing_id) < (SELECT value FROM store.meta WHERE name = 'heldout_bound')
+       sha256(p.listing_id) < (SELECT value FROM store.meta WHERE name = 'heldout_bound'),
+       NULL AS textless
 FROM complete m
-LEFT JOIN request q USING (request_row)
+LEFT JOIN asked q USING (request_row)
 JOIN store.predictions p ON p.rowid = m.prediction_row
 JOIN store.reviews r ON r.rowid = m.review_row
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, review_id, NULL, NULL, NULL,
+       listing_id
+FROM reviewed WHERE input_row IS NULL
 """
 
 _DELETE_OTHERS = """
@@ -92,20 +117,41 @@ def recompute(
     if not listing_ids:
         return
     with metrics.stage("find"):
-        complete = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
+        found = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
     with metrics.stage("score"):
         # Nearly all listings of a category are asked for the same.
         attributes_of = lru_cache(partial(_attributes, schemas))
-        samples = [_sample(attributes_of, *row) for row in complete]
+        samples = [_sample(attributes_of, *row) for *row, textless in found if textless is None]
     with metrics.stage("samples"):
         # A canonical answer can change while partitions are read out of order: no sample outlives
         # it.
         kept = [[row["listing_id"], row["adapter_hash"]] for row in samples]
         con.execute(_DELETE_OTHERS, [json.dumps(listing_ids), json.dumps(kept)])
         insert(con, "samples", samples)
+        _note_textless(con, listing_ids, {textless for *_, textless in found if textless})
     for row in samples:
         metrics.GAP.observe(cast(float, row["gap"]))
         metrics.DEFICIT.observe(cast(float, row["deficit"]))
+
+
+def textless_count(con: duckdb.DuckDBPyConnection) -> int:
+    """Listings whose last review reviewed a text that the pool does not have."""
+    row = con.execute("SELECT count(*) FROM store.textless").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _note_textless(
+    con: duckdb.DuckDBPyConnection, listing_ids: Sequence[str], textless: Collection[str]
+) -> None:
+    """Of `listing_ids` exactly `textless` wait for the text of their review."""
+    # Nearly always there is none, and nothing to write.
+    if textless_count(con):
+        con.execute(
+            "DELETE FROM store.textless "
+            "WHERE listing_id IN (SELECT unnest(from_json($1, '[\"VARCHAR\"]')))",
+            [json.dumps(listing_ids)],
+        )
+    insert(con, "textless", [{"listing_id": listing_id} for listing_id in sorted(textless)])
 
 
 def _attributes(schemas: CategorySchemas, category: str, asked: str | None) -> Sequence[Attribute]:

@@ -41,15 +41,24 @@ CREATE TABLE IF NOT EXISTS store.predictions (
 -- predictions that it had by then: a value that is allowed later does not make those complete.
 ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS invalid VARCHAR;
 
--- All reviews; the last of a listing in the log wins. `shown` and `accepted` count values.
+-- All reviews; the last of a listing, by the broker's time, wins. `shown` and `accepted` count values.
 CREATE TABLE IF NOT EXISTS store.reviews (
     review_id VARCHAR PRIMARY KEY, prediction_id VARCHAR, listing_id VARCHAR NOT NULL,
     category VARCHAR, category_schema_hash VARCHAR, submitted VARCHAR,
     shown INTEGER, accepted INTEGER,
     partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT
 );
+-- Finds the reviewed text where the prediction is not known. Of a file from before it was kept `Pool`
+-- takes it from the predictions.
+ALTER TABLE store.reviews ADD COLUMN IF NOT EXISTS request_id VARCHAR;
+-- Attribute to where its value comes from (schemas.origins); NULL from before it was kept.
+ALTER TABLE store.reviews ADD COLUMN IF NOT EXISTS origins VARCHAR;
 
--- One row per listing and adapter: what the model filled against what the seller submitted.
+-- Listings whose last review reviewed a text that is not here (yet): they have no sample.
+CREATE TABLE IF NOT EXISTS store.textless (listing_id VARCHAR PRIMARY KEY);
+
+-- One row per listing and adapter: what the model filled against what the seller submitted, both for
+-- the text that the seller reviewed. `request_id`: the last live request with that text.
 CREATE TABLE IF NOT EXISTS store.samples (
     listing_id VARCHAR, adapter_hash VARCHAR, adapter_id VARCHAR, category VARCHAR,
     c_model DOUBLE, c_catalog DOUBLE, gap DOUBLE, deficit DOUBLE,
@@ -124,6 +133,8 @@ CREATE TABLE IF NOT EXISTS store.backfill_orders (
     category_schema_hash VARCHAR
 );
 ALTER TABLE store.backfill_orders ADD COLUMN IF NOT EXISTS category_schema_hash VARCHAR;
+-- Of the text that was ordered; in a file from before it was kept NULL, which stands for any.
+ALTER TABLE store.backfill_orders ADD COLUMN IF NOT EXISTS input_hash VARCHAR;
 
 -- Listings that were forgotten, by the SHA-256 of their id. `rounds`: those that trained on it, a
 -- JSON array, NULL until the conductor has looked; `settled`: nothing of it is left in their files.
@@ -163,12 +174,42 @@ ORDER BY rank;
 COMMENT ON VIEW main.pool IS
 'What the next round would take, best first: fresh, unused samples that are not held out, with a deficit (or edits, where ranked by them) of at least min_gap, by gap, deficit or edits as set.';
 
+CREATE OR REPLACE VIEW store.round_origins AS
+SELECT round, (request ->> '$.origins.typed')::BIGINT AS typed,
+       (request ->> '$.origins.changed')::BIGINT AS changed,
+       (request ->> '$.origins.accepted')::BIGINT AS accepted,
+       (request ->> '$.origins.unknown')::BIGINT AS "unknown",
+       typed + changed + accepted + "unknown" AS "values"
+FROM store.rounds WHERE typed IS NOT NULL;
+
+CREATE OR REPLACE VIEW main.origins AS
+SELECT round, typed, changed, accepted, "unknown", "values",
+       typed / nullif("values", 0) AS share_typed, changed / nullif("values", 0) AS share_changed,
+       accepted / nullif("values", 0) AS share_accepted,
+       "unknown" / nullif("values", 0) AS share_unknown
+FROM (FROM store.round_origins
+      UNION ALL
+      SELECT NULL, count(*) FILTER (origin = 'typed'), count(*) FILTER (origin = 'changed'),
+             count(*) FILTER (origin = 'accepted'), count(*) FILTER (origin = 'unknown'), count(*)
+      FROM (SELECT unnest(CASE WHEN r.origins IS NOT NULL
+                          THEN json_extract_string(r.origins, '$.*')
+                          ELSE list_transform(json_keys(r.submitted), lambda name:
+                                   CASE r.shown WHEN 0 THEN 'typed' ELSE 'unknown' END)
+                          END) AS origin
+            FROM main.pool p JOIN store.reviews r USING (review_id)))
+ORDER BY round NULLS LAST;
+COMMENT ON VIEW main.origins IS
+'Where values come from: `typed` by the seller where nothing had been suggested, `changed` from a suggestion, or `accepted` as suggested. One row for each round, of the values that it trained on, and one without a round for what sellers submitted of the listings in `pool`.';
+
 CREATE OR REPLACE VIEW main.rounds AS
 SELECT r.round, r.attempt, r.look, r.state, r.parent_id, r.adapter_id,
        CASE WHEN r.request IS NOT NULL THEN coalesce(r.request ->> '$.trigger', 'count') END
            AS "trigger",
        (r.request ->> '$.selection') AS selection, u.listings,
        (r.request ->> '$.mean_deficit')::DOUBLE AS mean_deficit,
+       o.typed / nullif(o."values", 0) AS share_typed,
+       o.changed / nullif(o."values", 0) AS share_changed,
+       o.accepted / nullif(o."values", 0) AS share_accepted,
        (r.parent_metrics ->> '$.net_benefit.value')::DOUBLE AS net_benefit_before,
        (r.metrics ->> '$.net_benefit.value')::DOUBLE AS net_benefit,
        (r.parent_metrics ->> '$.completeness.value')::DOUBLE AS completeness_before,
@@ -181,6 +222,7 @@ SELECT r.round, r.attempt, r.look, r.state, r.parent_id, r.adapter_id,
        make_timestamp_ms(r.requested_ms) AS requested_at, make_timestamp_ms(r.closed_ms) AS closed_at
 FROM store.rounds r
 LEFT JOIN (SELECT round, count(*) AS listings FROM store.used GROUP BY round) u USING (round)
+LEFT JOIN store.round_origins o USING (round)
 ORDER BY r.round;
 COMMENT ON VIEW main.rounds IS
 'Training rounds: state, parent and adapter, and what the judge measured before and after.';
@@ -207,7 +249,8 @@ SELECT date_trunc('day', make_timestamp_ms(r.timestamp_ms))::DATE AS day, p.adap
        sum(r.accepted) / nullif(sum(json_array_length(p.requested)), 0) AS online_completeness
 FROM store.predictions p
 JOIN (FROM store.reviews QUALIFY row_number() OVER
-         (PARTITION BY prediction_id ORDER BY partition DESC, "offset" DESC) = 1) r
+         (PARTITION BY prediction_id
+          ORDER BY timestamp_ms DESC, "offset" DESC, partition DESC) = 1) r
   USING (prediction_id)
 WHERE p.purpose = 'live' AND r.shown IS NOT NULL
 GROUP BY ALL ORDER BY day, p.adapter_id;
@@ -250,9 +293,10 @@ SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,
         WHERE NOT EXISTS (FROM store.categories k WHERE k.category = p.category
                           AND k.hash = p.category_schema_hash)) AS under_other_schemas,
        (SELECT count(*) FROM store.outdated) AS outdated,
+       (SELECT count(*) FROM store.textless) AS reviews_without_text,
        (SELECT count(*) FROM store.backfill_orders WHERE outcome IS NULL) AS orders_outstanding,
        (SELECT count(*) FROM store.outbox) AS outbox,
        make_timestamp_ms((SELECT max(timestamp_ms) FROM store.reviews)) AS last_review_at
 FROM store.champion c;
 COMMENT ON VIEW main.status IS
-'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is.';
+'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is, `reviews_without_text` listings whose last review is of a text that the pool does not have.';

@@ -6,18 +6,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.events import ListingRequest
+from schemas.origins import Origin
 
 # As in `streams.pool.samples`: of another schema only the request tells what it asked for.
 _ASKED = """
 CASE WHEN p.category_schema_hash = c.hash THEN p.requested ELSE q.payload ->> '$.requested' END
 """
-COLUMNS = ("listing_id", "gap", "deficit", "payload", "asked", "submitted")
+COLUMNS = ("listing_id", "gap", "deficit", "payload", "asked", "submitted", "origins", "shown")
 """What `selected` makes a listing of."""
 
 
 @dataclass(frozen=True)
 class Selected:
-    """One listing of a round. `requested`: the attributes asked for, None for all."""
+    """One listing of a round.
+
+    requested: the attributes asked for, None for all. origins: attribute to where its value comes
+    from (`schemas.origins`); without one that is unknown. shown: whether the seller was shown any
+    value; None where that was not kept.
+    """
 
     listing_id: str
     gap: float
@@ -25,13 +31,16 @@ class Selected:
     request: ListingRequest
     requested: tuple[str, ...] | None
     submitted: dict[str, list[str]]
+    origins: dict[str, Origin]
+    shown: bool | None
 
 
 def with_texts(chosen: str, also: str) -> str:
     """`COLUMNS`, and the columns `also`, of the samples that the statement `chosen` gives; in no
     order."""
     return f"""
-        SELECT chosen.listing_id, gap, deficit, q.payload, {_ASKED} AS asked, r.submitted, {also}
+        SELECT chosen.listing_id, gap, deficit, q.payload, {_ASKED} AS asked, r.submitted,
+               r.origins, r.shown, {also}
         FROM ({chosen}) chosen
         JOIN store.requests q ON q.request_id = chosen.request_id
         JOIN store.predictions p ON p.prediction_id = chosen.prediction_id
@@ -42,12 +51,19 @@ def with_texts(chosen: str, also: str) -> str:
 
 def selected(row: Sequence[Any]) -> Selected:
     """The listing of a row that begins with `COLUMNS`."""
-    listing_id, gap, deficit, payload, asked, submitted, *_ = row
+    listing_id, gap, deficit, payload, asked, submitted, origins, shown, *_ = row
+    values = json.loads(submitted)
+    if origins is not None:
+        known = json.loads(origins)
+    else:  # from before they were kept: who was shown nothing has typed it all
+        known = dict.fromkeys(values, "typed") if shown == 0 else {}
     return Selected(
         listing_id=listing_id,
         gap=gap,
         deficit=deficit,
         request=ListingRequest.model_validate_json(payload),
         requested=None if asked is None else tuple(json.loads(asked)),
-        submitted=json.loads(submitted),
+        submitted=values,
+        origins=known,
+        shown=None if shown is None else shown > 0,
     )

@@ -14,7 +14,16 @@ import duckdb
 
 from schemas.errors import ListuneError
 
-VIEWS = ("samples", "pool", "rounds", "models", "acceptance_by_day", "forgotten", "status")
+VIEWS = (
+    "samples",
+    "pool",
+    "rounds",
+    "origins",
+    "models",
+    "acceptance_by_day",
+    "forgotten",
+    "status",
+)
 
 
 def _words(text: str) -> frozenset[str]:

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,24 @@ from trainer.data.parquet import erased_from, records
 from trainer.errors import DataError
 
 _VALUES = TypeAdapter(ValueLists)
+_ORIGINS = TypeAdapter(dict[str, str])
 
 
 @dataclass(frozen=True)
 class Row:
-    """A listing with the attributes it was asked for and the values that its catalog has."""
+    """A listing with the attributes it was asked for and the values that its catalog has.
+
+    origins: attribute to where its value comes from (`schemas.origins`); without one it is unknown.
+    """
 
     listing: Listing
     attributes: tuple[Attribute, ...]
     values: ValueLists
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def accepted(self, attribute: Attribute) -> bool:
+        """Whether the seller submitted what had been suggested for `attribute`."""
+        return self.origins.get(attribute.name) == "accepted"
 
     def filled(self) -> list[Attribute]:
         """The attributes for which the catalog has a legal value."""
@@ -165,6 +174,7 @@ def _parse_row(record: Mapping[str, Any], where: str) -> Row:
             ),
             attributes=tuple(Attribute.model_validate(a) for a in _json(record["attributes"])),
             values=_VALUES.validate_python(_json(record["values"])),
+            origins=_ORIGINS.validate_python(_json(record.get("origins")) or {}),
         )
     except KeyError as error:
         raise DataError(f"{where}: the column {error} is missing; write the file again") from error

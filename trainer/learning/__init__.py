@@ -16,6 +16,7 @@ Other rooms use:
 - `trainer.learning.strategies`: `STRATEGIES`, `Situation`, `Plan`.
 - `trainer.learning.finetune`: `finetune`, `StepReport`; `trainer.learning.averaging`:
   `make_candidate`; `trainer.learning.training_log`: `TrainingLog`.
+- `trainer.learning.teachable`: `taught_by`, what an adapter depends on of a listing.
 - `trainer.learning.listing_losses`: `listing_losses`.
 - `trainer.learning.packing`, `trainer.learning.schedule`, `trainer.learning.tree_attention`: the
   training benchmark takes the loop apart.

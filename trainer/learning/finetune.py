@@ -5,8 +5,9 @@ schedule afresh. Everything random is a function of (seed, step, process), so th
 from a checkpoint gives the adapter that it would have given uninterrupted.
 
 Runs as one process or under `accelerate launch` in many: each step's listings are dealt out by
-rank, and the loss is normalised by the label tokens of the whole step, so that the gradient does
-not depend on how many processes share it. The first process says where all of them start.
+rank, and the loss is normalised by the label tokens of the whole step (by their weights, where
+those of accepted values weigh less), so that the gradient does not depend on how many processes
+share it. The first process says where all of them start.
 """
 
 import hashlib
@@ -35,7 +36,7 @@ from trainer.learning.checkpoint import Checkpoint, LossLog, Saved
 from trainer.learning.gradient import Gradient
 from trainer.learning.packing import PackedTree, collate, join
 from trainer.learning.schedule import draw_tree, draws, learning_rate
-from trainer.learning.teachable import teachable
+from trainer.learning.teachable import taught_by, teachable
 from trainer.learning.tree_loss import SummedLoss
 from trainer.settings import TrainerSettings
 
@@ -227,17 +228,18 @@ class _Finetuning:
         torch.manual_seed(_seed(self.settings.seed, step, self.accelerator.process_index))
         trees = self._trees(step)
         tokens = self._label_tokens(trees)
+        weight = self._label_weight(trees, tokens)
         rate = learning_rate(step, self.settings)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        value = gradient(self._micro_batches(trees)).item() / tokens
+        value = gradient(self._micro_batches(trees)).item() / weight
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss of step {step + 1} is {value}; lower learning_rate or train in float32"
             )
         for parameter in parameters:
             assert parameter.grad is not None
-            parameter.grad /= tokens
+            parameter.grad /= weight
         torch.nn.utils.clip_grad_norm_(parameters, self.settings.max_grad_norm)
         optimizer.step()
         return StepReport(step + 1, value, rate, tokens, time.perf_counter() - started)
@@ -252,6 +254,13 @@ class _Finetuning:
         """The label tokens of the step, over all processes."""
         mine = torch.tensor([sum(tree.label_tokens for tree in trees)], device=self.device)
         return int(self.accelerator.reduce(mine, "sum").item())
+
+    def _label_weight(self, trees: Sequence[PackedTree], tokens: int) -> float:
+        """What the label tokens of the step weigh, over all processes; 1 each but for accepted."""
+        if self.settings.weight_accepted == 1:
+            return tokens
+        mine = torch.tensor([sum(sum(t.label_weights()) for t in trees)], device=self.device)
+        return float(self.accelerator.reduce(mine, "sum").item())
 
     def _micro_batches(self, trees: Sequence[PackedTree]) -> list[list[PackedTree]]:
         """The trees in rows of one or, joined, of several; `micro_batch_size` rows at a time."""
@@ -273,7 +282,7 @@ class _Finetuning:
             ),
             self.base.hash,
             self.parent.hash if self.parent else BASE_ADAPTER,
-            *(json.dumps([row.listing.listing_id, row.values]) for row in self.rows),
+            *(json.dumps(taught_by(row, self.settings)) for row in self.rows),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

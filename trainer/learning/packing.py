@@ -8,13 +8,16 @@ A blank is unlabelled, not a taught "unknown" (design.md, "Training"): with `bla
 left out of its branch. With `abstain`, for comparison, its answer is the newline alone, which
 serving reads as an abstention.
 
+A value that the seller accepted as suggested may weigh less than one that was typed or changed
+(`weight_accepted`): its answer tokens carry that weight, and with 0 it is left out as a blank is.
+
 A value of more tokens than serving lets an answer have is left out as well, in either case: serving
 would cut it off, so to teach it is to teach answers that never come.
 """
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -29,20 +32,27 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class PackedTree:
-    """One listing; the four lists are equally long.
+    """One listing; the lists are equally long.
 
-    `labels` stand at the answer tokens' own places: the token before predicts them.
+    `labels` stand at the answer tokens' own places: the token before predicts them. `weights` are
+    those of the labels; empty where each weighs 1.
     """
 
     ids: list[int]
     positions: list[int]
     branches: list[int]
     labels: list[int]
+    weights: list[float] = field(default_factory=list)
 
     @property
     def label_tokens(self) -> int:
         """How many tokens are taught."""
         return sum(label != IGNORED for label in self.labels)
+
+    def label_weights(self) -> list[float]:
+        """The weight of each token that is taught, in their order."""
+        weights = self.weights or [1.0] * len(self.labels)
+        return [w for w, label in zip(weights, self.labels, strict=True) if label != IGNORED]
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ class Batch:
     tree: TreeLayout
     predicting: torch.Tensor  # (labels,) places of the tokens whose next one is taught
     labels: torch.Tensor  # (labels,) those next ones
+    weights: torch.Tensor | None = None  # (labels,) of each in the loss; None: 1 each
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
@@ -63,6 +74,7 @@ class Batch:
             self.tree.to(device),
             self.predicting.to(device),
             self.labels.to(device),
+            None if self.weights is None else self.weights.to(device),
         )
 
 
@@ -72,13 +84,14 @@ def pack(
     rng: random.Random,
     max_length: int,
     blank: Blank = "mask",
+    weight_accepted: float = 1.0,
 ) -> PackedTree:
     """The tree of `row` in at most `max_length` tokens; `rng` draws the order and the split.
 
     Questions that do not fit are left out; since the order is drawn anew each time, each gets its
     turn in another epoch.
     """
-    answers = taught_answers(row, builder, blank)
+    answers = taught_answers(row, builder, blank, weight_accepted)
     asked = [a for a in row.attributes if a.name in answers]
     batches = split_batches(asked, builder.settings.batches, str(rng.getrandbits(64)))
     trunk = builder.trunk(row.listing)[:max_length]
@@ -87,6 +100,7 @@ def pack(
         positions=list(range(len(trunk))),
         branches=[TRUNK] * len(trunk),
         labels=[IGNORED] * len(trunk),
+        weights=[] if weight_accepted == 1 else [1.0] * len(trunk),
     )
     for branch, attributes in enumerate(batches, start=TRUNK + 1):
         position = len(trunk)
@@ -100,17 +114,22 @@ def pack(
             tree.positions.extend(range(position, position + count))
             tree.branches.extend([branch] * count)
             tree.labels.extend((*[IGNORED] * len(question), *answer))
+            if weight_accepted != 1:
+                weight = weight_accepted if row.accepted(attribute) else 1.0
+                tree.weights.extend([weight] * count)
             position += count
     return tree
 
 
 def taught_answers(
-    row: Row, builder: PromptBuilder, blank: Blank = "mask"
+    row: Row, builder: PromptBuilder, blank: Blank = "mask", weight_accepted: float = 1.0
 ) -> dict[str, tuple[int, ...]]:
     """Attribute to the token ids of what is taught for it; without those that are left out."""
     answers = {}
     for attribute in row.attributes:
         values = row.answer(attribute)
+        if values and not weight_accepted and row.accepted(attribute):
+            continue
         if values:
             ids = builder.answer(values)
             if len(ids) <= builder.cap(attribute):
@@ -120,10 +139,17 @@ def taught_answers(
     return answers
 
 
-def teaches(row: Row, builder: PromptBuilder, max_length: int, blank: Blank = "mask") -> bool:
+def teaches(
+    row: Row,
+    builder: PromptBuilder,
+    max_length: int,
+    blank: Blank = "mask",
+    weight_accepted: float = 1.0,
+) -> bool:
     """Whether a tree of `row` has a label, which does not depend on how it is drawn."""
     # As soon as one question fits by itself, the first of those that do is in the tree.
-    return pack(row, builder, random.Random(0), max_length, blank).label_tokens > 0
+    tree = pack(row, builder, random.Random(0), max_length, blank, weight_accepted)
+    return tree.label_tokens > 0
 
 
 def join(trees: Sequence[PackedTree], max_length: int) -> list[list[PackedTree]]:
@@ -152,4 +178,11 @@ def collate(trees: Sequence[PackedTree]) -> Batch:
         # A label never stands first: a trunk or a question comes before.
         predicting=torch.tensor([place - 1 for place in taught], dtype=torch.long),
         labels=torch.tensor([labels[place] for place in taught], dtype=torch.long),
+        weights=_weights(trees),
     )
+
+
+def _weights(trees: Sequence[PackedTree]) -> torch.Tensor | None:
+    if not any(tree.weights for tree in trees):
+        return None
+    return torch.tensor([weight for tree in trees for weight in tree.label_weights()])

@@ -32,7 +32,7 @@ def draw_tree(
 ) -> PackedTree:
     """The tree of `row` in `epoch`: order and split of its questions are drawn by the seed."""
     rng = random.Random(f"pack {settings.seed} {epoch} {row.listing.listing_id}")
-    return pack(row, builder, rng, settings.max_length, settings.blank)
+    return pack(row, builder, rng, settings.max_length, settings.blank, settings.weight_accepted)
 
 
 def _epoch_order(rows: int, epoch: int, seed: int) -> list[int]:

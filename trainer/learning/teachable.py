@@ -31,10 +31,14 @@ def teachable(
     filled = [row for row in rows if row.filled()]
     if not filled:
         raise TrainingError("no listing of the round has a value; check what sellers submit")
+    if settings.weight_accepted == 0:
+        filled = _not_all_accepted(filled, say)
     kept: list[Row] = []
     left_out: list[Row] = []
     for row in filled:
-        teaching = teaches(row, builder, settings.max_length, settings.blank)
+        teaching = teaches(
+            row, builder, settings.max_length, settings.blank, settings.weight_accepted
+        )
         (kept if teaching else left_out).append(row)
     if say:
         _say_too_long(filled, builder)
@@ -46,6 +50,30 @@ def teachable(
         logger.warning(
             "left out %d of %d listings (%s%s), which leave %s",
             len(left_out), len(filled), named, more, NO_ROOM,
+        )  # fmt: skip
+    return kept
+
+
+def taught_by(row: Row, settings: TrainerSettings) -> list[object]:
+    """What an adapter depends on of a row with this id: whoever keeps adapters tells them apart by
+    it. Where a value comes from counts only where it weighs."""
+    origins = [] if settings.weight_accepted == 1 else [dict(row.origins)]
+    return [row.listing.listing_id, row.values, *origins]
+
+
+def _not_all_accepted(rows: Sequence[Row], say: bool) -> list[Row]:
+    """Those with a value that the seller typed or changed, where no other one is taught."""
+    kept = [row for row in rows if not all(map(row.accepted, row.filled()))]
+    if not kept:
+        raise TrainingError(
+            "sellers accepted each value of the round as suggested, and none of those is taught; "
+            "raise trainer.weight_accepted above 0"
+        )
+    if say and len(kept) < len(rows):
+        logger.warning(
+            "left out %d of %d listings, of which sellers accepted each value as suggested: "
+            "trainer.weight_accepted is 0",
+            len(rows) - len(kept), len(rows),
         )  # fmt: skip
     return kept
 

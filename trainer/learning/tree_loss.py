@@ -30,9 +30,13 @@ class SummedLoss(nn.Module):
         self.head = plain.get_output_embeddings()
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """The loss in nats, shape ()."""
+        """The loss in nats, each label's by its weight, shape ()."""
         hidden = self.body(
             input_ids=batch.ids, position_ids=batch.positions, tree=batch.tree, use_cache=False
         ).last_hidden_state
         logits = self.head(hidden[0, batch.predicting])
-        return functional.cross_entropy(logits.float(), batch.labels, reduction="sum")
+        if batch.weights is None:
+            return functional.cross_entropy(logits.float(), batch.labels, reduction="sum")
+        losses = functional.cross_entropy(logits.float(), batch.labels, reduction="none")
+        # Not as a product of vectors, which autocast would compute in bfloat16.
+        return (losses * batch.weights).sum()

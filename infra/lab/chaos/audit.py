@@ -233,17 +233,20 @@ def _acceptance(topics: Topics, pool: PoolRows, first: Answers) -> Iterator[Faul
 def _samples(topics: Topics, pool: PoolRows, first: Answers) -> Iterator[Fault]:
     """Every gap was measured on a canonical answer and a review that are in the topics.
 
-    The request of a gap is the seller's, and its answer may be to an order to measure it again.
+    The request of a gap is the seller's, and its answer may be to an order to measure it again; it
+    is an answer to the text that was reviewed.
     """
     requests = {e.event.request_id for e in topics.requests}
-    reviews = {e.event.review_id for e in topics.reviews}
-    answers = {e.event.prediction_id for e in topics.predictions}
+    reviews = {e.event.review_id: e.event.prediction_id for e in topics.reviews}
+    answers = {e.event.prediction_id: e.event.input_hash for e in topics.predictions}
     canonical_ones = {e.event.prediction_id for e in first.values()}
     for request_id, prediction_id, review_id in pool.samples:
         if not (request_id in requests and prediction_id in answers and review_id in reviews):
             yield Fault("strange", f"a gap of request {request_id}, which the topics do not give")
         elif prediction_id not in canonical_ones:
             yield Fault("doubled", f"the gap of request {request_id} is by a later answer")
+        elif answers.get(reviews[review_id]) not in (None, answers[prediction_id]):
+            yield Fault("strange", f"the gap of request {request_id} is on a text not reviewed")
 
 
 def _rounds(topics: Topics) -> Iterator[Fault]:

@@ -7,7 +7,8 @@ listings. The gate's verdict is recorded and not acted on: a chain goes on from 
 because an arm that stood still would be compared with arms of other lengths.
 
 What a seller submits is what the catalog says, except where the model's suggestion already is
-right in another spelling: nobody would change that.
+right in another spelling: nobody would change that. So for curations that go by the model's answers
+it is known of each value whether the seller typed, changed or accepted it (`weight_accepted`).
 """
 
 import random
@@ -17,9 +18,11 @@ from functools import partial
 
 from infra.lab.experiment.lab import Lab, Made
 from infra.lab.experiment.profiles import Arm, Profile
+from schemas.category import Attribute
 from schemas.curation import Candidate, select
 from schemas.errors import ListuneError
 from schemas.events import ValueLists
+from schemas.origins import origins
 from schemas.values import Values, matches
 from serving.adapter_file import AdapterFile
 from trainer.data.dataset import Row
@@ -102,7 +105,12 @@ class Course:
             )
             for row, model, loss in zip(seen, models, losses, strict=True)
         ]
-        by_id = {row.listing.listing_id: row for row in seen}
+        by_id = {
+            row.listing.listing_id: row
+            if arm.curation not in BY_ANSWERS
+            else replace(row, origins=origins(_by_name(row), model, submitted(row, model)))
+            for row, model in zip(seen, models, strict=True)
+        }
         chosen = select(candidates, sizes.k, arm.curation, self.seed)
         if not chosen:
             raise ListuneError(
@@ -146,6 +154,10 @@ def arrival_order(rows: Sequence[Row], seed: int) -> list[Row]:
     ordered = sorted(rows, key=lambda row: row.listing.listing_id)
     random.Random(f"experiment/{seed}").shuffle(ordered)
     return ordered
+
+
+def _by_name(row: Row) -> dict[str, Attribute]:
+    return {attribute.name: attribute for attribute in row.attributes}
 
 
 def submitted(row: Row, model: Values) -> ValueLists:

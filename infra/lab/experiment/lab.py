@@ -40,6 +40,7 @@ from trainer.judging.evaluation_store import AnswerStore, EvaluationStore, Kept
 from trainer.judging.judge import Judge, LazyEngine
 from trainer.learning.listing_losses import listing_losses
 from trainer.learning.strategies import Plan
+from trainer.learning.teachable import taught_by
 from trainer.settings import TrainerSettings
 
 logger = logging.getLogger(__name__)
@@ -169,7 +170,7 @@ class Lab:
             ),
             plan.start.hash if plan.start else BASE_ADAPTER,
             plan.parent_share,
-            [[row.listing.listing_id, row.values] for row in plan.rows],
+            [taught_by(row, settings) for row in plan.rows],
         )
         folder = self._folder / "adapters" / name
         if (folder / ADAPTER).exists():

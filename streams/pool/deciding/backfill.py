@@ -1,8 +1,9 @@
 """Measuring again: after a promotion a gap of the older model says little about the new one.
 
 The best stale, unused, reviewed listings are ordered anew under the champion. An order is a request
-made of the listing's own live request, asked under the schema in force, with an identity made of
-listing, input and adapter, so that the same order sent twice has one canonical answer.
+made of the live request with the text that the seller reviewed, asked under the schema in force,
+with an identity made of listing, input and adapter, so that the same order sent twice has one
+canonical answer.
 """
 
 import hashlib
@@ -28,13 +29,13 @@ FROM (FROM store.samples WHERE NOT held_out WINDOW listing AS (PARTITION BY list
           AND row_number() OVER (listing ORDER BY timestamp_ms DESC, adapter_hash) = 1) s
 ANTI JOIN store.used u ON u.listing_id = s.listing_id
 JOIN store.categories c USING (category)
+JOIN store.requests q ON q.request_id = s.request_id
 ANTI JOIN (FROM store.backfill_orders
            WHERE adapter_hash = $champion AND (outcome IS NULL OR outcome <> 'superseded')
              AND (outcome IS NOT NULL OR created_ms > $expired)) o
-  ON o.listing_id = s.listing_id
+  ON o.listing_id = s.listing_id AND coalesce(o.input_hash, q.input_hash) = q.input_hash
  AND (o.outcome IS NULL OR o.outcome <> 'failed'
       OR coalesce(o.category_schema_hash, c.hash) = c.hash)
-JOIN store.requests q ON q.request_id = s.request_id
 """
 
 
@@ -119,6 +120,14 @@ def _send(
     )
     outbox.add(con, BACKFILL, request.listing_id, request)
     con.execute(
-        "INSERT OR REPLACE INTO store.backfill_orders VALUES (?, ?, ?, ?, NULL, ?)",
-        [request.request_id, request.listing_id, champion.hash, now_ms, schema.hash],
+        "INSERT OR REPLACE INTO store.backfill_orders (request_id, listing_id, adapter_hash, "
+        "created_ms, category_schema_hash, input_hash) VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            request.request_id,
+            request.listing_id,
+            champion.hash,
+            now_ms,
+            schema.hash,
+            live.input_hash(),
+        ],
     )

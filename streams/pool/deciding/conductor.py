@@ -26,7 +26,7 @@ from streams.pool.deciding.trigger import (
     outlook,
 )
 from streams.pool.erasure import settle
-from streams.pool.manifest import Role, write_manifest
+from streams.pool.manifest import Role, count_origins, write_manifest
 from streams.pool.observe import record_round, round_id
 from streams.pool.selected import Selected
 from streams.pool.state import (
@@ -200,6 +200,7 @@ class Conductor:
     def _begin(self, why: Trigger, chosen: Chosen, now_ms: int) -> None:
         settings, parent = self.settings, self.champion()
         round_ = 1 + self._count("store.rounds", "coalesce(max(round), 0)")
+        train = self._write(chosen.train, "train", f"r{round_}-train")
         request = RetrainRequest(
             created_ms=now_ms,
             pool=settings.pool,
@@ -213,8 +214,9 @@ class Conductor:
             min_gap=settings.min_gap,
             pool_size=self._count("store.samples"),
             mean_deficit=sum(row.deficit for row in chosen.train) / len(chosen.train),
+            origins=count_origins(self.con, train),
             files=[
-                self._write(chosen.train, "train", f"r{round_}-train"),
+                train,
                 self._write(chosen.held_out, "heldout", f"r{round_}-heldout"),
             ],
         )

@@ -130,6 +130,9 @@ def prune(
             """,
             {"age": max_age_ms},
         )
+    con.execute(
+        "DELETE FROM store.textless WHERE listing_id NOT IN (SELECT listing_id FROM store.reviews)"
+    )
 
 
 def _out_of_bounds(con: duckdb.DuckDBPyConnection, table: str, bounds: dict[str, int]) -> bool:

@@ -38,7 +38,8 @@ WITH reviewed AS (
            row_number() OVER (ORDER BY r.timestamp_ms DESC, r.review_id DESC) AS newest
     FROM store.predictions p
     JOIN (FROM store.reviews QUALIFY row_number() OVER
-             (PARTITION BY prediction_id ORDER BY partition DESC, "offset" DESC) = 1) r
+             (PARTITION BY prediction_id
+              ORDER BY timestamp_ms DESC, "offset" DESC, partition DESC) = 1) r
       USING (prediction_id)
     WHERE p.adapter_hash = $champion AND p.purpose = 'live' AND r.shown > 0)
 SELECT sum(accepted) FILTER (first <= $window) / sum(shown) FILTER (first <= $window),

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 from confluent_kafka import OFFSET_INVALID
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from schemas.topic_names import (
     CONTROL_TOPICS,
@@ -16,6 +22,7 @@ from schemas.topic_names import (
     MODEL_EVENTS,
     PAYLOAD_TOPICS,
     REQUESTS,
+    REVIEWS,
 )
 from streams.errors import TopicsError
 from streams.kafka.publisher import Publisher
@@ -24,6 +31,7 @@ from streams.kafka.topics import (
     cluster_identity,
     ensure_topics,
     log_bounds,
+    stamped_by_producers,
     topic_specs,
 )
 from streams.settings import StreamsSettings
@@ -69,6 +77,25 @@ def test_creating_topics_again_changes_nothing_but_what_the_settings_changed(
     assert cluster_identity(settings) == identity
     ensure_topics(settings.model_copy(update={"max_event_bytes": 100_000}))
     assert topic_config(settings, REQUESTS)["max.message.bytes"] == "200000"
+
+
+def test_the_broker_stamps_records_also_of_topics_that_somebody_else_made(
+    settings: StreamsSettings,
+) -> None:
+    assert topic_config(settings, REVIEWS)["message.timestamp.type"] == "LogAppendTime"
+    assert stamped_by_producers(settings, PAYLOAD_TOPICS) == []
+    set_config(settings, REVIEWS, "message.timestamp.type", "CreateTime")
+    assert stamped_by_producers(settings, PAYLOAD_TOPICS) == [REVIEWS]
+    ensure_topics(settings)
+    assert stamped_by_producers(settings, PAYLOAD_TOPICS) == []
+
+
+def set_config(settings: StreamsSettings, topic: str, name: str, value: str) -> None:
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = admin_client(settings)
+    for done in admin.incremental_alter_configs([resource]).values():
+        done.result(10)
 
 
 def test_another_partition_count_is_one_sentence(settings: StreamsSettings) -> None:

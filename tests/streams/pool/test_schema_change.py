@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
-from schemas.events import ModelEventKind
+from schemas.events import ModelEventKind, Purpose
 from streams.pool import outdated
 from streams.replay.fingerprint import TABLES, Snapshot, take
 from tests.streams.world import (
@@ -141,10 +141,16 @@ def test_of_two_answers_of_one_adapter_the_last_counts_whatever_they_were_made_u
 ) -> None:
     world.sell("a", filled=4)
     change(world, WITH_SHAPE)
-    asked = request("a", request_id="q2", category_schema_hash=WITH_SHAPE["Lamps"].hash)
+    order = request(
+        "a",
+        request_id="q2",
+        category_schema_hash=WITH_SHAPE["Lamps"].hash,
+        purpose=Purpose.BACKFILL,
+        live_input_hash=request("a").input_hash(),
+    )
     names = [a.name for a in WITH_SHAPE["Lamps"].attributes]
-    answer = prediction(asked, requested=names, values={"Shape": ["round"]})
-    world.feed(asked, answer)
+    answer = prediction(order, requested=names, values={"Shape": ["round"]})
+    world.feed(answer)
     assert world.rows("SELECT prediction_id, c_model FROM store.samples") == [
         (answer.prediction_id, 0.2)
     ]

@@ -249,6 +249,16 @@ def _measures_a_gap_of_nothing(world: World) -> None:
     world.change_pool(samples=(*world.pool.samples, ("r9", "p9", "v9")))
 
 
+def _measures_a_gap_on_a_text_that_was_not_reviewed(world: World) -> None:
+    world.ask("r3")
+    world.answer("r3", "p3", input_hash="another text")
+    world.change_pool(
+        requests=world.pool.requests | {"r3"},
+        predictions={**world.pool.predictions, "r3": "p3"},
+        samples=(("r3", "p3", "v1"), ("r2", "p2", "v2")),
+    )
+
+
 def _orders_a_round_twice(world: World) -> None:
     world.order_round(1)
 
@@ -325,6 +335,11 @@ def _leaves_a_round_open(world: World) -> None:
             _measures_a_gap_of_nothing,
             "strange",
             "a gap of request r9, which the topics do not give",
+        ),
+        (
+            _measures_a_gap_on_a_text_that_was_not_reviewed,
+            "strange",
+            "the gap of request r3 is on a text not reviewed",
         ),
         (_orders_a_round_twice, "doubled", "attempt 1 at round 1 was ordered twice"),
         (_says_an_event_twice, "doubled", "stands in its topic twice"),

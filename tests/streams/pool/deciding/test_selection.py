@@ -122,6 +122,8 @@ def test_an_illegal_submission_makes_no_deficit_and_is_left_out_of_the_file(
     assert row["title"] == "Lamp a"
     assert json.loads(row["values"]) == {"Height": ["30 cm"]}
     assert json.loads(row["images"]) == ["one.jpg"]
+    assert json.loads(row["origins"]) == {"Height": "typed"}
+    assert json.loads(row["shown"]) is False
     wanted = [LAMP.by_name[name].model_dump(mode="json") for name in ("Colour", "Height")]
     assert json.loads(row["attributes"]) == wanted
 
