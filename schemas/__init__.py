@@ -6,6 +6,7 @@ This room does no I/O beyond reading a schema file, and imports no other room. R
 - `values`: is a value legal, how is it written, is it the same as another?
 - `completeness`: eq. 1 and 2, and what else the curation ranks by; `curation`: eq. 3.
 - `events`: one strict pydantic model each; `topic_names`: where they stand.
+- `foreign`: what other languages write for them.
 - `heldout`: which listings are never trained on; `likeness`: titles that are nearly the same.
 - `errors`: what can be wrong with a schema or an event.
 - `sources/`: readers of schema files.
