@@ -61,7 +61,13 @@ class Event(BaseModel):
     """What all events share."""
 
     # NaN and infinity are no JSON: they would be written as null, which no reader takes back.
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(
+        strict=True,
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+        json_schema_serialization_defaults_required=True,
+    )
 
     schema_version: Literal[1] = SCHEMA_VERSION
     created_ms: int = Field(default_factory=now_ms, ge=0, le=LATEST_MS)
