@@ -162,6 +162,13 @@ def _first_fault(error: ValidationError) -> str:
     return f"setting {name}: {first['msg']} (given: {first['input']!r})"
 
 
+def settings_here() -> Settings:
+    """The settings of the stack that is up here, else this process's: for what asks no server."""
+    if live_state(ACTIVE) is not None:
+        return read_settings(ACTIVE / "settings.json")
+    return load_settings()
+
+
 def active_settings() -> Settings:
     """The settings of the stack that is up here, else of the one that the environment names.
 
@@ -169,10 +176,9 @@ def active_settings() -> Settings:
         SettingsError: nothing is up here and no broker is named. The default address may be
             somebody else's stack, which a command like `promote` must not steer by accident.
     """
-    if live_state(ACTIVE) is not None:
-        return read_settings(ACTIVE / "settings.json")
-    settings = load_settings()
-    if settings.streams.bootstrap_servers == StreamsSettings().bootstrap_servers:
+    settings = settings_here()
+    named = settings.streams.bootstrap_servers != StreamsSettings().bootstrap_servers
+    if not named and live_state(ACTIVE) is None:
         raise SettingsError(
             "nothing is up here; start it with `listune up`, "
             "or name a broker elsewhere with LISTUNE_STREAMS__BOOTSTRAP_SERVERS"

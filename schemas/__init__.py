@@ -7,6 +7,7 @@ This room does no I/O beyond reading a schema file, and imports no other room. R
 - `origins`: did the seller type a value, change a suggestion, or accept it?
 - `completeness`: eq. 1 and 2, and what else the curation ranks by; `curation`: eq. 3.
 - `events`: one strict pydantic model each; `topic_names`: where they stand.
+- `foreign`: what other languages write for them; `asyncapi`: the contract with those.
 - `heldout`: which listings are never trained on; `likeness`: titles that are nearly the same.
 - `errors`: what can be wrong with a schema or an event.
 - `sources/`: readers of schema files.
@@ -20,6 +21,7 @@ Other rooms use:
 - `schemas.completeness`: `completeness`, `gap`, `deficit`, `edits`.
 - `schemas.curation`: `Candidate`, `CURATIONS`, `select`, `Selection`.
 - `schemas.events`: the events, `decode`, and `BASE_ADAPTER`.
+- `schemas.asyncapi`: `asyncapi_document`.
 - `schemas.topic_names`: the names, and what stands on the topics that the pool is made of.
 - `schemas.heldout`: `is_held_out`, `calibrates`.
 - `schemas.likeness`: `Titles`.

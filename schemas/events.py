@@ -9,8 +9,9 @@
     listune.forgotten                     ListingForgotten    key: see `ListingForgotten.key`
 
 Strict: the string "5" is not the number 5. Unknown fields are tolerated, so that a producer may be
-newer than a consumer. Times are milliseconds since 1970 in UTC. Identities are made by the sender
-and never reused; `new_id` makes one.
+newer than a consumer; what other languages write for the same event is read too (`foreign`). Times
+are milliseconds since 1970 in UTC. Identities are made by the sender and never reused; `new_id`
+makes one.
 """
 
 import hashlib
@@ -22,9 +23,11 @@ from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, from_json, to_json
 
 from schemas.curation import Selection
 from schemas.errors import EventError
+from schemas.foreign import as_meant, sentence, unframed
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_DEPTH = 32
@@ -58,7 +61,13 @@ class Event(BaseModel):
     """What all events share."""
 
     # NaN and infinity are no JSON: they would be written as null, which no reader takes back.
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(
+        strict=True,
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+        json_schema_serialization_defaults_required=True,
+    )
 
     schema_version: Literal[1] = SCHEMA_VERSION
     created_ms: int = Field(default_factory=now_ms, ge=0, le=LATEST_MS)
@@ -97,7 +106,7 @@ class ListingRequest(Event):
     request_id: str = Field(min_length=1, max_length=200)
     listing_id: str = Field(min_length=1, max_length=200)
     category: str = Field(min_length=1)
-    category_schema_hash: str
+    category_schema_hash: str = ""  # empty: the one in force when it is read
     title: str = ""
     description: str = ""
     images: list[str] = []
@@ -156,7 +165,7 @@ class ListingReview(Event):
     request_id: str
     listing_id: str = Field(min_length=1, max_length=200)
     category: str
-    category_schema_hash: str
+    category_schema_hash: str = ""  # as in `ListingRequest`
     shown: ValueLists = {}  # the suggestions that the seller saw
     submitted: ValueLists = {}  # the final listing; a missing attribute was left blank
 
@@ -344,15 +353,32 @@ def decode(kind: type[E], payload: bytes | None, max_bytes: int = 1 << 22) -> E:
         raise EventError("empty", "the record has no payload; send a JSON object")
     if len(payload) > max_bytes:
         raise EventError("too_large", f"{len(payload)} bytes where {max_bytes} are allowed")
-    if _depth_exceeds(payload, MAX_DEPTH):
+    content = unframed(payload)
+    if _depth_exceeds(content, MAX_DEPTH):
         raise EventError("too_deep", f"nested deeper than {MAX_DEPTH} levels")
     try:
-        return kind.model_validate_json(payload)
+        return _read(kind, content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        first = _first_fault(error)
         where = ".".join(map(str, first["loc"])) or "the record"
         reason = "not_json" if first["type"] == "json_invalid" else "invalid"
-        raise EventError(reason, f"{kind.__name__}: {where}: {first['msg']}") from None
+        framed = "" if content is payload else " in a Schema Registry frame"
+        raise EventError(reason, f"{kind.__name__}{framed}: {where}: {sentence(first)}") from None
+
+
+def _read(kind: type[E], content: bytes) -> E:
+    """Strictly; only what is refused so is read once more, as another language may mean it."""
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        # What is no JSON has this one fault; what is, may have a million, each of which costs.
+        if error.error_count() == 1 and _first_fault(error)["type"] == "json_invalid":
+            raise
+    return kind.model_validate_json(to_json(as_meant(kind, from_json(content))))
+
+
+def _first_fault(error: ValidationError) -> ErrorDetails:
+    return error.errors(include_url=False, include_context=False)[0]
 
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)

@@ -5,6 +5,7 @@ It decides nothing itself, and no other room imports it. A module is a command o
 - `app`: all of them in one application, errors as one sentence. `output`: where they print.
 - `local`: `fetch`, `up`, `down`, `status`. `worker`: one process, as the supervisor starts it.
 - `listings`: `request`, `review`. `models`: `sql`, `models`, `retrain`, `promote`, `rollback`.
+- `wire`: `schemas`, `asyncapi`, what a producer in another language needs to know.
 - `letters`, `forget`, `pool` (`replay`), `evaluate`: what an operator needs now and then.
 - `demo`, `bench`, `chaos`, `experiment`: the runs.
 """

@@ -18,6 +18,7 @@ from infra.cli import (
     local,
     models,
     pool,
+    wire,
     worker,
 )
 from infra.local.errors import LocalError
@@ -36,6 +37,7 @@ listings.register(app)
 models.register(app)
 letters.register(app)
 forget.register(app)
+wire.register(app)
 pool.register(app)
 evaluate.register(app)
 bench.register(app)

@@ -12,7 +12,8 @@ While the engine is away or busy the request waits; without a deadline it waits 
 that does not know the champion is given it again from the registry.
 
 A request is answered by the schema that it was made under: while a schema changes, some sellers
-have the former one before them. A hash that is not known is a reason to look at the file again.
+have the former one before them. A hash that is not known is a reason to look at the file again. A
+request without a hash is answered by the schema in force, which its prediction names.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Protocol
 
-from schemas.category import Attribute
+from schemas.category import Attribute, CategorySchema
 from schemas.errors import SchemaError
 from schemas.events import (
     ListingPrediction,
@@ -116,12 +117,14 @@ class Answerer:
         if early is not None:
             return early
         try:
-            attributes = await self._attributes(request)
+            schema = await self._schema(request)
+            attributes = schema.select(request.requested)
         except SchemaError as error:
             return self._without_values(request, Status.FAILED, str(error))
         self.waiting += 1
         try:
-            return await self._ask(request, attributes, started)
+            answer = await self._ask(request, attributes, started)
+            return answer.model_copy(update={"category_schema_hash": schema.hash})
         finally:
             self.waiting -= 1
 
@@ -138,8 +141,8 @@ class Answerer:
             )
         return None
 
-    async def _attributes(self, request: ListingRequest) -> tuple[Attribute, ...]:
-        """The attributes asked for. Raises SchemaError with what is wrong with the request."""
+    async def _schema(self, request: ListingRequest) -> CategorySchema:
+        """The schema to answer by. Raises SchemaError with what is wrong with the request."""
         made_under = request.category, request.category_schema_hash
         schema = self.schemas.made_under(*made_under)
         if schema is None:
@@ -160,7 +163,7 @@ class Answerer:
             )
         if not request.title.strip() and not request.description.strip():
             raise SchemaError("the listing has neither title nor description; give one of them")
-        return schema.select(request.requested)
+        return schema
 
     async def _ask(
         self, request: ListingRequest, attributes: tuple[Attribute, ...], started: float

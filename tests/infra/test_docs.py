@@ -1,6 +1,7 @@
 """The documentation is true: links lead somewhere, examples run, tables agree with the code."""
 
 import ast
+import json
 import re
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from infra.catalogs.generate import generate
 from infra.cli.app import app
 from infra.settings import Settings
 from schemas.category import Attribute, AttributeType
+from schemas.events import ListingRequest, ListingReview, decode
 from schemas.sources.json_schema import read_schemas
 from schemas.values import is_valid
 from serving.listing import Listing
@@ -250,3 +252,19 @@ def test_the_example_queries_are_allowed_and_run(pool: duckdb.DuckDBPyConnection
     for query in queries:
         guard.check(query)
         pool.execute(query)
+
+
+# ------------------------------------------------------------------------------ other-languages.md
+
+
+def test_the_least_request_and_review_are_read() -> None:
+    asked, reviewed = blocks(text_of("other-languages.md"), "json")
+    request = decode(ListingRequest, asked.encode())
+    review = decode(ListingReview, reviewed.encode())
+    assert (review.request_id, review.listing_id) == (request.request_id, request.listing_id)
+    assert json.loads(asked).keys() - {"title"} == {
+        name for name, field in ListingRequest.model_fields.items() if field.is_required()
+    }
+    assert json.loads(reviewed).keys() - {"shown", "submitted"} == {
+        name for name, field in ListingReview.model_fields.items() if field.is_required()
+    }

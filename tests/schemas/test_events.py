@@ -1,6 +1,7 @@
 """The events on the wire: what comes back as it was, and what is refused with which reason."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -147,6 +148,134 @@ def test_a_time_that_no_clock_has_is_refused() -> None:
     """A deadline of 400 digits ended the worker that divided it, and the next, and the next."""
     with pytest.raises(EventError, match="deadline_ms"):
         decode(ListingRequest, record(deadline_ms=10**400))
+
+
+# ------------------------------------------------------------------- as other languages write it
+
+
+def test_null_for_an_absent_field_is_absent() -> None:
+    """Java's and C#'s serialisers write every field."""
+    absent = set(ListingRequest.model_fields) - {"request_id", "listing_id", "category"}
+    request = decode(ListingRequest, record(**dict.fromkeys(absent, None)))
+    assert request.model_dump(exclude={"created_ms"}) == ListingRequest(
+        **REQUEST | {"category_schema_hash": ""}
+    ).model_dump(exclude={"created_ms"})
+    review = decode(
+        ListingReview,
+        record(review_id="v", prediction_id="p", shown=None, submitted={"Colour": None}),
+    )
+    assert (review.shown, review.submitted) == ({}, {})
+
+
+@pytest.mark.parametrize("name", ["request_id", "listing_id", "category"])
+def test_null_for_a_field_that_must_be_there_is_refused(name: str) -> None:
+    with pytest.raises(EventError, match=f"{name}: null where a value is needed; send one"):
+        decode(ListingRequest, record(**{name: None}))
+    content = {key: value for key, value in REQUEST.items() if key != name}
+    with pytest.raises(EventError, match=f"{name}: missing; send it"):
+        decode(ListingRequest, json.dumps(content).encode())
+
+
+def test_a_string_where_a_list_of_one_is_meant_is_taken() -> None:
+    request = decode(ListingRequest, record(images="a.jpg", requested="Colour"))
+    assert (request.images, request.requested) == (["a.jpg"], ["Colour"])
+    values = {"Colour": "red", "Features": ["dimmable", "solar"], "Height": None}
+    review = decode(
+        ListingReview,
+        record(review_id="v", prediction_id="p", shown=values, submitted=values),
+    )
+    taken = {"Colour": ["red"], "Features": ["dimmable", "solar"]}
+    assert (review.shown, review.submitted) == (taken, taken)
+    assert request.title == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (30, r'submitted\.Height: 30 is no string; send strings, such as "30"'),
+        ([30.5], r'submitted\.Height\.0: 30\.5 is no string; send strings, such as "30\.5"'),
+        (True, r'submitted\.Height: true is no string; send strings, such as "yes" or "no"'),
+        ([None], r"submitted\.Height\.0: null where a value is needed"),
+        (
+            {"cm": "30"},
+            r"submitted\.Height: an object where strings belong; send a list of strings",
+        ),
+    ],
+)
+def test_a_value_that_is_no_string_is_refused_with_what_to_send(value: Any, said: str) -> None:
+    """30 what? The wire does not guess."""
+    payload = record(review_id="v", prediction_id="p", submitted={"Height": value})
+    with pytest.raises(EventError, match=said) as caught:
+        decode(ListingReview, payload)
+    assert caught.value.reason == "invalid"
+
+
+def test_a_request_and_a_review_may_leave_the_schema_hash_out() -> None:
+    """Then it is empty, and means the one in force."""
+    content = {key: value for key, value in REQUEST.items() if key != "category_schema_hash"}
+    for more in ({}, {"category_schema_hash": None}, {"category_schema_hash": ""}):
+        said = json.dumps(content | more).encode()
+        assert decode(ListingRequest, said).category_schema_hash == ""
+        said = json.dumps(content | more | {"review_id": "v", "prediction_id": "p"}).encode()
+        assert decode(ListingReview, said).category_schema_hash == ""
+
+
+FRAME = b"\x00" + (7).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize("space", [b"", b" \n"])
+def test_the_json_in_a_schema_registry_frame_is_read(space: bytes) -> None:
+    assert decode(ListingRequest, FRAME + space + record(title="lamp")).title == "lamp"
+    assert decode(ListingRequest, FRAME + space + record(images="a")).images == ["a"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x02r\x02l\x0aLamps",  # Avro: strings with their lengths
+        b"\x00\x0a\x01r\x12\x01l",  # Protobuf: the message's index, then numbered fields
+        b"{\x02r\x02l",  # begins like JSON by chance
+        b"[]",
+    ],
+)
+def test_what_is_no_json_in_a_frame_is_refused_with_that_word(content: bytes) -> None:
+    with pytest.raises(EventError, match="Schema Registry frame") as caught:
+        decode(ListingRequest, FRAME + content)
+    assert caught.value.reason == "not_json"
+
+
+@pytest.mark.parametrize("size", [1, 4, 5])
+def test_a_cut_frame_is_refused(size: int) -> None:
+    with pytest.raises(EventError, match="Schema Registry frame"):
+        decode(ListingRequest, FRAME[:size])
+
+
+def test_a_fault_in_a_framed_event_is_told_as_any_other() -> None:
+    with pytest.raises(EventError, match=r"ListingRequest in a Schema Registry frame: title: 5 "):
+        decode(ListingRequest, FRAME + record(title=5))
+    with pytest.raises(EventError, match="nested deeper than 32"):
+        decode(ListingRequest, FRAME + b'{"a":' * 40)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | texts,
+                    lambda inner: st.lists(inner, max_size=3)
+                    | st.dictionaries(texts, inner, max_size=3), max_leaves=8),
+       st.sampled_from(sorted(ListingReview.model_fields)))  # fmt: skip
+def test_whatever_stands_in_a_field_it_is_an_event_or_refused(value: Any, name: str) -> None:
+    fields = {"review_id": "v", "prediction_id": "p", name: value}
+    payload = json.dumps(REQUEST | fields).encode()
+    with suppress(EventError):
+        assert decode(ListingReview, payload).listing_id
+
+
+@pytest.mark.parametrize("digits", [400, 4_000, 40_000])
+def test_a_number_of_any_length_is_refused(digits: int) -> None:
+    number = b"9" * digits
+    for field in (b'"images":', b'"created_ms":', b'"title":'):
+        with pytest.raises(EventError) as caught:
+            decode(ListingRequest, record()[:-1] + b"," + field + number + b"}")
+        assert len(str(caught.value)) < 300
 
 
 def test_the_input_hash_changes_with_what_the_model_sees_and_with_nothing_else() -> None:

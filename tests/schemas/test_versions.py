@@ -23,6 +23,15 @@ def test_a_hash_finds_the_schema_that_it_was_made_under() -> None:
     assert versions.made_under("Shoes", old.hash) is None
 
 
+def test_an_empty_hash_is_the_schema_in_force() -> None:
+    old, new = lamps("red"), lamps("red", "blue")
+    versions = SchemaVersions(CategorySchemas([old]))
+    assert versions.made_under("Lamps", "") is old
+    versions.replace(CategorySchemas([new]))
+    assert versions.made_under("Lamps", "") is new
+    assert versions.made_under("Shoes", "") is None
+
+
 def test_no_more_than_the_last_few_are_kept() -> None:
     all_ = [lamps(f"colour {number}") for number in range(KEPT + 2)]
     versions = SchemaVersions(CategorySchemas([all_[0]]))

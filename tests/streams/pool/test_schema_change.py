@@ -136,6 +136,16 @@ def test_what_arrives_under_the_former_schema_is_measured_by_the_one_in_force(
     assert world.rows("SELECT under_other_schemas FROM status") == [(1,)]
 
 
+def test_what_a_producer_sends_without_a_hash_is_of_the_schema_in_force(world: World) -> None:
+    """The answer names it; the request's row is found by the hash of what its sender wrote."""
+    asked = request("a", category_schema_hash="")
+    answer = prediction(asked, filled=1, category_schema_hash=LAMP.hash)
+    world.feed(asked, answer, review(answer, category_schema_hash=""))
+    assert world.rows(MEASURED) == [(0.25, 1.0, 0.75, 0.75)]
+    assert world.rows("SELECT shown, accepted FROM acceptance_by_day") == [(1, 1)]
+    assert world.rows("SELECT under_other_schemas FROM status") == [(0,)]
+
+
 def test_of_two_answers_of_one_adapter_the_last_counts_whatever_they_were_made_under(
     world: World,
 ) -> None:

@@ -30,6 +30,19 @@ def lamps(*colours: str) -> CategorySchema:
 OLD, NEW = lamps("red"), lamps("blue", "red")
 
 
+def request(schema: CategorySchema | None, **changes: Any) -> ListingRequest:
+    return ListingRequest(
+        **{
+            "request_id": "q",
+            "listing_id": "l",
+            "category": "Lamps",
+            "category_schema_hash": schema.hash if schema else "",
+            "title": "A lamp",
+            **changes,
+        }
+    )
+
+
 class FirstValue:
     """An engine that says the first allowed value, after it has raised what it is told to."""
 
@@ -77,11 +90,9 @@ class PredictWorker:
         hash_ = self.champions.pop(0) if len(self.champions) > 1 else self.champions[0]
         return Champion(hash_, hash_, None)
 
-    def answer(self, schema: CategorySchema, **changes: Any) -> ListingPrediction:
-        asked = ListingRequest(
-            request_id="q", listing_id="l", category="Lamps",
-            category_schema_hash=schema.hash, title="A lamp", **changes,
-        )  # fmt: skip
+    def answer(self, schema: CategorySchema | None, **changes: Any) -> ListingPrediction:
+        """The answer to a request under `schema`, or under none."""
+        asked = request(schema, **changes)
         with ThreadPoolExecutor(1) as executor:
             answerer = Answerer(
                 self.versions, self.look, self.engine, self.champion, lambda _: None,
@@ -121,6 +132,38 @@ def test_a_request_made_under_a_schema_that_is_nowhere_is_told_so() -> None:
     assert answer.status is Status.FAILED
     assert answer.error is not None
     assert "load the current schema and ask again" in answer.error
+
+
+def test_a_request_without_a_hash_is_answered_by_the_schema_in_force_which_its_answer_names() -> (
+    None
+):
+    worker = PredictWorker(OLD)
+    assert worker.answer(None).category_schema_hash == OLD.hash
+    worker.file = NEW
+    worker.look()
+    answer = worker.answer(None)
+    assert (answer.status, answer.values) == (Status.OK, {"Colour": ["blue"]})
+    assert answer.category_schema_hash == NEW.hash
+    # By which the pool finds the listing's text: the request's row has the same.
+    assert answer.input_hash == request(None).input_hash() != request(NEW).input_hash()
+
+
+def test_an_answer_names_the_schema_that_it_was_made_by_though_that_changes_meanwhile() -> None:
+    class Changing(FirstValue):
+        def generate(self, *asked: Any, **more: Any) -> GenerationResult:
+            worker.file = NEW
+            worker.look()
+            return super().generate(*asked, **more)
+
+    worker = PredictWorker(OLD, Changing())
+    answer = worker.answer(None)
+    assert (answer.category_schema_hash, answer.values) == (OLD.hash, {"Colour": ["red"]})
+
+
+def test_a_category_that_the_worker_has_not_seen_makes_it_look_without_a_hash_too() -> None:
+    worker = PredictWorker(OLD)
+    assert worker.answer(None, category="Boats").status is Status.FAILED
+    assert worker.looks == 1
 
 
 def test_two_workers_that_change_at_different_moments_answer_each_request_alike() -> None:

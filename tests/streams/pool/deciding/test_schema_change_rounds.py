@@ -8,7 +8,7 @@ import pytest
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, Status
 from streams.pool.deciding.conductor import ORDER_EVERY_MS
 from tests.streams.pool.test_schema_change import MEASURED, WITH_SHAPE, WITHOUT_STYLE, change
-from tests.streams.world import SUBMITTED, World, prediction, request, review
+from tests.streams.world import LAMP, SUBMITTED, World, prediction, request, review
 
 K = ModelEventKind
 
@@ -91,6 +91,21 @@ def test_an_order_asks_under_the_schema_in_force_and_its_answer_finds_the_listin
         "SELECT listing_id, request_id, c_model, c_catalog FROM store.samples "
         f"WHERE adapter_hash = '{adapter}' ORDER BY 1"
     ) == [("later", "q-later", pytest.approx(1 / 3), 1.0), ("some", "q-some", 1.0, 1.0)]
+
+
+def test_an_order_for_a_request_without_a_hash_names_the_one_in_force_and_finds_its_text(
+    world: World,
+) -> None:
+    world.feed(asked := request("some", category_schema_hash=""))
+    answer = prediction(asked, filled=3, category_schema_hash=LAMP.hash)
+    world.feed(answer, review(answer, category_schema_hash=""))
+    adapter = promote(world)
+    [order] = world.step()
+    assert (order.listing_id, order.category_schema_hash) == ("some", LAMP.hash)
+    world.feed(prediction(order, filled=1, adapter_hash=adapter))
+    assert world.rows(
+        f"SELECT request_id, c_model FROM store.samples WHERE adapter_hash = '{adapter}'"
+    ) == [("q-some", 0.25)]
 
 
 def test_an_order_that_failed_under_the_former_schema_is_sent_anew_under_the_new_one_once(
