@@ -5,7 +5,8 @@ This room does no I/O beyond reading a schema file, and imports no other room. R
 - `category`: what a category asks a listing for; `versions`: the schemas in force and before.
 - `values`: is a value legal, how is it written, is it the same as another?
 - `completeness`: eq. 1 and 2, and what else the curation ranks by; `curation`: eq. 3.
-- `events`: one strict pydantic model each; `topic_names`: where they stand.
+- `events`: one strict pydantic model each; `topic_names`: where they stand; `identity`: what tells
+  one listing from another.
 - `heldout`: which listings are never trained on; `likeness`: titles that are nearly the same.
 - `errors`: what can be wrong with a schema or an event.
 - `sources/`: readers of schema files.
@@ -18,8 +19,9 @@ Other rooms use:
 - `schemas.completeness`: `completeness`, `gap`, `deficit`, `edits`.
 - `schemas.curation`: `Candidate`, `CURATIONS`, `select`, `Selection`.
 - `schemas.events`: the events, `decode`, and `BASE_ADAPTER`.
+- `schemas.identity`: `listing_key` and its two parts.
 - `schemas.topic_names`: the names, and what stands on the topics that the pool is made of.
 - `schemas.heldout`: `is_held_out`, `calibrates`.
-- `schemas.likeness`: `Titles`.
+- `schemas.likeness`: `Titles`, `text_group`.
 - `schemas.errors`: `ListuneError`, which every error of ours derives from.
 """

@@ -20,7 +20,8 @@ from streams.pool.selected import Selected
 Role = Literal["train", "heldout"]
 
 MANIFEST_COLUMNS = (
-    "listing_id", "category", "title", "description", "attributes", "values", "images"
+    "listing_id", "category", "title", "description", "attributes", "values", "images",
+    "seller_id", "tags",
 )  # fmt: skip
 
 
@@ -33,8 +34,9 @@ def write_manifest(
 ) -> ManifestFile:
     """Writes the listings `rows`, for `role`, to `path`.
 
-    Columns are strings: listing_id, category, title, description, and as JSON text the attributes
-    asked for, the seller's legal values, and the images.
+    Columns are strings: listing_id (the listing's key, `schemas.identity`), category, title,
+    description, and as JSON text the attributes asked for, the seller's legal values, and the
+    images; seller_id, which may be NULL, and the tags as JSON text.
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,6 +85,8 @@ def _manifest_row(row: Selected, asked: Callable[[str, tuple[str, ...] | None], 
             {a.name: row.submitted[a.name] for a in attributes if a.name in legal}
         ),
         "images": json.dumps(row.request.images),
+        "seller_id": row.request.seller_id,
+        "tags": json.dumps(row.request.tags),
     }
 
 

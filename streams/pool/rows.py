@@ -6,6 +6,7 @@ import duckdb
 from pydantic_core import to_json
 
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
+from schemas.likeness import text_group
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from schemas.values import matches
 from schemas.versions import SchemaVersions
@@ -18,6 +19,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     "requests": {
         **dict.fromkeys(("request_id", "listing_id", "input_hash", "payload"), _TEXT),
         **_PLACE,
+        "seller_id": _TEXT,
+        "text_group": "BIGINT",
     },
     "predictions": {
         **dict.fromkeys(
@@ -42,6 +45,10 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("request_id", "prediction_id", "review_id", "purpose"), _TEXT),
         "timestamp_ms": "BIGINT",
         "held_out": "BOOLEAN",
+        "seller_id": _TEXT,
+        "text_group": "BIGINT",
+        "asked": "INTEGER",
+        "asked_share": "DOUBLE",
     },
     "watermarks": {"topic": _TEXT, "partition": "INTEGER", "next_offset": "BIGINT"},
     "used": {"listing_id": _TEXT, "round": "INTEGER", "role": _TEXT},
@@ -50,7 +57,9 @@ EVENT_TABLES = {REQUESTS: "requests", PREDICTIONS: "predictions", REVIEWS: "revi
 """Which table the events of a topic are rows of."""
 _KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
 
-_PLAIN = COLUMNS["predictions"].keys() - {"requested", "values", "invalid"} - _PLACE.keys()
+_PLAIN = (
+    COLUMNS["predictions"].keys() - {"listing_id", "requested", "values", "invalid"} - _PLACE.keys()
+)
 
 
 def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:
@@ -100,7 +109,10 @@ def row_of(
     offset: int,
     timestamp_ms: int,
 ) -> Row:
-    """The row of `event`, which stands at `offset` of a partition of its topic."""
+    """The row of `event`, which stands at `offset` of a partition of its topic.
+
+    Its `listing_id` is the event's `listing_key`: two sellers may use one id.
+    """
     place = {"partition": partition, "offset": offset, "timestamp_ms": timestamp_ms}
     match event:
         case ListingRequest():
@@ -115,15 +127,18 @@ def _request(event: ListingRequest) -> Row:
     """The whole event is kept: a backfill order repeats it."""
     return {
         "request_id": event.request_id,
-        "listing_id": event.listing_id,
+        "listing_id": event.listing_key,
         "input_hash": event.input_hash(),
         "payload": event.model_dump_json(),
+        "seller_id": event.seller_id,
+        "text_group": text_group(event.category, event.title, event.description),
     }
 
 
 def _prediction(event: ListingPrediction) -> Row:
     return {
         **{name: getattr(event, name) for name in _PLAIN},
+        "listing_id": event.listing_key,
         "requested": _text(event.requested),
         "values": _text(event.values),
         # What was cut off is never read again: no schema makes it an answer.
@@ -137,7 +152,7 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
     return {
         "review_id": event.review_id,
         "prediction_id": event.prediction_id,
-        "listing_id": event.listing_id,
+        "listing_id": event.listing_key,
         "category": event.category,
         "category_schema_hash": event.category_schema_hash,
         "submitted": _text(event.submitted),

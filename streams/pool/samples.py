@@ -40,14 +40,14 @@ last_review AS (
         (PARTITION BY r.listing_id ORDER BY r.partition DESC, r."offset" DESC) = 1
 ),
 input AS (
-    SELECT listing_id, input_hash, request_id, rowid AS row
+    SELECT listing_id, input_hash, request_id, seller_id, text_group, rowid AS row
     FROM store.requests SEMI JOIN touched USING (listing_id)
     QUALIFY row_number() OVER
         (PARTITION BY listing_id, input_hash ORDER BY partition DESC, "offset" DESC) = 1
 ),
 prediction AS (
     SELECT p.listing_id, p.category, p.adapter_hash, p.timestamp_ms, p.rowid AS row,
-           q.request_id AS input_request_id,
+           q.request_id AS input_request_id, q.seller_id, q.text_group,
            CASE WHEN p.category_schema_hash <> c.hash THEN q.row END AS request_row
     FROM store.predictions p SEMI JOIN touched USING (listing_id)
     JOIN store.categories c USING (category)
@@ -58,7 +58,8 @@ prediction AS (
 ),
 complete AS MATERIALIZED (
     SELECT p.row AS prediction_row, p.request_row, r.row AS review_row, r.review_id,
-           p.input_request_id, greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms
+           p.input_request_id, greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms,
+           p.seller_id, p.text_group
     FROM prediction p JOIN last_review r
       ON r.listing_id = p.listing_id AND r.category = p.category
 ),
@@ -70,7 +71,8 @@ SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category,
        CASE WHEN m.request_row IS NULL THEN p.requested ELSE q.requested END AS asked, p."values",
        CASE WHEN m.request_row IS NOT NULL THEN p.invalid END AS invalid,
        r.submitted, m.input_request_id, p.prediction_id, m.review_id, p.purpose, m.timestamp_ms,
-       sha256(p.listing_id) < (SELECT value FROM store.meta WHERE name = 'heldout_bound')
+       sha256(p.listing_id) < (SELECT value FROM store.meta WHERE name = 'heldout_bound'),
+       m.seller_id, m.text_group
 FROM complete m
 LEFT JOIN request q USING (request_row)
 JOIN store.predictions p ON p.rowid = m.prediction_row
@@ -96,7 +98,7 @@ def recompute(
     with metrics.stage("score"):
         # Nearly all listings of a category are asked for the same.
         attributes_of = lru_cache(partial(_attributes, schemas))
-        samples = [_sample(attributes_of, *row) for row in complete]
+        samples = [_sample(schemas, attributes_of, *row) for row in complete]
     with metrics.stage("samples"):
         # A canonical answer can change while partitions are read out of order: no sample outlives
         # it.
@@ -113,6 +115,7 @@ def _attributes(schemas: CategorySchemas, category: str, asked: str | None) -> S
 
 
 def _sample(
+    schemas: CategorySchemas,
     attributes_of: Callable[[str, str | None], Sequence[Attribute]],
     listing_id: str,
     adapter_hash: str,
@@ -128,6 +131,8 @@ def _sample(
     purpose: str,
     timestamp_ms: int,
     held_out: bool,
+    seller_id: str | None,
+    text_group: int | None,
 ) -> Row:
     attributes, model = attributes_of(category, asked), from_json(values)
     if invalid is not None:
@@ -149,6 +154,10 @@ def _sample(
         "purpose": purpose,
         "timestamp_ms": timestamp_ms,
         "held_out": held_out,
+        "seller_id": seller_id,
+        "text_group": text_group,
+        "asked": len(attributes),
+        "asked_share": len(attributes) / max(1, len(schemas[category].attributes)),
     }
 
 
