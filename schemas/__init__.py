@@ -6,7 +6,8 @@ This room does no I/O beyond reading a schema file, and imports no other room. R
 - `values`: is a value legal, how is it written, is it the same as another?
 - `origins`: did the seller type a value, change a suggestion, or accept it?
 - `completeness`: eq. 1 and 2, and what else the curation ranks by; `curation`: eq. 3.
-- `events`: one strict pydantic model each; `topic_names`: where they stand.
+- `events`: one strict pydantic model each; `topic_names`: where they stand; `identity`: what tells
+  one listing from another.
 - `foreign`: what other languages write for them; `asyncapi`: the contract with those.
 - `heldout`: which listings are never trained on; `likeness`: titles that are nearly the same.
 - `errors`: what can be wrong with a schema or an event.
@@ -22,8 +23,9 @@ Other rooms use:
 - `schemas.curation`: `Candidate`, `CURATIONS`, `select`, `Selection`.
 - `schemas.events`: the events, `decode`, and `BASE_ADAPTER`.
 - `schemas.asyncapi`: `asyncapi_document`.
+- `schemas.identity`: `listing_key` and its two parts.
 - `schemas.topic_names`: the names, and what stands on the topics that the pool is made of.
 - `schemas.heldout`: `is_held_out`, `calibrates`.
-- `schemas.likeness`: `Titles`.
+- `schemas.likeness`: `Titles`, `text_group`.
 - `schemas.errors`: `ListuneError`, which every error of ours derives from.
 """

@@ -1,8 +1,8 @@
 """The events on the wire: one strict pydantic model each, JSON on Kafka.
 
-    listing.requests / listing.backfill   ListingRequest      key listing_id
-    listing.predictions                   ListingPrediction   key listing_id
-    listing.reviews                       ListingReview       key listing_id
+    listing.requests / listing.backfill   ListingRequest      key listing_key
+    listing.predictions                   ListingPrediction   key listing_key
+    listing.reviews                       ListingReview       key listing_key
     training.retrain                      RetrainRequest      key pool
     model.events                          ModelEvent          key: see `ModelEvent.key`
     listune.dead-letters                  DeadLetter          key `<topic>:<partition>:<offset>`
@@ -22,12 +22,20 @@ import uuid
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from schemas.curation import Selection
 from schemas.errors import EventError
 from schemas.foreign import as_meant, sentence, unframed
+from schemas.identity import listing_key, without_separator
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_DEPTH = 32
@@ -38,6 +46,18 @@ BASE_ADAPTER = "base"
 
 ValueLists = dict[str, list[str]]
 
+Identity = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(without_separator)]
+"""What the caller calls a listing or a seller."""
+
+Tags = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=100)],
+        Annotated[str, Field(max_length=200)],
+    ],
+    Field(max_length=20),
+]
+"""What else the caller wants to find a listing by: locale, source, …"""
+
 Trigger = Literal["count", "schedule", "acceptance", "person"]
 """Why a round began: enough listings, the time, a drop of live acceptance, or a person's wish."""
 
@@ -47,9 +67,9 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def listing_sha256(listing_id: str) -> str:
+def listing_sha256(listing_key: str) -> str:
     """What stands for a listing where its own id must not be kept: 64 hexadecimal digits."""
-    return hashlib.sha256(listing_id.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(listing_key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def now_ms() -> int:
@@ -100,11 +120,24 @@ class Status(StrEnum):
     SUPERSEDED = "superseded"  # a backfill order whose adapter is no longer champion
 
 
-class ListingRequest(Event):
+class ListingEvent(Event):
+    """What is said about one listing. `listing_id` is the caller's: unique in the marketplace, or
+    among a seller's listings where `seller_id` is given."""
+
+    listing_id: Identity
+    seller_id: Identity | None = None
+    tags: Tags = {}
+
+    @property
+    def listing_key(self) -> str:
+        """What identifies the listing: see `schemas.identity`."""
+        return listing_key(self.listing_id, self.seller_id)
+
+
+class ListingRequest(ListingEvent):
     """A listing service asks for the attribute values of one listing."""
 
     request_id: str = Field(min_length=1, max_length=200)
-    listing_id: str = Field(min_length=1, max_length=200)
     category: str = Field(min_length=1)
     category_schema_hash: str = ""  # empty: the one in force when it is read
     title: str = ""
@@ -131,12 +164,14 @@ class ListingRequest(Event):
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class ListingPrediction(Event):
-    """The answer to a request. The first one in the log for a `request_id` is canonical."""
+class ListingPrediction(ListingEvent):
+    """The answer to a request. The first one in the log for a `request_id` is canonical.
+
+    Seller and tags are the request's.
+    """
 
     prediction_id: str
     request_id: str
-    listing_id: str
     category: str
     category_schema_hash: str
     input_hash: str
@@ -157,13 +192,16 @@ class ListingPrediction(Event):
     latency_ms: float = Field(default=0.0, ge=0)  # from taking the request up to having the answer
 
 
-class ListingReview(Event):
-    """What the seller submitted and had been shown. The last review of a listing wins."""
+class ListingReview(ListingEvent):
+    """What the seller submitted and had been shown. The last review of a listing wins.
+
+    Listing and seller are the prediction's: with another `seller_id`, or without it, it would be
+    the review of another listing.
+    """
 
     review_id: str = Field(min_length=1)
     prediction_id: str
     request_id: str
-    listing_id: str = Field(min_length=1, max_length=200)
     category: str
     category_schema_hash: str = ""  # as in `ListingRequest`
     shown: ValueLists = {}  # the suggestions that the seller saw
@@ -216,6 +254,10 @@ class RetrainRequest(Event):
     mean_deficit: float = 0.0  # of the listings selected
     # How many of their values come from where (`schemas.origins`); empty in events from before.
     origins: dict[str, int] = {}
+    # Not taken: nearly the same as a held-out listing, of those looked at; and of all that counted,
+    # beyond the share of one seller, one category or one product.
+    near_held_out: int = Field(default=0, ge=0)
+    over_share: int = Field(default=0, ge=0)
     files: list[ManifestFile]
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Listing:
-    """A product text. `listing_id` seeds the split into batches and is never shown to the model."""
+    """A product text. `listing_id`, its `listing_key`, seeds the split into batches and is never
+    shown to the model."""
 
     listing_id: str
     category: str

@@ -1,6 +1,7 @@
 """A person's wish that a listing be forgotten, and which listings are, from `listune.forgotten`."""
 
 from schemas.events import ListingForgotten, listing_sha256
+from schemas.identity import listing_key
 from schemas.topic_names import FORGOTTEN
 from streams.errors import DeliveryError
 from streams.kafka.control_log import ControlLog, ControlRecord
@@ -10,13 +11,17 @@ from streams.settings import StreamsSettings
 DELIVERY_S = 30.0
 
 
-def ask_to_forget(settings: StreamsSettings, listing_id: str) -> ListingForgotten:
+def ask_to_forget(
+    settings: StreamsSettings, listing_id: str, seller_id: str | None = None
+) -> ListingForgotten:
     """Writes the wish; from then on nothing of the listing enters a pool or a training set.
+
+    `seller_id`: as its events have it; without it the listing of no seller is meant.
 
     Raises:
         DeliveryError: the broker did not confirm it.
     """
-    event = ListingForgotten(listing_sha256=listing_sha256(listing_id))
+    event = ListingForgotten(listing_sha256=listing_sha256(listing_key(listing_id, seller_id)))
     publisher = Publisher(settings, client_id="listune-cli")
     try:
         publisher.send(FORGOTTEN, event.key(), event.to_bytes()).result(DELIVERY_S)

@@ -12,7 +12,7 @@ broker (too large) raises `RequestRefused` and is not sent. Records are sent in 
 
 import concurrent.futures
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Required, TypedDict, Unpack
 
@@ -35,10 +35,16 @@ from streams.settings import StreamsSettings
 
 
 class ListingFields(TypedDict, total=False):
-    """One listing, as the SDK takes it; only `listing_id` and `category` must be given."""
+    """One listing, as the SDK takes it; only `listing_id` and `category` must be given.
+
+    `listing_id` is yours: unique in the marketplace, or among a seller's listings where `seller_id`
+    says whose it is. Both, and the tags, come back in the prediction and go into its review.
+    """
 
     listing_id: Required[str]
     category: Required[str]
+    seller_id: str | None
+    tags: Mapping[str, str]  # what else you want to find it by: locale, source, …
     title: str
     description: str
     images: Sequence[str]
@@ -151,6 +157,8 @@ class ListuneClient:
             prediction_id=prediction.prediction_id,
             request_id=prediction.request_id,
             listing_id=prediction.listing_id,
+            seller_id=prediction.seller_id,
+            tags=prediction.tags,
             category=prediction.category,
             category_schema_hash=prediction.category_schema_hash,
             shown=shown,
@@ -193,6 +201,8 @@ class ListuneClient:
             return ListingRequest(
                 request_id=new_id() if request_id is None else request_id,
                 listing_id=listing["listing_id"],
+                seller_id=listing.get("seller_id"),
+                tags=dict(listing.get("tags", {})),
                 category=category,
                 category_schema_hash=schema.hash,
                 title=listing.get("title", ""),
@@ -208,13 +218,13 @@ class ListuneClient:
             raise RequestRefused(f"the request is ill-formed: {_first_fault(error)}") from None
 
     def _send(self, topic: str, event: ListingRequest | ListingReview) -> Future[Position]:
-        listing_id, value = event.listing_id, event.to_bytes()
+        value = event.to_bytes()
         if len(value) > self._settings.max_event_bytes:
             raise RequestRefused(
-                f"listing {listing_id} takes {len(value)} bytes where "
+                f"listing {event.listing_id} takes {len(value)} bytes where "
                 f"{self._settings.max_event_bytes} are allowed; shorten its description"
             )
-        delivered = self._publisher.send(topic, listing_id, value)
+        delivered = self._publisher.send(topic, event.listing_key, value)
         delivered.add_done_callback(lambda done: self._note(event, done))
         return delivered
 

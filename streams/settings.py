@@ -65,6 +65,27 @@ class StreamsSettings(BaseModel):
         description="with fewer reviewed held-out listings no round begins",
     )
     min_gap: float = Field(0.0, ge=0, description="smallest deficit, or edits, that counts")
+    # Ten sellers can fill a round. With fewer than 1 / share none ever begins, and the status says
+    # why: then raise it. Listings without `seller_id` are not counted by seller.
+    max_share_per_seller: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="of a round's listings, and of those that judge it, one seller's at most, one "
+        "at least; 1 = no limit",
+    )
+    # Many a marketplace has one category that sells most, and some have only one.
+    max_share_per_category: float = Field(
+        1.0, gt=0, le=1, description="of a round's listings one category's at most; 1 = no limit"
+    )
+    # More than one of a large round, since near-duplicates differ in colour or size.
+    max_share_per_group: float = Field(
+        0.01,
+        gt=0,
+        le=1,
+        description="of a round's listings, and of those that judge it, at most so many with "
+        "nearly the same title in one category, one at least; 1 = no limit",
+    )
     max_rounds: int = Field(0, ge=0, description="no more rounds than this; 0 = no limit")
     small_lag: int = Field(1000, ge=0, description="no trigger while more records than this wait")
     lease_s: float = Field(

@@ -20,16 +20,19 @@ ASK_EVERY_S = 0.5
 
 def register(app: typer.Typer) -> None:
     """Add this module's command to the application."""
-    app.command(epilog="Example: `listune forget 4711`")(forget)
+    app.command(epilog="Example: `listune forget 4711 --seller acme`")(forget)
 
 
 def forget(
     listing_id: str = typer.Argument(help="the listing's identity, as its service gave it"),
+    seller: str | None = typer.Option(
+        None, help="the seller's identity, where the listing's events have one"
+    ),
     wait: float = typer.Option(60.0, min=0, help="seconds to wait until the pool has done it"),
 ) -> None:
     """Forget a listing for good, and show which adapters were trained on it."""
     streams = active_settings().streams
-    asked = ask_to_forget(streams, listing_id)
+    asked = ask_to_forget(streams, listing_id, seller)
     with console.status("waiting for the pool"):
         record = _record(streams, asked.listing_sha256, wait)
     until = datetime.now(UTC) + timedelta(hours=streams.retention_hours * (1 + 1 / SEGMENTS))

@@ -29,6 +29,7 @@ def request(
     title: str = typer.Option(help="the product's title"),
     description: str = typer.Option("", help="the product's description"),
     listing_id: str = typer.Option("", help="the listing's identity; empty makes a new one"),
+    seller: str | None = typer.Option(None, help="the seller's identity"),
     timeout: float = typer.Option(60.0, help="seconds to wait for the prediction"),
     out: Path | None = typer.Option(None, help="keep the prediction here, for `listune review`"),
 ) -> None:
@@ -40,6 +41,7 @@ def request(
             title=title,
             description=description,
             listing_id=listing_id or new_id(),
+            seller_id=seller,
             timeout_s=timeout,
         )
     show(prediction)

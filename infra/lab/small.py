@@ -26,7 +26,14 @@ def small_settings(folder: Path, seed: int) -> Settings:
             # The longest text of the generated catalog takes as many in the tiny tokenizer.
             "max_answer_tokens": 10,
         },
-        streams={"k": 6, "backfill_factor": 1, "heldout_share": 0.4, "heldout_least": 6},
+        streams={
+            "k": 6,
+            "backfill_factor": 1,
+            "heldout_share": 0.4,
+            "heldout_least": 6,
+            # The same few products are listed again and again.
+            "max_share_per_group": 1.0,
+        },
         trainer={
             "rank": 8,
             "alpha": 16,

@@ -30,6 +30,7 @@ from pathlib import Path
 import torch
 
 from schemas.events import BASE_ADAPTER
+from schemas.identity import told
 from serving.adapter_file import check_adapter, read_adapter
 from serving.engine.adapter_store import AdapterStore
 from serving.engine.decoding import step
@@ -350,7 +351,7 @@ class Engine:
 
 def failed(request: GenerationRequest, error: Exception) -> EngineFailed:
     """What is answered where generating went wrong by a fault of ours; logged."""
-    logger.error("listing %s failed", request.listing.listing_id, exc_info=error)
+    logger.error("listing %s failed", told(request.listing.listing_id), exc_info=error)
     return EngineFailed(
         f"generation failed ({type(error).__name__}: {error}); see the engine's log"
     )

@@ -6,6 +6,7 @@ from streams import metrics
 from streams.pool import outdated
 from streams.pool.deciding.selection import fresh_count
 from streams.pool.samples import textless_count
+from streams.pool.spread import Shares
 from streams.pool.state import champion, open_round
 from streams.settings import StreamsSettings
 
@@ -18,7 +19,9 @@ def show(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
         "(SELECT coalesce(max(round), 0) FROM store.rounds)"
     ).fetchall()[0]
     metrics.SAMPLES.set(samples)
-    metrics.FRESH.set(fresh_count(con, live.hash, settings.selection, settings.min_gap))
+    limits = Shares.among_trained(settings).of(settings.k)
+    fresh = fresh_count(con, live.hash, settings.selection, settings.min_gap, limits)
+    metrics.FRESH.set(fresh.within)
     metrics.OUTDATED.set(outdated.count(con))
     metrics.TEXTLESS.set(textless_count(con))
     metrics.NEEDED.set(settings.k)

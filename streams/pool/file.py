@@ -12,6 +12,7 @@ import duckdb
 from streams.pool import outdated
 from streams.pool.errors import PoolError, PoolRefused
 from streams.pool.origin import check_origin
+from streams.pool.spread import Shares
 from streams.settings import StreamsSettings
 
 # Unbounded, DuckDB takes up to 80 % of a machine that it shares with the broker and the model.
@@ -25,6 +26,8 @@ CHECKPOINT = "64MB"
 # folder. This is how it is told that there is none.
 if find_spec("pandas") is None:
     sys.modules["pandas"] = cast(ModuleType, None)
+
+NO_LIMIT = 2**31 - 1
 
 # The shape of the tables in schema.sql; raise it with them.
 FORMAT = "1"
@@ -89,6 +92,7 @@ def take_origin(
 
 def remember(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
     """What the views need to know of the settings."""
+    most = Shares.among_trained(settings).of(settings.k)
     _note(
         con,
         {
@@ -97,6 +101,9 @@ def remember(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
             "heldout_least": str(settings.heldout_least),
             "min_gap": str(settings.min_gap),
             "selection": settings.selection,
+            "most_per_seller": str(most.seller or NO_LIMIT),
+            "most_per_category": str(most.category or NO_LIMIT),
+            "most_per_group": str(most.group or NO_LIMIT),
         },
     )
 

@@ -3,28 +3,40 @@
 Which they are is said by a hash of the id (`schemas.heldout`), so that nobody chooses, and is kept
 with each sample (`held_out`), since a hash of each of a million ids takes long. They count as soon
 as a seller has reviewed them, whichever adapter answered, and judge as often as they are among the
-newest. A listing that has been trained on, under a smaller share, judges nothing.
+newest. A listing that has been trained on, under a smaller share, judges nothing. Those that judge
+are spread as those that teach (`streams.pool.spread`): at most a share of one seller and of one
+group of near-duplicates.
 """
+
+from collections.abc import Iterable
 
 import duckdb
 
 from schemas import heldout
+from streams.pool import spread
 from streams.pool.selected import Selected, selected, with_texts
+from streams.pool.spread import Limits, Places, Shares
 
 _ANY = """
 FROM store.samples s ANTI JOIN store.used u ON u.listing_id = s.listing_id
 """
 
-NEWEST = f"""
+_NEWEST_OF_ALL = f"""
 SELECT s.*, r.timestamp_ms AS reviewed_ms
 FROM (SELECT s.listing_id, s.adapter_hash, s.gap, s.deficit,
-             s.request_id, s.prediction_id, s.review_id {_ANY} WHERE s.held_out
+             s.request_id, s.prediction_id, s.review_id,
+             s.seller_id, s.text_group {_ANY} WHERE s.held_out
       QUALIFY row_number() OVER
           (PARTITION BY s.listing_id ORDER BY s.timestamp_ms DESC, s.adapter_hash) = 1) s
 JOIN store.reviews r ON r.review_id = s.review_id
-ORDER BY reviewed_ms DESC, s.listing_id LIMIT $most
 """
-"""The $most reviewed last, by record time; of each its last sample, and when it was reviewed."""
+
+
+def newest_statement(limits: Limits) -> str:
+    """The $most reviewed last within `limits`, by record time; of each its last sample, and when it
+    was reviewed."""
+    order = "reviewed_ms DESC, listing_id"
+    return f"FROM ({spread.thinned(_NEWEST_OF_ALL, limits, order)}) ORDER BY {order} LIMIT $most"
 
 
 def divide(con: duckdb.DuckDBPyConnection, share: float) -> None:
@@ -36,9 +48,22 @@ def divide(con: duckdb.DuckDBPyConnection, share: float) -> None:
         con.execute("INSERT OR REPLACE INTO store.meta VALUES ('heldout_bound', $1)", [bound])
 
 
-def count(con: duckdb.DuckDBPyConnection) -> int:
-    """Listings that could judge."""
-    return _one(con, f"SELECT count(DISTINCT s.listing_id) {_ANY} WHERE s.held_out")
+def count(con: duckdb.DuckDBPyConnection, most: int, shares: Shares = Shares()) -> int:
+    """Listings that could judge, `most` at the most."""
+    all_ = _one(con, f"SELECT count(DISTINCT s.listing_id) {_ANY} WHERE s.held_out")
+    limits = shares.of(min(most, all_))
+    if limits == Limits():
+        return min(most, all_)
+    each = (
+        "SELECT any_value(s.seller_id) AS seller_id, any_value(s.text_group) AS text_group "
+        f"{_ANY} WHERE s.held_out GROUP BY s.listing_id"
+    )
+    return min(most, spread.count(con, each, limits, {}).within)
+
+
+def limits(con: duckdb.DuckDBPyConnection, most: int, shares: Shares) -> Limits:
+    """What `shares` of those that judge are, `most` at the most."""
+    return shares.of(count(con, most))
 
 
 def reviewed_since(con: duckdb.DuckDBPyConnection, ms: int) -> int:
@@ -52,13 +77,21 @@ def reviewed_since(con: duckdb.DuckDBPyConnection, ms: int) -> int:
     )
 
 
-def newest(con: duckdb.DuckDBPyConnection, most: int) -> list[Selected]:
-    """The `most` reviewed last, the newest first."""
+def newest(con: duckdb.DuckDBPyConnection, most: int, shares: Shares = Shares()) -> list[Selected]:
+    """The `most` reviewed last, the newest first, as `shares` of them allow."""
+    allowed = limits(con, most, shares)
     rows = con.execute(
-        f"{with_texts(NEWEST, 'reviewed_ms')} ORDER BY reviewed_ms DESC, listing_id",
+        f"{with_texts(newest_statement(allowed), 'reviewed_ms')} "
+        "ORDER BY reviewed_ms DESC, listing_id",
         {"most": most},
     ).fetchall()
-    return [selected(row) for row in rows]
+    return unlike(map(selected, rows), allowed)
+
+
+def unlike(listings: Iterable[Selected], limits: Limits) -> list[Selected]:
+    """Those of `listings` that there is a place for, in their order."""
+    places = Places(limits)
+    return [one for one in listings if places.take(one.request)]
 
 
 def _one(con: duckdb.DuckDBPyConnection, sql: str, *parameters: object) -> int:

@@ -22,7 +22,7 @@ Role = Literal["train", "heldout"]
 
 MANIFEST_COLUMNS = (
     "listing_id", "category", "title", "description", "attributes", "values", "origins", "shown",
-    "images"
+    "images", "seller_id", "tags",
 )  # fmt: skip
 
 
@@ -35,9 +35,10 @@ def write_manifest(
 ) -> ManifestFile:
     """Writes the listings `rows`, for `role`, to `path`.
 
-    Columns are strings: listing_id, category, title, description, and as JSON text the attributes
-    asked for, the seller's legal values, where each of these comes from (`schemas.origins`),
-    whether the seller was shown any value (null: not kept), and the images.
+    Columns are strings: listing_id (the listing's key, `schemas.identity`), category, title,
+    description, and as JSON text the attributes asked for, the seller's legal values, where each of
+    these comes from (`schemas.origins`), whether the seller was shown any value (null: not kept),
+    and the images; seller_id, which may be NULL, and the tags as JSON text.
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,6 +101,8 @@ def _manifest_row(row: Selected, asked: Callable[[str, tuple[str, ...] | None], 
         ),
         "shown": json.dumps(row.shown),
         "images": json.dumps(row.request.images),
+        "seller_id": row.request.seller_id,
+        "tags": json.dumps(row.request.tags),
     }
 
 

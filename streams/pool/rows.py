@@ -7,6 +7,7 @@ import duckdb
 from pydantic_core import to_json
 
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
+from schemas.likeness import text_group
 from schemas.origins import origins
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from schemas.versions import SchemaVersions
@@ -19,6 +20,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     "requests": {
         **dict.fromkeys(("request_id", "listing_id", "input_hash", "payload"), _TEXT),
         **_PLACE,
+        "seller_id": _TEXT,
+        "text_group": "BIGINT",
     },
     "predictions": {
         **dict.fromkeys(
@@ -44,6 +47,10 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("request_id", "prediction_id", "review_id", "purpose"), _TEXT),
         "timestamp_ms": "BIGINT",
         "held_out": "BOOLEAN",
+        "seller_id": _TEXT,
+        "text_group": "BIGINT",
+        "asked": "INTEGER",
+        "asked_share": "DOUBLE",
     },
     "watermarks": {"topic": _TEXT, "partition": "INTEGER", "next_offset": "BIGINT"},
     "used": {"listing_id": _TEXT, "round": "INTEGER", "role": _TEXT},
@@ -54,7 +61,9 @@ EVENT_TABLES = {REQUESTS: "requests", PREDICTIONS: "predictions", REVIEWS: "revi
 _LOG_ORDER = ("timestamp_ms", "offset", "partition")
 _KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
 
-_PLAIN = COLUMNS["predictions"].keys() - {"requested", "values", "invalid"} - _PLACE.keys()
+_PLAIN = (
+    COLUMNS["predictions"].keys() - {"listing_id", "requested", "values", "invalid"} - _PLACE.keys()
+)
 
 
 def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:
@@ -109,7 +118,10 @@ def row_of(
     offset: int,
     timestamp_ms: int,
 ) -> Row:
-    """The row of `event`, which stands at `offset` of a partition of its topic."""
+    """The row of `event`, which stands at `offset` of a partition of its topic.
+
+    Its `listing_id` is the event's `listing_key`: two sellers may use one id.
+    """
     place = {"partition": partition, "offset": offset, "timestamp_ms": timestamp_ms}
     match event:
         case ListingRequest():
@@ -129,15 +141,18 @@ def _request(event: ListingRequest) -> Row:
     left_out = None if "created_ms" in event.model_fields_set else {"created_ms"}
     return {
         "request_id": event.request_id,
-        "listing_id": event.listing_id,
+        "listing_id": event.listing_key,
         "input_hash": event.input_hash(),
         "payload": event.model_dump_json(exclude=left_out),
+        "seller_id": event.seller_id,
+        "text_group": text_group(event.category, event.title, event.description),
     }
 
 
 def _prediction(event: ListingPrediction) -> Row:
     return {
         **{name: getattr(event, name) for name in _PLAIN},
+        "listing_id": event.listing_key,
         "requested": _text(event.requested),
         "values": _text(event.values),
         # What was cut off is never read again: no schema makes it an answer.
@@ -156,7 +171,7 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
         "review_id": event.review_id,
         "prediction_id": event.prediction_id,
         "request_id": event.request_id,
-        "listing_id": event.listing_id,
+        "listing_id": event.listing_key,
         "category": event.category,
         "category_schema_hash": event.category_schema_hash,
         "submitted": _text(event.submitted),

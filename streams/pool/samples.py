@@ -49,7 +49,8 @@ last_review AS (
         ORDER BY r.timestamp_ms DESC, r."offset" DESC, r.partition DESC) = 1
 ),
 request AS MATERIALIZED (
-    SELECT listing_id, input_hash, request_id, timestamp_ms, "offset", partition, rowid AS row
+    SELECT listing_id, input_hash, request_id, seller_id, text_group, timestamp_ms, "offset",
+           partition, rowid AS row
     FROM store.requests SEMI JOIN touched USING (listing_id)
 ),
 prediction AS MATERIALIZED (
@@ -58,13 +59,13 @@ prediction AS MATERIALIZED (
     FROM store.predictions SEMI JOIN touched USING (listing_id)
 ),
 input AS (
-    SELECT listing_id, input_hash, request_id, row FROM request
+    SELECT listing_id, input_hash, request_id, seller_id, text_group, row FROM request
     QUALIFY row_number() OVER (PARTITION BY listing_id, input_hash
         ORDER BY timestamp_ms DESC, "offset" DESC, partition DESC) = 1
 ),
 reviewed AS MATERIALIZED (
     SELECT r.listing_id, r.category, r.review_id, r.timestamp_ms, r.row, t.input_hash,
-           t.request_id AS input_request_id, t.row AS input_row
+           t.request_id AS input_request_id, t.row AS input_row, t.seller_id, t.text_group
     FROM last_review r
     LEFT JOIN prediction p ON p.listing_id = r.listing_id AND p.prediction_id = r.prediction_id
     LEFT JOIN request q ON q.listing_id = r.listing_id AND q.request_id = r.request_id
@@ -74,7 +75,7 @@ reviewed AS MATERIALIZED (
 complete AS MATERIALIZED (
     SELECT p.row AS prediction_row, r.row AS review_row, r.review_id, r.input_request_id,
            CASE WHEN p.category_schema_hash <> c.hash THEN r.input_row END AS request_row,
-           greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms
+           greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms, r.seller_id, r.text_group
     FROM reviewed r JOIN prediction p ON p.listing_id = r.listing_id
      AND p.input_hash = r.input_hash AND p.category = r.category
     JOIN store.categories c ON c.category = p.category
@@ -91,14 +92,14 @@ SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category,
        CASE WHEN m.request_row IS NOT NULL THEN p.invalid END AS invalid,
        r.submitted, m.input_request_id, p.prediction_id, m.review_id, p.purpose, m.timestamp_ms,
        sha256(p.listing_id) < (SELECT value FROM store.meta WHERE name = 'heldout_bound'),
-       NULL AS textless
+       m.seller_id, m.text_group, NULL AS textless
 FROM complete m
 LEFT JOIN asked q USING (request_row)
 JOIN store.predictions p ON p.rowid = m.prediction_row
 JOIN store.reviews r ON r.rowid = m.review_row
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, review_id, NULL, NULL, NULL,
-       listing_id
+       NULL, NULL, listing_id
 FROM reviewed WHERE input_row IS NULL
 """
 
@@ -121,7 +122,9 @@ def recompute(
     with metrics.stage("score"):
         # Nearly all listings of a category are asked for the same.
         attributes_of = lru_cache(partial(_attributes, schemas))
-        samples = [_sample(attributes_of, *row) for *row, textless in found if textless is None]
+        samples = [
+            _sample(schemas, attributes_of, *row) for *row, textless in found if textless is None
+        ]
     with metrics.stage("samples"):
         # A canonical answer can change while partitions are read out of order: no sample outlives
         # it.
@@ -159,6 +162,7 @@ def _attributes(schemas: CategorySchemas, category: str, asked: str | None) -> S
 
 
 def _sample(
+    schemas: CategorySchemas,
     attributes_of: Callable[[str, str | None], Sequence[Attribute]],
     listing_id: str,
     adapter_hash: str,
@@ -174,6 +178,8 @@ def _sample(
     purpose: str,
     timestamp_ms: int,
     held_out: bool,
+    seller_id: str | None,
+    text_group: int | None,
 ) -> Row:
     attributes, model = attributes_of(category, asked), from_json(values)
     if invalid is not None:
@@ -195,6 +201,10 @@ def _sample(
         "purpose": purpose,
         "timestamp_ms": timestamp_ms,
         "held_out": held_out,
+        "seller_id": seller_id,
+        "text_group": text_group,
+        "asked": len(attributes),
+        "asked_share": len(attributes) / max(1, len(schemas[category].attributes)),
     }
 
 

@@ -2,6 +2,7 @@
 --
 -- Every table is filled from the log and can be rebuilt from it, but for `outbox`, `pending` and
 -- `backfill_orders`, which hold what was decided here and has not come back through the log yet.
+-- `listing_id` is the listing's key (`schemas.identity`): its seller's id before its own, if it has one.
 -- Lists and objects are kept as JSON text: DuckDB rewrites a whole row when a nested column changes.
 -- Times are milliseconds since 1970 in UTC. No column has a sequence as its default: a client's
 -- ATTACH reads the definitions of all tables and fails on it (DuckDB 1.5).
@@ -26,8 +27,13 @@ CREATE TABLE IF NOT EXISTS store.outdated (listing_id VARCHAR PRIMARY KEY);
 -- Live requests, the first in the log of each request_id.
 CREATE TABLE IF NOT EXISTS store.requests (
     request_id VARCHAR PRIMARY KEY, listing_id VARCHAR NOT NULL, input_hash VARCHAR NOT NULL,
-    partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT, payload VARCHAR NOT NULL
+    partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT, payload VARCHAR NOT NULL,
+    seller_id VARCHAR, text_group BIGINT
 );
+-- `text_group`: equal for texts that differ in no letter and no digit (`schemas.likeness`). A file
+-- from before it has none: listings that it had by then are told to be alike by their titles alone.
+ALTER TABLE store.requests ADD COLUMN IF NOT EXISTS seller_id VARCHAR;
+ALTER TABLE store.requests ADD COLUMN IF NOT EXISTS text_group BIGINT;
 
 -- Canonical answers: the first in the log of each request_id.
 CREATE TABLE IF NOT EXISTS store.predictions (
@@ -63,12 +69,20 @@ CREATE TABLE IF NOT EXISTS store.samples (
     listing_id VARCHAR, adapter_hash VARCHAR, adapter_id VARCHAR, category VARCHAR,
     c_model DOUBLE, c_catalog DOUBLE, gap DOUBLE, deficit DOUBLE,
     request_id VARCHAR, prediction_id VARCHAR, review_id VARCHAR, purpose VARCHAR,
-    timestamp_ms BIGINT, edits DOUBLE, held_out BOOLEAN, PRIMARY KEY (listing_id, adapter_hash)
+    timestamp_ms BIGINT, edits DOUBLE, held_out BOOLEAN,
+    seller_id VARCHAR, text_group BIGINT, asked INTEGER, asked_share DOUBLE,
+    PRIMARY KEY (listing_id, adapter_hash)
 );
 -- A file from before edits were measured; `Pool` has all its samples measured anew.
 ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS edits DOUBLE;
 -- A file from before listings were held out; `Pool` notes which are.
 ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS held_out BOOLEAN;
+-- A file from before these. `asked`: attributes that were asked for, `asked_share`: of all that the
+-- category has; NULL counts as all of them.
+ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS seller_id VARCHAR;
+ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS text_group BIGINT;
+ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS asked INTEGER;
+ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS asked_share DOUBLE;
 
 -- Listings that a round has trained on; never selected again.
 CREATE TABLE IF NOT EXISTS store.used (
@@ -152,27 +166,66 @@ FROM (SELECT n, adapter_id, adapter_hash, adapter_uri, since_ms FROM store.alias
       UNION ALL SELECT 0, 'base', 'base', NULL, 0)
 ORDER BY n DESC LIMIT 1;
 
-CREATE OR REPLACE VIEW main.samples AS
-SELECT s.listing_id, s.category, r.payload ->> '$.title' AS title, s.adapter_id, s.adapter_hash,
-       s.c_model, s.c_catalog, s.gap, s.deficit, s.edits, s.purpose, s.prediction_id, s.review_id,
-       s.adapter_hash = (SELECT adapter_hash FROM store.champion)
+CREATE OR REPLACE VIEW store.measured AS
+SELECT s.*, s.adapter_hash = (SELECT adapter_hash FROM store.champion)
            AND NOT EXISTS (FROM store.outdated o WHERE o.listing_id = s.listing_id) AS fresh,
-       EXISTS (FROM store.used u WHERE u.listing_id = s.listing_id) AS used, s.held_out,
-       make_timestamp_ms(s.timestamp_ms) AS measured_at
-FROM store.samples s LEFT JOIN store.requests r USING (request_id);
-COMMENT ON VIEW main.samples IS
-'One row per listing and adapter: completeness of model and catalog, gap, deficit and edits. `fresh`: measured under the champion and by the schema in force; `used`: a round has trained on the listing; `held_out`: none ever does, it judges.';
+       EXISTS (FROM store.used u WHERE u.listing_id = s.listing_id) AS used
+FROM store.samples s;
 
+CREATE OR REPLACE VIEW main.samples AS
+SELECT string_split(s.listing_id, chr(31))[-1] AS listing_id, s.category,
+       r.payload ->> '$.title' AS title, s.adapter_id, s.adapter_hash,
+       s.c_model, s.c_catalog, s.gap, s.deficit, s.edits, s.purpose, s.prediction_id, s.review_id,
+       s.fresh, s.used, s.held_out, make_timestamp_ms(s.timestamp_ms) AS measured_at,
+       s.seller_id, r.payload -> '$.tags' AS tags, s.asked
+FROM store.measured s LEFT JOIN store.requests r USING (request_id);
+COMMENT ON VIEW main.samples IS
+'One row per listing and adapter: completeness of model and catalog, gap, deficit and edits. `fresh`: measured under the champion and by the schema in force; `used`: a round has trained on the listing; `held_out`: none ever does, it judges; `asked`: attributes asked for.';
+
+-- Seller by seller first, as `streams.pool.spread` does, so that none costs others their places.
 CREATE OR REPLACE VIEW main.pool AS
-SELECT row_number() OVER (ORDER BY score DESC, listing_id) AS rank, * EXCLUDE (score, counted, fresh, used, held_out)
-FROM (SELECT s.*, CASE m.value WHEN 'gap' THEN gap WHEN 'edits' THEN edits ELSE deficit END AS score,
-             CASE m.value WHEN 'edits' THEN edits ELSE deficit END AS counted
-      FROM main.samples s, (FROM store.meta WHERE name = 'selection') m)
-WHERE fresh AND NOT used AND NOT held_out AND counted > 0
-  AND counted >= (SELECT value::DOUBLE FROM store.meta WHERE name = 'min_gap')
+WITH setting AS (
+    SELECT any_value(value) FILTER (name = 'selection') AS selection,
+           any_value(try_cast(value AS DOUBLE)) FILTER (name = 'min_gap') AS min_gap,
+           any_value(try_cast(value AS BIGINT)) FILTER (name = 'most_per_seller') AS per_seller,
+           any_value(try_cast(value AS BIGINT)) FILTER (name = 'most_per_category') AS per_category,
+           any_value(try_cast(value AS BIGINT)) FILTER (name = 'most_per_group') AS per_group
+    FROM store.meta
+),
+counting AS (
+    SELECT s.*, per_seller, per_category, per_group, coalesce(asked_share, 1) *
+           CASE selection WHEN 'gap' THEN gap WHEN 'edits' THEN edits ELSE deficit END AS score
+    FROM store.measured s, setting
+    WHERE fresh AND NOT used AND NOT held_out
+      AND CASE selection WHEN 'edits' THEN edits ELSE deficit END > 0
+      AND CASE selection WHEN 'edits' THEN edits ELSE deficit END >= min_gap
+),
+by_seller_and_text AS (
+    FROM counting QUALIFY text_group IS NULL OR row_number() OVER
+        (PARTITION BY seller_id, text_group ORDER BY score DESC, listing_id) <= per_group
+),
+by_seller AS (
+    FROM by_seller_and_text QUALIFY seller_id IS NULL OR row_number() OVER
+        (PARTITION BY seller_id ORDER BY score DESC, listing_id) <= per_seller
+),
+by_text AS (
+    FROM by_seller QUALIFY text_group IS NULL OR row_number() OVER
+        (PARTITION BY text_group ORDER BY score DESC, listing_id) <= per_group
+),
+by_category AS (
+    FROM by_text QUALIFY row_number() OVER
+        (PARTITION BY category ORDER BY score DESC, listing_id) <= per_category
+)
+SELECT row_number() OVER (ORDER BY s.score DESC, s.listing_id) AS rank,
+       string_split(s.listing_id, chr(31))[-1] AS listing_id, s.category,
+       r.payload ->> '$.title' AS title, s.adapter_id, s.adapter_hash,
+       s.c_model, s.c_catalog, s.gap, s.deficit, s.edits, s.purpose, s.prediction_id, s.review_id,
+       make_timestamp_ms(s.timestamp_ms) AS measured_at,
+       s.seller_id, r.payload -> '$.tags' AS tags, s.asked, s.score
+FROM by_category s LEFT JOIN store.requests r USING (request_id)
 ORDER BY rank;
 COMMENT ON VIEW main.pool IS
-'What the next round would take, best first: fresh, unused samples that are not held out, with a deficit (or edits, where ranked by them) of at least min_gap, by gap, deficit or edits as set.';
+'What the next round would take, best first: fresh, unused samples that are not held out, with a deficit (or edits, where ranked by them) of at least min_gap. `score`: gap, deficit or edits as set, over all attributes that the category has and not only over those asked for. At most their share are of one seller, category and text; what has nearly the same title is left out when the round is put together.';
 
 CREATE OR REPLACE VIEW store.round_origins AS
 SELECT round, (request ->> '$.origins.typed')::BIGINT AS typed,
@@ -210,6 +263,8 @@ SELECT r.round, r.attempt, r.look, r.state, r.parent_id, r.adapter_id,
        o.typed / nullif(o."values", 0) AS share_typed,
        o.changed / nullif(o."values", 0) AS share_changed,
        o.accepted / nullif(o."values", 0) AS share_accepted,
+       (r.request ->> '$.near_held_out')::INTEGER AS near_held_out,
+       (r.request ->> '$.over_share')::INTEGER AS over_share,
        (r.parent_metrics ->> '$.net_benefit.value')::DOUBLE AS net_benefit_before,
        (r.metrics ->> '$.net_benefit.value')::DOUBLE AS net_benefit,
        (r.parent_metrics ->> '$.completeness.value')::DOUBLE AS completeness_before,
@@ -225,7 +280,7 @@ LEFT JOIN (SELECT round, count(*) AS listings FROM store.used GROUP BY round) u 
 LEFT JOIN store.round_origins o USING (round)
 ORDER BY r.round;
 COMMENT ON VIEW main.rounds IS
-'Training rounds: state, parent and adapter, and what the judge measured before and after.';
+'Training rounds: state, parent and adapter, and what the judge measured before and after. `near_held_out`: listings that were passed over because they are nearly the same as held-out ones; `over_share`: beyond the share of one seller, category or product.';
 
 CREATE OR REPLACE VIEW main.models AS
 SELECT a.adapter_id, a.adapter_hash, a.round, a.parent_id, a.published,
@@ -284,7 +339,7 @@ SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,
        c.adapter_id AS champion, c.adapter_hash AS champion_hash,
        (SELECT count(*) FROM main.pool) AS fresh,
        (SELECT value::INTEGER FROM store.meta WHERE name = 'k') AS needed,
-       (SELECT count(DISTINCT listing_id) FROM main.samples WHERE held_out AND NOT used) AS held_out,
+       (SELECT count(DISTINCT listing_id) FROM store.measured WHERE held_out AND NOT used) AS held_out,
        (SELECT value::INTEGER FROM store.meta WHERE name = 'heldout_least') AS held_out_needed,
        (SELECT count(*) FROM store.samples) AS samples,
        (SELECT count(DISTINCT listing_id) FROM store.used) AS used,

@@ -203,7 +203,7 @@ class Answerer:
         champion: Champion,
     ) -> Generated:
         listing = Listing(
-            request.listing_id,
+            request.listing_key,
             request.category,
             request.title,
             request.description,
@@ -262,6 +262,8 @@ class Answerer:
             "prediction_id": new_id(),
             "request_id": request.request_id,
             "listing_id": request.listing_id,
+            "seller_id": request.seller_id,
+            "tags": request.tags,
             "category": request.category,
             "category_schema_hash": request.category_schema_hash,
             "input_hash": request.input_hash(),

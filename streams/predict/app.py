@@ -118,7 +118,7 @@ class PredictApp:
             with metrics.stage("publish"):
                 await asyncio.wrap_future(
                     self._publisher.send(
-                        PREDICTIONS, request.listing_id, prediction.to_bytes(), message.partition
+                        PREDICTIONS, request.listing_key, prediction.to_bytes(), message.partition
                     )
                 )
             metrics.ANSWERS.labels(prediction.status, prediction.purpose).inc()

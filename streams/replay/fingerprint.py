@@ -6,7 +6,8 @@ topics can know: listings none of whose events lies before the first offsets kep
 of whose events has been compacted away. Left out as well is what is no fact of the log:
 
 - `reviews.shown` and `accepted`, counted under the category schemas known when a review came, and
-  `predictions.invalid` and `reviews.request_id`, which a file from before they were kept lacks;
+  `predictions.invalid`, `reviews.request_id` and `text_group`, which a file from before they were
+  kept lacks;
 - `reviews.origins`, for both reasons;
 - a round that is only decided, which is in the outbox and not in the log, and a round's lease;
 - the tables `outbox`, `pending` and `backfill_orders`, which hold decisions under way.
@@ -31,7 +32,9 @@ Ask = Callable[[str], Rows]
 
 TABLES = ("requests", "predictions", "reviews", "samples", "rounds")
 _LEFT_OUT = {
+    "requests": "text_group",
     "predictions": "invalid",
+    "samples": "text_group",
     "reviews": "shown, accepted, request_id, origins",
     "rounds": "lease_until_ms",
 }

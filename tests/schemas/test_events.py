@@ -19,6 +19,7 @@ from schemas.events import (
     Status,
     decode,
 )
+from schemas.identity import apart
 
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
 REQUEST: dict[str, Any] = {
@@ -44,6 +45,41 @@ def test_events_come_back_as_they_were_sent(
         review_id="v", prediction_id="p", **REQUEST, shown=values, submitted=values
     )
     assert decode(ListingReview, review.to_bytes()) == review
+
+
+def test_two_sellers_may_use_one_sku() -> None:
+    keys = {
+        decode(ListingRequest, record(listing_id="4711", **seller)).listing_key
+        for seller in ({}, {"seller_id": "anna"}, {"seller_id": "ben"})
+    }
+    assert keys == {"4711", "anna\x1f4711", "ben\x1f4711"}
+    assert {apart(key) for key in keys} == {("4711", None), ("4711", "anna"), ("4711", "ben")}
+
+
+def test_neither_seller_nor_tags_change_what_the_model_sees() -> None:
+    plain = decode(ListingRequest, record())
+    tagged = decode(ListingRequest, record(seller_id="anna", tags={"locale": "de"}))
+    assert plain.input_hash() == tagged.input_hash()
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"listing_id": "a\x1fb"}, "listing_id: .*U\\+001F.* drop it"),
+        ({"seller_id": "a\x1fb"}, "seller_id: .*U\\+001F.* drop it"),
+        ({"seller_id": ""}, "seller_id: .*at least 1"),
+        ({"seller_id": "s" * 201}, "seller_id: .*at most 200"),
+        ({"tags": {str(n): "" for n in range(21)}}, "tags: .*at most 20"),
+        ({"tags": {"": "x"}}, "tags"),
+        ({"tags": {"locale": "x" * 201}}, "tags.locale: .*at most 200"),
+        ({"tags": {"locale": 5}}, "tags.locale: .*string"),
+    ],
+)
+def test_a_seller_or_tags_out_of_bounds_are_refused_by_name(
+    fields: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(EventError, match=sentence):
+        decode(ListingRequest, record(**fields))
 
 
 def test_a_newer_producers_field_is_tolerated() -> None:

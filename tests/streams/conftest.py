@@ -31,6 +31,7 @@ def settings(bootstrap: str, schemas: CategorySchemas, tmp_path: Path) -> Stream
         k=1000,
         heldout_share=SHARE,
         heldout_least=1,
+        max_share_per_group=1.0,  # all its lamps have nearly the same title
     )
     recreate_topics(settings)
     return settings

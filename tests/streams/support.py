@@ -150,7 +150,7 @@ def send(
     topic_of = {kind: topic for topic, kind in KINDS.items()}
     publisher = Publisher(settings)
     for event in events:
-        publisher.send(topic_of[type(event)], event.listing_id, event.to_bytes())
+        publisher.send(topic_of[type(event)], event.listing_key, event.to_bytes())
     publisher.flush(10)
     publisher.close()
 

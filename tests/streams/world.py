@@ -56,7 +56,14 @@ CHANNEL: dict[Any, str] = {
 
 
 def settings(folder: Path, **changes: Any) -> StreamsSettings:
-    by_default = {"k": 4, "heldout_share": SHARE, "heldout_least": 1, "selection": "deficit"}
+    # All its lamps have nearly the same title.
+    by_default = {
+        "k": 4,
+        "heldout_share": SHARE,
+        "heldout_least": 1,
+        "selection": "deficit",
+        "max_share_per_group": 1.0,
+    }
     return StreamsSettings(pool_dir=folder, **by_default | changes)
 
 
@@ -87,6 +94,8 @@ def prediction(asked: ListingRequest, filled: int = 0, **changes: Any) -> Listin
             "prediction_id": f"p-{asked.request_id}",
             "request_id": asked.request_id,
             "listing_id": asked.listing_id,
+            "seller_id": asked.seller_id,
+            "tags": asked.tags,
             "category": asked.category,
             "category_schema_hash": asked.category_schema_hash,
             "input_hash": asked.input_hash(),
@@ -106,6 +115,8 @@ def review(answer: ListingPrediction, **changes: Any) -> ListingReview:
             "prediction_id": answer.prediction_id,
             "request_id": answer.request_id,
             "listing_id": answer.listing_id,
+            "seller_id": answer.seller_id,
+            "tags": answer.tags,
             "category": answer.category,
             "category_schema_hash": answer.category_schema_hash,
             "shown": answer.values,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from schemas.events import RetrainRequest
 from schemas.heldout import calibrates
+from schemas.identity import told
 from schemas.likeness import Titles
 from trainer.data.dataset import Row, read_heldout, read_rows, with_role
 from trainer.data.registry import Registry
@@ -55,7 +56,7 @@ def read_held_out(
     if left:
         logger.warning(
             "%d of %d held-out listings are like listings that were trained on and are left out, "
-            "such as %s", len(left), len(found), left[0].listing.listing_id,
+            "such as %s", len(left), len(found), told(left[0].listing.listing_id),
         )  # fmt: skip
     stream, _ = apart(stream, fixed)
     chosen = [calibrates(row.listing.listing_id, trainer.calibration_share) for row in stream]
@@ -100,7 +101,7 @@ def fit_to_train(rows: Sequence[Row], trainer: TrainerSettings) -> list[Row]:
     if left:
         logger.warning(
             "%d of %d listings are like listings of %s and are not trained on, such as %s",
-            len(left), len(rows), trainer.heldout, left[0].listing.listing_id,
+            len(left), len(rows), trainer.heldout, told(left[0].listing.listing_id),
         )  # fmt: skip
     if rows and not kept:
         raise DataError(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from schemas.identity import told
 from serving.prompt import PromptBuilder
 from trainer.data.dataset import Row
 from trainer.errors import TrainingError
@@ -45,7 +46,7 @@ def teachable(
     if not kept:
         raise TrainingError(f"the listings of the round leave {NO_ROOM}")
     if say and left_out:
-        named = ", ".join(row.listing.listing_id for row in left_out[:NAMED])
+        named = ", ".join(told(row.listing.listing_id) for row in left_out[:NAMED])
         more = ", ..." if len(left_out) > NAMED else ""
         logger.warning(
             "left out %d of %d listings (%s%s), which leave %s",

@@ -14,9 +14,10 @@ import duckdb
 from schemas.category import CategorySchema, CategorySchemas
 from schemas.events import ListingRequest, Purpose
 from schemas.topic_names import BACKFILL
-from streams.pool import outbox
-from streams.pool.deciding.selection import fresh_count
+from streams.pool import outbox, spread
+from streams.pool.deciding.selection import fresh_count, score
 from streams.pool.samples import asked_for
+from streams.pool.spread import Shares
 from streams.pool.state import Champion
 from streams.settings import StreamsSettings
 
@@ -63,22 +64,30 @@ def order(
     schemas: CategorySchemas,
     champion: Champion,
     now_ms: int,
-    passed_over: int = 0,
+    short: int = 0,
 ) -> bool:
     """Orders as many of the best stale listings as may be outstanding: factor x k.
 
-    Nothing is ordered while there are fresh listings enough for a round, without the `passed_over`
-    ones that none would take.
+    Nothing is ordered while there are fresh listings enough for a round, without the `short` ones
+    that none would take. Of one seller, category or text no more are ordered at once than a round
+    takes: else what it cannot take would be measured first.
 
     Returns:
         False where it looked for stale listings and there is none.
     """
     allowed = settings.backfill_factor * settings.k - outstanding(con, now_ms)
-    fresh = fresh_count(con, champion.hash, settings.selection, settings.min_gap)
-    if allowed <= 0 or fresh - passed_over >= settings.k:
+    limits = Shares.among_trained(settings).of(settings.k)
+    by = (settings.selection, settings.min_gap)
+    fresh = fresh_count(con, champion.hash, *by, limits).within
+    if allowed <= 0 or fresh - short >= settings.k:
         return True
+    order = "score DESC, listing_id"
+    stale = (
+        f"SELECT {score(settings.selection)} AS score, s.listing_id, s.seller_id, s.text_group, "
+        f"s.category, q.payload {_STALE}"
+    )
     rows = con.execute(
-        f"SELECT q.payload {_STALE} ORDER BY s.{settings.selection} DESC, s.listing_id LIMIT $n",
+        f"SELECT payload FROM ({spread.thinned(stale, limits, order)}) ORDER BY {order} LIMIT $n",
         {"champion": champion.hash, "expired": now_ms - ORDER_EXPIRES_MS, "n": allowed},
     ).fetchall()
     for (payload,) in rows:
@@ -94,13 +103,13 @@ def _send(
     champion: Champion,
     now_ms: int,
 ) -> None:
-    identity: list[object] = [live.listing_id, live.input_hash(), champion.hash]
+    identity: list[object] = [live.listing_key, live.input_hash(), champion.hash]
     if schema.hash != live.category_schema_hash:
         identity.append(schema.hash)
     refused = con.execute(
         "SELECT count(*) FROM store.backfill_orders "
         "WHERE listing_id = ? AND adapter_hash = ? AND outcome = 'superseded'",
-        [live.listing_id, champion.hash],
+        [live.listing_key, champion.hash],
     ).fetchone()
     if refused and refused[0]:
         # The adapter was champion before: that order's canonical answer is `superseded` for good.
@@ -118,13 +127,13 @@ def _send(
             "live_input_hash": live.input_hash(),
         }
     )
-    outbox.add(con, BACKFILL, request.listing_id, request)
+    outbox.add(con, BACKFILL, request.listing_key, request)
     con.execute(
         "INSERT OR REPLACE INTO store.backfill_orders (request_id, listing_id, adapter_hash, "
         "created_ms, category_schema_hash, input_hash) VALUES (?, ?, ?, ?, ?, ?)",
         [
             request.request_id,
-            request.listing_id,
+            request.listing_key,
             champion.hash,
             now_ms,
             schema.hash,

@@ -8,7 +8,7 @@ else from being decided. A crash at any point therefore neither loses nor double
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
 from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
@@ -21,6 +21,7 @@ from streams.pool.deciding.trigger import (
     AcceptanceDrop,
     NextLook,
     Outlook,
+    Tried,
     last_began_ms,
     next_look,
     outlook,
@@ -29,6 +30,7 @@ from streams.pool.erasure import settle
 from streams.pool.manifest import Role, count_origins, write_manifest
 from streams.pool.observe import record_round, round_id
 from streams.pool.selected import Selected
+from streams.pool.spread import Shares
 from streams.pool.state import (
     Champion,
     OpenRound,
@@ -45,20 +47,20 @@ WISH_LAPSES_MS = 600_000
 PRUNE_EVERY_MS = 60_000
 # What is to be measured again is looked for in all samples: not after each micro-batch, in vain.
 ORDER_EVERY_MS = 1_000
-# What resembles a held-out listing is found out by comparing titles, when a round is put together;
-# for so long what was found holds the next try back, which would find nearly the same.
-PASSED_OVER_MS = 60_000
+# What no round would take, such as near-duplicates of held-out listings, is found out when one is
+# put together; so long it holds the next try back, which would find nearly the same.
+BELIEVED_MS = 60_000
 WORKER = "conductor"
 
 logger = logging.getLogger("listune.conductor")
 
 
 @dataclass(frozen=True)
-class _PassedOver:
+class _LastTry:
     """What the last try at a round under a champion found, and until when it is believed."""
 
     champion_hash: str = ""
-    listings: int = 0
+    found: Tried = field(default_factory=Tried)
     until_ms: int = 0
 
 
@@ -71,7 +73,7 @@ class Conductor:
         self.settings = pool.settings
         self._acceptance_fell = AcceptanceDrop(self.con, self.settings)
         self._pruned_ms = self._nothing_stale_ms = 0
-        self._passed = _PassedOver()
+        self._last_try = _LastTry()
 
     def tick(self, now_ms: int, lag: int, caught_up: bool) -> None:
         """Decides whatever is due. Call it after each micro-batch, and at least every second.
@@ -89,7 +91,8 @@ class Conductor:
             if now_ms - self._pruned_ms >= PRUNE_EVERY_MS:
                 age_ms = self.settings.pool_max_age_hours * 3_600_000
                 kept, most = self.settings.pool_max_rows, self.settings.heldout_most
-                prune(self.con, self.settings.selection, kept, age_ms, most)
+                judges = Shares.among_judges(self.settings)
+                prune(self.con, self.settings.selection, kept, age_ms, most, judges)
                 self._pruned_ms = now_ms
 
     def champion(self) -> Champion:
@@ -116,13 +119,13 @@ class Conductor:
 
     def _look(self, now_ms: int) -> Outlook:
         fell = self._acceptance_fell(now_ms)
-        return outlook(self.con, self.settings, now_ms, fell, self._passed_over(now_ms))
+        return outlook(self.con, self.settings, now_ms, fell, self._tried(now_ms))
 
-    def _passed_over(self, now_ms: int) -> int:
-        """Of the fresh listings, how many no round would take, as the last try found."""
-        found = self._passed
-        stands = found.champion_hash == self.champion().hash and now_ms < found.until_ms
-        return found.listings if stands else 0
+    def _tried(self, now_ms: int) -> Tried:
+        """What the last try found, as long as it is believed."""
+        last = self._last_try
+        stands = last.champion_hash == self.champion().hash and now_ms < last.until_ms
+        return last.found if stands else Tried()
 
     def _decide(
         self,
@@ -156,7 +159,7 @@ class Conductor:
                 schemas,
                 self.champion(),
                 now_ms,
-                self._passed_over(now_ms),
+                self._tried(now_ms).short,
             )
             self._nothing_stale_ms = 0 if found else now_ms
 
@@ -183,21 +186,41 @@ class Conductor:
             return False
         # A round that begins early takes what is there.
         k = min(settings.k, seen.have)
-        by = (settings.selection, settings.min_gap)
-        chosen = select(self.con, self.champion().hash, k, *by, settings.heldout_most)
-        until_ms = now_ms + PASSED_OVER_MS
-        self._passed = _PassedOver(self.champion().hash, chosen.passed_over, until_ms)
+        chosen = self._select(k, seen, now_ms)
         least = {"count": seen.need, "person": 1}.get(why, seen.least)
-        if chosen.passed_over:
-            logger.info(
-                "%d listings are passed over: near-duplicates of held-out ones", chosen.passed_over
-            )
-        if len(chosen.train) >= least and chosen.held_out:
-            self._begin(why, chosen, now_ms)
+        if len(chosen.train) >= least and len(chosen.held_out) >= seen.held_out_needed:
+            self._begin(why, chosen, seen, now_ms)
             return True
         return False
 
-    def _begin(self, why: Trigger, chosen: Chosen, now_ms: int) -> None:
+    def _select(self, k: int, seen: Outlook, now_ms: int) -> Chosen:
+        """What a round of k would take; where that is less than was seen, it is remembered."""
+        settings = self.settings
+        chosen = select(
+            self.con,
+            self.champion().hash,
+            k,
+            settings.selection,
+            settings.min_gap,
+            settings.heldout_most,
+            Shares.among_trained(settings),
+            Shares.among_judges(settings),
+        )
+        # Without enough for k it has looked at all.
+        before, missing = self._tried(now_ms), k - len(chosen.train)
+        short = before.short + seen.have - len(chosen.train) if missing else chosen.near_held_out
+        judging = before.held_out_short + seen.held_out - len(chosen.held_out)
+        found = Tried(short, chosen.near_held_out, max(0, judging))
+        self._last_try = _LastTry(self.champion().hash, found, now_ms + BELIEVED_MS)
+        for listings, why in (
+            (chosen.near_held_out, "near-duplicates of held-out ones"),
+            (chosen.over_share, "beyond the share of one seller, category or product"),
+        ):
+            if listings:
+                logger.info("%d listings are passed over: %s", listings, why)
+        return chosen
+
+    def _begin(self, why: Trigger, chosen: Chosen, seen: Outlook, now_ms: int) -> None:
         settings, parent = self.settings, self.champion()
         round_ = 1 + self._count("store.rounds", "coalesce(max(round), 0)")
         train = self._write(chosen.train, "train", f"r{round_}-train")
@@ -215,6 +238,9 @@ class Conductor:
             pool_size=self._count("store.samples"),
             mean_deficit=sum(row.deficit for row in chosen.train) / len(chosen.train),
             origins=count_origins(self.con, train),
+            near_held_out=chosen.near_held_out,
+            # Of the one not all were looked at, of the other titles were not.
+            over_share=max(chosen.over_share, seen.over_share),
             files=[
                 train,
                 self._write(chosen.held_out, "heldout", f"r{round_}-heldout"),
@@ -230,7 +256,8 @@ class Conductor:
         if again is None or again.waits_for:
             return False
         waiting = again.challenger
-        held_out = heldout.newest(self.con, self.settings.heldout_most)
+        shares = Shares.among_judges(self.settings)
+        held_out = heldout.newest(self.con, self.settings.heldout_most, shares)
         if held_out:
             look = waiting.look + 1
             file = self._write(held_out, "heldout", f"r{waiting.round}-look{look}-heldout")

@@ -4,9 +4,14 @@ Equation (3): the k listings with the largest gap under the current model. Fresh
 never stored: a sample whose adapter hash is the champion's, measured by the schema in force. A
 listing that a round has taken is not taken again, and one that is held out is never taken; nor is,
 beside those that judge the round, one whose title is nearly the same as one of theirs
-(`schemas.likeness`): what was learnt of it would be asked for. The ranking is by gap (the paper's),
-by deficit or by edits. A listing counts only with a deficit, something that the seller filled and
-the model did not; ranked by edits, with an edit.
+(`schemas.likeness`): what was learnt of it would be asked for. And no more are taken of one seller,
+one category and one group of near-duplicates than their share (`streams.pool.spread`).
+
+The ranking is by gap (the paper's), by deficit or by edits, each over all attributes that the
+category has: who asks for one attribute of fifty, and misses it, has a deficit of 1 and still less
+to teach than who misses thirty. Where all are asked for, as in the paper, that is the gap itself. A
+listing counts only with a deficit, something that the seller filled and the model did not; ranked
+by edits, with an edit.
 `schemas.curation.select` makes the same choice without a pool.
 """
 
@@ -19,31 +24,40 @@ import duckdb
 
 from schemas.curation import COUNTS_BY, Selection
 from schemas.likeness import Titles
-from streams.pool import heldout
+from streams.pool import heldout, spread
 from streams.pool.rows import EVENT_TABLES, insert
 from streams.pool.selected import Selected, selected, with_texts
+from streams.pool.spread import Counted, Limits, Places, Shares
+
+# Behind the best, so many pages are read that are each twice as large as the one before.
+_LARGEST_PAGE = 5
 
 
 def fresh_count(
-    con: duckdb.DuckDBPyConnection, champion_hash: str, selection: Selection, min_gap: float
-) -> int:
-    """How many listings a round could take now, near-duplicates of held-out ones among them."""
-    row = con.execute(
-        f"SELECT count(*) {_fresh(selection)}", {"champion": champion_hash, "min_gap": min_gap}
-    ).fetchone()
-    return int(row[0]) if row else 0
+    con: duckdb.DuckDBPyConnection,
+    champion_hash: str,
+    selection: Selection,
+    min_gap: float,
+    limits: Limits = Limits(),
+) -> Counted:
+    """How many listings count for a round now; near-duplicates of held-out ones among them."""
+    counting = f"SELECT s.seller_id, s.category, s.text_group {_fresh(selection)}"
+    wanted = {"champion": champion_hash, "min_gap": min_gap}
+    return spread.count(con, counting, limits, wanted)
 
 
 @dataclass(frozen=True)
 class Chosen:
     """The listings of a round: those to train on, best first, and those that judge, newest first.
 
-    passed_over: how many were not taken because their titles are nearly those of the latter.
+    near_held_out: how many were not taken because their titles are nearly those of the latter.
+    over_share: how many because there was no place left for one more of their like.
     """
 
     train: list[Selected]
     held_out: list[Selected]
-    passed_over: int
+    near_held_out: int
+    over_share: int
 
 
 def select(
@@ -53,22 +67,45 @@ def select(
     selection: Selection,
     min_gap: float,
     heldout_most: int,
+    shares: Shares = Shares(),
+    judges: Shares = Shares(),
 ) -> Chosen:
-    """The k largest, fewer where there are fewer, ties by `listing_id`; and the held-out ones."""
+    """The k largest, fewer where there are fewer, ties by `listing_id`; and the held-out ones.
+
+    `shares`, `judges`: of either, as their settings allow.
+    """
+    limits, judging = shares.of(k), heldout.limits(con, heldout_most, judges)
+    best = ranked(selection, limits)
     wanted = {"champion": champion_hash, "min_gap": min_gap, "size": 2 * k}
     rows = con.execute(
-        f"{_both(selection)} ORDER BY {_ORDER}", wanted | {"skip": 0, "most": heldout_most}
+        f"{_both(best, heldout.newest_statement(judging))} ORDER BY {_ORDER}",
+        wanted | {"skip": 0, "most": heldout_most},
     ).fetchall()
-    return _chosen(rows, k, heldout_most, _further(con, selection, wanted))
+    first = sum(reviewed_ms is not None for *_, reviewed_ms in rows)
+    held_out = heldout.unlike(map(selected, rows[:first]), judging)
+    candidates = chain(rows[first:], _further(con, best, wanted))
+    return _chosen(map(selected, candidates), k, held_out, Places(limits))
 
 
-def ranked(selection: Selection) -> str:
+def score(selection: Selection) -> str:
+    """What samples `s` are ranked by: of all attributes that the category has."""
+    return f"(s.{selection} * coalesce(s.asked_share, 1))"
+
+
+def ranked(selection: Selection, limits: Limits = Limits()) -> str:
     """The best, best first, as a statement with $champion, $min_gap, and $size: how many, after
-    the first $skip."""
+    the first $skip. Of one seller's listings with one text no more than `limits` has places."""
+    per_text = ""
+    if limits.group is not None:
+        per_text = (
+            "QUALIFY s.text_group IS NULL OR row_number() OVER (PARTITION BY s.seller_id, "
+            f"s.text_group ORDER BY score DESC, s.listing_id) <= {limits.group}"
+        )
     return f"""
-        SELECT s.listing_id, s.{selection} AS score, s.gap, s.deficit,
+        SELECT s.listing_id, {score(selection)} AS score, s.gap, s.deficit,
                s.request_id, s.prediction_id, s.review_id
         {_fresh(selection)}
+        {per_text}
         ORDER BY score DESC, s.listing_id LIMIT $size OFFSET $skip
         """
 
@@ -88,6 +125,7 @@ def prune(
     max_rows: int,
     max_age_ms: int,
     heldout_most: int,
+    judges: Shares = Shares(),
 ) -> None:
     """Bounds the pool by age and rows, in record time, so that a replay prunes the same.
 
@@ -98,14 +136,16 @@ def prune(
     bounds = {"rows": max_rows, "age": max_age_ms}
     if not any(_out_of_bounds(con, table, bounds) for table in ("samples", *EVENT_TABLES.values())):
         return
+    newest = heldout.newest_statement(heldout.limits(con, heldout_most, judges))
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE pruned AS
         SELECT listing_id, adapter_hash, prediction_id FROM (
             SELECT s.*, max(s.timestamp_ms) OVER () - $age AS oldest, row_number() OVER
                        (ORDER BY n.listing_id IS NULL, s.held_out,
-                                 s.{selection} DESC, s.timestamp_ms DESC, s.listing_id) AS rank
-            FROM store.samples s LEFT JOIN ({heldout.NEWEST}) n
+                                 {score(selection)} DESC, s.timestamp_ms DESC,
+                                 s.listing_id) AS rank
+            FROM store.samples s LEFT JOIN ({newest}) n
               ON n.listing_id = s.listing_id AND n.adapter_hash = s.adapter_hash)
         WHERE (rank > $rows OR timestamp_ms < oldest)
           AND listing_id NOT IN (
@@ -161,47 +201,50 @@ _ORDER = "reviewed_ms DESC NULLS LAST, score DESC, listing_id"
 """The held-out listings first; only they have a `reviewed_ms`."""
 
 
-def _both(selection: Selection) -> str:
+def _both(best: str, judging: str) -> str:
     """The best and the held-out listings, in no order: the long texts of both are looked for in one
     go, since each reads whole tables."""
     return with_texts(
-        f"SELECT {_IDS}, score, NULL::BIGINT AS reviewed_ms FROM ({ranked(selection)}) UNION ALL "
-        f"SELECT {_IDS}, NULL::DOUBLE AS score, reviewed_ms FROM ({heldout.NEWEST})",
+        f"SELECT {_IDS}, score, NULL::BIGINT AS reviewed_ms FROM ({best}) UNION ALL "
+        f"SELECT {_IDS}, NULL::DOUBLE AS score, reviewed_ms FROM ({judging})",
         "score, reviewed_ms",
     )
 
 
 def _further(
-    con: duckdb.DuckDBPyConnection, selection: Selection, wanted: dict[str, Any]
+    con: duckdb.DuckDBPyConnection, best: str, wanted: dict[str, Any]
 ) -> Iterator[Sequence[Any]]:
-    """What a round could take behind the first $size, best first, read as far as asked."""
-    statement = f"{with_texts(ranked(selection), 'score')} ORDER BY score DESC, listing_id"
+    """What a round could take behind the first $size, best first, read as far as asked.
+
+    Each page ranks all anew, and where few can be taken many are read: so they become larger.
+    """
+    statement = f"{with_texts(best, 'score')} ORDER BY score DESC, listing_id"
+    skip = wanted["size"]
     for page in count(1):
-        rows = con.execute(statement, wanted | {"skip": page * wanted["size"]}).fetchall()
+        size = wanted["size"] << min(page, _LARGEST_PAGE)
+        rows = con.execute(statement, wanted | {"skip": skip, "size": size}).fetchall()
         if not rows:
             return
         yield from rows
+        skip += size
 
 
 def _chosen(
-    rows: Sequence[Sequence[Any]],
-    k: int,
-    heldout_most: int,
-    further: Iterator[Sequence[Any]],
+    candidates: Iterator[Selected], k: int, held_out: list[Selected], places: Places
 ) -> Chosen:
-    """Of rows in `_ORDER`, and `further` ones that are not held out."""
-    judging = sum(reviewed_ms is not None for *_, reviewed_ms in rows)
-    held_out = [selected(row) for row in rows[: min(judging, heldout_most)]]
+    """The first k of `candidates` with a place left for them that are like none of `held_out`."""
     titles = Titles()
     for one in held_out:
         titles.add(one.request.category, one.request.title, one.listing_id)
     train: list[Selected] = []
-    passed_over = 0
-    for one in map(selected, chain(rows[judging:], further)):
+    near_held_out = over_share = 0
+    for one in candidates:
+        if next(titles.near(one.request.category, one.request.title), None) is not None:
+            near_held_out += 1
+        elif not places.take(one.request):
+            over_share += 1
+        else:
+            train.append(one)
         if len(train) == k:
             break
-        if next(titles.near(one.request.category, one.request.title), None) is None:
-            train.append(one)
-        else:
-            passed_over += 1
-    return Chosen(train, held_out, passed_over)
+    return Chosen(train, held_out, near_held_out, over_share)

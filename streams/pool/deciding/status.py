@@ -82,8 +82,10 @@ def _held_back(settings: StreamsSettings, seen: Outlook, lag: int) -> Iterator[s
     """What else a round waits for: its other triggers, and what keeps it from beginning."""
     if seen.held_out < seen.held_out_needed:
         yield f"judging needs {seen.held_out_needed} held-out listings, has {seen.held_out}"
-    if seen.passed_over:
-        yield f"{seen.passed_over} passed over, near-duplicates of held-out listings"
+    if seen.near_held_out:
+        yield f"{seen.near_held_out} passed over, near-duplicates of held-out listings"
+    if seen.over_share:
+        yield f"{seen.over_share} passed over, beyond the share of one seller, category or product"
     if seen.have < seen.need:
         if seen.early and seen.have < seen.least:
             yield f"{_WHY[seen.early]}, a round waits for {seen.least}"

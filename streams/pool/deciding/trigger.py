@@ -16,6 +16,7 @@ import duckdb
 from schemas.events import Trigger
 from streams.pool import heldout
 from streams.pool.deciding.selection import fresh_count
+from streams.pool.spread import Shares
 from streams.pool.state import Challenger, challenger, champion
 from streams.settings import StreamsSettings
 
@@ -53,15 +54,18 @@ HAVING count(*) >= 2 * $window AND count(*) FILTER (timestamp_ms > $began) >= $w
 class Outlook:
     """What the trigger sees.
 
-    have, need: listings that count, and k. passed_over: that would, but for held-out ones that they
-    resemble. held_out, held_out_needed: to judge by. least: how many make do for a round that
-    begins early. early: why one is to begin early; None where nothing asks for it. cool_down_ms:
-    until a round may begin. scheduled_in_ms: until the schedule asks for one; None where it is off.
+    have, need: listings that a round could take, as far as known, and k. near_held_out: that it
+    could, but for held-out ones that they resemble. over_share: that it could, but for others of
+    the same seller, category or product. held_out, held_out_needed: to judge by. least: how many
+    make do for a round that begins early. early: why one is to begin early; None where nothing asks
+    for it. cool_down_ms: until a round may begin. scheduled_in_ms: until the schedule asks for one;
+    None where it is off.
     """
 
     have: int
     need: int
-    passed_over: int
+    near_held_out: int
+    over_share: int
     held_out: int
     held_out_needed: int
     least: int
@@ -77,6 +81,19 @@ class Outlook:
         if self.have >= self.need:
             return "count"
         return self.early if self.have >= self.least else None
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What the last try to put a round together found.
+
+    short: of the listings that count, how many no round would take. near_held_out: how many of
+    those resemble held-out ones. held_out_short: of the held-out ones, how many would not judge.
+    """
+
+    short: int = 0
+    near_held_out: int = 0
+    held_out_short: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,13 +148,13 @@ def outlook(
     settings: StreamsSettings,
     now_ms: int,
     fell: bool,
-    passed_over: int,
+    tried: Tried,
 ) -> Outlook:
     """What the trigger sees now.
 
     Args:
         fell: whether the champion's acceptance did.
-        passed_over: of the listings that count, how many no round would take, as far as known.
+        tried: what is known of the listings that count.
     """
     scheduled_in_ms = _scheduled_in_ms(con, settings, now_ms)
     early: Trigger | None = None
@@ -150,12 +167,16 @@ def outlook(
         con,
         "SELECT coalesce(max(closed_ms), 0) FROM store.rounds WHERE look = 1 OR state = 'promoted'",
     )
-    fresh = fresh_count(con, champion(con).hash, settings.selection, settings.min_gap)
+    limits = Shares.among_trained(settings).of(settings.k)
+    by = (settings.selection, settings.min_gap)
+    fresh = fresh_count(con, champion(con).hash, *by, limits)
+    have = max(0, fresh.within - tried.short)
     return Outlook(
-        have=max(0, fresh - passed_over),
+        have=have,
         need=settings.k,
-        passed_over=passed_over,
-        held_out=heldout.count(con),
+        near_held_out=tried.near_held_out,
+        over_share=max(0, fresh.all - have - tried.near_held_out),
+        held_out=max(0, _judges(con, settings) - tried.held_out_short),
         held_out_needed=settings.heldout_least,
         least=math.ceil(LEAST_SHARE * settings.k),
         early=early,
@@ -176,8 +197,12 @@ def next_look(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> Next
     judged = [file.rows for file in waiting.request.files if file.role == "heldout"]
     wanted = math.ceil(NEW_SHARE * max([settings.heldout_least, *judged[-1:]]))
     new = heldout.reviewed_since(con, waiting.looked_ms)
-    missing = settings.heldout_least - heldout.count(con)
+    missing = settings.heldout_least - _judges(con, settings)
     return NextLook(waiting, max(0, wanted - new, missing))
+
+
+def _judges(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> int:
+    return heldout.count(con, settings.heldout_most, Shares.among_judges(settings))
 
 
 def last_began_ms(con: duckdb.DuckDBPyConnection) -> int:

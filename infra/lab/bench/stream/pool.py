@@ -23,6 +23,7 @@ from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from streams.pool import heldout
 from streams.pool.deciding.conductor import Conductor
 from streams.pool.deciding.selection import fresh_count, ranked, select
+from streams.pool.spread import Shares
 from streams.pool.store import Pool
 from streams.settings import StreamsSettings
 
@@ -134,6 +135,8 @@ def fill(pool: Pool, seeds: int, rows: int) -> None:
                 hashes = "sha256(t.listing_id)[:32], sha256(t.listing_id || '/' || n)[:32]"
                 title = f"replace(t.payload, {hashes})"
                 replaced["payload"] = f"replace({title}, t.listing_id, t.listing_id || '/' || n)"
+            if table in ("requests", "samples"):
+                replaced["text_group"] = "xor(t.text_group, n)"  # as their titles: all others
             if table == "samples":
                 replaced |= {name: "random() * 0.6" for name in ("gap", "deficit", "edits")}
             wanted = ", ".join(f"{what} AS {name}" for name, what in replaced.items())
@@ -150,7 +153,9 @@ def measure(
 ) -> dict[str, Any]:
     """Seconds of each thing that is done with a full pool, several times; memory in between."""
     by = (settings.selection, settings.min_gap)
-    best = ranked(settings.selection)
+    trained, judges = Shares.among_trained(settings), Shares.among_judges(settings)
+    limits, most = trained.of(settings.k), settings.heldout_most
+    best = ranked(settings.selection, limits)
     wanted = {
         "champion": BASE_ADAPTER,
         "min_gap": settings.min_gap,
@@ -160,10 +165,10 @@ def measure(
     seconds = {
         "top_k": _timed(lambda: pool.con.execute(best, wanted).fetchall()),
         "select": _timed(
-            lambda: select(pool.con, BASE_ADAPTER, settings.k, *by, settings.heldout_most)
+            lambda: select(pool.con, BASE_ADAPTER, settings.k, *by, most, trained, judges)
         ),
-        "fresh_count": _timed(lambda: fresh_count(pool.con, BASE_ADAPTER, *by)),
-        "held_out_count": _timed(lambda: heldout.count(pool.con)),
+        "fresh_count": _timed(lambda: fresh_count(pool.con, BASE_ADAPTER, *by, limits)),
+        "held_out_count": _timed(lambda: heldout.count(pool.con, most, judges)),
     }
     resident_mb = psutil.Process().memory_info().rss / 1e6
     feed.apply(new, with_review=False)

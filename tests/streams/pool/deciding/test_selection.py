@@ -42,7 +42,7 @@ def test_the_largest_come_first_and_ties_go_by_listing_id(world: World) -> None:
     assert [row.listing_id for row in chosen(world)] == ["b", "a", "d", "c"]
     assert [row.listing_id for row in chosen(world, k=2)] == ["b", "a"]
     assert [row.listing_id for row in chosen(world, min_gap=0.75)] == ["b", "a", "d"]
-    assert selection.fresh_count(world.pool.con, "base", "deficit", 0.75) == 3
+    assert selection.fresh_count(world.pool.con, "base", "deficit", 0.75).all == 3
     assert [r[0] for r in world.rows("SELECT listing_id FROM pool")] == ["b", "a", "d", "c"]
 
 
@@ -65,7 +65,7 @@ def test_ranked_by_edits_a_legal_but_wrong_prediction_counts(world: World) -> No
     assert [row.listing_id for row in chosen(world, by="deficit")] == ["missing"]
     assert [row.listing_id for row in chosen(world, by="edits")] == ["wrong", "missing"]
     assert [row.listing_id for row in chosen(world, by="edits", min_gap=0.5)] == ["wrong"]
-    assert selection.fresh_count(world.pool.con, "base", "edits", 0.0) == 2
+    assert selection.fresh_count(world.pool.con, "base", "edits", 0.0).all == 2
     assert world.rows("SELECT edits FROM samples WHERE listing_id = 'wrong'") == [(0.5,)]
 
 
@@ -89,6 +89,34 @@ def test_the_pool_chooses_as_the_pure_curation_does(tmp_path: Path, by: Selectio
     assert [row.listing_id for row in chosen(world, k=30, by=by)] == best
     ranked = [r[0] for r in world.rows("SELECT listing_id FROM pool ORDER BY rank")]
     assert ranked == [c.listing_id for c in curation.select(candidates, 60, by)]
+    world.pool.close()
+
+
+@pytest.mark.parametrize("by", get_args(Selection))
+def test_a_request_for_one_attribute_does_not_outrank_one_for_all(tmp_path: Path, by: Any) -> None:
+    """A deficit of 1/1 teaches less than one of 3/4."""
+    world = World(tmp_path, selection=by)
+    world.sell("three of four", filled=1)
+    asked = request("one of one", requested=["Colour"])
+    answer = prediction(asked, requested=["Colour"])
+    world.feed(asked, answer, review(answer))
+    two = request("two of two", requested=["Colour", "Style"])
+    answer = prediction(two, requested=two.requested)
+    world.feed(two, answer, review(answer))
+    best = ["three of four", "two of two", "one of one"]
+    assert [row.listing_id for row in chosen(world, by=by)] == best
+    assert world.rows("SELECT listing_id, asked, score, deficit FROM pool") == [
+        ("three of four", 4, 0.75, 0.75),
+        ("two of two", 2, 0.5, 1.0),
+        ("one of one", 1, 0.25, 1.0),
+    ]
+    sides = SUBMITTED, dict[str, list[str]]()
+    candidates = [
+        Candidate(best[0], "Lamps", LAMP.attributes, SUBMITTED, {"Colour": ["red"]}),
+        Candidate(best[1], "Lamps", LAMP.attributes[:2], *sides, asked_share=0.5),
+        Candidate(best[2], "Lamps", LAMP.attributes[:1], *sides, asked_share=0.25),
+    ]
+    assert [c.listing_id for c in curation.select(candidates, 3, by)] == best
     world.pool.close()
 
 
