@@ -63,7 +63,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def go(tmp_path: Path) -> list[str]:
-    go = runtime("go", "Go 1.22 or later")
+    go = runtime("go", "Go 1.24 or later")
     offline = {"GOPROXY": "off", "GOFLAGS": "-mod=readonly"}
     if run([go, "list", "-deps", "."], **offline).returncode:
         pytest.skip(f"the client for Go is not here; run `go mod download` in {PRODUCERS}")
