@@ -51,6 +51,8 @@ class Hostile:
             self._odd_field,
             self._odd_field,
             self._missing_field,
+            self._null_field,
+            self._framed,
             self._twice_the_same_name,
             self._another_version,
             self._another_kind,
@@ -148,6 +150,16 @@ class Hostile:
         fields = json.loads(event.value or b"{}")
         del fields[self._random.choice(list(fields))]
         return self._with(event, fields)
+
+    def _null_field(self, event: Sent) -> Sent:
+        fields = json.loads(event.value or b"{}")
+        return self._with(event, fields | {self._random.choice(list(fields)): None})
+
+    def _framed(self, event: Sent) -> Sent:
+        """As a Schema Registry's serialiser writes it: JSON, which is read, or another format."""
+        frame = b"\0" + self._random.randbytes(4)
+        content = self._random.choice((event.value or b"", b"", b"\x02r", b"{\x02r"))
+        return Sent(event.topic, event.key, frame + content)
 
     def _twice_the_same_name(self, event: Sent) -> Sent:
         return Sent(event.topic, event.key, (event.value or b"{}")[:-1] + b',"listing_id":"other"}')

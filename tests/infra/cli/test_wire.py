@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from infra.cli.app import app
 from schemas.asyncapi import asyncapi_document
+from schemas.errors import ListuneError
 from schemas.sources.json_schema import read_schemas
 
 REPOSITORY = Path(__file__).parents[3]
@@ -62,6 +63,16 @@ def test_asyncapi_writes_the_document_of_the_topics_that_the_settings_name(
     written = json.loads(Path("de.json").read_text())
     assert written == asyncapi_document("de.")
     assert written["channels"]["listing.requests"]["address"] == "de.listing.requests"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("asyncapi", "--out", "gone/x.json"), ("schemas", "--schema", "gone.json")]
+)
+def test_a_file_that_is_not_there_is_one_sentence(arguments: tuple[str, ...]) -> None:
+    error = CliRunner().invoke(app, list(arguments)).exception
+    assert isinstance(error, ListuneError)
+    assert str(error).startswith(arguments[2])
+    assert "; give" in str(error)
 
 
 def test_the_document_in_the_repository_is_that_of_the_events() -> None:
