@@ -25,6 +25,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from schemas.curation import Selection
 from schemas.errors import EventError
+from schemas.texts import HALF_CHARACTER
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_DEPTH = 32
@@ -350,7 +351,9 @@ def decode(kind: type[E], payload: bytes | None, max_bytes: int = 1 << 22) -> E:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"])) or "the record"
         reason = "not_json" if first["type"] == "json_invalid" else "invalid"
-        raise EventError(reason, f"{kind.__name__}: {where}: {first['msg']}") from None
+        half = "hex escape" in first["msg"] and b"\\ud" in payload.lower()
+        hint = f"; {HALF_CHARACTER}" if half else ""
+        raise EventError(reason, f"{kind.__name__}: {where}: {first['msg']}{hint}") from None
 
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
