@@ -7,7 +7,7 @@ from pydantic_core import to_json
 
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
-from schemas.values import matches
+from schemas.values import SEPARATOR, Refusal, first_refusal, matches, mend
 from schemas.versions import SchemaVersions
 
 Row = dict[str, object]
@@ -35,6 +35,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("category_schema_hash", "submitted"), _TEXT),
         **dict.fromkeys(("shown", "accepted"), "INTEGER"),
         **_PLACE,
+        "refused": _TEXT,
     },
     "samples": {
         **dict.fromkeys(("listing_id", "adapter_hash", "adapter_id", "category"), _TEXT),
@@ -48,6 +49,8 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 EVENT_TABLES = {REQUESTS: "requests", PREDICTIONS: "predictions", REVIEWS: "reviews"}
 """Which table the events of a topic are rows of."""
+MOST_SHOWN = 80
+"""Characters of a refused value that are kept beside its reason."""
 _KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
 
 _PLAIN = COLUMNS["predictions"].keys() - {"requested", "values", "invalid"} - _PLACE.keys()
@@ -132,8 +135,13 @@ def _prediction(event: ListingPrediction) -> Row:
 
 
 def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
-    """`shown` and `accepted` stay NULL under an unknown schema."""
+    """`submitted` is as it came: it is mended by the schema in force, when a sample is made of it.
+
+    `shown`, `accepted` and `refused` are by the schema that the review was made under, and stay
+    NULL under an unknown one; `refused` also where nothing was.
+    """
     shown, accepted = acceptance(event, schemas)
+    refused = refused_values(event, schemas)
     return {
         "review_id": event.review_id,
         "prediction_id": event.prediction_id,
@@ -143,7 +151,33 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
         "submitted": _text(event.submitted),
         "shown": shown,
         "accepted": accepted,
+        "refused": _text(refused) if refused else None,
     }
+
+
+def refused_values(review: ListingReview, schemas: SchemaVersions) -> list[dict[str, str]]:
+    """The submitted values that stay illegal when mended, or stand for no value: `attribute`,
+    `reason`, `value` (cut) and `sentence` of each, by the schema that the review was made under."""
+    schema = schemas.made_under(review.category, review.category_schema_hash)
+    if schema is None:
+        return []
+    found = []
+    for name, values in review.submitted.items():
+        attribute = schema.by_name.get(name)
+        if not values:
+            continue
+        if attribute is None:
+            why: Refusal | None = Refusal(
+                "unknown_attribute", "its category has no such attribute; leave it out"
+            )
+        else:
+            why = first_refusal(attribute, values)
+        if why is not None:
+            value = SEPARATOR.join(values)[:MOST_SHOWN]
+            found.append(
+                {"attribute": name, "reason": why.reason, "value": value, "sentence": why.sentence}
+            )
+    return found
 
 
 def acceptance(
@@ -151,8 +185,8 @@ def acceptance(
 ) -> tuple[int, int] | tuple[None, None]:
     """Values that the seller was shown, and those of them submitted unchanged.
 
-    A multi-valued attribute counts as one value. They are compared by the schema that the review
-    was made under; (None, None) where that is not known.
+    A multi-valued attribute counts as one value. They are mended and compared by the schema that
+    the review was made under; (None, None) where that is not known.
     """
     schema = schemas.made_under(review.category, review.category_schema_hash)
     if schema is None:
@@ -163,7 +197,7 @@ def acceptance(
             continue
         shown += 1
         final = review.submitted.get(name)
-        if final and name in schema.by_name:
+        if final and (attribute := schema.by_name.get(name)) is not None:
             # Most are kept as they are.
-            accepted += values == final or matches(schema.by_name[name], values, final)
+            accepted += values == final or matches(attribute, values, mend(attribute, final))
     return shown, accepted

@@ -5,7 +5,7 @@ row's MD5, and every row is there once. It covers the *retained window*, what a 
 topics can know: listings none of whose events lies before the first offsets kept, and rounds none
 of whose events has been compacted away. Left out as well is what is no fact of the log:
 
-- `reviews.shown` and `accepted`, counted under the category schemas known when a review came, and
+- `reviews.shown`, `accepted` and `refused`, by the category schemas known when a review came, and
   `predictions.invalid`, which a file from before it was kept lacks;
 - a round that is only decided, which is in the outbox and not in the log, and a round's lease;
 - the tables `outbox`, `pending` and `backfill_orders`, which hold decisions under way.
@@ -31,7 +31,7 @@ Ask = Callable[[str], Rows]
 TABLES = ("requests", "predictions", "reviews", "samples", "rounds")
 _LEFT_OUT = {
     "predictions": "invalid",
-    "reviews": "shown, accepted",
+    "reviews": "shown, accepted, refused",
     "rounds": "lease_until_ms",
 }
 _JSON = {"predictions": ("requested", "values"), "reviews": ("submitted",)}

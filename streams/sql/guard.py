@@ -14,7 +14,10 @@ import duckdb
 
 from schemas.errors import ListuneError
 
-VIEWS = ("samples", "pool", "rounds", "models", "acceptance_by_day", "forgotten", "status")
+VIEWS = (
+    "samples", "pool", "rounds", "models", "acceptance_by_day", "refused_values", "forgotten",
+    "status",
+)  # fmt: skip
 
 
 def _words(text: str) -> frozenset[str]:
