@@ -3,8 +3,10 @@
 This room does no I/O beyond reading a schema file, and imports no other room. Read in this order:
 
 - `category`: what a category asks a listing for; `versions`: the schemas in force and before.
-- `values`: is a value legal, how is it written, is it the same as another?
+- `values`: is a value legal, how is it written, is it the same as another? Below it `rules` (of an
+  attribute), `refusals` (why not), `numbers`, `units`, `texts`.
 - `origins`: did the seller type a value, change a suggestion, or accept it?
+- `markup`: HTML taken out of a text.
 - `completeness`: eq. 1 and 2, and what else the curation ranks by; `curation`: eq. 3.
 - `events`: one strict pydantic model each; `topic_names`: where they stand; `identity`: what tells
   one listing from another.
@@ -17,8 +19,10 @@ Other rooms use:
 
 - `schemas.category`: `Attribute`, `CategorySchema`, `CategorySchemas`.
 - `schemas.versions`: `SchemaVersions`, the schemas in force and those that they replaced.
-- `schemas.values`: `parse_answer`, `format_answer`, `is_valid`, `problem`, `matches`.
+- `schemas.values`: `mend`, `parse_answer`, `format_answer`, `is_valid`, `problem`, `matches`.
 - `schemas.origins`: `Origin`, `ORIGINS`, `origins`.
+- `schemas.refusals`: `bound_in`; `schemas.numbers`: `decimal_mark`.
+- `schemas.texts`: `one_line`, `is_cut_json`, `HALF_CHARACTER`; `schemas.markup`: `without_markup`.
 - `schemas.completeness`: `completeness`, `gap`, `deficit`, `edits`.
 - `schemas.curation`: `Candidate`, `CURATIONS`, `select`, `Selection`.
 - `schemas.events`: the events, `decode`, and `BASE_ADAPTER`.

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.errors import SchemaError
 
@@ -24,6 +24,15 @@ DEFAULT_TEXT_LENGTH = 80
 VALUE_SEPARATOR = "|"
 """Stands between the values of a multi-valued attribute where they are written as one line."""
 DEFAULT_MAX_VALUES = 8
+DEFAULT_PLACEHOLDERS = (
+    "-", "--", "---", "–", "—", "_", ".", "..", "...", "?", "??", "???", "/", "*",
+    "n/a", "#n/a", "na", "n.a.", "n.a", "n. a.", "n/d", "n.d.", "nil", "null", "none", "nan",
+    "unknown", "unk", "undefined", "unspecified", "tbd", "tba", "tbc", "t.b.d.",
+    "to be determined", "to be defined", "not applicable", "not available", "not specified",
+    "not known", "not provided", "no data", "no value", "missing",
+    "k.a.", "k. a.", "keine angabe", "unbekannt", "inconnu", "non renseigné", "desconocido",
+)  # fmt: skip
+"""What people and systems write where they have no value; compared without letter case."""
 
 
 class AttributeType(StrEnum):
@@ -36,6 +45,8 @@ class AttributeType(StrEnum):
     TEXT = "text"  # free text of at most `max_length` characters
     DATE = "date"  # ISO 8601, YYYY-MM-DD
 
+
+IDENTIFIERS = frozenset(("gtin", "ean", "upc", "isbn", "issn", "mpn", "asin", "sku"))
 
 # fmt: off
 ALWAYS_HASHED = frozenset((
@@ -63,6 +74,14 @@ class Attribute(BaseModel):
     max_values: int = Field(default=DEFAULT_MAX_VALUES, ge=1, le=100)
     required: bool = False
     description: str = ""
+    bound_unit: str | None = None  # of `minimum` and `maximum`; None: the first of `units`
+    locale: str | None = None  # how numbers are written, such as de-DE; None: the category's
+    placeholders: tuple[str, ...] | None = None  # None: the category's
+
+    @field_validator("locale")
+    @classmethod
+    def _locale_is_known(cls, locale: str | None) -> str | None:
+        return check_locale(locale)
 
     @model_validator(mode="after")
     def _check_limits(self) -> Self:
@@ -81,6 +100,8 @@ class Attribute(BaseModel):
             )
         if self.type is AttributeType.PATTERN:
             _check_pattern(self.pattern)
+        if self.bound_unit is not None and self.bound_unit not in self.units:
+            raise ValueError(f"`bound_unit` {self.bound_unit!r} is none of `units`; add it there")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError(f"`minimum` {self.minimum} is above `maximum` {self.maximum}")
         return self
@@ -89,6 +110,30 @@ class Attribute(BaseModel):
     def text_length(self) -> int:
         """The longest legal text value, in characters."""
         return self.max_length or DEFAULT_TEXT_LENGTH
+
+    @property
+    def is_numbered_identifier(self) -> bool:
+        """Whether it asks for an identifier as a number, to which leading zeros mean nothing."""
+        words = re.split(r"[\W_\d]+", self.name.casefold())
+        return self.type is AttributeType.NUMBER and not IDENTIFIERS.isdisjoint(words)
+
+
+def check_locale(locale: str | None) -> str | None:
+    """`locale`, where Babel knows it.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if locale is not None:
+        from babel import Locale, UnknownLocaleError
+
+        try:
+            Locale.parse(locale, sep="-" if "-" in locale else "_")
+        except (ValueError, UnknownLocaleError):
+            raise ValueError(
+                f"{locale!r} is no known locale; write one such as en-US or de-DE"
+            ) from None
+    return locale
 
 
 def _check_pattern(pattern: str | None) -> None:
@@ -112,6 +157,26 @@ class CategorySchema(BaseModel):
 
     category: str = Field(min_length=1)
     attributes: tuple[Attribute, ...]
+    locale: str | None = None  # how sellers write numbers, such as de-DE; None: the plain rule
+    placeholders: tuple[str, ...] | None = None  # what stands for no value; None: the usual words
+
+    @field_validator("locale")
+    @classmethod
+    def _locale_is_known(cls, locale: str | None) -> str | None:
+        return check_locale(locale)
+
+    @model_validator(mode="after")
+    def _attributes_know_what_holds_for_all(self) -> Self:
+        """An attribute travels alone: to the engine, and to the trainer."""
+        own = {"locale": self.locale, "placeholders": self.placeholders}
+        own = {name: value for name, value in own.items() if value is not None}
+        if own:
+            # The model is frozen for everyone else.
+            self.__dict__["attributes"] = tuple(
+                a.model_copy(update={n: v for n, v in own.items() if getattr(a, n) is None})
+                for a in self.attributes
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

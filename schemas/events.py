@@ -36,6 +36,7 @@ from schemas.curation import Selection
 from schemas.errors import EventError
 from schemas.foreign import as_meant, sentence, unframed
 from schemas.identity import listing_key, without_separator
+from schemas.texts import HALF_CHARACTER
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_DEPTH = 32
@@ -405,7 +406,10 @@ def decode(kind: type[E], payload: bytes | None, max_bytes: int = 1 << 22) -> E:
         where = ".".join(map(str, first["loc"])) or "the record"
         reason = "not_json" if first["type"] == "json_invalid" else "invalid"
         framed = "" if content is payload else " in a Schema Registry frame"
-        raise EventError(reason, f"{kind.__name__}{framed}: {where}: {sentence(first)}") from None
+        half = "hex escape" in first["msg"] and b"\\ud" in content.lower()
+        hint = f"; {HALF_CHARACTER}" if half else ""
+        said = f"{kind.__name__}{framed}: {where}: {sentence(first)}{hint}"
+        raise EventError(reason, said) from None
 
 
 def _read(kind: type[E], content: bytes) -> E:

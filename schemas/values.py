@@ -4,43 +4,73 @@ On the wire an attribute's value is a list of strings: one entry for a single-va
 several for a multi-valued one, none for a blank. In a prompt it is one line of text, in which the
 values of a multi-valued attribute are joined by `SEPARATOR`.
 
-- `parse_answer` reads a line that a model wrote; `format_answer` writes one.
-- `problem` says why a value is illegal, `is_valid` whether it is legal (the paper's valid(a)).
+All values go through here, whoever wrote them: a seller, a file, a model, a reference.
+
+- `mend` writes them as the schema does, `parse_answer` those of a line; `format_answer` writes one.
+- `refusal` says why values are illegal, `problem` in a sentence, `is_valid` whether they are legal
+  (the paper's valid(a)). All three are strict: what can be mended is to be mended before.
 - `matches` says whether a value is right against a reference, by the rules of design.md "Judging".
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date
-from functools import lru_cache
-
-import regex
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from schemas.category import VALUE_SEPARATOR, Attribute, AttributeType
+from schemas.numbers import Unread, read_number
+from schemas.refusals import Refusal, refuse
+from schemas.rules import NO, YES, Rules, rules_of
+from schemas.texts import bare, one_line, plain
+from schemas.units import scale
+
+__all__ = [
+    "NO",
+    "SEPARATOR",
+    "YES",
+    "Refusal",
+    "Values",
+    "first_refusal",
+    "format_answer",
+    "is_valid",
+    "matches",
+    "mend",
+    "parse_answer",
+    "parse_number",
+    "problem",
+    "refusal",
+]
 
 Values = Mapping[str, Sequence[str]]
 """Attribute name to its values; a missing name or an empty list is a blank."""
 
 SEPARATOR = f" {VALUE_SEPARATOR} "
-YES, NO = "yes", "no"
-PATTERN_TIMEOUT_S = 0.05
-
-_NUMBER = re.compile(r"([+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[+-]?\.\d+)\s*(.*)", re.DOTALL)
+# Of each attribute; a marketplace may have thousands.
+KEPT_TEXTS = 256
+LONGEST_KEPT = 100
+T = TypeVar("T")
 
 
 def parse_answer(attribute: Attribute, line: str) -> list[str]:
     """The values that a line of text stands for; an empty line is a blank (an empty list).
 
-    The spelling of an enumerated value, a unit or a boolean is mended to the schema's (letter case
-    and white space only), so that `is_valid` can be strict.
+    They are written as the schema does where there is no doubt what is meant, so that `is_valid`
+    can be strict. What stands for no value (`N/A`) is a blank.
     """
-    parts = line.split(VALUE_SEPARATOR) if attribute.multi_value else [line]
-    values: list[str] = []
-    for part in parts:
-        value = _canonical(attribute, " ".join(part.split()))
-        if value and value not in values:
-            values.append(value)
-    return values
+    rules = rules_of(attribute)
+    if not attribute.multi_value:
+        value = _mended(rules, line)
+        return [value] if value else []
+    values = dict.fromkeys(_mended(rules, part) for part in line.split(VALUE_SEPARATOR))
+    return [value for value in values if value]
+
+
+def mend(attribute: Attribute, values: Sequence[str]) -> list[str]:
+    """`values` as the schema writes them, each once, without blanks.
+
+    What cannot be mended stays as it is, but for white space: `refusal` tells of it.
+    """
+    if len(values) == 1:
+        return parse_answer(attribute, values[0])
+    return list(dict.fromkeys(v for text in values for v in parse_answer(attribute, text)))
 
 
 def format_answer(values: Sequence[str]) -> str:
@@ -50,149 +80,148 @@ def format_answer(values: Sequence[str]) -> str:
 
 def is_valid(attribute: Attribute, values: Sequence[str]) -> bool:
     """Whether `values` is filled and legal: the valid(a_i) of the paper's equation (1)."""
-    return bool(values) and problem(attribute, values) is None
+    return bool(values) and refusal(attribute, values) is None
 
 
 def problem(attribute: Attribute, values: Sequence[str]) -> str | None:
     """Why `values` is illegal for `attribute`, or None where it is legal or blank."""
+    found = refusal(attribute, values)
+    return None if found is None else found.sentence
+
+
+def refusal(attribute: Attribute, values: Sequence[str]) -> Refusal | None:
+    """As `problem`, with the word that it is counted by."""
     if attribute.multi_value:
-        if len(values) > attribute.max_values:
-            return f"{len(values)} values where at most {attribute.max_values} are allowed"
+        most = attribute.max_values
+        if len(values) > most:
+            return Refusal("several", f"{len(values)} values where at most {most} are allowed")
         if any(VALUE_SEPARATOR in value for value in values):
-            return f"a value with {VALUE_SEPARATOR!r}, which separates values"
+            return Refusal("separator", f"a value with {VALUE_SEPARATOR!r}, which separates values")
     elif len(values) > 1:
-        return f"{len(values)} values for an attribute that takes one"
-    of_type = _PROBLEM[attribute.type]
+        return Refusal("several", f"{len(values)} values for an attribute that takes one")
+    rules = rules_of(attribute)
     for value in values:
-        reason = of_type(attribute, value) if value and not value.isspace() else "an empty value"
-        if reason is not None:
-            return reason
+        if (found := _refused(rules, value)) is not None:
+            return found
     return None
 
 
-def parse_number(value: str) -> tuple[float, str] | None:
+def first_refusal(attribute: Attribute, values: Sequence[str]) -> Refusal | None:
+    """Why what somebody wrote is no legal value, mended or not: illegal, or no value at all."""
+    if len(values) != 1:
+        return _first_refused(attribute, values)
+    before, text = rules_of(attribute).first_refused, values[0]
+    try:
+        return before[text]
+    except KeyError:
+        return _keep(before, text, _first_refused(attribute, values))
+
+
+def _first_refused(attribute: Attribute, values: Sequence[str]) -> Refusal | None:
+    mended = mend(attribute, values)
+    if mended or not values:
+        return refusal(attribute, mended)
+    return refusal(attribute, [v for text in values if (v := one_line(text))][:1])
+
+
+def parse_number(value: str, locale: str | None = None) -> tuple[float, str] | None:
     """Number and unit (as written, maybe empty) of a value such as `1,200 mm`; None for neither."""
-    match = _NUMBER.fullmatch(value.strip())
-    if match is None:
-        return None
-    return float(match[1].replace(",", "")), match[2].strip()
+    read = read_number(value, locale)
+    return None if isinstance(read, Unread) else (float(read.value), read.unit)
 
 
 def matches(attribute: Attribute, values: Sequence[str], reference: Sequence[str]) -> bool:
     """Whether `values` is right, given the reference that the catalog has.
 
-    Text compares without regard to letter case, white space and outer punctuation; numbers compare
-    as numbers, with their units; multi-valued attributes compare as sets. For a single-valued
-    attribute several references are alternative spellings, any of which is right.
+    Both are mended before. Allowed words are the same or not; numbers compare as numbers, in
+    whatever units of one kind (1 kg is 1000 g); text compares without regard to letter case, white
+    space, outer punctuation and marks that nobody sees. Multi-valued attributes compare as sets.
+    For a single-valued attribute several references are alternative spellings, any of which is
+    right.
     """
     if not values or not reference:
         return False
     if values == reference:
         return True
-    given = {_comparable(attribute, value) for value in values}
-    wanted = {_comparable(attribute, value) for value in reference}
-    return given == wanted if attribute.multi_value else given <= wanted
+    rules = rules_of(attribute)
+    if len(values) == len(reference) == 1:
+        key = _key(rules, values[0])
+        return bool(key) and key == _key(rules, reference[0])
+    given = {key for value in values if (key := _key(rules, value))}
+    wanted = {key for value in reference if (key := _key(rules, value))}
+    return bool(given) and (given == wanted if attribute.multi_value else given <= wanted)
 
 
-def _canonical(attribute: Attribute, value: str) -> str:
-    match attribute.type:
-        case AttributeType.ENUM:
-            return _same_letters(value, attribute.values)
-        case AttributeType.BOOLEAN:
-            return _same_letters(value, (YES, NO))
-        case AttributeType.NUMBER if attribute.units:
-            parsed = parse_number(value)
-            if parsed is None or not parsed[1]:
-                return value
-            unit = _same_letters(parsed[1], attribute.units)
-            return f"{value[: len(value) - len(parsed[1])].strip()} {unit}"
+# ------------------------------------------------------------------------------------- one value
+
+Key = tuple[object, ...]
+"""What is equal for values that are the same; empty for a blank."""
+
+
+def _mended(rules: Rules, text: str) -> str:
+    """One value as the schema writes it; empty for a blank."""
+    if rules.words is not None and text in rules.words.exact:
+        return text
+    try:
+        return rules.mended[text]
+    except KeyError:
+        return _keep(rules.mended, text, _mend_one(rules, text))
+
+
+def _refused(rules: Rules, value: str) -> Refusal | None:
+    if rules.words is not None and value in rules.words.exact:
+        return None
+    try:
+        return rules.refused[value]
+    except KeyError:
+        return _keep(rules.refused, value, refuse(rules, value))
+
+
+def _key(rules: Rules, value: str) -> Key:
+    try:
+        return rules.keys[value]
+    except KeyError:
+        return _keep(rules.keys, value, _key_of(rules, value))
+
+
+def _keep(found: dict[str, T], text: str, result: T) -> T:
+    """`result`, which is kept where `text` is short: most values come again."""
+    if len(text) <= LONGEST_KEPT:
+        if len(found) >= KEPT_TEXTS:
+            found.clear()
+        found[text] = result
+    return result
+
+
+def _mend_one(rules: Rules, text: str) -> str:
+    value = one_line(text)
+    if not plain(value):
+        return ""
+    if rules.words is not None and (word := rules.words.find(value)) is not None:
+        return word
+    if rules.is_placeholder(value):
+        return ""
+    if rules.attribute.type is AttributeType.NUMBER:
+        number = rules.number(value)
+        if not isinstance(number, Unread):
+            return f"{number.written} {number.unit}".rstrip()
+    return value
+
+
+def _key_of(rules: Rules, value: str) -> Key:
+    mended = _mended(rules, value)
+    if not mended:
+        return ()
+    match rules.attribute.type:
+        case AttributeType.PATTERN | AttributeType.TEXT:
+            return (bare(mended),)
+        case AttributeType.NUMBER:
+            number = rules.number(mended)
+            if isinstance(number, Unread):
+                return (bare(mended),)
+            known = scale(number.unit) if number.unit else None
+            if known is None:
+                return number.unit, number.value
+            return known.kind, known.base(number.value)
         case _:
-            return value
-
-
-def _same_letters(value: str, allowed: Sequence[str]) -> str:
-    if value in allowed:
-        return value
-    folded = _folded(value)
-    return next((entry for entry in allowed if _folded(entry) == folded), value)
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
-def _enum_problem(attribute: Attribute, value: str) -> str | None:
-    return None if value in attribute.values else f"{value!r} is not an allowed value"
-
-
-def _boolean_problem(attribute: Attribute, value: str) -> str | None:
-    return None if value in (YES, NO) else f"{value!r} is neither {YES} nor {NO}"
-
-
-def _number_problem(attribute: Attribute, value: str) -> str | None:
-    parsed = parse_number(value)
-    if parsed is None:
-        return f"{value!r} is no number"
-    number, unit = parsed
-    if attribute.units and unit not in attribute.units:
-        return f"the unit of {value!r} is none of {', '.join(attribute.units)}"
-    if not attribute.units and unit:
-        return f"{value!r} has a unit where none is asked for"
-    if attribute.minimum is not None and number < attribute.minimum:
-        return f"{value!r} is below {attribute.minimum:g}"
-    if attribute.maximum is not None and number > attribute.maximum:
-        return f"{value!r} is above {attribute.maximum:g}"
-    return None
-
-
-def _text_problem(attribute: Attribute, value: str) -> str | None:
-    if len(value) > attribute.text_length:
-        return f"longer than {attribute.text_length} characters"
-    return "more than one line" if "\n" in value else None
-
-
-def _pattern_problem(attribute: Attribute, value: str) -> str | None:
-    if len(value) > attribute.text_length:
-        return f"longer than {attribute.text_length} characters"
-    pattern = attribute.pattern or ""
-    # `re` backtracks without end on patterns such as (a|a)*b, and cannot be interrupted.
-    # Not concurrent: to give the interpreter away and wait for it takes longer than the match.
-    try:
-        matched = _compiled(pattern).fullmatch(value, concurrent=False, timeout=PATTERN_TIMEOUT_S)
-    except TimeoutError:
-        return f"{value!r} takes too long to match with {pattern!r}"
-    return None if matched else f"{value!r} does not match {pattern!r}"
-
-
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> regex.Pattern[str]:
-    return regex.compile(pattern)
-
-
-def _date_problem(attribute: Attribute, value: str) -> str | None:
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-        return f"{value!r} is no date of the form YYYY-MM-DD"
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return f"{value!r} is not in the calendar"
-    return None
-
-
-_PROBLEM: Mapping[AttributeType, Callable[[Attribute, str], str | None]] = {
-    AttributeType.ENUM: _enum_problem,
-    AttributeType.BOOLEAN: _boolean_problem,
-    AttributeType.NUMBER: _number_problem,
-    AttributeType.PATTERN: _pattern_problem,
-    AttributeType.TEXT: _text_problem,
-    AttributeType.DATE: _date_problem,
-}
-
-
-def _comparable(attribute: Attribute, value: str) -> tuple[float, str] | str:
-    text = _folded(value).strip(".,;:'\"")
-    if attribute.type is AttributeType.NUMBER:
-        parsed = parse_number(text)
-        if parsed is not None:
-            return parsed
-    return text
+            return (mended,)

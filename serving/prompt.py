@@ -23,6 +23,8 @@ from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from schemas.category import Attribute, AttributeType
+from schemas.markup import without_markup
+from schemas.texts import one_line
 from schemas.values import NO, SEPARATOR, YES, Values, format_answer
 from serving.listing import Listing
 from serving.settings import ServingSettings
@@ -32,7 +34,8 @@ logger = logging.getLogger(__name__)
 # A description is cut to this many characters before it is tokenised: four a token is typical,
 # and tokenising a megabyte to throw most of it away would block the engine.
 CHARACTERS_PER_TOKEN = 8
-
+# A text has this many times the characters that are left of it without markup, at most.
+MARKUP_SHARE = 8
 
 # Allowed values are listed up to this many characters: a question is part of every prompt.
 MAX_HINT_CHARACTERS = 1000
@@ -187,10 +190,15 @@ def split_batches(
 
 
 def trunk_text(listing: Listing, max_characters: int) -> str:
-    """The product as the model reads it, each field on one line."""
-    lines = [f"Category: {_one_line(listing.category)}", f"Title: {_one_line(listing.title)}"]
-    if listing.description:
-        lines.append(f"Description: {_one_line(listing.description[:max_characters])}")
+    """The product as the model reads it, each field on one line, without markup and in NFC."""
+    # Markup is often more than half of a text, and to read a megabyte of it takes half a second.
+    title, description = (
+        one_line(without_markup(text[: MARKUP_SHARE * max_characters]))
+        for text in (listing.title, listing.description)
+    )
+    lines = [f"Category: {_one_line(listing.category)}", f"Title: {title}"]
+    if description:
+        lines.append(f"Description: {description[:max_characters]}")
     return "\n".join(lines)[:max_characters]
 
 

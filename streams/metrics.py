@@ -3,8 +3,9 @@
 Read at `/metrics` of each worker's health port. Counters begin at 0 with the process.
 """
 
+import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import Counter, Enum, Gauge, Histogram, Info
@@ -41,6 +42,7 @@ TEXTLESS = Gauge(
 )
 SCHEMA_LOOKS = Counter("listune_schema_files", "Changed schema files looked at", ["outcome"])
 SCHEMA_REFUSED = Gauge("listune_schema_refused", "1 while the schema file cannot be used")
+REFUSED_VALUES = Counter("listune_refused_values", "Submitted values that are illegal", ["reason"])
 CHAMPION = Info("listune_champion", "The adapter that answers live requests")
 
 
@@ -61,6 +63,14 @@ def schema_file(outcome: str) -> None:
     """A schema file that changed was `taken`, found `unchanged` in content, or `refused`."""
     SCHEMA_LOOKS.labels(outcome).inc()
     SCHEMA_REFUSED.set(outcome == "refused")
+
+
+def count_refused(reviews: Iterable[Mapping[str, object]]) -> None:
+    """Counts what rows of reviews say was refused; most of them say nothing."""
+    for row in reviews:
+        if row["refused"] is not None:
+            for value in json.loads(str(row["refused"])):
+                REFUSED_VALUES.labels(value["reason"]).inc()
 
 
 def show_lag(lag: Mapping[Partition, int], before: Mapping[Partition, int]) -> None:

@@ -27,6 +27,7 @@ from schemas.events import (
     new_id,
     now_ms,
 )
+from schemas.texts import HALF_CHARACTER
 from schemas.topic_names import REQUESTS, REVIEWS
 from streams.errors import DeliveryError, PredictionTimeout, RequestRefused
 from streams.kafka.publisher import Position, Publisher
@@ -143,7 +144,8 @@ class ListuneClient:
         """Says what the seller was shown of `prediction` and what the seller submitted.
 
         Raises:
-            RequestRefused: values for attributes that the category does not have, or too large.
+            RequestRefused: values for attributes that the category does not have, ill-formed, or
+                too large.
         """
         schema = self._schemas.get(prediction.category)
         # A prediction of before `use_schemas` has attributes that may be gone now.
@@ -152,18 +154,21 @@ class ListuneClient:
                 schema.select([*shown, *submitted])
             except SchemaError as error:
                 raise RequestRefused(str(error)) from None
-        review = ListingReview(
-            review_id=new_id(),
-            prediction_id=prediction.prediction_id,
-            request_id=prediction.request_id,
-            listing_id=prediction.listing_id,
-            seller_id=prediction.seller_id,
-            tags=prediction.tags,
-            category=prediction.category,
-            category_schema_hash=prediction.category_schema_hash,
-            shown=shown,
-            submitted=submitted,
-        )
+        try:
+            review = ListingReview(
+                review_id=new_id(),
+                prediction_id=prediction.prediction_id,
+                request_id=prediction.request_id,
+                listing_id=prediction.listing_id,
+                seller_id=prediction.seller_id,
+                tags=prediction.tags,
+                category=prediction.category,
+                category_schema_hash=prediction.category_schema_hash,
+                shown=shown,
+                submitted=submitted,
+            )
+        except ValueError as error:
+            raise RequestRefused(f"the review is ill-formed: {_first_fault(error)}") from None
         self._send(REVIEWS, review)
         return review
 
@@ -247,4 +252,5 @@ def _first_fault(error: ValueError) -> str:
     if faults is None:
         return str(error)
     first = faults(include_url=False, include_input=False, include_context=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    said = HALF_CHARACTER if first["type"] == "string_unicode" else first["msg"]
+    return f"{'.'.join(map(str, first['loc']))}: {said}"

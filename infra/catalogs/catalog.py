@@ -16,8 +16,10 @@ from typing import Any
 from schemas.category import Attribute, CategorySchema
 from schemas.errors import ListuneError
 from schemas.events import ValueLists
-from schemas.values import is_valid, parse_answer
+from schemas.texts import HALF_CHARACTER, is_cut_json
+from schemas.values import is_valid, mend, problem
 
+REFUSED = "values that the schema refuses"
 Schemas = Mapping[str, CategorySchema]
 
 
@@ -61,6 +63,7 @@ def read_catalog(
         CatalogError: the file cannot be read, a line is wrong, or no product is left.
     """
     dropped: Counter[str] = Counter()
+    first: dict[str, str] = {}
     products: list[Product] = []
     seen: dict[str, int] = {}
     for number, line in _lines(path):
@@ -76,7 +79,9 @@ def read_catalog(
         if schema is None:
             dropped["products of categories that the schema lacks"] += 1
             continue
-        product = _product(entry, schema, alternatives, dropped)
+        product, refused = _product(entry, schema, alternatives, dropped)
+        if refused is not None:
+            first.setdefault(REFUSED, f" (the first: line {number}, {refused})")
         if schema.select(product.requested):
             products.append(product)
         else:
@@ -85,7 +90,10 @@ def read_catalog(
         raise CatalogError(
             f"{path}: no product is of a category of the schema; check that they match"
         )
-    return products, [f"{path.name}: left out {n} {what}" for what, n in sorted(dropped.items())]
+    return products, [
+        f"{path.name}: left out {n} {what}{first.get(what, '')}"
+        for what, n in sorted(dropped.items())
+    ]
 
 
 def listing_row(product: Product, schemas: Schemas, values: ValueLists) -> dict[str, Any]:
@@ -140,6 +148,8 @@ def _entry(where: str, line: str) -> dict[str, Any]:
         raise CatalogError(f"{where}: not JSON: {reason}; give one object a line") from error
     if not isinstance(entry, dict):
         raise CatalogError(f"{where}: is not an object; give one object a line")
+    if is_cut_json(line):
+        raise CatalogError(f"{where}: {HALF_CHARACTER}")
     for name in ("product_id", "category", "title"):
         if not isinstance(entry.get(name), str) or not entry[name].strip():
             raise CatalogError(f"{where}: {name!r} should be a text that is not empty")
@@ -170,18 +180,26 @@ _OPTIONAL: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def _product(
     entry: dict[str, Any], schema: CategorySchema, alternatives: bool, dropped: Counter[str]
-) -> Product:
+) -> tuple[Product, str | None]:
+    """The product, and what is wrong with the first value that the schema refuses."""
     truth: ValueLists = {}
+    refused: str | None = None
     for name, given in (entry.get("catalog") or {}).items():
         attribute = schema.by_name.get(name)
         if attribute is None:
             dropped["values of attributes that their category lacks"] += 1
             continue
-        values = _legal(attribute, [given] if isinstance(given, str) else given, alternatives)
-        if values:
-            truth[name] = values
-        elif given:
-            dropped["values that the schema refuses"] += 1
+        texts = [given] if isinstance(given, str) else given
+        values = mend(attribute, texts)
+        legal = _legal(attribute, values, alternatives)
+        if legal:
+            truth[name] = legal
+        elif values:
+            dropped[REFUSED] += 1
+            told = problem(attribute, values[:1] if alternatives else values)
+            refused = refused or f"attribute {name!r}: {told}"
+        elif any(text.strip() for text in texts):
+            dropped["values that stand for none, such as N/A"] += 1
     requested = entry.get("requested")
     if requested is not None:
         known = tuple(name for name in requested if name in schema.by_name)
@@ -189,7 +207,7 @@ def _product(
             dropped["requested attributes that their category lacks"] += len(requested) - len(known)
         requested = known
     cluster = entry.get("cluster")
-    return Product(
+    product = Product(
         product_id=entry["product_id"],
         category=entry["category"],
         title=entry["title"],
@@ -199,11 +217,12 @@ def _product(
         requested=requested,
         cluster=None if cluster is None else str(cluster),
     )
+    return product, refused
 
 
-def _legal(attribute: Attribute, given: Sequence[str], alternatives: bool) -> list[str]:
-    """`given` in the schema's spelling; spellings are judged one by one, values all together."""
-    values = list(dict.fromkeys(v for text in given for v in parse_answer(attribute, text)))
+def _legal(attribute: Attribute, values: Sequence[str], alternatives: bool) -> list[str]:
+    """Those of the mended `values` that are legal; spellings are judged one by one, values all
+    together."""
     if alternatives:
         return [value for value in values if is_valid(attribute, [value])]
-    return values if is_valid(attribute, values) else []
+    return list(values) if is_valid(attribute, values) else []

@@ -10,6 +10,7 @@ the category, the attribute and what is wrong.
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from pydantic import ValidationError
 
 from schemas.category import Attribute, CategorySchema, CategorySchemas
 from schemas.errors import SchemaError
+from schemas.texts import HALF_CHARACTER
+
+logger = logging.getLogger(__name__)
 
 
 def read_schemas(path: Path, alternatives: bool = False) -> CategorySchemas:
@@ -46,9 +50,10 @@ def write_schemas(path: Path, schemas: Mapping[str, CategorySchema]) -> None:
     """Write `schemas` so that `read_schemas` gives the same again; defaults are left out."""
     content = {
         category: {
+            **schema.model_dump(mode="json", exclude_defaults=True, exclude={"category"}),
             "attributes": [
                 a.model_dump(mode="json", exclude_defaults=True) for a in schema.attributes
-            ]
+            ],
         }
         for category, schema in schemas.items()
     }
@@ -98,9 +103,20 @@ def _category(path: Path, name: str, entry: Any, alternatives: bool) -> Category
         for number, item in enumerate(entry["attributes"], 1)
     ]
     try:
-        return CategorySchema(category=name, attributes=tuple(attributes))
+        schema = CategorySchema.model_validate(
+            entry | {"category": name, "attributes": tuple(attributes)}
+        )
     except ValidationError as error:
         raise SchemaError(f"{where}: {_first(error)}") from error
+    for attribute in schema.attributes:
+        if attribute.is_numbered_identifier:
+            logger.warning(
+                "%s, attribute %r: is an identifier and no number: 007 and 7 would be the same; "
+                "make it a pattern, such as [0-9]{8,14}",
+                where,
+                attribute.name,
+            )
+    return schema
 
 
 def _attribute(where: str, number: int, item: Any, alternatives: bool) -> Attribute:
@@ -119,6 +135,8 @@ def _first(error: ValidationError) -> str:
     fault = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in fault["loc"])
     message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "string_unicode":
+        message = HALF_CHARACTER
     return f"`{field}`: {message}" if field else message
 
 

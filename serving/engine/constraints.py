@@ -22,6 +22,8 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
 from schemas.category import Attribute, AttributeType
+from schemas.numbers import decimal_mark
+from schemas.refusals import bound_in
 from schemas.values import NO, SEPARATOR, YES
 from serving.engine.branch import Matcher
 from serving.prompt import Vocabulary, answer_text
@@ -265,14 +267,34 @@ def answer_expression(attribute: Attribute) -> str:
     return f"( {value})?"
 
 
+def number_expression(locale: str | None) -> str:
+    """The regular expression of a number without sign, as `schemas.numbers` writes it.
+
+    Without a locale `1.200` has two readings: one to three digits have no three decimals.
+    """
+    mark = re.escape(decimal_mark(locale))
+    if locale is not None:
+        return f"[0-9]{{1,12}}({mark}[0-9]{{1,6}})?"
+    any_, but_three = f"{mark}[0-9]{{1,6}}", f"{mark}([0-9]{{1,2}}|[0-9]{{4,6}})"
+    return f"(0({any_})?|[0-9]{{1,3}}({but_three})?|[0-9]{{4,12}}({any_})?)"
+
+
+def may_be_negative(attribute: Attribute) -> bool:
+    """Whether a number below 0 can be legal: at least 0 K, or -273.15 °C."""
+    if attribute.minimum is None or attribute.minimum < 0:
+        return True
+    lowest = (bound_in(attribute, attribute.minimum, unit) for unit in attribute.units)
+    return any(bound is not None and bound < 0 for bound in lowest)
+
+
 def value_expression(attribute: Attribute) -> str:
     """The regular expression of one legal value of a number, pattern, date or text."""
     match attribute.type:
         case AttributeType.NUMBER:
-            negative = attribute.minimum is None or attribute.minimum < 0
-            number = "[0-9]{1,12}([.][0-9]{1,6})?"
+            number = number_expression(attribute.locale)
             units = "|".join(re.escape(unit) for unit in attribute.units)
-            return f"{'-?' if negative else ''}{number}{f' ({units})' if units else ''}"
+            sign = "-?" if may_be_negative(attribute) else ""
+            return f"{sign}{number}{f' ({units})' if units else ''}"
         case AttributeType.DATE:
             return "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
         case AttributeType.PATTERN:

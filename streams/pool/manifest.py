@@ -15,7 +15,7 @@ from schemas.events import ManifestFile
 from schemas.origins import ORIGINS
 from streams.pool.parquet import write_parquet
 from streams.pool.rows import Row, as_select
-from streams.pool.samples import asked_for
+from streams.pool.samples import asked_for, mended
 from streams.pool.selected import Selected
 
 Role = Literal["train", "heldout"]
@@ -86,16 +86,15 @@ def _asked(schemas: CategorySchemas, category: str, names: tuple[str, ...] | Non
 
 def _manifest_row(row: Selected, asked: Callable[[str, tuple[str, ...] | None], Asked]) -> Row:
     attributes, as_text = asked(row.request.category, row.requested)
-    legal = valid_names(attributes, row.submitted)
+    submitted = mended(attributes, row.submitted)
+    legal = valid_names(attributes, submitted)
     return {
         "listing_id": row.listing_id,
         "category": row.request.category,
         "title": row.request.title,
         "description": row.request.description,
         "attributes": as_text,
-        "values": json.dumps(
-            {a.name: row.submitted[a.name] for a in attributes if a.name in legal}
-        ),
+        "values": json.dumps({a.name: submitted[a.name] for a in attributes if a.name in legal}),
         "origins": json.dumps(
             {a.name: row.origins.get(a.name, "unknown") for a in attributes if a.name in legal}
         ),

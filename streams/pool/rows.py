@@ -6,10 +6,12 @@ from operator import itemgetter
 import duckdb
 from pydantic_core import to_json
 
+from schemas.category import Attribute
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.likeness import text_group
 from schemas.origins import origins
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
+from schemas.values import SEPARATOR, Refusal, Values, first_refusal
 from schemas.versions import SchemaVersions
 
 Row = dict[str, object]
@@ -40,6 +42,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "origins": _TEXT,
         **dict.fromkeys(("shown", "accepted"), "INTEGER"),
         **_PLACE,
+        "refused": _TEXT,
     },
     "samples": {
         **dict.fromkeys(("listing_id", "adapter_hash", "adapter_id", "category"), _TEXT),
@@ -59,6 +62,8 @@ COLUMNS: dict[str, dict[str, str]] = {
 EVENT_TABLES = {REQUESTS: "requests", PREDICTIONS: "predictions", REVIEWS: "reviews"}
 """Which table the events of a topic are rows of."""
 _LOG_ORDER = ("timestamp_ms", "offset", "partition")
+MOST_SHOWN = 80
+"""Characters of a refused value that are kept beside its reason."""
 _KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
 
 _PLAIN = (
@@ -161,12 +166,18 @@ def _prediction(event: ListingPrediction) -> Row:
 
 
 def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
-    """`shown` and `accepted` count values, a multi-valued attribute as one; they stay NULL under an
-    unknown schema. Compared is by the schema that the review was made under."""
+    """`submitted` is as it came: it is mended by the schema in force, when a sample is made of it.
+
+    `shown` and `accepted` count values, a multi-valued attribute as one. They and `refused` are by
+    the schema that the review was made under, and stay NULL under an unknown one; `refused` also
+    where nothing was.
+    """
     schema = schemas.made_under(event.category, event.category_schema_hash)
-    found = origins(schema.by_name if schema else {}, event.shown, event.submitted)
+    by_name = schema.by_name if schema else {}
+    found = origins(by_name, event.shown, event.submitted)
     shown = sum(map(bool, event.shown.values()))
     accepted = sum(origin == "accepted" for origin in found.values())
+    refused = refused_values(by_name, event.submitted) if schema else []
     return {
         "review_id": event.review_id,
         "prediction_id": event.prediction_id,
@@ -178,4 +189,27 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
         "origins": _text(found),
         "shown": shown if schema else None,
         "accepted": accepted if schema else None,
+        "refused": _text(refused) if refused else None,
     }
+
+
+def refused_values(attributes: Mapping[str, Attribute], submitted: Values) -> list[dict[str, str]]:
+    """The submitted values that stay illegal when mended, or stand for no value: `attribute`,
+    `reason`, `value` (cut) and `sentence` of each."""
+    found = []
+    for name, values in submitted.items():
+        attribute = attributes.get(name)
+        if not values:
+            continue
+        if attribute is None:
+            why: Refusal | None = Refusal(
+                "unknown_attribute", "its category has no such attribute; leave it out"
+            )
+        else:
+            why = first_refusal(attribute, values)
+        if why is not None:
+            value = SEPARATOR.join(values)[:MOST_SHOWN]
+            found.append(
+                {"attribute": name, "reason": why.reason, "value": value, "sentence": why.sentence}
+            )
+    return found

@@ -15,7 +15,8 @@ own text.
 
 Everything is measured by the category schema in force, whatever an event was made under: of an
 attribute that is new since, a prediction has no value; one that is gone does not count; and of a
-text that was refused then it is asked again whether it is legal. So the samples follow from the log
+text that was refused then it is asked again whether it is legal. What a seller submitted is mended
+by it, as files are. So the samples follow from the log
 and the schemas alone, and it makes no difference when a worker took a changed schema over.
 """
 
@@ -29,7 +30,7 @@ from pydantic_core import from_json
 
 from schemas.category import Attribute, CategorySchema, CategorySchemas
 from schemas.completeness import scores
-from schemas.values import parse_answer
+from schemas.values import mend, parse_answer
 from streams import metrics
 from streams.pool.rows import Row, insert
 
@@ -184,7 +185,7 @@ def _sample(
     attributes, model = attributes_of(category, asked), from_json(values)
     if invalid is not None:
         model |= _read_again(attributes, from_json(invalid))
-    found = scores(attributes, from_json(submitted), model)
+    found = scores(attributes, mended(attributes, from_json(submitted)), model)
     return {
         "listing_id": listing_id,
         "adapter_hash": adapter_hash,
@@ -213,6 +214,14 @@ def asked_for(schema: CategorySchema, names: Sequence[str] | None) -> Sequence[A
     if names is None:
         return schema.attributes
     return [schema.by_name[name] for name in names if name in schema.by_name]
+
+
+def mended(
+    attributes: Sequence[Attribute], submitted: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """What a seller submitted of `attributes`, as the schema in force writes it; some of it may be
+    illegal."""
+    return {a.name: mend(a, submitted[a.name]) for a in attributes if a.name in submitted}
 
 
 def _read_again(

@@ -52,13 +52,15 @@ CREATE TABLE IF NOT EXISTS store.reviews (
     review_id VARCHAR PRIMARY KEY, prediction_id VARCHAR, listing_id VARCHAR NOT NULL,
     category VARCHAR, category_schema_hash VARCHAR, submitted VARCHAR,
     shown INTEGER, accepted INTEGER,
-    partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT
+    partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT, refused VARCHAR
 );
 -- Finds the reviewed text where the prediction is not known. Of a file from before it was kept `Pool`
 -- takes it from the predictions.
 ALTER TABLE store.reviews ADD COLUMN IF NOT EXISTS request_id VARCHAR;
 -- Attribute to where its value comes from (schemas.origins); NULL from before it was kept.
 ALTER TABLE store.reviews ADD COLUMN IF NOT EXISTS origins VARCHAR;
+-- Of the values that are illegal, mended or not: attribute, reason, value and sentence.
+ALTER TABLE store.reviews ADD COLUMN IF NOT EXISTS refused VARCHAR;
 
 -- Listings whose last review reviewed a text that is not here (yet): they have no sample.
 CREATE TABLE IF NOT EXISTS store.textless (listing_id VARCHAR PRIMARY KEY);
@@ -311,6 +313,18 @@ WHERE p.purpose = 'live' AND r.shown IS NOT NULL
 GROUP BY ALL ORDER BY day, p.adapter_id;
 COMMENT ON VIEW main.acceptance_by_day IS
 'Acceptance (values accepted unchanged / values shown) and online completeness (accepted / requested) by day and adapter, from the last review of each live prediction.';
+
+CREATE OR REPLACE VIEW main.refused_values AS
+SELECT category, v.attribute, v.reason, count(*) AS count,
+       list(DISTINCT v."value" ORDER BY v."value")[:3] AS examples,
+       arg_max(v.sentence, timestamp_ms) AS sentence,
+       make_timestamp_ms(max(timestamp_ms)) AS last_at
+FROM (SELECT category, timestamp_ms, unnest(from_json(refused,
+          '[{"attribute": "VARCHAR", "reason": "VARCHAR", "value": "VARCHAR", "sentence": "VARCHAR"}]')) AS v
+      FROM store.reviews WHERE refused IS NOT NULL)
+GROUP BY ALL ORDER BY count DESC, category, v.attribute, v.reason;
+COMMENT ON VIEW main.refused_values IS
+'Submitted values that are illegal although they were mended, or that stand for no value, counted over all reviews by attribute and reason, with up to three examples and the last sentence that says what to write instead.';
 
 CREATE OR REPLACE VIEW main.forgotten AS
 WITH RECURSIVE taken AS (

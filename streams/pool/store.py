@@ -27,7 +27,7 @@ from schemas.events import (
     RetrainRequest,
     listing_sha256,
 )
-from schemas.topic_names import CONTROL_KINDS, PREDICTIONS
+from schemas.topic_names import CONTROL_KINDS, PREDICTIONS, REVIEWS
 from schemas.versions import SchemaVersions
 from streams import metrics
 from streams.kafka.partitions import Partition
@@ -179,6 +179,7 @@ class Pool:
                 touched = self._insert(fresh)
             recompute(self.con, self.schemas, sorted(touched))
             self._advance(watermarks)
+        metrics.count_refused(r.row for r in fresh if r.topic == REVIEWS and r.row is not None)
 
     def apply_storable(
         self, records: Sequence[Record], refuse: Callable[[Record, EventError], None]

@@ -35,6 +35,7 @@ from schemas.events import (
     new_id,
     now_ms,
 )
+from schemas.markup import without_markup
 from schemas.versions import SchemaVersions
 from serving.errors import Busy, Refused, ServingError, Unavailable, UnknownAdapter
 from serving.listing import Listing
@@ -161,7 +162,7 @@ class Answerer:
                 f"the request was made under another schema of category {request.category!r}; "
                 "load the current schema and ask again"
             )
-        if not request.title.strip() and not request.description.strip():
+        if not any(without_markup(t).strip() for t in (request.title, request.description)):
             raise SchemaError("the listing has neither title nor description; give one of them")
         return schema
 

@@ -5,7 +5,7 @@ row's MD5, and every row is there once. It covers the *retained window*, what a 
 topics can know: listings none of whose events lies before the first offsets kept, and rounds none
 of whose events has been compacted away. Left out as well is what is no fact of the log:
 
-- `reviews.shown` and `accepted`, counted under the category schemas known when a review came, and
+- `reviews.shown`, `accepted` and `refused`, by the category schemas known when a review came, and
   `predictions.invalid`, `reviews.request_id` and `text_group`, which a file from before they were
   kept lacks;
 - `reviews.origins`, for both reasons;
@@ -35,7 +35,7 @@ _LEFT_OUT = {
     "requests": "text_group",
     "predictions": "invalid",
     "samples": "text_group",
-    "reviews": "shown, accepted, request_id, origins",
+    "reviews": "shown, accepted, refused, request_id, origins",
     "rounds": "lease_until_ms",
 }
 _JSON = {"predictions": ("requested", "values"), "reviews": ("submitted",)}

@@ -15,15 +15,9 @@ import duckdb
 from schemas.errors import ListuneError
 
 VIEWS = (
-    "samples",
-    "pool",
-    "rounds",
-    "origins",
-    "models",
-    "acceptance_by_day",
-    "forgotten",
-    "status",
-)
+    "samples", "pool", "rounds", "origins", "models", "acceptance_by_day", "refused_values",
+    "forgotten", "status",
+)  # fmt: skip
 
 
 def _words(text: str) -> frozenset[str]:

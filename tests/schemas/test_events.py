@@ -337,3 +337,9 @@ def test_compaction_keeps_the_latest_champion_adapter_and_round() -> None:
     assert key(ModelEventKind.PROMOTED) == key(ModelEventKind.ROLLED_BACK) == "alias:champion"
     assert key(ModelEventKind.PUBLISHED) == "adapter:p-r3-a1"
     assert key(ModelEventKind.REJECTED) == key(ModelEventKind.STARTED) == "round:p:3"
+
+
+def test_half_of_a_character_is_refused_with_what_to_do() -> None:
+    with pytest.raises(EventError, match="cut it between characters") as caught:
+        decode(ListingRequest, record(title="\ud800"))
+    assert caught.value.reason == "not_json"

@@ -95,3 +95,51 @@ def test_a_file_that_cannot_be_read_says_so(file: Path) -> None:
     file.write_bytes(b'{"caf\xe9": {}}')
     with pytest.raises(SchemaError, match=r"byte 5 is not UTF-8"):
         read_schemas(file)
+
+
+def test_what_holds_for_a_category_is_read_and_written_and_known_to_its_attributes(
+    file: Path,
+) -> None:
+    file.write_text(
+        '{"Lampen": {"locale": "de-DE", "placeholders": ["ohne"], "attributes": ['
+        '{"name": "Höhe", "type": "number", "units": ["mm"]},'
+        '{"name": "Preis", "type": "number", "locale": "de-CH"}]}}'
+    )
+    schemas = read_schemas(file)
+    height, price = schemas["Lampen"].attributes
+    assert (height.locale, height.placeholders, price.locale) == ("de-DE", ("ohne",), "de-CH")
+    write_schemas(file, schemas)
+    assert [s.hash for s in read_schemas(file).values()] == [s.hash for s in schemas.values()]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ('"locale": "xx-Klingon", "attributes": []', "write one such as en-US or de-DE"),
+        (
+            '"attributes": [{"name": "a", "type": "number", "units": ["m"], "bound_unit": "km"}]',
+            "`bound_unit` 'km' is none of `units`",
+        ),
+        ('"attributes": [{"name": "\\ud83d", "type": "text"}]', "half of a character"),
+    ],
+)
+def test_an_unknown_locale_a_bound_of_no_unit_and_half_a_character_are_refused(
+    file: Path, fields: str, words: str
+) -> None:
+    file.write_text(f'{{"Lamps": {{{fields}}}}}')
+    with pytest.raises(SchemaError) as caught:
+        read_schemas(file)
+    assert words in str(caught.value)
+
+
+def test_an_identifier_that_is_a_number_is_told(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.write_text(
+        '{"Lamps": {"attributes": [{"name": "GTIN-13", "type": "number"},'
+        '{"name": "EAN", "type": "pattern", "pattern": "[0-9]{13}"}]}}'
+    )
+    read_schemas(file)
+    (told,) = caplog.messages
+    assert "'Lamps', attribute 'GTIN-13'" in told
+    assert "make it a pattern" in told

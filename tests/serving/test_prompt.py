@@ -5,7 +5,8 @@ from itertools import permutations
 import pytest
 
 from schemas.category import Attribute, AttributeType
-from serving.prompt import ALLOWED_VALUE_TOKENS, PromptBuilder, answer_cap, answer_text
+from serving.listing import Listing
+from serving.prompt import ALLOWED_VALUE_TOKENS, PromptBuilder, answer_cap, answer_text, trunk_text
 from serving.settings import ServingSettings
 from tests.serving.helpers import BRAND, COLOUR, PORTS, SINCE, SKU, TAGS, WASHABLE, WEIGHT
 
@@ -70,3 +71,22 @@ def test_texts_are_encoded_together_as_they_are_one_by_one(base):
 def test_a_builder_decides_the_cap_by_its_settings(base):
     builder = PromptBuilder(base.vocabulary, ServingSettings(max_answer_tokens=7))
     assert (builder.cap(BRAND), builder.cap(COLOUR)) == (7, answer_cap(COLOUR, base.vocabulary, 7))
+
+
+def test_a_prompt_has_no_markup_no_control_characters_and_one_form_of_unicode():
+    listing = Listing(
+        "1",
+        "Lamps",
+        title="Caf\u0065\u0301 &amp; Bar\x00 <b>lamp</b>",
+        description="<style>p{}</style><p>Height:\n30&nbsp;cm</p><p>&lt;b&gt;warm&lt;/b&gt;</p>",
+    )
+    assert trunk_text(listing, 1000) == (
+        "Category: Lamps\nTitle: Café & Bar lamp\nDescription: Height: 30 cm warm"
+    )
+
+
+def test_the_text_behind_long_markup_is_still_read_and_a_hostile_one_takes_no_time():
+    tags = "<div class='x'>" * 40
+    shown = trunk_text(Listing("1", "Lamps", title="", description=f"{tags}warm"), 100)
+    assert shown.endswith("Description: warm")
+    trunk_text(Listing("1", "Lamps", title="<a " * 300_000, description="<!--" * 300_000), 4096)

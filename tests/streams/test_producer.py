@@ -55,6 +55,8 @@ def test_what_would_fail_is_refused_before_it_is_sent(
             client.request(listing_id="1", category="Boats")
         with pytest.raises(RequestRefused, match="no attribute 'engine'"):
             client.request(listing_id="1", category="Lamps", requested=["engine"])
+        with pytest.raises(RequestRefused, match="title: a text has half of a character"):
+            client.request(listing_id="1", category="Lamps", title="\ud83d")
         with pytest.raises(RequestRefused, match=r"\d+ bytes where 65536 are allowed; shorten"):
             client.request(listing_id="1", category="Lamps", description="x" * 70_000)
         with pytest.raises(RequestRefused, match="listing_id"):

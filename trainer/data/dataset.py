@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from schemas.category import Attribute
 from schemas.events import ManifestFile, ValueLists, listing_sha256
-from schemas.values import is_valid
+from schemas.texts import HALF_CHARACTER, is_cut_json
+from schemas.values import is_valid, mend
 from serving.listing import Listing
 from trainer.data.parquet import erased_from, records
 from trainer.errors import DataError
@@ -157,6 +159,8 @@ def _parse_line(line: str, where: str) -> Row:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: not JSON ({error.msg}); mend or remove the line") from error
+    if is_cut_json(line):
+        raise DataError(f"{where}: {HALF_CHARACTER}")
     if not isinstance(record, dict):
         raise DataError(f"{where}: not a JSON object; mend or remove the line")
     return _parse_row(record, where)
@@ -164,6 +168,9 @@ def _parse_line(line: str, where: str) -> Row:
 
 def _parse_row(record: Mapping[str, Any], where: str) -> Row:
     try:
+        attributes = _attributes(record["attributes"])
+        values = _VALUES.validate_python(_json(record["values"]))
+        asked = {attribute.name: attribute for attribute in attributes}
         return Row(
             listing=Listing(
                 listing_id=str(record["listing_id"]),
@@ -172,8 +179,8 @@ def _parse_row(record: Mapping[str, Any], where: str) -> Row:
                 description=record.get("description") or "",
                 images=tuple(_json(record.get("images")) or ()),
             ),
-            attributes=tuple(Attribute.model_validate(a) for a in _json(record["attributes"])),
-            values=_VALUES.validate_python(_json(record["values"])),
+            attributes=attributes,
+            values={n: mend(asked[n], v) if n in asked else v for n, v in values.items()},
             origins=_ORIGINS.validate_python(_json(record.get("origins")) or {}),
         )
     except KeyError as error:
@@ -181,6 +188,16 @@ def _parse_row(record: Mapping[str, Any], where: str) -> Row:
     except (ValidationError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{where}: no listing ({reason}); mend or remove it") from error
+
+
+def _attributes(given: Any) -> tuple[Attribute, ...]:
+    return _attributes_of(given if isinstance(given, str) else json.dumps(given))
+
+
+@lru_cache(maxsize=1024)
+def _attributes_of(text: str) -> tuple[Attribute, ...]:
+    """Those of a category, once: its listings have the same, each maybe of thousands of values."""
+    return tuple(Attribute.model_validate(a) for a in json.loads(text))
 
 
 def _json(value: Any) -> Any:

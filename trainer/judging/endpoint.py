@@ -174,7 +174,10 @@ def _values(attribute: Attribute, given: Any) -> list[str]:
 def _line(given: Any) -> str:
     if isinstance(given, bool):
         return YES if given else NO
-    return str(given) if isinstance(given, str | int | float) else ""
+    if not isinstance(given, str | int | float):
+        return ""
+    # JSON can have half of a character, which no event can.
+    return str(given).encode("utf-8", "replace").decode()
 
 
 def _json(text: str | bytes) -> Any:

@@ -48,6 +48,16 @@ LEGAL = [
     (PORTS, " USB-C | USB"),
     (TAGS, " a b | c"),
 ]
+LENGTH = Attribute(name="length", type=AttributeType.NUMBER, units=("mm",))
+GERMAN = LENGTH.model_copy(update={"locale": "de-DE"})
+WARM = Attribute(name="warm", type=AttributeType.NUMBER, units=("K", "°C"), minimum=0)
+LEGAL += [
+    (LENGTH, " 0.125 mm"),
+    (LENGTH, " 1.1250 mm"),
+    (LENGTH, " 1200.125 mm"),
+    (GERMAN, " 1,125 mm"),
+    (WARM, " -5 °C"),
+]
 ILLEGAL = [
     (COLOUR, " dark"),
     (COLOUR, " dark red"),
@@ -62,6 +72,9 @@ ILLEGAL = [
     (PORTS, " USB | USB"),
     (PORTS, " USB | HDMI | USB-C"),
     (TAGS, " a | b | c | d"),
+    (LENGTH, " 1.125 mm"),
+    (LENGTH, " 1,5 mm"),
+    (GERMAN, " 1.5 mm"),
 ]
 
 

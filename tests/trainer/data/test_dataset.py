@@ -53,3 +53,27 @@ def test_a_line_separator_inside_a_text_splits_no_line(tmp_path: Path) -> None:
     path = tmp_path / "heldout.jsonl"
     path.write_text(json.dumps(record | {"values": {}}, ensure_ascii=False))
     assert read_heldout(path)[0].listing.title == "a\u2028b"
+
+
+def test_values_are_read_in_the_schemas_spelling_and_a_placeholder_is_a_blank(
+    tmp_path: Path,
+) -> None:
+    attributes = [
+        {"name": "Colour", "type": "enum", "values": ["red"]},
+        {"name": "Height", "type": "number", "units": ["mm"], "locale": "de-DE"},
+        {"name": "Style", "type": "text"},
+    ]
+    values = {"Colour": ["RED"], "Height": ["1.200,5 MM"], "Style": ["unknown"], "Gone": ["x"]}
+    record = {"listing_id": "x", "category": "c", "attributes": attributes, "values": values}
+    path = tmp_path / "heldout.jsonl"
+    path.write_text(json.dumps(record))
+    [row] = read_heldout(path)
+    assert row.values == {"Colour": ["red"], "Height": ["1200,5 mm"], "Style": [], "Gone": ["x"]}
+    assert [a.name for a in row.filled()] == ["Colour", "Height"]
+
+
+def test_half_of_a_character_in_a_heldout_file_is_named(tmp_path: Path) -> None:
+    path = write_heldout(make_rows(1), tmp_path / "heldout.jsonl")
+    path.write_text(path.read_text() + json.dumps({"listing_id": "\ud83d"}) + "\n")
+    with pytest.raises(DataError, match="line 2: a text has half of a character"):
+        read_heldout(path)

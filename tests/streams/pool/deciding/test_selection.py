@@ -176,3 +176,16 @@ def test_the_pool_is_bounded_by_record_time_but_keeps_what_an_open_round_uses(
     selection.prune(world.pool.con, "deficit", max_rows=100, max_age_ms=DAY_MS, heldout_most=1)
     assert world.rows("SELECT count(*) FROM store.samples") == [(5,)]
     assert world.rows("SELECT listing_id FROM pool") == [("new",)]
+
+
+def test_a_file_holds_what_the_seller_wrote_as_the_schema_writes_it(
+    world: World, tmp_path: Path
+) -> None:
+    asked = request("a")
+    written = {"Colour": ["Red"], "Height": ["30 CM"], "Dimmable": ["Yes"], "Style": ["N/A"]}
+    world.feed(asked, prediction(asked), review(prediction(asked), submitted=written))
+    place = tmp_path / "default-r1-train.parquet"
+    file = manifest.write_manifest(world.pool.con, chosen(world), SCHEMAS, "train", place)
+    [(values,)] = duckdb.sql(f"""SELECT "values" FROM '{file.path}'""").fetchall()
+    mended = {"Colour": ["red"], "Height": ["30 cm"], "Dimmable": ["yes"]}
+    assert json.loads(values) == mended
