@@ -2,8 +2,10 @@
 
 This room does no I/O beyond reading a schema file, and imports no other room. Read in this order:
 
-- `category`: what a category asks a listing for; `versions`: the schemas in force and before.
+- `category`: what a category asks a listing for; `versions`: the schemas in force and before;
+  `changes`: what is other in a new file of them.
 - `values`: is a value legal, how is it written, is it the same as another?
+- `aliases`: what stands under a former name; `conditions`: which attributes apply.
 - `completeness`: eq. 1 and 2, and what else the curation ranks by; `curation`: eq. 3.
 - `events`: one strict pydantic model each; `topic_names`: where they stand.
 - `heldout`: which listings are never trained on; `likeness`: titles that are nearly the same.
@@ -14,7 +16,9 @@ Other rooms use:
 
 - `schemas.category`: `Attribute`, `CategorySchema`, `CategorySchemas`.
 - `schemas.versions`: `SchemaVersions`, the schemas in force and those that they replaced.
+- `schemas.changes`: `changes`, `Change`.
 - `schemas.values`: `parse_answer`, `format_answer`, `is_valid`, `problem`, `matches`.
+- `schemas.aliases`: `in_force`, `asked_for`; `schemas.conditions`: `applying`.
 - `schemas.completeness`: `completeness`, `gap`, `deficit`, `edits`.
 - `schemas.curation`: `Candidate`, `CURATIONS`, `select`, `Selection`.
 - `schemas.events`: the events, `decode`, and `BASE_ADAPTER`.

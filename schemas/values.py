@@ -16,13 +16,13 @@ from functools import lru_cache
 
 import regex
 
-from schemas.category import VALUE_SEPARATOR, Attribute, AttributeType
+from schemas.category import BOOLEAN_VALUES, VALUE_SEPARATOR, Attribute, AttributeType
 
 Values = Mapping[str, Sequence[str]]
 """Attribute name to its values; a missing name or an empty list is a blank."""
 
 SEPARATOR = f" {VALUE_SEPARATOR} "
-YES, NO = "yes", "no"
+YES, NO = BOOLEAN_VALUES
 PATTERN_TIMEOUT_S = 0.05
 
 _NUMBER = re.compile(r"([+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[+-]?\.\d+)\s*(.*)", re.DOTALL)
@@ -122,7 +122,11 @@ def _folded(text: str) -> str:
 
 
 def _enum_problem(attribute: Attribute, value: str) -> str | None:
-    return None if value in attribute.values else f"{value!r} is not an allowed value"
+    if value in attribute.values:
+        return None
+    if attribute.open:
+        return _text_problem(attribute, value)
+    return f"{value!r} is not an allowed value"
 
 
 def _boolean_problem(attribute: Attribute, value: str) -> str | None:

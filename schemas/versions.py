@@ -31,9 +31,10 @@ class SchemaVersions:
         self.current = CategorySchemas(shared)
 
     def made_under(self, category: str, hash_: str) -> CategorySchema | None:
-        """The schema of `category` with this hash, in force or replaced; None for any other."""
+        """The schema with this hash of the category that is, or was before, called `category`;
+        in force or replaced, None for any other."""
         for schemas in (self.current, *tuple(self._former)):
-            schema = schemas.get(category)
+            schema = schemas.find(category)
             if schema is not None and schema.hash == hash_:
                 return schema
         return None

@@ -139,7 +139,7 @@ class ListuneClient:
         Raises:
             RequestRefused: values for attributes that the category does not have, or too large.
         """
-        schema = self._schemas.get(prediction.category)
+        schema = self._schemas.find(prediction.category)
         # A prediction of before `use_schemas` has attributes that may be gone now.
         if schema is not None and schema.hash == prediction.category_schema_hash:
             try:
@@ -181,7 +181,7 @@ class ListuneClient:
         self, timeout_s: float | None, request_id: str | None, listing: ListingFields
     ) -> ListingRequest:
         category = listing["category"]
-        schema = self._schemas.get(category)
+        schema = self._schemas.find(category)
         if schema is None:
             raise RequestRefused(
                 f"the schema has no category {category!r}; use one of its {len(self._schemas)}"
@@ -193,7 +193,7 @@ class ListuneClient:
             return ListingRequest(
                 request_id=new_id() if request_id is None else request_id,
                 listing_id=listing["listing_id"],
-                category=category,
+                category=schema.category,
                 category_schema_hash=schema.hash,
                 title=listing.get("title", ""),
                 description=listing.get("description", ""),

@@ -63,6 +63,7 @@ def read_catalog(
     dropped: Counter[str] = Counter()
     products: list[Product] = []
     seen: dict[str, int] = {}
+    known = {name: schema for schema in schemas.values() for name in schema.names}
     for number, line in _lines(path):
         entry = _entry(f"{path}, line {number}", line)
         identity = entry["product_id"]
@@ -72,7 +73,7 @@ def read_catalog(
                 "already; give each product an id of its own"
             )
         seen[identity] = number
-        schema = schemas.get(entry["category"])
+        schema = known.get(entry["category"])
         if schema is None:
             dropped["products of categories that the schema lacks"] += 1
             continue
@@ -173,25 +174,25 @@ def _product(
 ) -> Product:
     truth: ValueLists = {}
     for name, given in (entry.get("catalog") or {}).items():
-        attribute = schema.by_name.get(name)
+        attribute = schema.find(name)
         if attribute is None:
             dropped["values of attributes that their category lacks"] += 1
             continue
         values = _legal(attribute, [given] if isinstance(given, str) else given, alternatives)
         if values:
-            truth[name] = values
+            truth[attribute.name] = values
         elif given:
             dropped["values that the schema refuses"] += 1
     requested = entry.get("requested")
     if requested is not None:
-        known = tuple(name for name in requested if name in schema.by_name)
+        known = tuple(name for name in requested if schema.find(name))
         if len(known) < len(requested):
             dropped["requested attributes that their category lacks"] += len(requested) - len(known)
         requested = known
     cluster = entry.get("cluster")
     return Product(
         product_id=entry["product_id"],
-        category=entry["category"],
+        category=schema.category,
         title=entry["title"],
         description=entry.get("description") or "",
         truth=truth,

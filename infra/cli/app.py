@@ -18,6 +18,7 @@ from infra.cli import (
     local,
     models,
     pool,
+    schema_changes,
     worker,
 )
 from infra.local.errors import LocalError
@@ -37,6 +38,7 @@ models.register(app)
 letters.register(app)
 forget.register(app)
 pool.register(app)
+schema_changes.register(app)
 evaluate.register(app)
 bench.register(app)
 chaos.register(app)

@@ -9,12 +9,13 @@ from typing import Literal
 
 import duckdb
 
-from schemas.category import Attribute, CategorySchemas
+from schemas.aliases import asked_for, in_force
+from schemas.category import Attribute, CategorySchema, CategorySchemas
 from schemas.completeness import valid_names
+from schemas.conditions import applying
 from schemas.events import ManifestFile
 from streams.pool.parquet import write_parquet
 from streams.pool.rows import Row, as_select
-from streams.pool.samples import asked_for
 from streams.pool.selected import Selected
 
 Role = Literal["train", "heldout"]
@@ -34,7 +35,7 @@ def write_manifest(
     """Writes the listings `rows`, for `role`, to `path`.
 
     Columns are strings: listing_id, category, title, description, and as JSON text the attributes
-    asked for, the seller's legal values, and the images.
+    asked for that apply, the seller's legal values, and the images.
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,27 +62,33 @@ def mark_used_from_manifest(
             )
 
 
-Asked = tuple[Sequence[Attribute], str]
-"""Attributes, and as the manifest has them."""
+Asked = tuple[CategorySchema, Sequence[Attribute], str]
+"""A schema, its attributes that were asked for, and these as the manifest has them."""
 
 
 def _asked(schemas: CategorySchemas, category: str, names: tuple[str, ...] | None) -> Asked:
-    attributes = asked_for(schemas[category], names)
-    return attributes, json.dumps([a.model_dump(mode="json") for a in attributes])
+    schema = schemas[category]
+    attributes = asked_for(schema, names)
+    return schema, attributes, _as_text(attributes)
+
+
+def _as_text(attributes: Sequence[Attribute]) -> str:
+    return json.dumps([a.model_dump(mode="json") for a in attributes])
 
 
 def _manifest_row(row: Selected, asked: Callable[[str, tuple[str, ...] | None], Asked]) -> Row:
-    attributes, as_text = asked(row.request.category, row.requested)
-    legal = valid_names(attributes, row.submitted)
+    """What applies by the seller's values, under the names in force."""
+    schema, attributes, as_text = asked(row.category, row.requested)
+    submitted = in_force(schema.attributes, row.submitted)
+    apply = applying(attributes, submitted)
+    legal = valid_names(apply, submitted)
     return {
         "listing_id": row.listing_id,
-        "category": row.request.category,
+        "category": row.category,
         "title": row.request.title,
         "description": row.request.description,
-        "attributes": as_text,
-        "values": json.dumps(
-            {a.name: row.submitted[a.name] for a in attributes if a.name in legal}
-        ),
+        "attributes": as_text if apply is attributes else _as_text(apply),
+        "values": json.dumps({a.name: submitted[a.name] for a in apply if a.name in legal}),
         "images": json.dumps(row.request.images),
     }
 

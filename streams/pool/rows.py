@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import duckdb
 from pydantic_core import to_json
 
+from schemas.aliases import in_force
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from schemas.values import matches
@@ -24,7 +25,7 @@ COLUMNS: dict[str, dict[str, str]] = {
             ("request_id", "prediction_id", "listing_id", "category", "category_schema_hash"), _TEXT
         ),
         **dict.fromkeys(("input_hash", "status", "purpose", "requested", "values", "mode"), _TEXT),
-        "invalid": _TEXT,
+        **dict.fromkeys(("invalid", "confidence", "missing_required"), _TEXT),
         "batches": "INTEGER",
         **dict.fromkeys(("adapter_id", "adapter_hash"), _TEXT),
         "latency_ms": "DOUBLE",
@@ -50,7 +51,8 @@ EVENT_TABLES = {REQUESTS: "requests", PREDICTIONS: "predictions", REVIEWS: "revi
 """Which table the events of a topic are rows of."""
 _KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
 
-_PLAIN = COLUMNS["predictions"].keys() - {"requested", "values", "invalid"} - _PLACE.keys()
+_JSON = {"requested", "values", "invalid", "confidence", "missing_required"}
+_PLAIN = COLUMNS["predictions"].keys() - _JSON - _PLACE.keys()
 
 
 def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:
@@ -126,6 +128,8 @@ def _prediction(event: ListingPrediction) -> Row:
         **{name: getattr(event, name) for name in _PLAIN},
         "requested": _text(event.requested),
         "values": _text(event.values),
+        "confidence": _text(event.confidence),
+        "missing_required": _text(event.missing_required),
         # What was cut off is never read again: no schema makes it an answer.
         "invalid": _text({n: text for n, text in event.invalid.items() if n not in event.cut}),
     }
@@ -158,11 +162,12 @@ def acceptance(
     if schema is None:
         return None, None
     shown = accepted = 0
-    for name, values in review.shown.items():
+    submitted = in_force(schema.attributes, review.submitted)
+    for name, values in in_force(schema.attributes, review.shown).items():
         if not values:
             continue
         shown += 1
-        final = review.submitted.get(name)
+        final = submitted.get(name)
         if final and name in schema.by_name:
             # Most are kept as they are.
             accepted += values == final or matches(schema.by_name[name], values, final)

@@ -8,7 +8,8 @@ among the live requests, finds the listing's own text.
 
 Everything is measured by the category schema in force, whatever an event was made under: of an
 attribute that is new since, a prediction has no value; one that is gone does not count; and of a
-text that was refused then it is asked again whether it is legal. So the samples follow from the log
+text that was refused then it is asked again whether it is legal. What stands under a former name of
+a category or an attribute counts under the one in force. So the samples follow from the log
 and the schemas alone, and it makes no difference when a worker took a changed schema over.
 """
 
@@ -20,6 +21,7 @@ from typing import cast
 import duckdb
 from pydantic_core import from_json
 
+from schemas.aliases import asked_for, in_force
 from schemas.category import Attribute, CategorySchema, CategorySchemas
 from schemas.completeness import scores
 from schemas.values import parse_answer
@@ -33,9 +35,9 @@ from streams.pool.rows import Row, insert
 _COMPLETE = """
 WITH touched AS (SELECT unnest(from_json($1, '["VARCHAR"]')) AS listing_id),
 last_review AS (
-    SELECT r.listing_id, r.category, r.review_id, r.timestamp_ms, r.rowid AS row
+    SELECT r.listing_id, c.name AS category, r.review_id, r.timestamp_ms, r.rowid AS row
     FROM store.reviews r SEMI JOIN touched USING (listing_id)
-    SEMI JOIN store.categories USING (category)
+    JOIN store.categories c USING (category)
     QUALIFY row_number() OVER
         (PARTITION BY r.listing_id ORDER BY r.partition DESC, r."offset" DESC) = 1
 ),
@@ -46,7 +48,7 @@ input AS (
         (PARTITION BY listing_id, input_hash ORDER BY partition DESC, "offset" DESC) = 1
 ),
 prediction AS (
-    SELECT p.listing_id, p.category, p.adapter_hash, p.timestamp_ms, p.rowid AS row,
+    SELECT p.listing_id, c.name AS category, p.adapter_hash, p.timestamp_ms, p.rowid AS row,
            q.request_id AS input_request_id,
            CASE WHEN p.category_schema_hash <> c.hash THEN q.row END AS request_row
     FROM store.predictions p SEMI JOIN touched USING (listing_id)
@@ -57,7 +59,7 @@ prediction AS (
         (PARTITION BY p.listing_id, p.adapter_hash ORDER BY p.partition DESC, p."offset" DESC) = 1
 ),
 complete AS MATERIALIZED (
-    SELECT p.row AS prediction_row, p.request_row, r.row AS review_row, r.review_id,
+    SELECT p.row AS prediction_row, p.category, p.request_row, r.row AS review_row, r.review_id,
            p.input_request_id, greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms
     FROM prediction p JOIN last_review r
       ON r.listing_id = p.listing_id AND r.category = p.category
@@ -66,7 +68,7 @@ request AS (
     SELECT q.rowid AS request_row, q.payload ->> '$.requested' AS requested
     FROM store.requests q SEMI JOIN complete m ON m.request_row = q.rowid
 )
-SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category,
+SELECT p.listing_id, p.adapter_hash, p.adapter_id, m.category,
        CASE WHEN m.request_row IS NULL THEN p.requested ELSE q.requested END AS asked, p."values",
        CASE WHEN m.request_row IS NOT NULL THEN p.invalid END AS invalid,
        r.submitted, m.input_request_id, p.prediction_id, m.review_id, p.purpose, m.timestamp_ms,
@@ -95,8 +97,8 @@ def recompute(
         complete = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
     with metrics.stage("score"):
         # Nearly all listings of a category are asked for the same.
-        attributes_of = lru_cache(partial(_attributes, schemas))
-        samples = [_sample(attributes_of, *row) for row in complete]
+        asked_of = lru_cache(partial(_asked, schemas))
+        samples = [_sample(asked_of, *row) for row in complete]
     with metrics.stage("samples"):
         # A canonical answer can change while partitions are read out of order: no sample outlives
         # it.
@@ -108,12 +110,17 @@ def recompute(
         metrics.DEFICIT.observe(cast(float, row["deficit"]))
 
 
-def _attributes(schemas: CategorySchemas, category: str, asked: str | None) -> Sequence[Attribute]:
-    return asked_for(schemas[category], None if asked is None else json.loads(asked))
+Asked = tuple[CategorySchema, Sequence[Attribute]]
+"""A schema in force, and those of its attributes that were asked for."""
+
+
+def _asked(schemas: CategorySchemas, category: str, asked: str | None) -> Asked:
+    schema = schemas[category]
+    return schema, asked_for(schema, None if asked is None else json.loads(asked))
 
 
 def _sample(
-    attributes_of: Callable[[str, str | None], Sequence[Attribute]],
+    asked_of: Callable[[str, str | None], Asked],
     listing_id: str,
     adapter_hash: str,
     adapter_id: str,
@@ -129,10 +136,13 @@ def _sample(
     timestamp_ms: int,
     held_out: bool,
 ) -> Row:
-    attributes, model = attributes_of(category, asked), from_json(values)
+    schema, attributes = asked_of(category, asked)
+    catalog = in_force(schema.attributes, from_json(submitted))
+    model = in_force(attributes, from_json(values))
     if invalid is not None:
-        model |= _read_again(attributes, from_json(invalid))
-    found = scores(attributes, from_json(submitted), model)
+        refused = in_force(attributes, from_json(invalid))
+        model = {**model, **_read_again(attributes, refused)}
+    found = scores(attributes, catalog, model)
     return {
         "listing_id": listing_id,
         "adapter_hash": adapter_hash,
@@ -150,13 +160,6 @@ def _sample(
         "timestamp_ms": timestamp_ms,
         "held_out": held_out,
     }
-
-
-def asked_for(schema: CategorySchema, names: Sequence[str] | None) -> Sequence[Attribute]:
-    """The attributes called `names` that the category has now, in this order; all for None."""
-    if names is None:
-        return schema.attributes
-    return [schema.by_name[name] for name in names if name in schema.by_name]
 
 
 def _read_again(

@@ -17,7 +17,14 @@ CREATE TABLE IF NOT EXISTS store.watermarks (
 );
 
 -- The category schemas in force, by which every sample is measured, whatever it was made under.
-CREATE TABLE IF NOT EXISTS store.categories (category VARCHAR PRIMARY KEY, hash VARCHAR NOT NULL);
+-- A row for each name that a category has or had; `name` is the one in force, and its row has the
+-- schema as JSON.
+CREATE TABLE IF NOT EXISTS store.categories (
+    category VARCHAR PRIMARY KEY, hash VARCHAR NOT NULL, name VARCHAR, content VARCHAR
+);
+-- A file from before categories could be renamed; `Pool` writes its rows anew.
+ALTER TABLE store.categories ADD COLUMN IF NOT EXISTS name VARCHAR;
+ALTER TABLE store.categories ADD COLUMN IF NOT EXISTS content VARCHAR;
 
 -- Listings whose samples are still to be measured by a category schema that changed. A listing
 -- leaves in the transaction that measures it; until then its samples are not fresh.
@@ -35,11 +42,15 @@ CREATE TABLE IF NOT EXISTS store.predictions (
     category VARCHAR, category_schema_hash VARCHAR, input_hash VARCHAR, status VARCHAR,
     purpose VARCHAR, requested VARCHAR, "values" VARCHAR, mode VARCHAR, batches INTEGER,
     adapter_id VARCHAR, adapter_hash VARCHAR, latency_ms DOUBLE,
-    partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT, invalid VARCHAR
+    partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT, invalid VARCHAR,
+    confidence VARCHAR, missing_required VARCHAR
 );
 -- Attribute to the text that its schema refused. A file from before they were kept has none of the
 -- predictions that it had by then: a value that is allowed later does not make those complete.
 ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS invalid VARCHAR;
+-- Attribute to probability, and the required attributes without a value; an older file has neither.
+ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS confidence VARCHAR;
+ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS missing_required VARCHAR;
 
 -- All reviews; the last of a listing in the log wins. `shown` and `accepted` count values.
 CREATE TABLE IF NOT EXISTS store.reviews (
@@ -250,9 +261,13 @@ SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,
         WHERE NOT EXISTS (FROM store.categories k WHERE k.category = p.category
                           AND k.hash = p.category_schema_hash)) AS under_other_schemas,
        (SELECT count(*) FROM store.outdated) AS outdated,
+       (SELECT nullif(value, '') FROM store.meta WHERE name = 'schema_losses') AS schema_losses,
+       (SELECT count(*) FROM store.predictions p WHERE p.purpose = 'live'
+        AND p.adapter_hash = c.adapter_hash AND json_array_length(p.missing_required) > 0)
+           AS missing_required,
        (SELECT count(*) FROM store.backfill_orders WHERE outcome IS NULL) AS orders_outstanding,
        (SELECT count(*) FROM store.outbox) AS outbox,
        make_timestamp_ms((SELECT max(timestamp_ms) FROM store.reviews)) AS last_review_at
 FROM store.champion c;
 COMMENT ON VIEW main.status IS
-'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is.';
+'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is. `schema_losses`: what the last change of schemas lost of the pool. `missing_required` counts live answers of the champion that leave a required attribute blank.';

@@ -11,15 +11,19 @@ from schemas.events import ListingRequest
 _ASKED = """
 CASE WHEN p.category_schema_hash = c.hash THEN p.requested ELSE q.payload ->> '$.requested' END
 """
-COLUMNS = ("listing_id", "gap", "deficit", "payload", "asked", "submitted")
+COLUMNS = ("listing_id", "gap", "deficit", "payload", "asked", "submitted", "category")
 """What `selected` makes a listing of."""
 
 
 @dataclass(frozen=True)
 class Selected:
-    """One listing of a round. `requested`: the attributes asked for, None for all."""
+    """One listing of a round, `category` by the name in force.
+
+    `requested`: the attributes asked for, None for all.
+    """
 
     listing_id: str
+    category: str
     gap: float
     deficit: float
     request: ListingRequest
@@ -31,7 +35,8 @@ def with_texts(chosen: str, also: str) -> str:
     """`COLUMNS`, and the columns `also`, of the samples that the statement `chosen` gives; in no
     order."""
     return f"""
-        SELECT chosen.listing_id, gap, deficit, q.payload, {_ASKED} AS asked, r.submitted, {also}
+        SELECT chosen.listing_id, gap, deficit, q.payload, {_ASKED} AS asked, r.submitted,
+               c.name AS category, {also}
         FROM ({chosen}) chosen
         JOIN store.requests q ON q.request_id = chosen.request_id
         JOIN store.predictions p ON p.prediction_id = chosen.prediction_id
@@ -42,9 +47,10 @@ def with_texts(chosen: str, also: str) -> str:
 
 def selected(row: Sequence[Any]) -> Selected:
     """The listing of a row that begins with `COLUMNS`."""
-    listing_id, gap, deficit, payload, asked, submitted, *_ = row
+    listing_id, gap, deficit, payload, asked, submitted, category, *_ = row
     return Selected(
         listing_id=listing_id,
+        category=category,
         gap=gap,
         deficit=deficit,
         request=ListingRequest.model_validate_json(payload),

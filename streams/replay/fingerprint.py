@@ -6,7 +6,8 @@ topics can know: listings none of whose events lies before the first offsets kep
 of whose events has been compacted away. Left out as well is what is no fact of the log:
 
 - `reviews.shown` and `accepted`, counted under the category schemas known when a review came, and
-  `predictions.invalid`, which a file from before it was kept lacks;
+  `invalid`, `confidence` and `missing_required` of `predictions`, which a file from before they
+  were kept lacks;
 - a round that is only decided, which is in the outbox and not in the log, and a round's lease;
 - the tables `outbox`, `pending` and `backfill_orders`, which hold decisions under way.
 
@@ -30,7 +31,7 @@ Ask = Callable[[str], Rows]
 
 TABLES = ("requests", "predictions", "reviews", "samples", "rounds")
 _LEFT_OUT = {
-    "predictions": "invalid",
+    "predictions": "invalid, confidence, missing_required",
     "reviews": "shown, accepted",
     "rounds": "lease_until_ms",
 }
@@ -126,7 +127,8 @@ def _statement(starts: Mapping[Partition, int], outside: Collection[str] | None)
             SELECT {_columns("rounds")} FROM store.rounds WHERE state <> 'decided') t
         UNION ALL SELECT 'outside', listing_id, 0, 0 FROM outside
         UNION ALL SELECT 'schemas', '', (SELECT count(*) FROM store.outdated),
-            coalesce(bit_xor({_HASH}), 0) FROM store.categories t
+            coalesce(bit_xor({_HASH}), 0)
+            FROM (SELECT category, hash FROM store.categories) t
         """
 
 

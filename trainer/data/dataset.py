@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.category import Attribute
+from schemas.conditions import applying
 from schemas.events import ManifestFile, ValueLists, listing_sha256
 from schemas.values import is_valid
 from serving.listing import Listing
@@ -22,7 +23,8 @@ _VALUES = TypeAdapter(ValueLists)
 
 @dataclass(frozen=True)
 class Row:
-    """A listing with the attributes it was asked for and the values that its catalog has."""
+    """A listing with the attributes that it was asked for and that apply to it, and the values
+    that its catalog has."""
 
     listing: Listing
     attributes: tuple[Attribute, ...]
@@ -115,7 +117,7 @@ def file_hash(path: Path) -> str:
 
 
 def _asked(row: Row) -> list[Any]:
-    attributes = [attribute.model_dump(mode="json") for attribute in row.attributes]
+    attributes = [attribute.content() for attribute in row.attributes]
     return [dataclasses.asdict(row.listing), attributes]
 
 
@@ -155,6 +157,8 @@ def _parse_line(line: str, where: str) -> Row:
 
 def _parse_row(record: Mapping[str, Any], where: str) -> Row:
     try:
+        attributes = tuple(Attribute.model_validate(a) for a in _json(record["attributes"]))
+        values = _VALUES.validate_python(_json(record["values"]))
         return Row(
             listing=Listing(
                 listing_id=str(record["listing_id"]),
@@ -163,8 +167,8 @@ def _parse_row(record: Mapping[str, Any], where: str) -> Row:
                 description=record.get("description") or "",
                 images=tuple(_json(record.get("images")) or ()),
             ),
-            attributes=tuple(Attribute.model_validate(a) for a in _json(record["attributes"])),
-            values=_VALUES.validate_python(_json(record["values"])),
+            attributes=tuple(applying(attributes, values)),
+            values=values,
         )
     except KeyError as error:
         raise DataError(f"{where}: the column {error} is missing; write the file again") from error

@@ -191,13 +191,13 @@ def _chosen(
     held_out = [selected(row) for row in rows[: min(judging, heldout_most)]]
     titles = Titles()
     for one in held_out:
-        titles.add(one.request.category, one.request.title, one.listing_id)
+        titles.add(one.category, one.request.title, one.listing_id)
     train: list[Selected] = []
     passed_over = 0
     for one in map(selected, chain(rows[judging:], further)):
         if len(train) == k:
             break
-        if next(titles.near(one.request.category, one.request.title), None) is None:
+        if next(titles.near(one.category, one.request.title), None) is None:
             train.append(one)
         else:
             passed_over += 1
