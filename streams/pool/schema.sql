@@ -225,6 +225,57 @@ GROUP BY ALL ORDER BY day, p.adapter_id;
 COMMENT ON VIEW main.acceptance_by_day IS
 'Acceptance (values accepted unchanged / values shown) and online completeness (accepted / requested) by day and adapter, from the last review of each live prediction.';
 
+-- What was shown is taken to be what the prediction suggested; lists compare as they are written.
+CREATE OR REPLACE VIEW main.attribute_edits AS
+WITH reviewed AS (
+    SELECT p.prediction_id, coalesce(c.name, p.category) AS category, p.adapter_id, p."values",
+           coalesce(p.confidence, '{}') AS confidence, r.submitted
+    FROM store.predictions p
+    JOIN (FROM store.reviews QUALIFY row_number() OVER
+             (PARTITION BY prediction_id ORDER BY partition DESC, "offset" DESC) = 1) r
+      USING (prediction_id)
+    LEFT JOIN store.categories c ON c.category = p.category
+    WHERE p.purpose = 'live' AND p.status = 'ok'
+),
+suggested AS (
+    SELECT prediction_id, category, adapter_id, e.key AS attribute, e.value::VARCHAR AS suggestion
+    FROM reviewed v, json_each(v."values") e WHERE json_array_length(e.value) > 0
+),
+submitted AS (
+    SELECT prediction_id, category, adapter_id, e.key AS attribute, e.value::VARCHAR AS final
+    FROM reviewed v, json_each(v.submitted) e WHERE json_array_length(e.value) > 0
+),
+sure AS (
+    SELECT prediction_id, e.key AS attribute, e.value::DOUBLE AS confidence
+    FROM reviewed v, json_each(v.confidence) e
+),
+counted AS (
+    SELECT category, attribute, adapter_id, count(suggestion) AS suggested,
+           count(*) FILTER (suggestion = final) AS accepted,
+           count(*) FILTER (suggestion <> final) AS changed,
+           count(*) FILTER (final IS NULL) AS blanked,
+           count(*) FILTER (suggestion IS NULL) AS typed,
+           avg(confidence) FILTER (suggestion IS NOT NULL) AS confidence
+    FROM suggested FULL JOIN submitted USING (prediction_id, category, adapter_id, attribute)
+    LEFT JOIN sure USING (prediction_id, attribute)
+    GROUP BY ALL
+),
+changed_to AS (
+    SELECT category, attribute, adapter_id,
+           list({'value': value, 'count': n} ORDER BY n DESC, value)[:5] AS changed_to
+    FROM (SELECT category, attribute, adapter_id, count(*) AS n,
+                 array_to_string(from_json(final, '["VARCHAR"]'), ' | ') AS value
+          FROM suggested JOIN submitted USING (prediction_id, category, adapter_id, attribute)
+          WHERE suggestion <> final GROUP BY category, attribute, adapter_id, final)
+    GROUP BY ALL
+)
+SELECT category, attribute, adapter_id, suggested, accepted, changed, blanked, typed, confidence,
+       coalesce(changed_to, []) AS changed_to
+FROM counted LEFT JOIN changed_to USING (category, attribute, adapter_id)
+ORDER BY changed DESC, category, attribute, adapter_id;
+COMMENT ON VIEW main.attribute_edits IS
+'What sellers did with each attribute, by category and adapter, from the last review of each live prediction: of the values suggested those accepted as written, changed (and into what most: `changed_to`) and blanked; and the values typed where none was suggested. `confidence` is the mean of those suggested. Attributes stand under the names that they had then.';
+
 CREATE OR REPLACE VIEW main.forgotten AS
 WITH RECURSIVE taken AS (
     SELECT listing_sha256, unnest(from_json(rounds, '["INTEGER"]')) AS round FROM store.forgotten

@@ -14,7 +14,10 @@ import duckdb
 
 from schemas.errors import ListuneError
 
-VIEWS = ("samples", "pool", "rounds", "models", "acceptance_by_day", "forgotten", "status")
+VIEWS = (
+    "samples", "pool", "rounds", "models", "acceptance_by_day", "attribute_edits", "forgotten",
+    "status",
+)  # fmt: skip
 
 
 def _words(text: str) -> frozenset[str]:
@@ -58,7 +61,8 @@ FUNCTIONS = _words(
     dayofyear dayname monthname epoch epoch_ms epoch_us to_timestamp strftime strptime
     try_strptime make_date make_timestamp make_timestamp_ms time_bucket age last_day now today
     current_date get_current_timestamp to_days to_hours to_minutes to_seconds to_milliseconds
-    to_months to_weeks to_years to_microseconds
+    to_months to_weeks to_years to_microseconds timezone mad approx_top_k json_group_array
+    json_group_object
     """
 )
 
