@@ -12,17 +12,16 @@ from schemas.category import Attribute, CategorySchema
 V = TypeVar("V")
 
 
-def in_force(attributes: Iterable[Attribute], values: Mapping[str, V]) -> Mapping[str, V]:
+def in_force(schema: CategorySchema, values: Mapping[str, V]) -> Mapping[str, V]:
     """`values`, by attribute, under the names in force; what is under no alias stays as it is.
 
     Of an attribute that is filled under several names the one in force counts, then the alias that
     the schema has first.
     """
-    renamed = [attribute for attribute in attributes if attribute.aliases]
-    if not renamed:
+    if not schema.renamed:
         return values
     found = dict(values)
-    for attribute in renamed:
+    for attribute in schema.renamed:
         for alias in attribute.aliases:
             former = found.pop(alias, None)
             if former and not found.get(attribute.name):

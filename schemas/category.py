@@ -196,6 +196,11 @@ class CategorySchema(BaseModel):
         """Attribute by its name in force, and by those of before."""
         return {name: attribute for attribute in self.attributes for name in attribute.names}
 
+    @cached_property
+    def renamed(self) -> tuple[Attribute, ...]:
+        """The attributes that were called otherwise before."""
+        return tuple(attribute for attribute in self.attributes if attribute.aliases)
+
     def find(self, name: str) -> Attribute | None:
         """The attribute that is, or was before, called `name`."""
         return self.by_any_name.get(name)

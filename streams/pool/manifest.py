@@ -79,7 +79,7 @@ def _as_text(attributes: Sequence[Attribute]) -> str:
 def _manifest_row(row: Selected, asked: Callable[[str, tuple[str, ...] | None], Asked]) -> Row:
     """What applies by the seller's values, under the names in force."""
     schema, attributes, as_text = asked(row.category, row.requested)
-    submitted = in_force(schema.attributes, row.submitted)
+    submitted = in_force(schema, row.submitted)
     apply = applying(attributes, submitted)
     legal = valid_names(apply, submitted)
     return {

@@ -162,8 +162,8 @@ def acceptance(
     if schema is None:
         return None, None
     shown = accepted = 0
-    submitted = in_force(schema.attributes, review.submitted)
-    for name, values in in_force(schema.attributes, review.shown).items():
+    submitted = in_force(schema, review.submitted)
+    for name, values in in_force(schema, review.shown).items():
         if not values:
             continue
         shown += 1

@@ -137,10 +137,10 @@ def _sample(
     held_out: bool,
 ) -> Row:
     schema, attributes = asked_of(category, asked)
-    catalog = in_force(schema.attributes, from_json(submitted))
-    model = in_force(attributes, from_json(values))
+    catalog = in_force(schema, from_json(submitted))
+    model = in_force(schema, from_json(values))
     if invalid is not None:
-        refused = in_force(attributes, from_json(invalid))
+        refused = in_force(schema, from_json(invalid))
         model = {**model, **_read_again(attributes, refused)}
     found = scores(attributes, catalog, model)
     return {

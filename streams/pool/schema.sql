@@ -228,8 +228,10 @@ COMMENT ON VIEW main.acceptance_by_day IS
 -- What was shown is taken to be what the prediction suggested; lists compare as they are written.
 CREATE OR REPLACE VIEW main.attribute_edits AS
 WITH reviewed AS (
-    SELECT p.prediction_id, coalesce(c.name, p.category) AS category, p.adapter_id, p."values",
-           coalesce(p.confidence, '{}') AS confidence, r.submitted
+    SELECT coalesce(c.name, p.category) AS category, p.adapter_id,
+           p."values"::JSON::MAP(VARCHAR, VARCHAR[]) AS suggestions,
+           r.submitted::JSON::MAP(VARCHAR, VARCHAR[]) AS submitted,
+           p.confidence::JSON::MAP(VARCHAR, DOUBLE) AS sure
     FROM store.predictions p
     JOIN (FROM store.reviews QUALIFY row_number() OVER
              (PARTITION BY prediction_id ORDER BY partition DESC, "offset" DESC) = 1) r
@@ -237,36 +239,30 @@ WITH reviewed AS (
     LEFT JOIN store.categories c ON c.category = p.category
     WHERE p.purpose = 'live' AND p.status = 'ok'
 ),
-suggested AS (
-    SELECT prediction_id, category, adapter_id, e.key AS attribute, e.value::VARCHAR AS suggestion
-    FROM reviewed v, json_each(v."values") e WHERE json_array_length(e.value) > 0
+named AS (
+    SELECT *, unnest(list_distinct(map_keys(suggestions) || map_keys(submitted))) AS attribute
+    FROM reviewed
 ),
-submitted AS (
-    SELECT prediction_id, category, adapter_id, e.key AS attribute, e.value::VARCHAR AS final
-    FROM reviewed v, json_each(v.submitted) e WHERE json_array_length(e.value) > 0
-),
-sure AS (
-    SELECT prediction_id, e.key AS attribute, e.value::DOUBLE AS confidence
-    FROM reviewed v, json_each(v.confidence) e
+edited AS (
+    SELECT category, attribute, adapter_id, nullif(suggestions[attribute], []) AS suggestion,
+           nullif(submitted[attribute], []) AS final, sure[attribute] AS confidence
+    FROM named
 ),
 counted AS (
     SELECT category, attribute, adapter_id, count(suggestion) AS suggested,
            count(*) FILTER (suggestion = final) AS accepted,
            count(*) FILTER (suggestion <> final) AS changed,
-           count(*) FILTER (final IS NULL) AS blanked,
-           count(*) FILTER (suggestion IS NULL) AS typed,
+           count(*) FILTER (suggestion IS NOT NULL AND final IS NULL) AS blanked,
+           count(*) FILTER (suggestion IS NULL AND final IS NOT NULL) AS typed,
            avg(confidence) FILTER (suggestion IS NOT NULL) AS confidence
-    FROM suggested FULL JOIN submitted USING (prediction_id, category, adapter_id, attribute)
-    LEFT JOIN sure USING (prediction_id, attribute)
-    GROUP BY ALL
+    FROM edited WHERE suggestion IS NOT NULL OR final IS NOT NULL GROUP BY ALL
 ),
 changed_to AS (
     SELECT category, attribute, adapter_id,
            list({'value': value, 'count': n} ORDER BY n DESC, value)[:5] AS changed_to
     FROM (SELECT category, attribute, adapter_id, count(*) AS n,
-                 array_to_string(from_json(final, '["VARCHAR"]'), ' | ') AS value
-          FROM suggested JOIN submitted USING (prediction_id, category, adapter_id, attribute)
-          WHERE suggestion <> final GROUP BY category, attribute, adapter_id, final)
+                 array_to_string(final, ' | ') AS value
+          FROM edited WHERE suggestion <> final GROUP BY ALL)
     GROUP BY ALL
 )
 SELECT category, attribute, adapter_id, suggested, accepted, changed, blanked, typed, confidence,

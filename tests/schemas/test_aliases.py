@@ -13,25 +13,26 @@ from schemas.versions import SchemaVersions
 COLOUR = Attribute(name="Colour", type=AttributeType.TEXT, aliases=("Color", "Tint"))
 STYLE = Attribute(name="Style", type=AttributeType.TEXT)
 LIGHTS = CategorySchema(category="Lights", attributes=(COLOUR, STYLE), aliases=("Lamps",))
+PLAIN = CategorySchema(category="Lamps", attributes=(STYLE,))
 
 
 def test_a_value_under_a_former_name_counts_as_the_attributes() -> None:
     values = {"Color": ["red"], "Style": ["loft"], "Unheard": ["of"]}
-    assert in_force(LIGHTS.attributes, values) == {
+    assert in_force(LIGHTS, values) == {
         "Colour": ["red"], "Style": ["loft"], "Unheard": ["of"]
     }  # fmt: skip
 
 
 def test_under_several_names_the_one_in_force_counts_unless_it_is_blank() -> None:
     names = {"Tint": ["grey"], "Color": ["red"]}
-    assert in_force([COLOUR], names | {"Colour": ["blue"]}) == {"Colour": ["blue"]}
-    assert in_force([COLOUR], names | {"Colour": []}) == {"Colour": ["red"]}
-    assert in_force([COLOUR], names) == {"Colour": ["red"]}
+    assert in_force(LIGHTS, names | {"Colour": ["blue"]}) == {"Colour": ["blue"]}
+    assert in_force(LIGHTS, names | {"Colour": []}) == {"Colour": ["red"]}
+    assert in_force(LIGHTS, names) == {"Colour": ["red"]}
 
 
 def test_without_aliases_nothing_is_copied() -> None:
     values = {"Style": ["loft"]}
-    assert in_force([STYLE], values) is values
+    assert in_force(PLAIN, values) is values
 
 
 def test_an_attribute_is_asked_for_by_any_of_its_names_and_once() -> None:
