@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schemas.aliases import in_force
 from schemas.category import Attribute, CategorySchema
 from schemas.errors import ListuneError
 from schemas.events import ValueLists
@@ -173,14 +174,14 @@ def _product(
     entry: dict[str, Any], schema: CategorySchema, alternatives: bool, dropped: Counter[str]
 ) -> Product:
     truth: ValueLists = {}
-    for name, given in (entry.get("catalog") or {}).items():
-        attribute = schema.find(name)
+    for name, given in in_force(schema, entry.get("catalog") or {}).items():
+        attribute = schema.by_name.get(name)
         if attribute is None:
             dropped["values of attributes that their category lacks"] += 1
             continue
         values = _legal(attribute, [given] if isinstance(given, str) else given, alternatives)
         if values:
-            truth[attribute.name] = values
+            truth[name] = values
         elif given:
             dropped["values that the schema refuses"] += 1
     requested = entry.get("requested")
