@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 
 import duckdb
+from pydantic import ValidationError
 
 from schemas.category import CategorySchema, CategorySchemas
 from streams.pool.losses import in_words, losses
@@ -66,7 +67,15 @@ def _former(con: duckdb.DuckDBPyConnection, changed: Sequence[str]) -> CategoryS
         f"SELECT content FROM store.categories WHERE content IS NOT NULL AND category IN {_LISTED}",
         [json.dumps(changed)],
     ).fetchall()
-    return CategorySchemas(CategorySchema.model_validate_json(content) for (content,) in rows)
+    return CategorySchemas(filter(None, (_parsed(content) for (content,) in rows)))
+
+
+def _parsed(content: str) -> CategorySchema | None:
+    """None for one that another version allowed and this one refuses: of it no loss is told."""
+    try:
+        return CategorySchema.model_validate_json(content)
+    except ValidationError:
+        return None
 
 
 def _tell_losses(

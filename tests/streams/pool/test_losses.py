@@ -75,6 +75,13 @@ def test_the_worst_are_named_and_the_others_counted(world: World) -> None:
     assert in_words(found * 2).endswith("; and 3 more")
 
 
+def test_a_former_schema_that_this_version_refuses_stops_nobody(world: World) -> None:
+    world.sell("a")
+    world.pool.con.execute("UPDATE store.categories SET content = '{}'")
+    change(world, NO_ALIAS)
+    assert world.rows(LOST) == [(None,)]
+
+
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_worker_says_what_it_loses_when_it_takes_a_change_over(
     world: World, restarts: bool, caplog: pytest.LogCaptureFixture
