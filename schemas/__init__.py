@@ -2,9 +2,11 @@
 
 This room does no I/O beyond reading a schema file, and imports no other room. Read in this order:
 
-- `category`: what a category asks a listing for; `versions`: the schemas in force and before.
+- `category`: what a category asks a listing for; `versions`: the schemas in force and before;
+  `changes`: what is other in a new file of them.
 - `values`: is a value legal, how is it written, is it the same as another? Below it `rules` (of an
   attribute), `refusals` (why not), `numbers`, `units`, `texts`.
+- `aliases`: what stands under a former name; `conditions`: which attributes apply.
 - `origins`: did the seller type a value, change a suggestion, or accept it?
 - `markup`: HTML taken out of a text.
 - `completeness`: eq. 1 and 2, and what else the curation ranks by; `curation`: eq. 3.
@@ -19,7 +21,9 @@ Other rooms use:
 
 - `schemas.category`: `Attribute`, `CategorySchema`, `CategorySchemas`.
 - `schemas.versions`: `SchemaVersions`, the schemas in force and those that they replaced.
+- `schemas.changes`: `changes`, `Change`.
 - `schemas.values`: `mend`, `parse_answer`, `format_answer`, `is_valid`, `problem`, `matches`.
+- `schemas.aliases`: `in_force`, `asked_for`; `schemas.conditions`: `applying`.
 - `schemas.origins`: `Origin`, `ORIGINS`, `origins`.
 - `schemas.refusals`: `bound_in`; `schemas.numbers`: `decimal_mark`.
 - `schemas.texts`: `one_line`, `is_cut_json`, `HALF_CHARACTER`; `schemas.markup`: `without_markup`.

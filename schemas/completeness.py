@@ -5,13 +5,15 @@
 - deficit(x) = |{a : the catalog's value is valid, the model's missing or invalid}| / |A|
 - edits(x) = |{a : the catalog's value is valid, the model's missing, invalid or another}| / |A|
 
-All are shares of the attributes requested, `attributes`; of none, each is 0.
+All are shares of the attributes requested, `attributes`; of none, each is 0. Of two sides, the
+catalog's values say which of them apply (`schemas.conditions`); the others are left out of A.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.category import Attribute
+from schemas.conditions import applying
 from schemas.values import Values, is_valid, matches
 
 
@@ -38,6 +40,7 @@ def completeness(attributes: Sequence[Attribute], values: Values) -> float:
 
 def scores(attributes: Sequence[Attribute], catalog: Values, model: Values) -> Scores:
     """All of a listing at once: each value is looked at once, and an accepted one only in one."""
+    attributes = applying(attributes, catalog)
     if not attributes:
         return Scores(0.0, 0.0, 0.0, 0.0, 0.0)
     submitted = predicted = missed = kept = 0

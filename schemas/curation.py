@@ -19,6 +19,7 @@ from typing import Literal
 
 from schemas.category import Attribute
 from schemas.completeness import deficit, edits, gap, valid_names
+from schemas.conditions import applying
 from schemas.values import Values
 
 Selection = Literal["gap", "deficit", "edits"]
@@ -70,7 +71,8 @@ def _loss(candidate: Candidate, seed: int) -> float:
 
 
 def _fullest(candidate: Candidate, seed: int) -> float:
-    return len(valid_names(candidate.attributes, candidate.catalog))
+    attributes = applying(candidate.attributes, candidate.catalog)
+    return len(valid_names(attributes, candidate.catalog))
 
 
 CURATIONS: Mapping[str, Score] = {

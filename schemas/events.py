@@ -185,6 +185,7 @@ class ListingPrediction(ListingEvent):
     cut: list[
         str
     ] = []  # those of `invalid` whose answer was cut off, which no schema can make legal
+    missing_required: list[str] = []  # those of `requested` that a listing needs and have no value
     confidence: dict[str, float] = {}  # attribute to the probability of its answer, 0 to 1
     mode: Mode = Mode.FREE
     batches: int = Field(default=0, ge=0)  # B, the number of branches generated

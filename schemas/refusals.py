@@ -51,8 +51,10 @@ def shown(value: str) -> str:
 
 
 def _enum(rules: Rules, value: str) -> Refusal | None:
-    if rules.words is not None and value in rules.words.exact:
+    if rules.allows(value):
         return None
+    if rules.attribute.open:
+        return _text(rules, value)
     return Refusal("not_allowed", f"{shown(value)} is not an allowed value")
 
 

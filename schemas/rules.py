@@ -11,12 +11,12 @@ from typing import Any
 
 import regex
 
-from schemas.category import DEFAULT_PLACEHOLDERS, Attribute, AttributeType
+from schemas.category import BOOLEAN_VALUES, DEFAULT_PLACEHOLDERS, Attribute, AttributeType
 from schemas.numbers import Number, Unread, read_number
 from schemas.texts import Spellings, comparable
 from schemas.units import is_another
 
-YES, NO = "yes", "no"
+YES, NO = BOOLEAN_VALUES
 PATTERN_TIMEOUT_S = 0.05
 # What is longer says something.
 LONGEST_PLACEHOLDER = 100
@@ -53,6 +53,10 @@ class Rules:
         attribute = self._attribute()
         assert attribute is not None, "rules are only asked for by who has the attribute"
         return attribute
+
+    def allows(self, value: str) -> bool:
+        """Whether `value` is one of the words, as it is written."""
+        return self.words is not None and value in self.words.exact
 
     def number(self, value: str) -> Number | Unread:
         """The number that `value` is, its unit spelled as the schema does where it has it."""

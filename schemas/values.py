@@ -223,5 +223,7 @@ def _key_of(rules: Rules, value: str) -> Key:
             if known is None:
                 return number.unit, number.value
             return known.kind, known.base(number.value)
+        case AttributeType.ENUM if rules.attribute.open and not rules.allows(mended):
+            return (bare(mended),)
         case _:
             return (mended,)

@@ -31,14 +31,12 @@ class SchemaVersions:
         self.current = CategorySchemas(shared)
 
     def made_under(self, category: str, hash_: str) -> CategorySchema | None:
-        """The schema of `category` with this hash, in force or replaced; None for any other.
-
-        An empty hash means the one in force.
-        """
+        """The schema with this hash of the category that is, or was before, called `category`;
+        in force or replaced, None for any other. An empty hash means the one in force."""
         if not hash_:
-            return self.current.get(category)
+            return self.current.find(category)
         for schemas in (self.current, *tuple(self._former)):
-            schema = schemas.get(category)
+            schema = schemas.find(category)
             if schema is not None and schema.hash == hash_:
                 return schema
         return None

@@ -227,6 +227,8 @@ def hint(attribute: Attribute, hint_values: int) -> str:
             text = "YYYY-MM-DD"
         case AttributeType.TEXT:
             text = "text"
+    if attribute.open:
+        text += " or other"
     return f"{text}, several with {SEPARATOR.strip()}" if attribute.multi_value else text
 
 
@@ -248,6 +250,8 @@ def answer_cap(attribute: Attribute, vocabulary: Vocabulary, limit: int) -> int:
     match attribute.type:
         case AttributeType.ENUM:
             longest = _longest_allowed(attribute, vocabulary, max(limit, ALLOWED_VALUE_TOKENS) - 1)
+            if attribute.open:
+                longest = max(longest, _longest_text(attribute, limit))
         case AttributeType.BOOLEAN:
             longest = max(_lengths((YES, NO), vocabulary))
         case AttributeType.DATE:
@@ -255,12 +259,16 @@ def answer_cap(attribute: Attribute, vocabulary: Vocabulary, limit: int) -> int:
         case AttributeType.NUMBER:
             longest = limit - 1
         case AttributeType.PATTERN | AttributeType.TEXT:
-            longest = min(limit - 1, attribute.text_length * BYTES_PER_CHARACTER + 1)
+            longest = _longest_text(attribute, limit)
     if not attribute.multi_value:
         return longest + 1
     # After each value a separator, after the last one the stop.
     together = attribute.max_values * (longest + len(vocabulary.encode(SEPARATOR.rstrip())))
     return max(longest + 1, min(limit, together))
+
+
+def _longest_text(attribute: Attribute, limit: int) -> int:
+    return min(limit - 1, attribute.text_length * BYTES_PER_CHARACTER + 1)
 
 
 def _longest_allowed(attribute: Attribute, vocabulary: Vocabulary, most: int) -> int:

@@ -147,7 +147,7 @@ class ListuneClient:
             RequestRefused: values for attributes that the category does not have, ill-formed, or
                 too large.
         """
-        schema = self._schemas.get(prediction.category)
+        schema = self._schemas.find(prediction.category)
         # A prediction of before `use_schemas` has attributes that may be gone now.
         if schema is not None and schema.hash == prediction.category_schema_hash:
             try:
@@ -194,7 +194,7 @@ class ListuneClient:
         self, timeout_s: float | None, request_id: str | None, listing: ListingFields
     ) -> ListingRequest:
         category = listing["category"]
-        schema = self._schemas.get(category)
+        schema = self._schemas.find(category)
         if schema is None:
             raise RequestRefused(
                 f"the schema has no category {category!r}; use one of its {len(self._schemas)}"
@@ -208,7 +208,7 @@ class ListuneClient:
                 listing_id=listing["listing_id"],
                 seller_id=listing.get("seller_id"),
                 tags=dict(listing.get("tags", {})),
-                category=category,
+                category=schema.category,
                 category_schema_hash=schema.hash,
                 title=listing.get("title", ""),
                 description=listing.get("description", ""),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schemas.aliases import in_force
 from schemas.category import Attribute, CategorySchema
 from schemas.errors import ListuneError
 from schemas.events import ValueLists
@@ -66,6 +67,7 @@ def read_catalog(
     first: dict[str, str] = {}
     products: list[Product] = []
     seen: dict[str, int] = {}
+    known = {name: schema for schema in schemas.values() for name in schema.names}
     for number, line in _lines(path):
         entry = _entry(f"{path}, line {number}", line)
         identity = entry["product_id"]
@@ -75,7 +77,7 @@ def read_catalog(
                 "already; give each product an id of its own"
             )
         seen[identity] = number
-        schema = schemas.get(entry["category"])
+        schema = known.get(entry["category"])
         if schema is None:
             dropped["products of categories that the schema lacks"] += 1
             continue
@@ -184,7 +186,7 @@ def _product(
     """The product, and what is wrong with the first value that the schema refuses."""
     truth: ValueLists = {}
     refused: str | None = None
-    for name, given in (entry.get("catalog") or {}).items():
+    for name, given in in_force(schema, entry.get("catalog") or {}).items():
         attribute = schema.by_name.get(name)
         if attribute is None:
             dropped["values of attributes that their category lacks"] += 1
@@ -202,14 +204,14 @@ def _product(
             dropped["values that stand for none, such as N/A"] += 1
     requested = entry.get("requested")
     if requested is not None:
-        known = tuple(name for name in requested if name in schema.by_name)
+        known = tuple(name for name in requested if schema.find(name))
         if len(known) < len(requested):
             dropped["requested attributes that their category lacks"] += len(requested) - len(known)
         requested = known
     cluster = entry.get("cluster")
     product = Product(
         product_id=entry["product_id"],
-        category=entry["category"],
+        category=schema.category,
         title=entry["title"],
         description=entry.get("description") or "",
         truth=truth,

@@ -18,6 +18,7 @@ from infra.cli import (
     local,
     models,
     pool,
+    schema_changes,
     wire,
     worker,
 )
@@ -39,6 +40,7 @@ letters.register(app)
 forget.register(app)
 wire.register(app)
 pool.register(app)
+schema_changes.register(app)
 evaluate.register(app)
 bench.register(app)
 chaos.register(app)

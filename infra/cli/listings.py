@@ -63,7 +63,8 @@ def review(
     submitted = {name: list(values) for name, values in prediction.values.items()}
     for entry in change:
         name, equals, line = entry.partition("=")
-        attribute = schemas[prediction.category].by_name.get(name.strip())
+        schema = schemas.find(prediction.category)
+        attribute = schema.find(name.strip()) if schema else None
         if not equals or attribute is None:
             raise ListuneError(f"--set {entry!r}: write attribute=value, with a known attribute")
         values = parse_answer(attribute, line)
@@ -87,5 +88,8 @@ def show(prediction: ListingPrediction) -> None:
         confidence = prediction.confidence.get(name)
         table.add_row(name, text, "" if confidence is None else f"{confidence:.2f}")
     console.print(table)
+    if prediction.missing_required:
+        named = ", ".join(prediction.missing_required)
+        console.print(f"required, and without a value: {named}", highlight=False)
     if prediction.error:
         console.print(f"[red]{prediction.error}[/]")

@@ -3,7 +3,8 @@
 This room knows files and `schemas`, and nothing else. Read in this order:
 
 - `json_schema`: the project's own JSON.
-- `shopify`: the public Shopify taxonomy.
+- `shopify`: the public Shopify taxonomy; `shopify_mappings`: what its categories were called
+  before; `shopify_files`: the files of both.
 
 Other rooms use:
 

@@ -4,7 +4,8 @@
         {"name": "Colour", "type": "enum", "values": ["red", "blue"], "multi_value": false},
         {"name": "Height", "type": "number", "units": ["cm"], "minimum": 0}]}}
 
-Fields are those of `schemas.category.Attribute`; unknown ones are ignored, so that a file may carry
+Fields are those of `schemas.category.Attribute`, and beside "attributes" those of
+`schemas.category.CategorySchema`; unknown ones are ignored, so that a file may carry
 its own notes. A category may ask for nothing. Every fault is one `SchemaError` that names the file,
 the category, the attribute and what is wrong.
 """
@@ -41,16 +42,20 @@ def read_schemas(path: Path, alternatives: bool = False) -> CategorySchemas:
             f"{path}: the top level is {_kind(content)}; make it an object of category to "
             '{"attributes": [...]}'
         )
-    return CategorySchemas(
-        _category(path, name, entry, alternatives) for name, entry in content.items()
-    )
+    schemas = [_category(path, name, entry, alternatives) for name, entry in content.items()]
+    try:
+        return CategorySchemas(schemas)
+    except SchemaError as error:
+        raise SchemaError(f"{path}: {error}") from error
 
 
 def write_schemas(path: Path, schemas: Mapping[str, CategorySchema]) -> None:
     """Write `schemas` so that `read_schemas` gives the same again; defaults are left out."""
     content = {
-        category: {
-            **schema.model_dump(mode="json", exclude_defaults=True, exclude={"category"}),
+        category: schema.model_dump(
+            mode="json", exclude_defaults=True, exclude={"category", "attributes"}
+        )
+        | {
             "attributes": [
                 a.model_dump(mode="json", exclude_defaults=True) for a in schema.attributes
             ],

@@ -12,19 +12,16 @@ Values are one of a list. The files do not say how many a product may have; Shop
 attribute as a list, so an attribute here takes several unless the reader is told otherwise.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from schemas.category import Attribute, AttributeType, CategorySchema
 from schemas.errors import SchemaError
-
-# libyaml parses the taxonomy's 4 MB in three seconds, the pure Python loader in half a minute.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from schemas.sources.shopify_files import entries, load
+from schemas.sources.shopify_mappings import former_names
 
 PATH_SEPARATOR = " > "
 
@@ -40,12 +37,18 @@ class Taxonomy(Mapping[str, CategorySchema]):
         attributes: Mapping[str, Attribute],
         listed: Mapping[str, tuple[str, ...]],
         names: Mapping[str, str],
+        mappings: Sequence[Path] = (),
     ) -> None:
-        """`attributes` by friendly id; `listed` and `names`: by category id."""
+        """`attributes` by friendly id; `listed` and `names`: by category id.
+
+        Raises:
+            SchemaError: one of the `mappings` is wrong.
+        """
         self._attributes = attributes
         self._listed = listed
         self._ids = {_full_name(category, names): category for category in listed}
         self._names = {category: name for name, category in self._ids.items()}
+        self._aliases = former_names(mappings, self._names)
         self._schema = lru_cache(maxsize=1024)(self._make)
 
     def __getitem__(self, category: str) -> CategorySchema:
@@ -67,11 +70,23 @@ class Taxonomy(Mapping[str, CategorySchema]):
 
     def _make(self, category_id: str) -> CategorySchema:
         attributes = tuple(self._attributes[name] for name in self._listed[category_id])
-        return CategorySchema(category=self._names[category_id], attributes=attributes)
+        return CategorySchema(
+            category=self._names[category_id],
+            attributes=attributes,
+            aliases=self._aliases.get(category_id, ()),
+        )
 
 
-def read_taxonomy(folder: Path, multi_value: bool = True) -> Taxonomy:
+def read_taxonomy(
+    folder: Path, multi_value: bool = True, mappings: Sequence[Path] = ()
+) -> Taxonomy:
     """The taxonomy that stands in `folder`; takes about three seconds.
+
+    Args:
+        folder: the taxonomy's `data`.
+        multi_value: whether an attribute takes several values.
+        mappings: the taxonomy's own files that map earlier releases to this one, from which
+            categories get their former names as aliases (`schemas.sources.shopify_mappings`).
 
     Raises:
         SchemaError: a file is missing or wrong, or refers to what is not there.
@@ -79,7 +94,7 @@ def read_taxonomy(folder: Path, multi_value: bool = True) -> Taxonomy:
     values_file = folder / "values.yml"
     values = {
         entry["friendly_id"]: entry["name"]
-        for entry in _entries(values_file, _load(values_file), ("friendly_id", "name"))
+        for entry in entries(values_file, load(values_file), ("friendly_id", "name"))
     }
     attributes = _attributes(folder / "attributes.yml", values, multi_value)
     files = sorted((folder / "categories").glob("*.yml"))
@@ -88,7 +103,7 @@ def read_taxonomy(folder: Path, multi_value: bool = True) -> Taxonomy:
     names: dict[str, str] = {}
     listed: dict[str, tuple[str, ...]] = {}
     for file in files:
-        for entry in _entries(file, _load(file), ("id", "name", "attributes")):
+        for entry in entries(file, load(file), ("id", "name", "attributes")):
             names[entry["id"]] = entry["name"]
             listed[entry["id"]] = tuple(entry["attributes"])
             for name in entry["attributes"]:
@@ -97,18 +112,18 @@ def read_taxonomy(folder: Path, multi_value: bool = True) -> Taxonomy:
                         f"{file}: category {entry['id']} {entry['name']!r}, attribute {name!r}: "
                         "is not in attributes.yml; take all files from one release"
                     )
-    return Taxonomy(attributes, listed, names)
+    return Taxonomy(attributes, listed, names, mappings)
 
 
 def _attributes(file: Path, values: Mapping[str, str], multi_value: bool) -> dict[str, Attribute]:
-    content = _load(file)
+    content = load(file)
     if not isinstance(content, dict) or "base_attributes" not in content:
         raise SchemaError(f"{file}: has no `base_attributes`; is it the taxonomy's attributes.yml?")
-    own = _entries(file, content["base_attributes"], ("friendly_id", "name", "values"))
+    own = entries(file, content["base_attributes"], ("friendly_id", "name", "values"))
     extended = content.get("extended_attributes") or []
     base = {entry["friendly_id"]: entry for entry in own}
     attributes: dict[str, Attribute] = {}
-    for entry in (*own, *_entries(file, extended, ("friendly_id", "name", "values_from"))):
+    for entry in (*own, *entries(file, extended, ("friendly_id", "name", "values_from"))):
         source = base.get(entry.get("values_from", entry["friendly_id"]))
         unknown = [v for v in source["values"] if v not in values] if source else None
         if source is None or unknown:
@@ -136,24 +151,3 @@ def _full_name(category_id: str, names: Mapping[str, str]) -> str:
     parts = category_id.split("-")
     ancestors = ("-".join(parts[: depth + 1]) for depth in range(len(parts)))
     return PATH_SEPARATOR.join(names[ancestor] for ancestor in ancestors)
-
-
-def _entries(file: Path, content: Any, fields: tuple[str, ...]) -> list[dict[str, Any]]:
-    """`content` as a list of objects that all have `fields`."""
-    if not isinstance(content, list):
-        raise SchemaError(f"{file}: should be a list; is it a file of the taxonomy?")
-    for number, entry in enumerate(content, 1):
-        lacking = [f for f in fields if not isinstance(entry, dict) or f not in entry]
-        if lacking:
-            label = entry.get("name", number) if isinstance(entry, dict) else number
-            raise SchemaError(f"{file}: entry {label!r}: has no `{lacking[0]}`; add it")
-    return content
-
-
-def _load(file: Path) -> Any:
-    try:
-        return yaml.load(file.read_bytes(), _Loader)
-    except OSError as error:
-        raise SchemaError(f"{file}: {error.strerror}; give the taxonomy's `data` folder") from error
-    except yaml.YAMLError as error:
-        raise SchemaError(f"{file}: not YAML: {' '.join(str(error).split())}") from error

@@ -1,9 +1,9 @@
 """Constrained decoding: an answer is a legal value or a blank, token by token.
 
-Enumerations and booleans walk a trie of their values' token ids; numbers, patterns, dates and texts
-follow a regular expression compiled by llguidance. Every matcher also allows to stop at once, which
-is an abstention. Stopping is the whole stop set, as in free decoding, so that an answer which is
-legal in free mode is the same in constrained mode.
+Enumerations and booleans walk a trie of their values' token ids; numbers, patterns, dates, texts
+and open enumerations follow a regular expression compiled by llguidance. Every matcher also allows
+to stop at once, which is an abstention. Stopping is the whole stop set, as in free decoding, so
+that an answer which is legal in free mode is the same in constrained mode.
 
 What an expression cannot say (ranges, the calendar) is validated at the end by the caller. A
 pattern that does not compile within bounds is left free and validated at the end as well: a hostile
@@ -75,7 +75,7 @@ class Constraints:
 
     def _compile(self, attribute: Attribute) -> "Trie | LLMatcher | None":
         choices = {AttributeType.ENUM: attribute.values, AttributeType.BOOLEAN: (YES, NO)}
-        if attribute.type in choices:
+        if attribute.type in choices and not attribute.open:
             return build_trie(attribute, choices[attribute.type], self._vocabulary)
         if self._tokenizer is None:
             return None
@@ -288,7 +288,7 @@ def may_be_negative(attribute: Attribute) -> bool:
 
 
 def value_expression(attribute: Attribute) -> str:
-    """The regular expression of one legal value of a number, pattern, date or text."""
+    """The regular expression of one legal value of a number, pattern, date, text or open enum."""
     match attribute.type:
         case AttributeType.NUMBER:
             number = number_expression(attribute.locale)
@@ -305,4 +305,5 @@ def value_expression(attribute: Attribute) -> str:
         case _:
             inside = r"[^\n\r|]" if attribute.multi_value else r"[^\n\r]"
             first = r"[^\s|]" if attribute.multi_value else r"[^\s]"
-            return f"{first}{inside}{{0,{min(attribute.text_length - 1, MAX_REPEAT)}}}"
+            longest = max([attribute.text_length, *map(len, attribute.values)])
+            return f"{first}{inside}{{0,{min(longest - 1, MAX_REPEAT)}}}"

@@ -11,6 +11,7 @@ Then, one concern each:
 - `streams.pool.heldout`: the listings that judge and are never trained on.
 - `streams.pool.spread`: how much of a round may be of one seller, category or product.
 - `streams.pool.outdated`: samples that a category schema of before has measured.
+- `streams.pool.losses`: what a change of the schemas would lose.
 - `streams.pool.erasure`: a listing forgotten.
 - `streams.pool.outbox`: events that were decided and are still to be published.
 - `streams.pool.origin`: whether pool and topics belong together.

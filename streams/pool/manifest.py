@@ -9,13 +9,15 @@ from typing import Literal
 
 import duckdb
 
-from schemas.category import Attribute, CategorySchemas
+from schemas.aliases import asked_for, in_force
+from schemas.category import Attribute, CategorySchema, CategorySchemas
 from schemas.completeness import valid_names
+from schemas.conditions import applying
 from schemas.events import ManifestFile
 from schemas.origins import ORIGINS
 from streams.pool.parquet import write_parquet
 from streams.pool.rows import Row, as_select
-from streams.pool.samples import asked_for, mended
+from streams.pool.samples import mended
 from streams.pool.selected import Selected
 
 Role = Literal["train", "heldout"]
@@ -36,9 +38,9 @@ def write_manifest(
     """Writes the listings `rows`, for `role`, to `path`.
 
     Columns are strings: listing_id (the listing's key, `schemas.identity`), category, title,
-    description, and as JSON text the attributes asked for, the seller's legal values, where each of
-    these comes from (`schemas.origins`), whether the seller was shown any value (null: not kept),
-    and the images; seller_id, which may be NULL, and the tags as JSON text.
+    description, and as JSON text the attributes asked for that apply, the seller's legal values,
+    where each of these comes from (`schemas.origins`), whether the seller was shown any value
+    (null: not kept), and the images; seller_id, which may be NULL, and the tags as JSON text.
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,28 +77,36 @@ def mark_used_from_manifest(
             )
 
 
-Asked = tuple[Sequence[Attribute], str]
-"""Attributes, and as the manifest has them."""
+Asked = tuple[CategorySchema, Sequence[Attribute], str]
+"""A schema, its attributes that were asked for, and these as the manifest has them."""
 
 
 def _asked(schemas: CategorySchemas, category: str, names: tuple[str, ...] | None) -> Asked:
-    attributes = asked_for(schemas[category], names)
-    return attributes, json.dumps([a.model_dump(mode="json") for a in attributes])
+    schema = schemas[category]
+    attributes = asked_for(schema, names)
+    return schema, attributes, _as_text(attributes)
+
+
+def _as_text(attributes: Sequence[Attribute]) -> str:
+    return json.dumps([a.model_dump(mode="json") for a in attributes])
 
 
 def _manifest_row(row: Selected, asked: Callable[[str, tuple[str, ...] | None], Asked]) -> Row:
-    attributes, as_text = asked(row.request.category, row.requested)
-    submitted = mended(attributes, row.submitted)
-    legal = valid_names(attributes, submitted)
+    """What applies by the seller's values, under the names in force."""
+    schema, attributes, as_text = asked(row.category, row.requested)
+    submitted = mended(schema, attributes, row.submitted)
+    origins = in_force(schema, row.origins)
+    apply = applying(attributes, submitted)
+    legal = valid_names(apply, submitted)
     return {
         "listing_id": row.listing_id,
-        "category": row.request.category,
+        "category": row.category,
         "title": row.request.title,
         "description": row.request.description,
-        "attributes": as_text,
-        "values": json.dumps({a.name: submitted[a.name] for a in attributes if a.name in legal}),
+        "attributes": as_text if apply is attributes else _as_text(apply),
+        "values": json.dumps({a.name: submitted[a.name] for a in apply if a.name in legal}),
         "origins": json.dumps(
-            {a.name: row.origins.get(a.name, "unknown") for a in attributes if a.name in legal}
+            {a.name: origins.get(a.name, "unknown") for a in apply if a.name in legal}
         ),
         "shown": json.dumps(row.shown),
         "images": json.dumps(row.request.images),

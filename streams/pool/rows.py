@@ -6,6 +6,7 @@ from operator import itemgetter
 import duckdb
 from pydantic_core import to_json
 
+from schemas.aliases import in_force
 from schemas.category import Attribute
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.likeness import text_group
@@ -30,7 +31,7 @@ COLUMNS: dict[str, dict[str, str]] = {
             ("request_id", "prediction_id", "listing_id", "category", "category_schema_hash"), _TEXT
         ),
         **dict.fromkeys(("input_hash", "status", "purpose", "requested", "values", "mode"), _TEXT),
-        "invalid": _TEXT,
+        **dict.fromkeys(("invalid", "confidence", "missing_required"), _TEXT),
         "batches": "INTEGER",
         **dict.fromkeys(("adapter_id", "adapter_hash"), _TEXT),
         "latency_ms": "DOUBLE",
@@ -66,9 +67,8 @@ MOST_SHOWN = 80
 """Characters of a refused value that are kept beside its reason."""
 _KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
 
-_PLAIN = (
-    COLUMNS["predictions"].keys() - {"listing_id", "requested", "values", "invalid"} - _PLACE.keys()
-)
+_JSON = {"requested", "values", "invalid", "confidence", "missing_required"}
+_PLAIN = COLUMNS["predictions"].keys() - {"listing_id"} - _JSON - _PLACE.keys()
 
 
 def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:
@@ -160,6 +160,8 @@ def _prediction(event: ListingPrediction) -> Row:
         "listing_id": event.listing_key,
         "requested": _text(event.requested),
         "values": _text(event.values),
+        "confidence": _text(event.confidence),
+        "missing_required": _text(event.missing_required),
         # What was cut off is never read again: no schema makes it an answer.
         "invalid": _text({n: text for n, text in event.invalid.items() if n not in event.cut}),
     }
@@ -173,11 +175,13 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
     where nothing was.
     """
     schema = schemas.made_under(event.category, event.category_schema_hash)
-    by_name = schema.by_name if schema else {}
-    found = origins(by_name, event.shown, event.submitted)
-    shown = sum(map(bool, event.shown.values()))
+    suggested, submitted = event.shown, event.submitted
+    if schema is not None:
+        suggested, submitted = in_force(schema, suggested), in_force(schema, submitted)
+    found = origins(schema.by_name if schema else {}, suggested, submitted)
+    shown = sum(map(bool, suggested.values()))
     accepted = sum(origin == "accepted" for origin in found.values())
-    refused = refused_values(by_name, event.submitted) if schema else []
+    refused = refused_values(schema.by_name, submitted) if schema else []
     return {
         "review_id": event.review_id,
         "prediction_id": event.prediction_id,

@@ -15,9 +15,10 @@ own text.
 
 Everything is measured by the category schema in force, whatever an event was made under: of an
 attribute that is new since, a prediction has no value; one that is gone does not count; and of a
-text that was refused then it is asked again whether it is legal. What a seller submitted is mended
-by it, as files are. So the samples follow from the log
-and the schemas alone, and it makes no difference when a worker took a changed schema over.
+text that was refused then it is asked again whether it is legal. What stands under a former name of
+a category or an attribute counts under the one in force. What a seller submitted is mended by it,
+as files are. So the samples follow from the log and the schemas alone, and it makes no difference
+when a worker took a changed schema over.
 """
 
 import json
@@ -28,9 +29,10 @@ from typing import cast
 import duckdb
 from pydantic_core import from_json
 
+from schemas.aliases import asked_for, in_force
 from schemas.category import Attribute, CategorySchema, CategorySchemas
 from schemas.completeness import scores
-from schemas.values import mend, parse_answer
+from schemas.values import Values, mend, parse_answer
 from streams import metrics
 from streams.pool.rows import Row, insert
 
@@ -42,10 +44,10 @@ from streams.pool.rows import Row, insert
 _COMPLETE = """
 WITH touched AS (SELECT unnest(from_json($1, '["VARCHAR"]')) AS listing_id),
 last_review AS (
-    SELECT r.listing_id, r.category, r.review_id, r.prediction_id, r.request_id, r.timestamp_ms,
-           r.rowid AS row
+    SELECT r.listing_id, c.name AS category, r.review_id, r.prediction_id, r.request_id,
+           r.timestamp_ms, r.rowid AS row
     FROM store.reviews r SEMI JOIN touched USING (listing_id)
-    SEMI JOIN store.categories USING (category)
+    JOIN store.categories c USING (category)
     QUALIFY row_number() OVER (PARTITION BY r.listing_id
         ORDER BY r.timestamp_ms DESC, r."offset" DESC, r.partition DESC) = 1
 ),
@@ -74,12 +76,13 @@ reviewed AS MATERIALIZED (
                      AND t.input_hash = coalesce(p.input_hash, q.input_hash)
 ),
 complete AS MATERIALIZED (
-    SELECT p.row AS prediction_row, r.row AS review_row, r.review_id, r.input_request_id,
+    SELECT p.row AS prediction_row, r.category, r.row AS review_row, r.review_id,
+           r.input_request_id,
            CASE WHEN p.category_schema_hash <> c.hash THEN r.input_row END AS request_row,
            greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms, r.seller_id, r.text_group
     FROM reviewed r JOIN prediction p ON p.listing_id = r.listing_id
-     AND p.input_hash = r.input_hash AND p.category = r.category
-    JOIN store.categories c ON c.category = p.category
+     AND p.input_hash = r.input_hash
+    JOIN store.categories c ON c.category = p.category AND c.name = r.category
     WHERE p.status = 'ok'
     QUALIFY row_number() OVER (PARTITION BY p.listing_id, p.adapter_hash
         ORDER BY p.timestamp_ms DESC, p."offset" DESC, p.partition DESC) = 1
@@ -88,7 +91,7 @@ asked AS (
     SELECT q.rowid AS request_row, q.payload ->> '$.requested' AS requested
     FROM store.requests q SEMI JOIN complete m ON m.request_row = q.rowid
 )
-SELECT p.listing_id, p.adapter_hash, p.adapter_id, p.category,
+SELECT p.listing_id, p.adapter_hash, p.adapter_id, m.category,
        CASE WHEN m.request_row IS NULL THEN p.requested ELSE q.requested END AS asked, p."values",
        CASE WHEN m.request_row IS NOT NULL THEN p.invalid END AS invalid,
        r.submitted, m.input_request_id, p.prediction_id, m.review_id, p.purpose, m.timestamp_ms,
@@ -122,10 +125,8 @@ def recompute(
         found = con.execute(_COMPLETE, [json.dumps(listing_ids)]).fetchall()
     with metrics.stage("score"):
         # Nearly all listings of a category are asked for the same.
-        attributes_of = lru_cache(partial(_attributes, schemas))
-        samples = [
-            _sample(schemas, attributes_of, *row) for *row, textless in found if textless is None
-        ]
+        asked_of = lru_cache(partial(_asked, schemas))
+        samples = [_sample(asked_of, *row) for *row, textless in found if textless is None]
     with metrics.stage("samples"):
         # A canonical answer can change while partitions are read out of order: no sample outlives
         # it.
@@ -158,13 +159,17 @@ def _note_textless(
     insert(con, "textless", [{"listing_id": listing_id} for listing_id in sorted(textless)])
 
 
-def _attributes(schemas: CategorySchemas, category: str, asked: str | None) -> Sequence[Attribute]:
-    return asked_for(schemas[category], None if asked is None else json.loads(asked))
+Asked = tuple[CategorySchema, Sequence[Attribute]]
+"""A schema in force, and those of its attributes that were asked for."""
+
+
+def _asked(schemas: CategorySchemas, category: str, asked: str | None) -> Asked:
+    schema = schemas[category]
+    return schema, asked_for(schema, None if asked is None else json.loads(asked))
 
 
 def _sample(
-    schemas: CategorySchemas,
-    attributes_of: Callable[[str, str | None], Sequence[Attribute]],
+    asked_of: Callable[[str, str | None], Asked],
     listing_id: str,
     adapter_hash: str,
     adapter_id: str,
@@ -182,10 +187,12 @@ def _sample(
     seller_id: str | None,
     text_group: int | None,
 ) -> Row:
-    attributes, model = attributes_of(category, asked), from_json(values)
+    schema, attributes = asked_of(category, asked)
+    model = in_force(schema, from_json(values))
     if invalid is not None:
-        model |= _read_again(attributes, from_json(invalid))
-    found = scores(attributes, mended(attributes, from_json(submitted)), model)
+        refused = in_force(schema, from_json(invalid))
+        model = {**model, **_read_again(attributes, refused)}
+    found = scores(attributes, mended(schema, attributes, from_json(submitted)), model)
     return {
         "listing_id": listing_id,
         "adapter_hash": adapter_hash,
@@ -205,23 +212,17 @@ def _sample(
         "seller_id": seller_id,
         "text_group": text_group,
         "asked": len(attributes),
-        "asked_share": len(attributes) / max(1, len(schemas[category].attributes)),
+        "asked_share": len(attributes) / max(1, len(schema.attributes)),
     }
 
 
-def asked_for(schema: CategorySchema, names: Sequence[str] | None) -> Sequence[Attribute]:
-    """The attributes called `names` that the category has now, in this order; all for None."""
-    if names is None:
-        return schema.attributes
-    return [schema.by_name[name] for name in names if name in schema.by_name]
-
-
 def mended(
-    attributes: Sequence[Attribute], submitted: Mapping[str, Sequence[str]]
-) -> dict[str, list[str]]:
-    """What a seller submitted of `attributes`, as the schema in force writes it; some of it may be
-    illegal."""
-    return {a.name: mend(a, submitted[a.name]) for a in attributes if a.name in submitted}
+    schema: CategorySchema, attributes: Sequence[Attribute], submitted: Values
+) -> dict[str, Sequence[str]]:
+    """What a seller submitted, under the names of `schema`, and of `attributes` as it writes it;
+    some of it may be illegal."""
+    given = in_force(schema, submitted)
+    return {**given, **{a.name: mend(a, given[a.name]) for a in attributes if a.name in given}}
 
 
 def _read_again(

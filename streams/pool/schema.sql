@@ -18,7 +18,14 @@ CREATE TABLE IF NOT EXISTS store.watermarks (
 );
 
 -- The category schemas in force, by which every sample is measured, whatever it was made under.
-CREATE TABLE IF NOT EXISTS store.categories (category VARCHAR PRIMARY KEY, hash VARCHAR NOT NULL);
+-- A row for each name that a category has or had; `name` is the one in force, and its row has the
+-- schema as JSON.
+CREATE TABLE IF NOT EXISTS store.categories (
+    category VARCHAR PRIMARY KEY, hash VARCHAR NOT NULL, name VARCHAR, content VARCHAR
+);
+-- A file from before categories could be renamed; `Pool` writes its rows anew.
+ALTER TABLE store.categories ADD COLUMN IF NOT EXISTS name VARCHAR;
+ALTER TABLE store.categories ADD COLUMN IF NOT EXISTS content VARCHAR;
 
 -- Listings whose samples are still to be measured by a category schema that changed. A listing
 -- leaves in the transaction that measures it; until then its samples are not fresh.
@@ -41,11 +48,15 @@ CREATE TABLE IF NOT EXISTS store.predictions (
     category VARCHAR, category_schema_hash VARCHAR, input_hash VARCHAR, status VARCHAR,
     purpose VARCHAR, requested VARCHAR, "values" VARCHAR, mode VARCHAR, batches INTEGER,
     adapter_id VARCHAR, adapter_hash VARCHAR, latency_ms DOUBLE,
-    partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT, invalid VARCHAR
+    partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT, invalid VARCHAR,
+    confidence VARCHAR, missing_required VARCHAR
 );
 -- Attribute to the text that its schema refused. A file from before they were kept has none of the
 -- predictions that it had by then: a value that is allowed later does not make those complete.
 ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS invalid VARCHAR;
+-- Attribute to probability, and the required attributes without a value; an older file has neither.
+ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS confidence VARCHAR;
+ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS missing_required VARCHAR;
 
 -- All reviews; the last of a listing, by the broker's time, wins. `shown` and `accepted` count values.
 CREATE TABLE IF NOT EXISTS store.reviews (
@@ -325,6 +336,52 @@ FROM (SELECT category, timestamp_ms, unnest(from_json(refused,
 GROUP BY ALL ORDER BY count DESC, category, v.attribute, v.reason;
 COMMENT ON VIEW main.refused_values IS
 'Submitted values that are illegal although they were mended, or that stand for no value, counted over all reviews by attribute and reason, with up to three examples and the last sentence that says what to write instead.';
+-- What was shown is taken to be what the prediction suggested; lists compare as they are written.
+CREATE OR REPLACE VIEW main.attribute_edits AS
+WITH reviewed AS (
+    SELECT coalesce(c.name, p.category) AS category, p.adapter_id,
+           p."values"::JSON::MAP(VARCHAR, VARCHAR[]) AS suggestions,
+           r.submitted::JSON::MAP(VARCHAR, VARCHAR[]) AS submitted,
+           p.confidence::JSON::MAP(VARCHAR, DOUBLE) AS sure
+    FROM store.predictions p
+    JOIN (FROM store.reviews QUALIFY row_number() OVER
+             (PARTITION BY prediction_id ORDER BY timestamp_ms DESC, "offset" DESC, partition DESC) = 1) r
+      USING (prediction_id)
+    LEFT JOIN store.categories c ON c.category = p.category
+    WHERE p.purpose = 'live' AND p.status = 'ok'
+),
+named AS (
+    SELECT *, unnest(list_distinct(map_keys(suggestions) || map_keys(submitted))) AS attribute
+    FROM reviewed
+),
+edited AS (
+    SELECT category, attribute, adapter_id, nullif(suggestions[attribute], []) AS suggestion,
+           nullif(submitted[attribute], []) AS final, sure[attribute] AS confidence
+    FROM named
+),
+counted AS (
+    SELECT category, attribute, adapter_id, count(suggestion) AS suggested,
+           count(*) FILTER (suggestion = final) AS accepted,
+           count(*) FILTER (suggestion <> final) AS changed,
+           count(*) FILTER (suggestion IS NOT NULL AND final IS NULL) AS blanked,
+           count(*) FILTER (suggestion IS NULL AND final IS NOT NULL) AS typed,
+           avg(confidence) FILTER (suggestion IS NOT NULL) AS confidence
+    FROM edited WHERE suggestion IS NOT NULL OR final IS NOT NULL GROUP BY ALL
+),
+changed_to AS (
+    SELECT category, attribute, adapter_id,
+           list({'value': value, 'count': n} ORDER BY n DESC, value)[:5] AS changed_to
+    FROM (SELECT category, attribute, adapter_id, count(*) AS n,
+                 array_to_string(final, ' | ') AS value
+          FROM edited WHERE suggestion <> final GROUP BY ALL)
+    GROUP BY ALL
+)
+SELECT category, attribute, adapter_id, suggested, accepted, changed, blanked, typed, confidence,
+       coalesce(changed_to, []) AS changed_to
+FROM counted LEFT JOIN changed_to USING (category, attribute, adapter_id)
+ORDER BY changed DESC, category, attribute, adapter_id;
+COMMENT ON VIEW main.attribute_edits IS
+'What sellers did with each attribute, by category and adapter, from the last review of each live prediction: of the values suggested those accepted as written, changed (and into what most: `changed_to`) and blanked; and the values typed where none was suggested. `confidence` is the mean of those suggested. Attributes stand under the names that they had then.';
 
 CREATE OR REPLACE VIEW main.forgotten AS
 WITH RECURSIVE taken AS (
@@ -363,9 +420,13 @@ SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,
                           AND k.hash = p.category_schema_hash)) AS under_other_schemas,
        (SELECT count(*) FROM store.outdated) AS outdated,
        (SELECT count(*) FROM store.textless) AS reviews_without_text,
+       (SELECT nullif(value, '') FROM store.meta WHERE name = 'schema_losses') AS schema_losses,
+       (SELECT count(*) FROM store.predictions p WHERE p.purpose = 'live'
+        AND p.adapter_hash = c.adapter_hash AND json_array_length(p.missing_required) > 0)
+           AS missing_required,
        (SELECT count(*) FROM store.backfill_orders WHERE outcome IS NULL) AS orders_outstanding,
        (SELECT count(*) FROM store.outbox) AS outbox,
        make_timestamp_ms((SELECT max(timestamp_ms) FROM store.reviews)) AS last_review_at
 FROM store.champion c;
 COMMENT ON VIEW main.status IS
-'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is, `reviews_without_text` listings whose last review is of a text that the pool does not have.';
+'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is, `reviews_without_text` listings whose last review is of a text that the pool does not have. `schema_losses`: what the last change of schemas lost of the pool. `missing_required` counts live answers of the champion that leave a required attribute blank.';

@@ -12,13 +12,15 @@ from schemas.origins import Origin
 _ASKED = """
 CASE WHEN p.category_schema_hash = c.hash THEN p.requested ELSE q.payload ->> '$.requested' END
 """
-COLUMNS = ("listing_id", "gap", "deficit", "payload", "asked", "submitted", "origins", "shown")
+COLUMNS = (
+    "listing_id", "gap", "deficit", "payload", "asked", "submitted", "category", "origins", "shown",
+)  # fmt: skip
 """What `selected` makes a listing of."""
 
 
 @dataclass(frozen=True)
 class Selected:
-    """One listing of a round.
+    """One listing of a round, `category` by the name in force.
 
     requested: the attributes asked for, None for all. origins: attribute to where its value comes
     from (`schemas.origins`); without one that is unknown. shown: whether the seller was shown any
@@ -26,6 +28,7 @@ class Selected:
     """
 
     listing_id: str
+    category: str
     gap: float
     deficit: float
     request: ListingRequest
@@ -40,7 +43,7 @@ def with_texts(chosen: str, also: str) -> str:
     order."""
     return f"""
         SELECT chosen.listing_id, gap, deficit, q.payload, {_ASKED} AS asked, r.submitted,
-               r.origins, r.shown, {also}
+               c.name AS category, r.origins, r.shown, {also}
         FROM ({chosen}) chosen
         JOIN store.requests q ON q.request_id = chosen.request_id
         JOIN store.predictions p ON p.prediction_id = chosen.prediction_id
@@ -51,7 +54,7 @@ def with_texts(chosen: str, also: str) -> str:
 
 def selected(row: Sequence[Any]) -> Selected:
     """The listing of a row that begins with `COLUMNS`."""
-    listing_id, gap, deficit, payload, asked, submitted, origins, shown, *_ = row
+    listing_id, gap, deficit, payload, asked, submitted, category, origins, shown, *_ = row
     values = json.loads(submitted)
     if origins is not None:
         known = json.loads(origins)
@@ -59,6 +62,7 @@ def selected(row: Sequence[Any]) -> Selected:
         known = dict.fromkeys(values, "typed") if shown == 0 else {}
     return Selected(
         listing_id=listing_id,
+        category=category,
         gap=gap,
         deficit=deficit,
         request=ListingRequest.model_validate_json(payload),

@@ -11,6 +11,10 @@ Knows nothing of Kafka. Every valid event gets an answer:
 While the engine is away or busy the request waits; without a deadline it waits for ever. An engine
 that does not know the champion is given it again from the registry.
 
+A category or an attribute that is asked for by a former name is answered under the name in force.
+The engine answers all attributes side by side; of those with a condition (`when`) an answer is kept
+only where the other attribute's answer meets it.
+
 A request is answered by the schema that it was made under: while a schema changes, some sellers
 have the former one before them. A hash that is not known is a reason to look at the file again. A
 request without a hash is answered by the schema in force, which its prediction names.
@@ -24,6 +28,7 @@ from concurrent.futures import Executor
 from typing import Protocol
 
 from schemas.category import Attribute, CategorySchema
+from schemas.conditions import applying
 from schemas.errors import SchemaError
 from schemas.events import (
     ListingPrediction,
@@ -124,7 +129,7 @@ class Answerer:
             return self._without_values(request, Status.FAILED, str(error))
         self.waiting += 1
         try:
-            answer = await self._ask(request, attributes, started)
+            answer = await self._ask(request, schema.category, attributes, started)
             return answer.model_copy(update={"category_schema_hash": schema.hash})
         finally:
             self.waiting -= 1
@@ -153,7 +158,7 @@ class Answerer:
             schema = self.schemas.made_under(*made_under)
         if schema is None:
             current = self.schemas.current
-            if request.category not in current:
+            if current.find(request.category) is None:
                 raise SchemaError(
                     f"category {request.category!r} is unknown; use one of the schema's "
                     f"{len(current)} categories"
@@ -167,7 +172,11 @@ class Answerer:
         return schema
 
     async def _ask(
-        self, request: ListingRequest, attributes: tuple[Attribute, ...], started: float
+        self,
+        request: ListingRequest,
+        category: str,
+        attributes: tuple[Attribute, ...],
+        started: float,
     ) -> ListingPrediction:
         """Asks the engine until it answers or the request is moot."""
         mode = request.mode or self._mode
@@ -175,8 +184,8 @@ class Answerer:
         while True:
             champion = self._champion()
             try:
-                result = await self._generate(request, attributes, mode, champion)
-                return self._with_values(request, attributes, mode, result, started)
+                result = await self._generate(request, category, attributes, mode, champion)
+                return self._with_values(request, category, attributes, mode, result, started)
             except UnknownAdapter:
                 await self._give(champion)
             except Refused as error:
@@ -199,13 +208,14 @@ class Answerer:
     async def _generate(
         self,
         request: ListingRequest,
+        category: str,
         attributes: tuple[Attribute, ...],
         mode: Mode,
         champion: Champion,
     ) -> Generated:
         listing = Listing(
             request.listing_key,
-            request.category,
+            category,
             request.title,
             request.description,
             tuple(request.images),
@@ -233,19 +243,26 @@ class Answerer:
     def _with_values(
         self,
         request: ListingRequest,
+        category: str,
         attributes: tuple[Attribute, ...],
         mode: Mode,
         result: Generated,
         started: float,
     ) -> ListingPrediction:
+        apply = {attribute.name: attribute for attribute in applying(attributes, result.values)}
+        values = {name: values for name, values in result.values.items() if name in apply}
         return self._prediction(
             request,
             status=Status.OK,
+            category=category,
             requested=[attribute.name for attribute in attributes],
-            values=dict(result.values),
-            invalid=dict(result.invalid),
-            cut=list(result.cut),
-            confidence=dict(result.confidence),
+            values=values,
+            invalid={name: text for name, text in result.invalid.items() if name in apply},
+            cut=[name for name in result.cut if name in apply],
+            confidence={name: p for name, p in result.confidence.items() if name in apply},
+            missing_required=[
+                name for name, one in apply.items() if one.required and not values.get(name)
+            ],
             mode=mode,
             batches=result.batches,
             adapter_id=result.adapter_id,

@@ -6,8 +6,8 @@ topics can know: listings none of whose events lies before the first offsets kep
 of whose events has been compacted away. Left out as well is what is no fact of the log:
 
 - `reviews.shown`, `accepted` and `refused`, by the category schemas known when a review came, and
-  `predictions.invalid`, `reviews.request_id` and `text_group`, which a file from before they were
-  kept lacks;
+  `invalid`, `confidence` and `missing_required` of `predictions`, `reviews.request_id` and
+  `text_group`, which a file from before they were kept lacks;
 - `reviews.origins`, for both reasons;
 - a round that is only decided, which is in the outbox and not in the log, and a round's lease;
 - the tables `outbox`, `pending` and `backfill_orders`, which hold decisions under way.
@@ -33,7 +33,7 @@ Ask = Callable[[str], Rows]
 TABLES = ("requests", "predictions", "reviews", "samples", "rounds")
 _LEFT_OUT = {
     "requests": "text_group",
-    "predictions": "invalid",
+    "predictions": "invalid, confidence, missing_required",
     "samples": "text_group",
     "reviews": "shown, accepted, refused, request_id, origins",
     "rounds": "lease_until_ms",
@@ -130,7 +130,8 @@ def _statement(starts: Mapping[Partition, int], outside: Collection[str] | None)
             SELECT {_columns("rounds")} FROM store.rounds WHERE state <> 'decided') t
         UNION ALL SELECT 'outside', listing_id, 0, 0 FROM outside
         UNION ALL SELECT 'schemas', '', (SELECT count(*) FROM store.outdated),
-            coalesce(bit_xor({_HASH}), 0) FROM store.categories t
+            coalesce(bit_xor({_HASH}), 0)
+            FROM (SELECT category, hash FROM store.categories) t
         """
 
 

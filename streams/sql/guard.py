@@ -15,8 +15,8 @@ import duckdb
 from schemas.errors import ListuneError
 
 VIEWS = (
-    "samples", "pool", "rounds", "origins", "models", "acceptance_by_day", "refused_values",
-    "forgotten", "status",
+    "samples", "pool", "rounds", "origins", "models", "acceptance_by_day", "attribute_edits",
+    "refused_values", "forgotten", "status",
 )  # fmt: skip
 
 
@@ -61,7 +61,8 @@ FUNCTIONS = _words(
     dayofyear dayname monthname epoch epoch_ms epoch_us to_timestamp strftime strptime
     try_strptime make_date make_timestamp make_timestamp_ms time_bucket age last_day now today
     current_date get_current_timestamp to_days to_hours to_minutes to_seconds to_milliseconds
-    to_months to_weeks to_years to_microseconds
+    to_months to_weeks to_years to_microseconds timezone mad approx_top_k json_group_array
+    json_group_object
     """
 )
 

@@ -226,7 +226,7 @@ def documented_views() -> dict[str, list[tuple[str, str]]]:
     part = text_of("sql.md").partition("## The views")[2].partition("\n## ")[0]
     return {
         section.partition("\n")[0]: re.findall(
-            r"^\| `(\w+)` \| ([A-Z]+(?:\[\])?) \|", section, re.MULTILINE
+            r"^\| `(\w+)` \| ([A-Z]+(?:\([^|]+\))?(?:\[\])?) \|", section, re.MULTILINE
         )
         for section in part.split("\n### ")[1:]
     }

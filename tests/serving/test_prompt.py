@@ -6,7 +6,14 @@ import pytest
 
 from schemas.category import Attribute, AttributeType
 from serving.listing import Listing
-from serving.prompt import ALLOWED_VALUE_TOKENS, PromptBuilder, answer_cap, answer_text, trunk_text
+from serving.prompt import (
+    ALLOWED_VALUE_TOKENS,
+    PromptBuilder,
+    answer_cap,
+    answer_text,
+    hint,
+    trunk_text,
+)
 from serving.settings import ServingSettings
 from tests.serving.helpers import BRAND, COLOUR, PORTS, SINCE, SKU, TAGS, WASHABLE, WEIGHT
 
@@ -36,6 +43,14 @@ def test_an_allowed_value_that_is_too_long_for_any_answer_is_warned_of_once(base
     assert answer_cap(hostile, base.vocabulary, 100) == 100
     first, _ = caplog.messages
     assert first.startswith("attribute 'Shade': 2 of 3 allowed values are longer than 63 tokens;")
+
+
+def test_an_open_list_is_shown_as_one_and_leaves_room_for_other_texts(base, tokens):
+    shade = Attribute(name="Shade", type=AttributeType.ENUM, values=("red", "pale blue"), open=True)
+    assert hint(shade, 12) == "red, pale blue or other"
+    assert hint(shade, 1) == "choice or other"
+    assert answer_cap(shade, base.vocabulary, 32) == 32
+    assert answer_cap(shade, base.vocabulary, 2) >= tokens("pale blue")
 
 
 def test_thousands_of_allowed_values_have_room_too(base, tokens):

@@ -47,6 +47,21 @@ def test_a_request_carries_the_schema_hash_and_a_deadline(
     assert 4000 < sent.deadline_ms - sent.created_ms <= 5001
 
 
+def test_former_names_are_sent_as_those_in_force(
+    settings: StreamsSettings, schemas: CategorySchemas
+) -> None:
+    lamps = schemas["Lamps"]
+    first, *others = lamps.attributes
+    renamed = first.model_copy(update={"name": "Renamed", "aliases": (first.name,)})
+    lights = CategorySchema(
+        category="Lights", attributes=(renamed, *others), aliases=(lamps.category,)
+    )
+    with ListuneClient(settings, CategorySchemas([lights])) as client:
+        sent = client.request(listing_id="1", category="Lamps", requested=[first.name])
+        assert (sent.category, sent.category_schema_hash) == ("Lights", lights.hash)
+        client.review(answer(sent), shown={first.name: ["x"]}, submitted={"Renamed": ["x"]})
+
+
 def test_what_would_fail_is_refused_before_it_is_sent(
     settings: StreamsSettings, schemas: CategorySchemas
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.category import Attribute
+from schemas.conditions import applying
 from schemas.events import ManifestFile, ValueLists, listing_sha256
 from schemas.texts import HALF_CHARACTER, is_cut_json
 from schemas.values import is_valid, mend
@@ -25,7 +26,8 @@ _ORIGINS = TypeAdapter(dict[str, str])
 
 @dataclass(frozen=True)
 class Row:
-    """A listing with the attributes it was asked for and the values that its catalog has.
+    """A listing with the attributes that it was asked for and that apply to it, and the values
+    that its catalog has.
 
     origins: attribute to where its value comes from (`schemas.origins`); without one it is unknown.
     """
@@ -126,7 +128,7 @@ def file_hash(path: Path) -> str:
 
 
 def _asked(row: Row) -> list[Any]:
-    attributes = [attribute.model_dump(mode="json") for attribute in row.attributes]
+    attributes = [attribute.content() for attribute in row.attributes]
     return [dataclasses.asdict(row.listing), attributes]
 
 
@@ -169,8 +171,9 @@ def _parse_line(line: str, where: str) -> Row:
 def _parse_row(record: Mapping[str, Any], where: str) -> Row:
     try:
         attributes = _attributes(record["attributes"])
-        values = _VALUES.validate_python(_json(record["values"]))
         asked = {attribute.name: attribute for attribute in attributes}
+        given = _VALUES.validate_python(_json(record["values"]))
+        values = {n: mend(asked[n], v) if n in asked else v for n, v in given.items()}
         return Row(
             listing=Listing(
                 listing_id=str(record["listing_id"]),
@@ -179,8 +182,8 @@ def _parse_row(record: Mapping[str, Any], where: str) -> Row:
                 description=record.get("description") or "",
                 images=tuple(_json(record.get("images")) or ()),
             ),
-            attributes=attributes,
-            values={n: mend(asked[n], v) if n in asked else v for n, v in values.items()},
+            attributes=tuple(applying(attributes, values)),
+            values=values,
             origins=_ORIGINS.validate_python(_json(record.get("origins")) or {}),
         )
     except KeyError as error:

@@ -27,6 +27,7 @@ HEADINGS = (
     "listings",
     *(metric.replace("_", " ") for metric in METRICS),
     *(f"Δ {metric.replace('_', ' ')}" for metric in METRICS),
+    "required filled",
     "abstained",
     "calibration error",
     "p50 ms",
@@ -39,6 +40,7 @@ HEADINGS = (
 class ArmRow:
     """One arm: its metrics with two-sided 95 % intervals.
 
+    `required` is completeness over the attributes that a listing needs, None where it needs none.
     `differences` is arm minus reference by metric, paired by listing; empty for the reference.
     `calibration_error` is None where the arm does not say how sure it is, `cost_per_thousand`
     (listings, in the currency of the price table) where the price table has no price for it.
@@ -47,6 +49,7 @@ class ArmRow:
     arm: str
     listings: int
     shares: dict[str, Interval]  # by metric
+    required: float | None
     abstention: float
     calibration_error: float | None
     p50_ms: float
@@ -90,6 +93,9 @@ def table(
                 arm=arm,
                 listings=metrics.listings,
                 shares={metric: getattr(metrics, metric) for metric in METRICS},
+                required=evaluation.ratio("required").value
+                if any(score.required for score in evaluation.listings)
+                else None,
                 abstention=evaluation.ratio("abstention").value,
                 calibration_error=calibration_error(reliability(suggestions)),
                 p50_ms=metrics.p50_ms,
@@ -159,6 +165,7 @@ def _cells(row: ArmRow) -> list[str]:
         str(row.listings),
         *(_share(row.shares[metric]) for metric in METRICS),
         *(_share(row.differences.get(metric), "+") for metric in METRICS),
+        _number(row.required, ".3f"),
         f"{row.abstention:.3f}",
         _number(row.calibration_error, ".3f"),
         _number(row.p50_ms, ",.0f"),

@@ -10,6 +10,8 @@
 - precision = right / those of them for which a legal value was suggested. What the catalog leaves
   blank is unlabelled, so a value suggested there counts neither for nor against.
 - correct completeness = completeness * precision, what the paper audits by hand.
+- required completeness: of the requested attributes that a listing needs (`required`), the share
+  filled legally, over all listings; told where there are any.
 - abstention: the share of requested attributes for which nothing was written, legal or not.
 
 Each has a bootstrap interval clustered by listing.
@@ -24,6 +26,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from schemas.completeness import valid_names
+from schemas.conditions import applying
 from schemas.events import Interval, Mode, RoundMetrics, ValueLists
 from schemas.values import matches
 from serving.generation import GenerationResult
@@ -54,6 +57,8 @@ class ListingScore(BaseModel):
     labelled: int  # those for which the catalog has a legal value
     suggested: int  # labelled, and a legal value was suggested
     right: int  # labelled, and the suggestion matches
+    required: int = 0  # requested attributes that a listing needs
+    required_valid: int = 0  # those filled with a legal value
     seconds: float
     values: ValueLists
     invalid: dict[str, str]
@@ -170,7 +175,10 @@ class Evaluation(BaseModel):
         return self.ratio(metric)
 
     def ratio(self, metric: str) -> Ratio:
-        """`completeness`, `recall`, `precision` or `abstention`, listing by listing."""
+        """`completeness`, `required`, `recall`, `precision` or `abstention`, listing by listing."""
+        if metric == "required":
+            filled = [float(s.required_valid) for s in self.listings]
+            return Ratio(np.array(filled), np.array([float(s.required) for s in self.listings]))
         if metric == "abstention":
             blank = [float(s.blank) for s in self.listings]
             return Ratio(np.array(blank), np.array([float(s.asked) for s in self.listings]))
@@ -216,7 +224,8 @@ def scored(
 
 def score(row: Row, result: GenerationResult) -> ListingScore:
     """One answer against its catalog."""
-    valid = valid_names(row.attributes, result.values)
+    # What does not apply by the answer itself is not shown to a seller.
+    valid = valid_names(applying(row.attributes, result.values), result.values)
     labelled = row.filled()
     right = sum(
         a.name in valid and matches(a, result.values[a.name], row.values[a.name]) for a in labelled
@@ -228,6 +237,8 @@ def score(row: Row, result: GenerationResult) -> ListingScore:
         labelled=len(labelled),
         suggested=sum(a.name in valid for a in labelled),
         right=right,
+        required=sum(a.required for a in row.attributes),
+        required_valid=sum(a.required and a.name in valid for a in row.attributes),
         seconds=result.seconds,
         values=result.values,
         invalid=result.invalid,

@@ -11,12 +11,12 @@ import json
 
 import duckdb
 
+from schemas.aliases import asked_for
 from schemas.category import CategorySchema, CategorySchemas
 from schemas.events import ListingRequest, Purpose
 from schemas.topic_names import BACKFILL
 from streams.pool import outbox, spread
 from streams.pool.deciding.selection import fresh_count, score
-from streams.pool.samples import asked_for
 from streams.pool.spread import Shares
 from streams.pool.state import Champion
 from streams.settings import StreamsSettings
@@ -92,7 +92,7 @@ def order(
     ).fetchall()
     for (payload,) in rows:
         live = ListingRequest.model_validate_json(payload)
-        _send(con, live, schemas[live.category], champion, now_ms)
+        _send(con, live, schemas.by_any_name[live.category], champion, now_ms)
     return bool(rows)
 
 
@@ -122,6 +122,7 @@ def _send(
             "deadline_ms": None,
             "purpose": Purpose.BACKFILL,
             "adapter_hash": champion.hash,
+            "category": schema.category,
             "category_schema_hash": schema.hash,
             "requested": live.requested and [attribute.name for attribute in asked],
             "live_input_hash": live.input_hash(),

@@ -235,11 +235,11 @@ def _chosen(
     """The first k of `candidates` with a place left for them that are like none of `held_out`."""
     titles = Titles()
     for one in held_out:
-        titles.add(one.request.category, one.request.title, one.listing_id)
+        titles.add(one.category, one.request.title, one.listing_id)
     train: list[Selected] = []
     near_held_out = over_share = 0
     for one in candidates:
-        if next(titles.near(one.request.category, one.request.title), None) is not None:
+        if next(titles.near(one.category, one.request.title), None) is not None:
             near_held_out += 1
         elif not places.take(one.request):
             over_share += 1

@@ -65,6 +65,15 @@ def test_values_are_read_in_the_schemas_spelling(tmp_path: Path) -> None:
     assert warnings == []
 
 
+def test_former_names_are_read_as_those_in_force(tmp_path: Path) -> None:
+    colour = COLOR.model_copy(update={"name": "Colour", "aliases": ("Color",)})
+    lights = CategorySchema(category="Lights", attributes=(colour, NOTE), aliases=("Lamps",))
+    path = written(tmp_path, LINE | {"catalog": {"Color": "RED"}, "requested": ["Color"]})
+    (lamp,), warnings = read_catalog(path, CategorySchemas([lights]))
+    assert (lamp.category, lamp.truth, warnings) == ("Lights", {"Colour": ["red"]}, [])
+    assert lamp.attributes({"Lights": lights}) == (colour,)
+
+
 def test_what_the_schema_does_not_know_is_left_out_and_counted(tmp_path: Path) -> None:
     path = written(
         tmp_path,

@@ -78,6 +78,19 @@ ILLEGAL = [
 ]
 
 
+OPEN = Attribute(
+    name="Shade", type=AttributeType.ENUM, values=("red", "very pale blue"), open=True, max_length=9
+)
+
+
+@pytest.mark.parametrize("text", [" red", " very pale blue", " maroon", " dark, or"])
+def test_of_an_open_list_any_short_text_can_be_written(base, constraints, text):
+    assert is_valid(OPEN, parse_answer(OPEN, text))
+    assert accepts(base, constraints, OPEN, text)
+    assert accepts(base, constraints, OPEN, "")
+    assert not accepts(base, constraints, OPEN, " more than fourteen")
+
+
 @pytest.mark.parametrize(("attribute", "text"), LEGAL)
 def test_a_legal_value_can_be_written(base, constraints, attribute, text):
     assert is_valid(attribute, parse_answer(attribute, text))

@@ -178,6 +178,82 @@ def test_two_workers_that_change_at_different_moments_answer_each_request_alike(
         assert answers[0].category_schema_hash == answers[1].category_schema_hash
 
 
+# ------------------------------------------------------- former names, conditions, what is required
+
+
+class Says(FirstValue):
+    """An engine that says `values`, as far as they are asked for, and keeps the question."""
+
+    def __init__(self, **values: str) -> None:
+        super().__init__()
+        self.values = values
+        self.question: tuple[Any, Any] = (None, None)
+
+    def generate(self, listing: Any, attributes: Any, **__: object) -> GenerationResult:
+        self.question = listing, attributes
+        asked = [a.name for a in attributes]
+        given = {name: [value] for name, value in self.values.items() if name in asked}
+        sure = dict.fromkeys(asked, 0.5)
+        return GenerationResult(
+            values=given, invalid={n: "?" for n in asked if n not in given}, confidence=sure,
+            cut=tuple(n for n in asked if n not in given), adapter_id="base", adapter_hash="base",
+            batches=1, forward_passes=1, tokens_computed=1, logits_computed=1, seconds=0.0,
+        )  # fmt: skip
+
+
+COLOUR = Attribute(
+    name="Colour", type=AttributeType.ENUM, values=("red",), aliases=("Color",), required=True
+)
+POWER = Attribute(name="Power", type=AttributeType.ENUM, values=("mains", "battery"))
+CELL = Attribute(
+    name="Cell", type=AttributeType.TEXT, when={"Power": ["battery"]}, required=True
+)  # fmt: skip
+LIGHTS = CategorySchema(
+    category="Lamps", attributes=(COLOUR, POWER, CELL), aliases=("Lights",)
+)  # fmt: skip
+
+
+def test_former_names_are_answered_under_the_names_in_force() -> None:
+    engine = Says(Colour="red")
+    worker = PredictWorker(LIGHTS, engine)
+    answer = worker.answer(LIGHTS, category="Lights", requested=["Color"])
+    assert (answer.status, answer.category) == (Status.OK, "Lamps")
+    assert (answer.requested, answer.values) == (["Colour"], {"Colour": ["red"]})
+    listing, attributes = engine.question
+    assert (listing.category, attributes) == ("Lamps", (COLOUR,))
+
+
+def test_a_former_name_of_a_category_is_no_unknown_one() -> None:
+    answer = PredictWorker(LIGHTS).answer(OLD, category="Lights")
+    assert answer.error is not None
+    assert "load the current schema" in answer.error
+
+
+def test_an_answer_whose_condition_the_other_answer_does_not_meet_is_left_out() -> None:
+    met = PredictWorker(LIGHTS, Says(Power="battery", Cell="AA")).answer(LIGHTS)
+    assert met.values == {"Power": ["battery"], "Cell": ["AA"]}
+    unmet = PredictWorker(LIGHTS, Says(Power="mains", Cell="AA")).answer(LIGHTS)
+    assert unmet.values == {"Power": ["mains"]}
+    assert "Cell" not in {*unmet.confidence, *unmet.invalid, *unmet.cut}
+    # It was asked for: whether it counts is for the seller's values to say.
+    assert unmet.requested == ["Colour", "Power", "Cell"]
+    refused = PredictWorker(LIGHTS, Says(Power="mains")).answer(LIGHTS)
+    assert (list(refused.invalid), refused.cut) == (["Colour"], ["Colour"])
+
+
+def test_a_condition_on_what_was_not_asked_for_is_left_to_whoever_asked() -> None:
+    answer = PredictWorker(LIGHTS, Says(Cell="AA")).answer(LIGHTS, requested=["Cell"])
+    assert answer.values == {"Cell": ["AA"]}
+
+
+def test_required_attributes_without_a_value_are_named_if_they_apply() -> None:
+    worker = PredictWorker(LIGHTS, Says(Power="mains"))
+    assert worker.answer(LIGHTS).missing_required == ["Colour"]
+    worker = PredictWorker(LIGHTS, Says(Power="battery"))
+    assert worker.answer(LIGHTS).missing_required == ["Colour", "Cell"]
+    assert worker.answer(LIGHTS, requested=["Power"]).missing_required == []
+
+
 # ----------------------------------------------------------------- orders of an earlier champion
 
 

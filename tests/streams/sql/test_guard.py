@@ -21,6 +21,9 @@ ALLOWED = [
     "SELECT 1, now(), extract(year FROM measured_at), gap + 1, -gap FROM samples TABLESAMPLE 10%",
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5) FROM n",
     "SELECT CAST(gap AS DECIMAL(9,2)), {'a': gap}, [gap][1], title[1:3] FROM samples",
+    "SELECT measured_at AT TIME ZONE 'UTC' AT TIME ZONE 'Europe/Berlin' FROM samples",
+    "SELECT approx_top_k(category, 3), mad(gap), json_group_array(title) FROM samples",
+    "SELECT attribute, unnest(changed_to) FROM attribute_edits",
     "SELECT DISTINCT ON (category) * FROM samples ORDER BY category, gap DESC",
 ]
 REFUSED = [

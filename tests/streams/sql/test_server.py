@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -17,7 +18,7 @@ from infra.local.ports import free_port
 from serving.process.ready import READY_FILE
 from streams.settings import StreamsSettings
 from streams.sql.client import SqlError, endpoint_path, load_extensions, query
-from streams.sql.guard import RefusedError
+from streams.sql.guard import VIEWS, RefusedError
 from streams.sql.server import serve_pool
 from tests.streams.world import World
 from tests.waiting import wait_for
@@ -97,10 +98,19 @@ def test_views_are_read_live_while_the_writer_writes(served: Served) -> None:
     assert served.ready.exists()
 
 
-@pytest.mark.parametrize("view", ["samples", "pool", "rounds", "models", "acceptance_by_day"])
+@pytest.mark.parametrize("view", VIEWS)
 def test_every_view_is_there_and_describes_itself(served: Served, view: str) -> None:
     columns, _ = query(served.settings, f"FROM {view}")
     assert [row[0] for row in query(served.settings, f"DESCRIBE {view}")[1]] == columns
+
+
+def test_times_in_a_zone_and_the_most_frequent_values_can_be_asked_for(served: Served) -> None:
+    sql = (
+        "SELECT min(measured_at AT TIME ZONE 'UTC' AT TIME ZONE 'Asia/Tokyo') "
+        "- min(measured_at) AS ahead, approx_top_k(category, 1), mad(gap) >= 0, "
+        "json_array_length(json_group_array(title)) = count(*) FROM samples"
+    )
+    assert query(served.settings, sql)[1] == [(timedelta(hours=9), ["Lamps"], True, True)]
 
 
 def raw(served: Served, sql: str, token: str | None = None) -> list[tuple[object, ...]]:

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.events import ManifestFile
 from tests.builders import make_rows, write_heldout, write_manifest
-from trainer.data.dataset import file_hash, read_heldout, read_rows
+from trainer.data.dataset import file_hash, question_hash, read_heldout, read_rows
 from trainer.errors import DataError
 
 
@@ -77,3 +77,25 @@ def test_half_of_a_character_in_a_heldout_file_is_named(tmp_path: Path) -> None:
     path.write_text(path.read_text() + json.dumps({"listing_id": "\ud83d"}) + "\n")
     with pytest.raises(DataError, match="line 2: a text has half of a character"):
         read_heldout(path)
+
+
+def test_attributes_that_do_not_apply_by_the_catalogs_values_are_left_out(tmp_path: Path) -> None:
+    attributes = [
+        {"name": "Power", "type": "enum", "values": ["mains", "battery"]},
+        {"name": "Cell", "type": "text", "when": {"Power": ["battery"]}},
+    ]
+    lines = [
+        {"listing_id": power, "category": "c", "title": "t", "attributes": attributes}
+        | {"values": {"Power": [power], "Cell": ["AA"]}}
+        for power in ("mains", "battery")
+    ]
+    path = tmp_path / "heldout.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    names = [[a.name for a in row.attributes] for row in read_heldout(path)]
+    assert names == [["Power"], ["Power", "Cell"]]
+
+
+def test_a_field_that_came_later_changes_no_question_that_does_without_it() -> None:
+    """The answers that a registry keeps are found by this hash."""
+    [row] = make_rows(1)
+    assert question_hash(row).endswith("-cc07ee0f8f634275")

@@ -51,6 +51,16 @@ def test_each_arm_is_compared_with_the_reference_pair_by_pair() -> None:
     assert better.abstention == pytest.approx(0.4)
 
 
+def test_completeness_over_required_attributes_is_a_column_where_there_are_any() -> None:
+    needy = {"base": evaluation(1, 3, required=4, required_valid=3)}
+    [row] = table(needy, "base", 0.25)
+    assert row.required == pytest.approx(0.75)
+    assert "required filled" in markdown([row])
+    [row] = table({"base": evaluation(1, 3)}, "base", 0.25)
+    assert row.required is None
+    assert "required filled" not in markdown([row])
+
+
 def test_arms_that_saw_other_listings_cannot_be_compared() -> None:
     with pytest.raises(TrainingError, match="other listings"):
         table({"base": evaluation(1, 2), "r1": evaluation(1, 2, 3)}, "base", 0.25)

@@ -73,6 +73,25 @@ def test_what_was_neither_filled_nor_refused_is_an_abstention() -> None:
     assert (scored.asked, scored.valid, scored.blank) == (5, 1, 3)
 
 
+def test_a_suggestion_whose_condition_the_answer_itself_does_not_meet_is_not_shown() -> None:
+    colour, material, weight, *others = row().attributes
+    weight = weight.model_copy(update={"when": (("material", ("wood",)),)})
+    catalog = row(material=["wood"], weight=["1 kg"])
+    catalog = replace(catalog, attributes=(colour, material, weight, *others))
+    shown = score(catalog, answer({"material": ["wood"], "weight": ["1 kg"]}))
+    assert (shown.asked, shown.valid, shown.right) == (5, 2, 2)
+    hidden = score(catalog, answer({"material": ["steel"], "weight": ["1 kg"]}))
+    assert (hidden.asked, hidden.valid, hidden.suggested, hidden.right) == (5, 1, 1, 0)
+
+
+def test_of_the_required_attributes_those_filled_legally_are_counted() -> None:
+    catalog = row(colour=["red"])
+    required = tuple(a.model_copy(update={"required": True}) for a in catalog.attributes[:3])
+    catalog = replace(catalog, attributes=(*required, *catalog.attributes[3:]))
+    scored = score(catalog, answer({"colour": ["red"], "washable": ["yes"]}, weight="heavy"))
+    assert (scored.required, scored.required_valid) == (3, 1)
+
+
 def test_a_listing_tells_what_it_carries_and_how_sure_the_answer_is() -> None:
     catalog = row(colour=["red"])
     pictured = replace(catalog, listing=replace(catalog.listing, images=("a.jpg",)))
