@@ -51,11 +51,13 @@ class Channel:
     about: str
 
 
+LISTING_KEY = "listing_id; with a seller_id that, U+001F and the listing_id"
+
 CHANNELS = (
-    Channel(REQUESTS, ListingRequest, "receive", "listing_id", "A listing service asks for values"),
-    Channel(BACKFILL, ListingRequest, "send", "listing_id", "The conductor orders one anew"),
-    Channel(PREDICTIONS, ListingPrediction, "send", "listing_id", "The answer to each request"),
-    Channel(REVIEWS, ListingReview, "receive", "listing_id", "What the seller made of the values"),
+    Channel(REQUESTS, ListingRequest, "receive", LISTING_KEY, "A listing service asks for values"),
+    Channel(BACKFILL, ListingRequest, "send", LISTING_KEY, "The conductor orders one anew"),
+    Channel(PREDICTIONS, ListingPrediction, "send", LISTING_KEY, "The answer to each request"),
+    Channel(REVIEWS, ListingReview, "receive", LISTING_KEY, "What the seller made of the values"),
     Channel(RETRAIN, RetrainRequest, "send", "pool", "A round of training begins"),
     Channel(
         MODEL_EVENTS,
@@ -132,7 +134,7 @@ def _channel(channel: Channel, prefix: str, payload: dict[str, Any]) -> dict[str
 
 
 def _key(channel: Channel) -> dict[str, str]:
-    of_a_listing = channel.key == "listing_id"
+    of_a_listing = channel.key == LISTING_KEY
     return {"type": "string", "description": channel.key + (_PARTITIONER if of_a_listing else "")}
 
 
