@@ -4,12 +4,12 @@ Knows nothing of Kafka. Every valid event gets an answer:
 
 - `failed`: unknown category, a schema hash that was never ours, an attribute that the category does
   not have, an empty listing, or a listing that the engine refuses; `error` says which;
-- `expired`: the deadline passed, before or while it waited for the engine;
+- `expired`: its patience was over, before or while it waited for the engine;
 - `superseded`: a backfill order whose adapter is no longer champion;
 - `ok`: the engine's values, by the champion of that moment.
 
-While the engine is away or busy the request waits; without a deadline it waits for ever. An engine
-that does not know the champion is given it again from the registry.
+While the engine is away or busy the request waits; one of unlimited patience waits for ever. An
+engine that does not know the champion is given it again from the registry.
 
 A request is answered by the schema that it was made under: while a schema changes, some sellers
 have the former one before them. A hash that is not known is a reason to look at the file again.
@@ -109,10 +109,16 @@ class Answerer:
         self.waiting = 0
         """Requests that wait for the engine now."""
 
-    async def answer(self, request: ListingRequest) -> ListingPrediction:
-        """The prediction for `request`; returns only with an answer."""
+    async def answer(self, request: ListingRequest, written_ms: int) -> ListingPrediction:
+        """The prediction for `request`; returns only with an answer.
+
+        Args:
+            request: as its record has it.
+            written_ms: the record's time, from which the request's patience counts.
+        """
         started = time.monotonic()
-        early = self._moot(request)
+        expires_ms = request.expires_ms(written_ms)
+        early = self._moot(request, expires_ms)
         if early is not None:
             return early
         try:
@@ -121,16 +127,15 @@ class Answerer:
             return self._without_values(request, Status.FAILED, str(error))
         self.waiting += 1
         try:
-            return await self._ask(request, attributes, started)
+            return await self._ask(request, attributes, expires_ms, started)
         finally:
             self.waiting -= 1
 
-    def _moot(self, request: ListingRequest) -> ListingPrediction | None:
+    def _moot(self, request: ListingRequest, expires_ms: int | None) -> ListingPrediction | None:
         """The answer to a request that nobody needs any more."""
-        if request.deadline_ms is not None and now_ms() >= request.deadline_ms:
-            return self._without_values(
-                request, Status.EXPIRED, "the deadline passed before the answer; ask again"
-            )
+        if expires_ms is not None and now_ms() >= expires_ms:
+            reason = "the request's patience was over before the answer; ask again"
+            return self._without_values(request, Status.EXPIRED, reason)
         backfill = request.purpose is Purpose.BACKFILL
         if backfill and request.adapter_hash != self._champion().hash:
             return self._without_values(
@@ -163,7 +168,11 @@ class Answerer:
         return schema.select(request.requested)
 
     async def _ask(
-        self, request: ListingRequest, attributes: tuple[Attribute, ...], started: float
+        self,
+        request: ListingRequest,
+        attributes: tuple[Attribute, ...],
+        expires_ms: int | None,
+        started: float,
     ) -> ListingPrediction:
         """Asks the engine until it answers or the request is moot."""
         mode = request.mode or self._mode
@@ -171,7 +180,7 @@ class Answerer:
         while True:
             champion = self._champion()
             try:
-                result = await self._generate(request, attributes, mode, champion)
+                result = await self._generate(request, attributes, mode, champion, expires_ms)
                 return self._with_values(request, attributes, mode, result, started)
             except UnknownAdapter:
                 await self._give(champion)
@@ -185,11 +194,11 @@ class Answerer:
                 if faults == MAX_FAULTS:
                     reason = f"the engine failed {faults} times, last with: {error}"
                     return self._without_values(request, Status.FAILED, reason)
-            if (moot := self._moot(request)) is not None:
+            if (moot := self._moot(request, expires_ms)) is not None:
                 return moot
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
-            if (moot := self._moot(request)) is not None:
+            if (moot := self._moot(request, expires_ms)) is not None:
                 return moot
 
     async def _generate(
@@ -198,6 +207,7 @@ class Answerer:
         attributes: tuple[Attribute, ...],
         mode: Mode,
         champion: Champion,
+        expires_ms: int | None,
     ) -> Generated:
         listing = Listing(
             request.listing_id,
@@ -207,8 +217,8 @@ class Answerer:
             tuple(request.images),
         )
         left_s = None
-        if request.deadline_ms is not None:
-            left_s = max(0.001, (request.deadline_ms - now_ms()) / 1000)
+        if expires_ms is not None:
+            left_s = max(0.001, (expires_ms - now_ms()) / 1000)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._executor,
