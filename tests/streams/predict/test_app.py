@@ -212,7 +212,8 @@ def test_a_service_whose_clock_is_slow_is_answered_where_the_broker_stamps_the_r
             "message.timestamp.type", "LogAppendTime", incremental_operation=AlterConfigOpType.SET
         )
     )
-    for future in admin_client(settings).incremental_alter_configs([stamped]).values():
+    admin = admin_client(settings)
+    for future in admin.incremental_alter_configs([stamped]).values():
         future.result(10)
     slow_ms = now_ms() - 130_000
     new = request(schemas, created_ms=slow_ms, patience_ms=60_000)
