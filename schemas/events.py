@@ -213,6 +213,10 @@ class RetrainRequest(Event):
     round: int = Field(ge=1)
     attempt: int = Field(default=1, ge=1)
     look: int = Field(default=1, ge=1)
+    # Whose round it is: Kafka's cluster id, and there the id of the topic `training.retrain`, which
+    # no other prefix has, nor the topic if it is made again. None in older events.
+    cluster_id: str | None = None
+    topic_id: str | None = None
     parent_id: str
     parent_hash: str
     parent_uri: str | None = None  # the parent's adapter file; None for the base

@@ -69,7 +69,8 @@ def hole(topic: str, partition: int, start: int, stop: int) -> Record:
 
 
 class Pool:
-    """The pool of one marketplace. `con` is its connection, for the rest of this package."""
+    """The pool of one marketplace. `con` is its connection, for the rest of this package, and
+    `cluster_id` and `topic_ids` are of the Kafka that it reads."""
 
     def __init__(
         self,
@@ -86,6 +87,7 @@ class Pool:
                 again (its offsets would mean other records), or another version wrote it.
         """
         self.settings = settings
+        self.cluster_id, self.topic_ids = cluster_id, topic_ids
         self._versions = SchemaVersions(schemas)
         settings.pool_dir.mkdir(parents=True, exist_ok=True)
         self.path = file.pool_path(settings)
