@@ -51,7 +51,7 @@ class OneByOne(DefaultSchedulingStrategy):
 
     def iterate(self, records: Mapping[TP, Any]) -> Iterator[tuple[TP, Any]]:
         """Records in turns of topics and partitions; `records` are stretches."""
-        return super().iterate({tp: _one_by_one(of_tp) for tp, of_tp in records.items()})
+        return super().iterate({tp: list(_one_by_one(of_tp)) for tp, of_tp in records.items()})
 
 
 def _one_by_one(stretch: Stretch) -> Iterator[ConsumerRecord[Any, Any]]:
