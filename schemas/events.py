@@ -146,11 +146,28 @@ class ListingRequest(ListingEvent):
     images: list[str] = []
     requested: list[str] | None = None  # attribute names; None asks for all of the category
     mode: Mode | None = None  # None takes the worker's setting
-    # After this time the answer is `expired`.
+    # So long after the record's time in Kafka the answer is `expired`; None: never.
+    patience_ms: int | None = Field(default=None, ge=1, le=LATEST_MS)
+    # What older producers send in its place, by their own clock; see `expires_ms`.
     deadline_ms: int | None = Field(default=None, le=LATEST_MS)
     purpose: Purpose = Purpose.LIVE
     adapter_hash: str | None = None  # backfill only: the champion that is to be measured
     live_input_hash: str | None = None  # backfill only: of the live request that it repeats
+
+    def expires_ms(self, written_ms: int) -> int | None:
+        """When nobody waits any more, by the clock that `written_ms` is of; None: never.
+
+        A wrong clock of the sender does not count: of an older producer's deadline only the time
+        between `created_ms` and it is taken, which are of the same clock.
+
+        Args:
+            written_ms: the time of the request's record in Kafka.
+        """
+        if self.patience_ms is not None:
+            return written_ms + self.patience_ms
+        if self.deadline_ms is None or "created_ms" not in self.model_fields_set:
+            return self.deadline_ms
+        return written_ms + self.deadline_ms - self.created_ms
 
     def input_hash(self) -> str:
         """SHA-256 of what the model sees of this listing: equal hash, equal prompt.
@@ -245,6 +262,10 @@ class RetrainRequest(Event):
     round: int = Field(ge=1)
     attempt: int = Field(default=1, ge=1)
     look: int = Field(default=1, ge=1)
+    # Whose round it is: Kafka's cluster id, and there the id of the topic `training.retrain`, which
+    # no other prefix has, nor the topic if it is made again. None in older events.
+    cluster_id: str | None = None
+    topic_id: str | None = None
     parent_id: str
     parent_hash: str
     parent_uri: str | None = None  # the parent's adapter file; None for the base

@@ -25,7 +25,6 @@ from schemas.events import (
     Mode,
     ValueLists,
     new_id,
-    now_ms,
 )
 from schemas.texts import HALF_CHARACTER
 from schemas.topic_names import REQUESTS, REVIEWS
@@ -95,8 +94,8 @@ class ListuneClient:
         """Asks for the values of one listing and does not wait for them.
 
         Args:
-            timeout_s: seconds after which the answer is `expired`; None takes
-                `streams.request_timeout_s`.
+            timeout_s: seconds after which the answer is `expired`, counted from the request's
+                record in Kafka on; None takes `streams.request_timeout_s`.
             request_id: an identity of your own, never used before; None makes one.
             listing: see `ListingFields`.
 
@@ -215,7 +214,7 @@ class ListuneClient:
                 images=list(listing.get("images", ())),
                 requested=None if requested is None else list(requested),
                 mode=None if mode is None else Mode(mode),
-                deadline_ms=now_ms() + int(limit * 1000),
+                patience_ms=max(1, int(limit * 1000)),
             )
         except SchemaError as error:
             raise RequestRefused(str(error)) from None

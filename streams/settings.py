@@ -130,7 +130,7 @@ class StreamsSettings(BaseModel):
     micro_batch_events: int = Field(4000, ge=1, description="events in one pool transaction")
     micro_batch_s: float = Field(0.2, gt=0, description="seconds to wait for so many")
     in_flight: int = Field(4, ge=1, description="requests that one predict worker has under way")
-    request_timeout_s: float = Field(120.0, gt=0, description="default deadline set by the SDK")
+    request_timeout_s: float = Field(120.0, gt=0, description="default patience set by the SDK")
 
     sql_host: str = Field("127.0.0.1", description="address of the public SQL endpoint")
     sql_port: int = Field(9494, ge=0, le=65535, description="port of the public SQL endpoint")

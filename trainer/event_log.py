@@ -62,6 +62,7 @@ class EventLog:
                 # Required by the client, never joined: partitions are assigned by hand.
                 "group.id": f"{settings.group}.events",
                 "enable.auto.commit": False,
+                "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 # A broker answers a connection in order: asked for a topic's end while a fetch
                 # waits for records, it answers after that. By default a fetch waits 500 ms, and of

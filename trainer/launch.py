@@ -1,16 +1,28 @@
 """Starts a round's process, and ends it: with the worker it ends too, even where that is killed."""
 
+import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
+from itertools import chain, count
 from pathlib import Path
 
 from serving.process.files import write_file
 from trainer.progress import StageProgress, read_progress
-from trainer.results import FAILURE, JOB, PROGRESS, RESULT, Failure, RoundJob, RoundResult
+from trainer.results import (
+    FAILURE,
+    JOB,
+    PROGRESS,
+    RESULT,
+    Failure,
+    RoundJob,
+    RoundResult,
+    request_hash,
+)
+
+logger = logging.getLogger(__name__)
 
 STOP_GRACE_S = 3.0
 
@@ -18,19 +30,36 @@ STOP_GRACE_S = 3.0
 def prepare(job: RoundJob) -> Path:
     """Write `job.json` into the round's folder and return its path.
 
-    What another round of the same name left there (an earlier run, another cluster) is removed;
-    what this very round left is kept, so that it goes on.
+    What this very round left there is kept, so that it goes on. What is there of another request,
+    as of an earlier Kafka or of another one that shares the disk, is set aside and never used.
     """
     path = job.folder / JOB
-    if path.exists():
-        try:
-            same = RoundJob.model_validate_json(path.read_bytes()).retrain == job.retrain
-        except ValueError:
-            same = False
-        if not same:
-            shutil.rmtree(job.folder)
+    if job.folder.exists():
+        begun_by = _begun_by(path)
+        if begun_by != request_hash(job.retrain):
+            aside = _set_aside(job.folder, begun_by)
+            logger.warning(
+                "%s was begun by another request than this round's; it is kept as %s and not used, "
+                "delete it if nobody needs it",
+                job.folder, aside.name,
+            )  # fmt: skip
     write_file(path, job.model_dump_json(indent=2).encode())
     return path
+
+
+def _begun_by(path: Path) -> str:
+    """The hash of the request in a folder's `job.json`; of one that cannot be read, a word."""
+    try:
+        return request_hash(RoundJob.model_validate_json(path.read_bytes()).retrain)
+    except (OSError, ValueError):
+        return "unknown"
+
+
+def _set_aside(folder: Path, begun_by: str) -> Path:
+    name = f"{folder.name}.of-{begun_by[:8]}"
+    names = chain([name], (f"{name}.{number}" for number in count(2)))
+    aside = next(path for path in map(folder.with_name, names) if not path.exists())
+    return folder.rename(aside)
 
 
 def command(job: Path, processes: int = 1, *flags: str) -> list[str]:

@@ -7,6 +7,7 @@
                         failure.json    `Failure`
 """
 
+import hashlib
 from enum import StrEnum
 from pathlib import Path
 
@@ -127,6 +128,7 @@ class RoundResult(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    request: str = ""  # the `request_hash` that it answers; empty in older ones
     adapter_id: str
     adapter_hash: str
     adapter_path: str  # in the registry, absolute
@@ -180,8 +182,23 @@ ARMS = TypeAdapter(list[Contender])
 
 
 def adapter_id(request: RetrainRequest) -> str:
-    """The name of the adapter that `request` makes: never given twice."""
-    return f"{request.pool}-r{request.round}-a{request.attempt}"
+    """The name of the adapter that `request` makes: never given twice.
+
+    Rounds are counted from 1 in each pool, and several may share a disk and a Triton. So the name
+    ends with six digits that stand for the Kafka that the request is from; older ones lack them.
+    """
+    name = f"{request.pool}-r{request.round}-a{request.attempt}"
+    if request.cluster_id is None:
+        return name
+    kafka = f"{request.cluster_id} {request.topic_id}"
+    return f"{name}-{hashlib.sha256(kafka.encode()).hexdigest()[:6]}"
+
+
+def request_hash(request: RetrainRequest) -> str:
+    """SHA-256 of all that a round is asked for: its files and parent are among it."""
+    # A field that a later version adds leaves it as it is.
+    said = request.model_dump_json(exclude_defaults=True)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def round_folder(work_dir: Path, request: RetrainRequest) -> Path:

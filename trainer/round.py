@@ -33,6 +33,7 @@ from serving.process.files import write_file
 from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row
 from trainer.data.registry import Lineage, Registry
+from trainer.errors import TrainingError
 from trainer.judging.calibrate import calibrate, suggestions
 from trainer.judging.champions import Judged, judge_candidate
 from trainer.judging.forgetting import forgetting
@@ -56,6 +57,7 @@ from trainer.results import (
     RoundResult,
     Trained,
     adapter_id,
+    request_hash,
 )
 
 logger = logging.getLogger(__name__)
@@ -79,13 +81,21 @@ def run_round(job: RoundJob, progress: RoundProgress, main: bool = True) -> Roun
         ListuneError: the round cannot be completed; one sentence says why.
     """
     done = job.folder / RESULT
+    request = request_hash(job.retrain)
     if done.exists():
-        return RoundResult.model_validate_json(done.read_bytes())
+        found = RoundResult.model_validate_json(done.read_bytes())
+        if found.request not in ("", request):
+            raise TrainingError(
+                f"{done} answers another request than this round's; move the folder away"
+            )
+        return found
+    Registry(job.trainer.registry_dir).expect(adapter_id(job.retrain), job.retrain)
     if job.retrain.look > 1:
         result = _look_again(job, progress) if main else None
     else:
         result = _train_and_judge(job, progress, main)
     if result is not None:
+        result = result.model_copy(update={"request": request})
         write_file(done, result.model_dump_json(indent=2).encode())
         # Large, and of no more use: the registry has the adapter.
         for left in (TRAINED, CALIBRATED, CHECKPOINT):
@@ -255,6 +265,7 @@ def _lineage(
         pool=request.pool,
         round=request.round,
         attempt=request.attempt,
+        cluster_id=request.cluster_id,
         strategy=job.trainer.strategy,
         data=request.files,
         trained_on=data,

@@ -25,6 +25,7 @@ class RoundQueue:
                 "bootstrap.servers": settings.bootstrap_servers,
                 "group.id": settings.group,
                 "enable.auto.commit": False,
+                "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "session.timeout.ms": SESSION_MS,
                 "heartbeat.interval.ms": SESSION_MS // 3,

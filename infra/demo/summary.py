@@ -29,7 +29,7 @@ from schemas.category import Attribute, CategorySchemas
 from schemas.events import BASE_ADAPTER, ValueLists
 from schemas.values import format_answer, matches
 from trainer.judging.evaluate import Evaluation
-from trainer.results import ONE_EXAMPLE, Contender
+from trainer.results import ONE_EXAMPLE, Contender, round_folder
 
 SAMPLE_LISTINGS = 3
 
@@ -198,8 +198,7 @@ def _live(served: Served | None) -> dict[str, Any]:
 
 
 def _losses(folder: Path, made: WatchedRound) -> list[LossPoint]:
-    request = made.request
-    path = folder / f"{request.pool}-r{request.round}-a{request.attempt}" / "losses.jsonl"
+    path = round_folder(folder, made.request) / "losses.jsonl"
     if not path.exists():
         return []
     steps = (json.loads(line) for line in path.read_text().splitlines())

@@ -1,19 +1,18 @@
 """The records, from parcels as Faust delivers them to micro-batches for the pool.
 
-    queue   parcels of records, in
+    queue   parcels of records, in: each says from where to where in the log it reaches
     run     passes over what is not next in its partition, has the rest decoded, ahead of `take`
     take    the next micro-batch, out
 
-A record that cannot be used comes with its dead letter. At each moment so much is under way: a
-parcel in the queue, parcels for two micro-batches decoded or being so, and the batch that was
-taken.
+A record that cannot be used comes with its dead letter. A hole in the log that a parcel ends with
+comes as a record without a row, so that it is passed. At each moment so much is under way: a parcel
+in the queue, parcels for two micro-batches decoded or being so, and the batch that was taken.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from schemas.errors import EventError
 from schemas.events import DeadLetter
@@ -21,10 +20,11 @@ from streams.curate.decoding import Decoded, Decoder, Parcel
 from streams.curate.parcels import PARCEL_RECORDS
 from streams.curate.placement import Placement
 from streams.kafka.partitions import Partition, Partitions
-from streams.pool.store import Record
+from streams.pool.store import Record, hole
 from streams.settings import StreamsSettings
 from streams.worker.dead_letters import to_dead_letter
 from streams.worker.faust_app import partition_of
+from streams.worker.fetching import Records, Stretch
 from streams.worker.schema_file import SchemaFile
 
 BATCH_BYTES = 8 * 1024 * 1024
@@ -55,7 +55,7 @@ class Intake:
         self._decoder = decoder
         self._schema_file = schema_file
         self._placement = Placement(settings.partitions)
-        self.queue: asyncio.Queue[Sequence[Any]] = asyncio.Queue(1)
+        self.queue: asyncio.Queue[Stretch] = asyncio.Queue(1)
         ahead = max(2, 2 * settings.micro_batch_events // PARCEL_RECORDS)
         self._decoding: asyncio.Queue[asyncio.Task[Batch]] = asyncio.Queue(ahead)
 
@@ -63,12 +63,30 @@ class Intake:
         """Has parcels decoded until it is cancelled."""
         while True:
             parcel = await self.queue.get()
-            place = partition_of(self._settings, parcel[0])
-            # What is not next was applied before, or waits behind a gap to be sought back to.
-            accepted = [one for one in parcel if self._partitions.accept(place, one.offset)]
+            place = partition_of(self._settings, parcel.place)
+            begin = self._partitions.expected(place)
+            accepted = self._accept(place, parcel)
+            end = self._partitions.expected(place)
             if accepted:
                 self._placement.look(place, accepted)
-                await self._decoding.put(asyncio.create_task(self._decode(place, accepted)))
+            if begin < end:
+                await self._decoding.put(
+                    asyncio.create_task(self._decode(place, begin, accepted, end))
+                )
+
+    def _accept(self, place: Partition, parcel: Stretch) -> Records:
+        """The records that are next, up to the end of the parcel.
+
+        What is not next was applied before, or waits behind a gap to be sought back to.
+        """
+        accepted, since = [], parcel.start
+        for record in parcel.records:
+            if self._partitions.accept(place, record.offset, since):
+                accepted.append(record)
+            since = record.offset + 1
+        if since < parcel.stop:
+            self._partitions.accept(place, parcel.stop - 1, since)
+        return accepted
 
     async def take(self) -> Batch:
         """The next micro-batch: `micro_batch_events` and the rest of a parcel.
@@ -94,20 +112,28 @@ class Intake:
             size += sum(len(record.payload or b"") for record in decoded.records)
         return Batch(records, letters)
 
-    async def _decode(self, place: Partition, parcel: Sequence[Any]) -> Batch:
-        """The parcel's records as rows; of those that have none a dead letter as well."""
-        decoded = await self._rows(place, parcel)
+    async def _decode(self, place: Partition, begin: int, parcel: Records, end: int) -> Batch:
+        """The parcel's records as rows, and what else there is of the log from `begin` up to `end`.
+
+        Of those that have no row a dead letter as well.
+        """
+        rows = (await self._rows(place, parcel)).rows if parcel else []
         records: list[Record] = []
         letters: list[DeadLetter] = []
-        for record, found in zip(parcel, decoded.rows, strict=True):
+        since = begin
+        for record, found in zip(parcel, rows, strict=True):
             row = None if isinstance(found, EventError) else found
             if isinstance(found, EventError):
                 position = (*place, record.offset)
                 letters.append(to_dead_letter(*position, record.key, record.value, found))
-            records.append(Record(*place, record.offset, record.timestamp, row, record.value))
+            at = (record.offset, record.timestamp)
+            records.append(Record(*place, *at, row, record.value, since))
+            since = record.offset + 1
+        if since < end:
+            records.append(hole(*place, since, end))
         return Batch(records, letters)
 
-    async def _rows(self, place: Partition, records: Sequence[Any]) -> Decoded:
+    async def _rows(self, place: Partition, records: Records) -> Decoded:
         raws = [(record.offset, record.timestamp, record.value) for record in records]
         parcel = Parcel(*place, raws)
         decoded = await self._decoder.decode(parcel)

@@ -1,7 +1,7 @@
 """The pool at work: its records into the file, and what it decides out.
 
 Records are gathered into micro-batches, one DuckDB transaction each, and committed to Kafka after
-DuckDB's COMMIT. DuckDB is the truth about what has been read: of each partition exactly the offset
+DuckDB's COMMIT. DuckDB is the truth about what has been read: of each partition exactly the record
 that the pool expects next is accepted, lower ones are passed over, and a partition that does not
 deliver what is expected (a gap, a new pool under an old group) is sought back to the watermark.
 
@@ -180,7 +180,8 @@ class PoolWorker:
             return
         nexts = {(r.topic, r.partition): r.offset + 1 for r in records}
         self._partitions.applied(nexts)
-        for topic, count in Counter(record.topic for record in records).items():
+        taken = Counter(record.topic for record in records if record.payload is not None)
+        for topic, count in taken.items():
             metrics.EVENTS.labels(topic).inc(count)
         with metrics.stage("commit"):
             await faust_app.commit(self._app, self._settings, nexts)

@@ -1,7 +1,7 @@
 """Every consumer of confluent-kafka that this room has; Faust has its own, for the workers' groups.
 
 None of them joins a group or commits: they read partitions that they were assigned by hand, or ask
-what a group has committed.
+what a group has committed. What an aborted transaction wrote they do not see.
 """
 
 from collections.abc import Mapping
@@ -25,6 +25,7 @@ def reader(settings: StreamsSettings, group: str, **more: object) -> Consumer:
             "bootstrap.servers": settings.bootstrap_servers,
             "group.id": settings.in_kafka(group),
             "enable.auto.commit": False,
+            "isolation.level": "read_committed",
             "log_level": 2,
             **more,
         }

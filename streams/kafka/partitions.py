@@ -1,7 +1,9 @@
 """Where the pool stands in each partition, against where the log ends. Plain data, no Kafka.
 
-Of each partition exactly one offset comes next. What lies before it was applied, what lies beyond
-it waits behind a gap; a partition that has records but delivers none expected is `stalled`.
+Of each partition exactly one offset comes next. What lies before it was applied. What lies beyond
+it is taken where the log has nothing to read in between: markers of transactions and compaction
+leave holes. Else it waits behind a gap; a partition that has records but delivers none expected is
+`stalled`.
 """
 
 import time
@@ -41,9 +43,13 @@ class Partitions:
         self._expected[place] = self._applied[place] = offset
         self._moved_at[place] = self._clock()
 
-    def accept(self, place: Partition, offset: int) -> bool:
-        """Whether `offset` comes next; then the one after it does."""
-        if self.expected(place) != offset:
+    def accept(self, place: Partition, offset: int, since: int | None = None) -> bool:
+        """Whether `offset` comes next; then the one after it does.
+
+        Args:
+            since: the log has nothing to read from here up to `offset`; None: that is not known.
+        """
+        if not (offset if since is None else since) <= self.expected(place) <= offset:
             return False
         self._expected[place] = offset + 1
         self._moved_at[place] = self._clock()
@@ -63,12 +69,12 @@ class Partitions:
         return dict(self._applied)
 
     def in_flight(self) -> int:
-        """Records accepted that are not in the pool; any thread may ask."""
+        """Offsets accepted that are not in the pool; any thread may ask."""
         applied = self.positions()
         return sum(at - applied.get(place, 0) for place, at in dict(self._expected).items())
 
     def lag(self) -> int:
-        """Records of the log that are not in the pool."""
+        """Records of the log that are not in the pool; holes among them count as well."""
         return sum(max(0, end - self._applied.get(p, 0)) for p, end in self._ends.items())
 
     def caught_up(self) -> bool:

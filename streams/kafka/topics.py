@@ -1,11 +1,12 @@
 """The topics: their names, their shape, their creation, and who the cluster is.
 
-Payload topics are keyed by `listing_id` and have equal partition counts, neither transactional nor
-compacted: offsets are dense and one listing's whole history lies in equal partitions. This holds
-only if every writer maps a key to the same partition, so all of ours use `PARTITIONER`, the
-murmur2 of Kafka's own Java client and of aiokafka (librdkafka's default is CRC32). Of a producer
-that does otherwise nothing is lost: which record is first and which is last is said by the broker's
-time, with which all topics stamp their records (LogAppendTime), and not by the partition.
+Payload topics are keyed by the `listing_key` and have equal partition counts: one listing's whole
+history lies in equal partitions. This holds only if every writer maps a key to the same partition,
+so all of ours use `PARTITIONER`, the murmur2 of Kafka's own Java client and of aiokafka
+(librdkafka's default is CRC32). Of a producer that does otherwise nothing is lost: which record is
+first and which is last is said by the broker's time, with which all topics stamp their records
+(LogAppendTime), and not by the partition. Offsets are in order and not dense: the markers of a
+producer that writes in transactions take some, and so does what compaction removed.
 """
 
 import time
@@ -13,7 +14,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from aiokafka.partitioner import murmur2
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -174,6 +181,8 @@ def log_bounds(
 ) -> dict[tuple[str, int], tuple[int, int]]:
     """First offset kept and next offset written, of each (topic, partition) of `topics`.
 
+    Where a transaction is open, the log ends before it: what lies beyond is nobody's to read yet.
+
     Who asks often gives its own `admin`, which keeps its connection.
 
     Raises:
@@ -225,7 +234,11 @@ def _bounds(
         raise TopicsError(f"there is no topic {missing[0]}; create the topics with `listune up`")
     places = [TopicPartition(topic, p) for topic in topics for p in known[topic].partitions]
     asked = [
-        admin.list_offsets(dict.fromkeys(places, spec), request_timeout=timeout_s)
+        admin.list_offsets(
+            dict.fromkeys(places, spec),
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=timeout_s,
+        )
         for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
     ]
     starts, ends = (

@@ -49,8 +49,9 @@ CONTROL_TOPICS = {kind: topic for topic, kind in CONTROL_KINDS.items()}
 class Record:
     """One record of a payload topic, as its row; None where there is only an offset to pass.
 
-    None stands for a tombstone or for a record that went to the dead letters. `payload` is what
-    stands in the topic, for the dead letter of a record that turns out not to be storable.
+    None stands for a tombstone, for a record that went to the dead letters or for a `hole`.
+    `payload` is what stands in the topic, for the dead letter of a record that turns out not to be
+    storable. `since`: the log has nothing to read from there up to `offset`.
     """
 
     topic: str
@@ -59,10 +60,17 @@ class Record:
     timestamp_ms: int
     row: Row | None
     payload: bytes | None = None
+    since: int | None = None
+
+
+def hole(topic: str, partition: int, start: int, stop: int) -> Record:
+    """Nothing that could be read from offset `start` up to `stop`: a transaction's marker, say."""
+    return Record(topic, partition, stop - 1, 0, None, since=start)
 
 
 class Pool:
-    """The pool of one marketplace. `con` is its connection, for the rest of this package."""
+    """The pool of one marketplace. `con` is its connection, for the rest of this package, and
+    `cluster_id` and `topic_ids` are of the Kafka that it reads."""
 
     def __init__(
         self,
@@ -79,6 +87,7 @@ class Pool:
                 again (its offsets would mean other records), or another version wrote it.
         """
         self.settings = settings
+        self.cluster_id, self.topic_ids = cluster_id, topic_ids
         self._versions = SchemaVersions(schemas)
         settings.pool_dir.mkdir(parents=True, exist_ok=True)
         self.path = file.pool_path(settings)
@@ -163,13 +172,20 @@ class Pool:
         with self.transaction():
             self._advance({(topic, partition): offset})
 
+    def pass_over(self, stops: Mapping[Partition, int]) -> None:
+        """Expects these offsets next, where it stands before them: there is no more to read."""
+        known = self.watermarks()
+        with self.transaction():
+            self._advance({p: stop for p, stop in stops.items() if stop > known.get(p, 0)})
+
     def apply(self, records: Sequence[Record]) -> None:
         """Writes a micro-batch: rows, samples and next offsets in one transaction.
 
         Records below the watermark are skipped: they have been applied before.
 
         Raises:
-            OffsetGap: a record lies beyond the watermark. Nothing was written.
+            OffsetGap: a record lies beyond the watermark, and not behind a hole of the log alone.
+                Nothing was written.
         """
         fresh, watermarks = self._in_sequence(records)
         if not watermarks:
@@ -259,7 +275,8 @@ class Pool:
             next_offset = expected.get(place, 0)
             if record.offset < next_offset:
                 continue
-            if record.offset > next_offset:
+            since = record.offset if record.since is None else record.since
+            if since > next_offset:
                 raise OffsetGap(*place, next_offset, record.offset)
             expected[place] = advanced[place] = record.offset + 1
             fresh.append(record)

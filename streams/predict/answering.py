@@ -4,12 +4,12 @@ Knows nothing of Kafka. Every valid event gets an answer:
 
 - `failed`: unknown category, a schema hash that was never ours, an attribute that the category does
   not have, an empty listing, or a listing that the engine refuses; `error` says which;
-- `expired`: the deadline passed, before or while it waited for the engine;
+- `expired`: its patience was over, before or while it waited for the engine;
 - `superseded`: a backfill order whose adapter is no longer champion;
 - `ok`: the engine's values, by the champion of that moment.
 
-While the engine is away or busy the request waits; without a deadline it waits for ever. An engine
-that does not know the champion is given it again from the registry.
+While the engine is away or busy the request waits; one of unlimited patience waits for ever. An
+engine that does not know the champion is given it again from the registry.
 
 A category or an attribute that is asked for by a former name is answered under the name in force.
 The engine answers all attributes side by side; of those with a condition (`when`) an answer is kept
@@ -116,10 +116,16 @@ class Answerer:
         self.waiting = 0
         """Requests that wait for the engine now."""
 
-    async def answer(self, request: ListingRequest) -> ListingPrediction:
-        """The prediction for `request`; returns only with an answer."""
+    async def answer(self, request: ListingRequest, written_ms: int) -> ListingPrediction:
+        """The prediction for `request`; returns only with an answer.
+
+        Args:
+            request: as its record has it.
+            written_ms: the record's time, from which the request's patience counts.
+        """
         started = time.monotonic()
-        early = self._moot(request)
+        expires_ms = request.expires_ms(written_ms)
+        early = self._moot(request, expires_ms)
         if early is not None:
             return early
         try:
@@ -129,17 +135,16 @@ class Answerer:
             return self._without_values(request, Status.FAILED, str(error))
         self.waiting += 1
         try:
-            answer = await self._ask(request, schema.category, attributes, started)
+            answer = await self._ask(request, schema.category, attributes, expires_ms, started)
             return answer.model_copy(update={"category_schema_hash": schema.hash})
         finally:
             self.waiting -= 1
 
-    def _moot(self, request: ListingRequest) -> ListingPrediction | None:
+    def _moot(self, request: ListingRequest, expires_ms: int | None) -> ListingPrediction | None:
         """The answer to a request that nobody needs any more."""
-        if request.deadline_ms is not None and now_ms() >= request.deadline_ms:
-            return self._without_values(
-                request, Status.EXPIRED, "the deadline passed before the answer; ask again"
-            )
+        if expires_ms is not None and now_ms() >= expires_ms:
+            reason = "the request's patience was over before the answer; ask again"
+            return self._without_values(request, Status.EXPIRED, reason)
         backfill = request.purpose is Purpose.BACKFILL
         if backfill and request.adapter_hash != self._champion().hash:
             return self._without_values(
@@ -176,6 +181,7 @@ class Answerer:
         request: ListingRequest,
         category: str,
         attributes: tuple[Attribute, ...],
+        expires_ms: int | None,
         started: float,
     ) -> ListingPrediction:
         """Asks the engine until it answers or the request is moot."""
@@ -184,7 +190,9 @@ class Answerer:
         while True:
             champion = self._champion()
             try:
-                result = await self._generate(request, category, attributes, mode, champion)
+                result = await self._generate(
+                    request, category, attributes, mode, champion, expires_ms
+                )
                 return self._with_values(request, category, attributes, mode, result, started)
             except UnknownAdapter:
                 await self._give(champion)
@@ -198,11 +206,11 @@ class Answerer:
                 if faults == MAX_FAULTS:
                     reason = f"the engine failed {faults} times, last with: {error}"
                     return self._without_values(request, Status.FAILED, reason)
-            if (moot := self._moot(request)) is not None:
+            if (moot := self._moot(request, expires_ms)) is not None:
                 return moot
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
-            if (moot := self._moot(request)) is not None:
+            if (moot := self._moot(request, expires_ms)) is not None:
                 return moot
 
     async def _generate(
@@ -212,6 +220,7 @@ class Answerer:
         attributes: tuple[Attribute, ...],
         mode: Mode,
         champion: Champion,
+        expires_ms: int | None,
     ) -> Generated:
         listing = Listing(
             request.listing_key,
@@ -221,8 +230,8 @@ class Answerer:
             tuple(request.images),
         )
         left_s = None
-        if request.deadline_ms is not None:
-            left_s = max(0.001, (request.deadline_ms - now_ms()) / 1000)
+        if expires_ms is not None:
+            left_s = max(0.001, (expires_ms - now_ms()) / 1000)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._executor,

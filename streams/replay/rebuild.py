@@ -225,16 +225,19 @@ class _Rebuild:
     complete_since_ms: int = 0
     """Of what `model.events` said before this moment, compaction has taken away some."""
     next_model_event: int = 0
+    _stands: dict[Partition, int] = field(default_factory=dict)
+    """What comes next in each partition."""
 
     def read(self, stops: Mapping[Partition, int]) -> None:
         """Takes in what lies between where the pool stands and `stops`."""
-        stands = self.pool.watermarks()
-        span: Span = {place: (stands[place], stop) for place, stop in stops.items()}
+        self._stands = self.pool.watermarks()
+        span: Span = {place: (self._stands[place], stop) for place, stop in stops.items()}
         for batch in read_span(self.pool.settings, span):
             self._apply([record for record in batch if record.topic in KINDS])
             self._apply_control([record for record in batch if record.topic in CONTROL_KINDS])
             self.done += len(batch)
             self.tell(self.done, self.total)
+        self.pool.pass_over(stops)  # the log may end with what cannot be read
 
     def compacted_rounds(self) -> set[int]:
         """Rounds of which not every event is in the log any more."""
@@ -244,7 +247,9 @@ class _Rebuild:
         records = []
         for topic, partition, offset, timestamp_ms, value in read:
             event = _decode(KINDS[topic], value, self.pool.settings)
-            records.append(self.pool.record(topic, partition, offset, timestamp_ms, event))
+            record = self.pool.record(topic, partition, offset, timestamp_ms, event)
+            records.append(replace(record, since=self._stands[topic, partition]))
+            self._stands[topic, partition] = offset + 1
         self.pool.apply_storable(records, lambda *_: None)  # its dead letter is there already
 
     def _apply_control(self, read: Sequence[LogRecord]) -> None:

@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 
 import faust
 from faust.assignor import PartitionAssignor
-from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
 from schemas.errors import ListuneError
@@ -27,6 +26,7 @@ from streams.errors import REFUSED_CODE, Refused
 from streams.kafka.partitions import Partition
 from streams.kafka.topics import record_limit
 from streams.settings import StreamsSettings
+from streams.worker.fetching import OneByOne, Transport
 from streams.worker.gc_tuning import collect_seldom
 
 log = logging.getLogger(__name__)
@@ -38,27 +38,32 @@ SESSION_S = 15.0
 _tasks: set[asyncio.Task[None]] = set()
 
 
+class _App(faust.App):
+    def _new_transport(self) -> Any:
+        return Transport(self.conf.broker_consumer, self)
+
+
 def make_app(
     settings: StreamsSettings,
     group: str,
     worker: str,
     buffer: int,
-    scheduler: type[Any] = DefaultSchedulingStrategy,
+    scheduler: type[Any] = OneByOne,
     assignor: type[Any] = PartitionAssignor,
 ) -> faust.App:
-    """A Faust app in consumer group `group`.
+    """A Faust app in consumer group `group`; what aborted transactions wrote it does not see.
 
     Args:
         worker: this process's name in the group, unlike any other's. With it membership is static:
             after a SIGKILL the next process of that name takes the partitions over at once.
         buffer: records read ahead for each agent; parcels of records with `Parcels`.
-        scheduler: how fetched records are handed on.
+        scheduler: how what was fetched, in stretches, is handed on.
         assignor: which member gets which partitions.
     """
     folder = settings.pool_dir / "faust"
     folder.mkdir(parents=True, exist_ok=True)
     group = settings.in_kafka(group)
-    return faust.App(
+    return _App(
         group,
         broker=[f"kafka://{address}" for address in settings.bootstrap_servers.split(",")],
         consumer_group_instance_id=f"{group}.{worker}",

@@ -22,6 +22,6 @@ def test_the_example_sends_a_listing_and_its_review(
     exec(compile(example[1], "README.md", "exec"), {})
     # The supervisor may say meanwhile that a worker which a test killed is ready again.
     said = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("default-r1-a1 ") for line in said)
+    assert any(line.startswith("default-r1-a1-") for line in said)
     statement = "SELECT count(*) FROM samples WHERE listing_id = '4711'"
     wait_for(lambda: query(loop.settings.streams, statement)[1] == [(1,)], meanwhile=SqlError)

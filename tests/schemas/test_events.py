@@ -82,6 +82,23 @@ def test_a_seller_or_tags_out_of_bounds_are_refused_by_name(
         decode(ListingRequest, record(**fields))
 
 
+@pytest.mark.parametrize(
+    ("fields", "expires_ms"),
+    [
+        ({}, None),
+        ({"patience_ms": 5_000}, 1_005_000),
+        # By a clock that is 130 s slow: what counts is the time between the two.
+        ({"created_ms": 870_000, "deadline_ms": 875_000}, 1_005_000),
+        ({"created_ms": 870_000, "deadline_ms": 875_000, "patience_ms": 1}, 1_000_001),
+        ({"deadline_ms": 1_002_000}, 1_002_000),  # there is nothing to compare it with
+    ],
+)
+def test_patience_counts_from_the_records_time_in_kafka(
+    fields: dict[str, int], expires_ms: int | None
+) -> None:
+    assert decode(ListingRequest, record(**fields)).expires_ms(1_000_000) == expires_ms
+
+
 def test_a_newer_producers_field_is_tolerated() -> None:
     assert decode(ListingRequest, record(colour_of_the_week="red")).listing_id == "l"
 
@@ -100,6 +117,8 @@ def test_a_newer_producers_field_is_tolerated() -> None:
         (record(title=5), "invalid"),
         (record(deadline_ms="5"), "invalid"),
         (record(deadline_ms=1.5), "invalid"),
+        (record(patience_ms=0), "invalid"),
+        (record(patience_ms="5"), "invalid"),
         (record(schema_version=2), "invalid"),
         (record(listing_id=""), "invalid"),
         (record(purpose="other"), "invalid"),

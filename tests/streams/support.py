@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 
 from schemas.category import CategorySchemas
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
@@ -20,13 +20,21 @@ from schemas.topic_names import KINDS
 from serving.process.ready import READY_FILE
 from streams.kafka.clients import in_kafka, reader
 from streams.kafka.publisher import Publisher
-from streams.kafka.topics import admin_client, ensure_topics, log_bounds, topic_specs
+from streams.kafka.topics import (
+    PARTITIONER,
+    admin_client,
+    ensure_topics,
+    log_bounds,
+    topic_specs,
+)
 from streams.settings import StreamsSettings
 from tests.streams.world import prediction, request, review
 from tests.waiting import LONG_S, wait_for
 
 WORKER = Path(__file__).with_name("worker_process.py")
 ROOT = Path(__file__).parents[2]
+
+TOPIC_OF = {kind: topic for topic, kind in KINDS.items()}
 
 Triple = tuple[ListingRequest, ListingPrediction, ListingReview]
 
@@ -147,12 +155,43 @@ def listing(schemas: CategorySchemas, listing_id: str) -> Triple:
 def send(
     settings: StreamsSettings, *events: ListingRequest | ListingPrediction | ListingReview
 ) -> None:
-    topic_of = {kind: topic for topic, kind in KINDS.items()}
     publisher = Publisher(settings)
     for event in events:
-        publisher.send(topic_of[type(event)], event.listing_key, event.to_bytes())
+        publisher.send(TOPIC_OF[type(event)], event.listing_key, event.to_bytes())
     publisher.flush(10)
     publisher.close()
+
+
+class Shop:
+    """A listing service that writes in transactions, as Spring, Flink and Connect do."""
+
+    def __init__(self, settings: StreamsSettings, name: str = "shop") -> None:
+        self._settings = settings
+        more = {"transactional.id": name, "partitioner": PARTITIONER, "log_level": 2}
+        self._producer = Producer({"bootstrap.servers": settings.bootstrap_servers} | more)
+        self._producer.init_transactions(60)
+
+    def commit(self, *events: ListingRequest | ListingPrediction | ListingReview) -> None:
+        """Writes the events in one transaction, beside what is written already."""
+        self.write(*events)
+        self.end()
+
+    def abort(self, *events: ListingRequest | ListingPrediction | ListingReview) -> None:
+        """Writes the events, so that they are in the log, and takes it back."""
+        self.write(*events)
+        self._producer.abort_transaction(60)
+
+    def write(self, *events: ListingRequest | ListingPrediction | ListingReview) -> None:
+        """Begins a transaction and leaves it open."""
+        self._producer.begin_transaction()
+        for event in events:
+            topic = self._settings.in_kafka(TOPIC_OF[type(event)])
+            self._producer.produce(topic, event.to_bytes(), event.listing_id.encode())
+        self._producer.flush(60)
+
+    def end(self) -> None:
+        """Commits what is open."""
+        self._producer.commit_transaction(60)
 
 
 def applied(worker: Worker, records: int) -> bool:

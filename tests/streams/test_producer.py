@@ -34,7 +34,7 @@ def requests_on(settings: StreamsSettings) -> list[ListingRequest]:
     return [ListingRequest.model_validate_json(value) for *_, value in read_all(settings, REQUESTS)]
 
 
-def test_a_request_carries_the_schema_hash_and_a_deadline(
+def test_a_request_carries_the_schema_hash_and_its_patience(
     settings: StreamsSettings, schemas: CategorySchemas
 ) -> None:
     with ListuneClient(settings, schemas) as client:
@@ -43,8 +43,7 @@ def test_a_request_carries_the_schema_hash_and_a_deadline(
         )
     assert requests_on(settings) == [sent]
     assert (sent.category_schema_hash, sent.mode) == (schemas["Lamps"].hash, Mode.CONSTRAINED)
-    assert sent.deadline_ms is not None
-    assert 4000 < sent.deadline_ms - sent.created_ms <= 5001
+    assert (sent.patience_ms, sent.deadline_ms) == (5_000, None)
 
 
 def test_former_names_are_sent_as_those_in_force(

@@ -42,7 +42,7 @@ SUBMITTED = {"Colour": ["red"], "Height": ["30 cm"], "Dimmable": ["yes"], "Style
 START_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
 SHARE = 0.0001  # so that no listing of a test is held out unless it was chosen for that
-TOPIC_IDS = {"listing.requests": "r1", "model.events": "m1"}
+TOPIC_IDS = {"listing.requests": "r1", "model.events": "m1", "training.retrain": "t1"}
 CONTROL: dict[Any, str] = {
     RetrainRequest: "training.retrain",
     ModelEvent: "model.events",

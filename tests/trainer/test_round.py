@@ -1,6 +1,7 @@
 """A round from manifest to verdict, whole and interrupted."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,25 @@ def test_a_finished_round_is_not_run_again(finished: RoundJob) -> None:
     before = (finished.folder / RESULT).stat().st_mtime_ns
     assert run(finished) == 0
     assert (finished.folder / RESULT).stat().st_mtime_ns == before
+
+
+def test_a_result_of_another_request_is_refused_unread(finished: RoundJob, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "work")
+    other = finished.retrain.model_copy(update={"k": 7})
+    job = finished.model_copy(update={"retrain": other, "folder": tmp_path / "work"})
+    assert run(job) == EXIT_REFUSED
+    reason = json.loads((job.folder / FAILURE).read_text())["reason"]
+    assert "answers another request than this round's" in reason
+
+
+def test_a_round_whose_name_another_rounds_adapter_has_trains_nothing(
+    finished: RoundJob, tmp_path: Path
+) -> None:
+    other = finished.retrain.model_copy(update={"files": finished.retrain.files[:1]})
+    job = finished.model_copy(update={"retrain": other, "folder": tmp_path / "work"})
+    assert run(job) == EXIT_REFUSED
+    assert "two environments share" in json.loads((job.folder / FAILURE).read_text())["reason"]
+    assert not (job.folder / TRAINED).exists()
 
 
 def test_the_next_round_starts_from_the_last_and_reuses_its_evaluation(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.events import BASE_ADAPTER, ManifestFile, RoundMetrics
+from schemas.events import BASE_ADAPTER, ManifestFile, RetrainRequest, RoundMetrics
 from serving.adapter_file import AdapterFile, read_adapter, to_peft_folder
 from serving.errors import AdapterError
 from serving.process.files import write_file
@@ -43,6 +43,7 @@ class Lineage(BaseModel):
     pool: str
     round: int
     attempt: int
+    cluster_id: str | None = None  # of the Kafka that asked for it; None in older ones
     strategy: str
     data: list[ManifestFile]  # paths within the registry's folder of this adapter
     trained_on: list[str]  # data set hashes in the order of training, earlier rounds' first
@@ -157,6 +158,25 @@ class Registry:
             ) from error
         return self._entry(folder)
 
+    def expect(self, adapter_id: str, request: RetrainRequest) -> None:
+        """Makes sure that the id is free, or names what this very request makes.
+
+        Raises:
+            RegistryError: it names the adapter of another round; nothing is to be trained.
+        """
+        if not self.has(adapter_id):
+            return
+        found = self.get(adapter_id).lineage
+        same = found.parent_hash == request.parent_hash
+        if request.look == 1:  # a further look has other files: the held-out listings of then
+            same = same and _hashes(found.data) == _hashes(request.files)
+        if not same:
+            raise RegistryError(
+                f"{self.folder / adapter_id} is of another round, trained from "
+                f"{found.parent_id!r} on other listings or another parent; two environments share "
+                "this registry: give each a trainer.registry_dir of its own"
+            )
+
     def export(self, adapter_id: str, folder: Path) -> None:
         """Write the adapter as a folder that `peft.PeftModel.from_pretrained` loads.
 
@@ -236,6 +256,10 @@ def read_checked(path: Path, adapter_hash: str) -> AdapterFile:
     if adapter.hash != adapter_hash:
         raise RegistryError(f"{path} is not adapter {adapter_hash[:12]}; restore it from a copy")
     return adapter
+
+
+def _hashes(files: Sequence[ManifestFile]) -> list[tuple[str, str]]:
+    return sorted((file.role, file.sha256) for file in files)
 
 
 def _is_name(adapter_id: str) -> bool:

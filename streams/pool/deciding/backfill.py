@@ -119,6 +119,7 @@ def _send(
         update={
             "request_id": hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
             "created_ms": now_ms,
+            "patience_ms": None,
             "deadline_ms": None,
             "purpose": Purpose.BACKFILL,
             "adapter_hash": champion.hash,

@@ -228,6 +228,8 @@ class Conductor:
             created_ms=now_ms,
             pool=settings.pool,
             round=round_,
+            cluster_id=self.pool.cluster_id,
+            topic_id=self.pool.topic_ids.get(RETRAIN),
             parent_id=parent.id,
             parent_hash=parent.hash,
             parent_uri=parent.uri,

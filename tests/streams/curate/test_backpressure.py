@@ -4,7 +4,7 @@ from collections import Counter
 
 from infra.local.ports import free_port
 from schemas.category import CategorySchemas
-from schemas.events import Status, now_ms
+from schemas.events import Status
 from schemas.topic_names import REQUESTS
 from streams.settings import StreamsSettings
 from tests.streams.predict.test_app import predictions, request, send
@@ -32,7 +32,7 @@ def test_a_slow_engine_holds_the_reading_back_and_then_all_are_answered_once(
     changed = settings.model_copy(update={"in_flight": IN_FLIGHT, "predict_health_port": port})
     worker("predict", changed, SLOW_S="0.5").start()
     slow = [request(schemas, title="slow") for _ in range(8)]
-    behind = request(schemas, title="slow", listing_id="behind", deadline_ms=now_ms() + 400)
+    behind = request(schemas, title="slow", listing_id="behind", patience_ms=400)
     asked = [*slow, behind]
     send(settings, *((REQUESTS, one.listing_id, one.to_bytes()) for one in asked))
     most = answered = 0.0
@@ -52,7 +52,7 @@ def test_behind_a_slow_engine_the_clock_of_a_live_request_runs_out(
     changed = settings.model_copy(update={"in_flight": 1})
     worker("predict", changed, SLOW_S="1").start()
     slow = request(schemas, title="slow", listing_id="same")
-    behind = request(schemas, listing_id="same", deadline_ms=now_ms() + 500)
+    behind = request(schemas, listing_id="same", patience_ms=500)
     send(settings, *((REQUESTS, one.listing_id, one.to_bytes()) for one in (slow, behind)))
     wait_for(lambda: len(predictions(settings)) == 2)
     found = {one.request_id: one.status for one in predictions(settings)}

@@ -21,6 +21,22 @@ def test_only_the_expected_offset_is_accepted() -> None:
     assert partitions.expected(PLACE) == 7
 
 
+def test_what_lies_behind_a_hole_of_the_log_alone_comes_next() -> None:
+    partitions = Partitions()
+    partitions.begin({PLACE: 1})
+    assert partitions.accept(PLACE, 2, since=0)  # what was read before reaches up to the record
+    assert partitions.accept(PLACE, 4, since=3)
+    assert partitions.expected(PLACE) == 5
+
+
+def test_what_lies_behind_records_that_were_not_delivered_does_not() -> None:
+    partitions = Partitions()
+    partitions.begin({PLACE: 1})
+    assert not partitions.accept(PLACE, 4, since=2)
+    assert not partitions.accept(PLACE, 0, since=0)
+    assert partitions.expected(PLACE) == 1
+
+
 def test_a_partition_of_which_nothing_came_yet_begins_at_0() -> None:
     partitions = Partitions()
     assert partitions.accept(PLACE, 0)

@@ -130,7 +130,8 @@ def test_the_best_are_ordered_first_by_the_gap_last_measured_and_ties_by_listing
         world.sell(listing, filled)
     orders = world.step()
     assert [one.listing_id for one in orders] == ["b", "a", "d", "c"]
-    assert {(one.adapter_hash, one.deadline_ms) for one in orders} == {(adapter, None)}
+    assert {o.adapter_hash for o in orders} == {adapter}
+    assert {(o.patience_ms, o.deadline_ms) for o in orders} == {(None, None)}
 
 
 @pytest.mark.slow

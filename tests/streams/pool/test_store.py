@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from schemas.events import Purpose, RetrainRequest, Status
 from streams.pool import store
 from streams.pool.errors import OffsetGap, PoolError, PoolRefused
-from streams.pool.store import Pool, Record
+from streams.pool.store import Pool, Record, hole
 from tests.streams.world import (
     DAY_MS,
     SCHEMAS,
@@ -108,6 +109,23 @@ def test_an_offset_gap_raises_and_writes_nothing(world: World) -> None:
     assert (caught.value.expected, caught.value.got) == (1, 2)
     assert world.rows("FROM store.requests") == []
     assert world.pool.watermark("listing.requests", 0) == 0
+
+
+def test_a_record_behind_a_hole_of_the_log_is_next_and_the_hole_at_its_end_is_passed(
+    world: World,
+) -> None:
+    place = ("listing.requests", 0)
+    first = world.pool.record(*place, 0, START_MS, request("a"))
+    second = replace(world.pool.record(*place, 3, START_MS, request("b")), since=1)
+    world.pool.apply([first, second, hole(*place, 4, 6)])
+    assert world.rows("SELECT listing_id FROM store.requests ORDER BY ALL") == [("a",), ("b",)]
+    assert world.pool.watermark(*place) == 6
+
+
+def test_a_record_behind_a_hole_and_behind_a_missing_record_is_a_gap(world: World) -> None:
+    beyond = replace(world.pool.record("listing.requests", 0, 3, START_MS, request("b")), since=2)
+    with pytest.raises(OffsetGap):
+        world.pool.apply([beyond])
 
 
 def test_records_that_retention_deleted_are_passed_over_on_purpose_only(world: World) -> None:

@@ -90,15 +90,19 @@ class PredictWorker:
         hash_ = self.champions.pop(0) if len(self.champions) > 1 else self.champions[0]
         return Champion(hash_, hash_, None)
 
-    def answer(self, schema: CategorySchema | None, **changes: Any) -> ListingPrediction:
-        """The answer to a request under `schema`, or under none."""
+    def answer(
+        self, schema: CategorySchema | None, written_ms: int | None = None, **changes: Any
+    ) -> ListingPrediction:
+        """The answer to a request under `schema`, or under none, whose record is of `written_ms`,
+        or of now."""
         asked = request(schema, **changes)
         with ThreadPoolExecutor(1) as executor:
             answerer = Answerer(
                 self.versions, self.look, self.engine, self.champion, lambda _: None,
                 Mode.FREE, executor,
             )  # fmt: skip
-            return asyncio.run(answerer.answer(asked))
+            written_ms = now_ms() if written_ms is None else written_ms
+            return asyncio.run(answerer.answer(asked, written_ms))
 
 
 def test_after_a_change_requests_are_answered_by_the_new_schema() -> None:
@@ -283,15 +287,24 @@ def test_a_request_waits_for_an_engine_that_is_away_or_full_and_is_answered_once
 def test_the_clock_of_a_live_request_runs_on_while_it_waits() -> None:
     worker = PredictWorker(OLD, FirstValue(*[Unavailable("nobody")] * 100))
     began = time.monotonic()
-    answer = worker.answer(OLD, deadline_ms=now_ms() + 200)
+    answer = worker.answer(OLD, patience_ms=200)
     assert answer.status is Status.EXPIRED
     assert time.monotonic() - began >= 0.2
 
 
 def test_a_request_that_expired_before_its_turn_is_answered_without_inference() -> None:
     worker = PredictWorker(OLD)
-    assert worker.answer(OLD, deadline_ms=now_ms() - 1).status is Status.EXPIRED
+    answer = worker.answer(OLD, written_ms=now_ms() - 1_001, patience_ms=1_000)
+    assert answer.status is Status.EXPIRED
     assert worker.engine.asked == 0
+
+
+def test_a_service_whose_clock_is_130_s_slow_has_its_requests_answered() -> None:
+    slow_ms = now_ms() - 130_000
+    worker = PredictWorker(OLD)
+    new = worker.answer(OLD, created_ms=slow_ms, patience_ms=5_000)
+    old = worker.answer(OLD, created_ms=slow_ms, deadline_ms=slow_ms + 5_000)
+    assert [new.status, old.status] == [Status.OK, Status.OK]
 
 
 def test_a_request_that_expires_during_its_inference_is_answered_expired() -> None:
@@ -305,5 +318,5 @@ def test_a_request_that_expires_during_its_inference_is_answered_expired() -> No
             raise ServingError("no answer in time")
 
     worker = PredictWorker(OLD, OutOfTime())
-    answer = worker.answer(OLD, deadline_ms=now_ms() + 100)
+    answer = worker.answer(OLD, patience_ms=100)
     assert (answer.status, worker.engine.asked) == (Status.EXPIRED, 1)

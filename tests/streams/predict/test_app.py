@@ -8,6 +8,8 @@ import time
 from collections import Counter
 
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from schemas.category import CategorySchemas
 from schemas.events import (
@@ -23,6 +25,7 @@ from schemas.events import (
 )
 from schemas.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, PREDICTIONS, REQUESTS
 from streams.kafka.publisher import Publisher
+from streams.kafka.topics import admin_client
 from streams.producer import ListuneClient
 from streams.settings import StreamsSettings
 from tests.streams.support import MakeWorker, read_all
@@ -194,10 +197,34 @@ def test_requests_wait_while_the_engine_is_away(
     worker("predict").start()
     waiting, expiring = (
         request(schemas, title="away"),
-        request(schemas, title="away", deadline_ms=now_ms() + 900),
+        request(schemas, title="away", patience_ms=900),
     )
     found = answers(settings, waiting, expiring)
     assert [p.status for p in found] == [Status.OK, Status.EXPIRED]
+
+
+def test_a_service_whose_clock_is_slow_is_answered_where_the_broker_stamps_the_records(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    stamped = ConfigResource(ResourceType.TOPIC, settings.in_kafka(REQUESTS))
+    stamped.add_incremental_config(
+        ConfigEntry(
+            "message.timestamp.type", "LogAppendTime", incremental_operation=AlterConfigOpType.SET
+        )
+    )
+    admin = admin_client(settings)
+    for future in admin.incremental_alter_configs([stamped]).values():
+        future.result(10)
+    slow_ms = now_ms() - 130_000
+    new = request(schemas, created_ms=slow_ms, patience_ms=60_000)
+    old = request(schemas, created_ms=slow_ms, deadline_ms=slow_ms + 60_000)
+    service = Producer({"bootstrap.servers": settings.bootstrap_servers})
+    for one in (new, old):
+        service.produce(settings.in_kafka(REQUESTS), one.to_bytes(), timestamp=slow_ms)
+    service.flush(10)
+    worker("predict").start()
+    wait_for(lambda: len(predictions(settings)) == 2)
+    assert [p.status for p in predictions(settings)] == [Status.OK, Status.OK]
 
 
 def test_an_unforeseen_fault_ends_the_process_with_code_1(
@@ -231,9 +258,9 @@ def test_the_champion_answers_and_orders_for_an_earlier_one_are_superseded(
     assert answers(settings, request(schemas))[0].adapter_hash == "a2"
 
 
-def test_without_triton_requests_wait_until_their_deadline(
+def test_without_triton_requests_wait_until_their_patience_is_over(
     settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:
     worker("predict-without-triton").start()
-    found = answers(settings, request(schemas, deadline_ms=now_ms() + 1500))
+    found = answers(settings, request(schemas, patience_ms=1500))
     assert [p.status for p in found] == [Status.EXPIRED]

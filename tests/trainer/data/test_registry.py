@@ -139,6 +139,18 @@ def test_an_id_is_never_reused(registry: Registry) -> None:
     assert registry.get("default-r1-a1").read().blob == make_blob("default-r1-a1")
 
 
+def test_an_id_that_another_rounds_adapter_has_is_noticed_before_there_is_one_to_put(
+    registry: Registry, data: list[ManifestFile]
+) -> None:
+    put(registry, "default-r1-a1", data)
+    registry.expect("default-r1-a1", request(None, data))
+    registry.expect("default-r2-a1", request(None, data))
+    registry.expect("default-r1-a1", request(None, data[1:], look=2))
+    for other in (request(None, data[1:]), request(None, data, parent_hash="0" * 64)):
+        with pytest.raises(RegistryError, match="two environments share this registry"):
+            registry.expect("default-r1-a1", other)
+
+
 def test_files_are_read_only(registry: Registry, data: list[ManifestFile]) -> None:
     entry = put(registry, "default-r1-a1", data)
     files = [path for path in entry.folder.rglob("*") if path.is_file()]

@@ -52,6 +52,11 @@ def test_it_fires_exactly_once_when_k_fresh_deficits_are_there(world: World) -> 
     assert world.conductor.status() == "waiting for a trainer: round 1 (attempt 1)"
 
 
+def test_a_round_says_of_which_kafka_it_is(world: World) -> None:
+    asked = begin(world)
+    assert (asked.cluster_id, asked.topic_id) == ("cluster", "t1")
+
+
 def test_ranked_by_edits_a_round_begins_with_legal_but_wrong_predictions(tmp_path: Path) -> None:
     world = World(tmp_path, selection="edits")
     wrong = {**SUBMITTED, "Colour": ["blue"]}
