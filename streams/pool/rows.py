@@ -175,7 +175,8 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
     where nothing was.
     """
     schema = schemas.made_under(event.category, event.category_schema_hash)
-    suggested, submitted = event.shown, event.submitted
+    suggested: Values = event.shown
+    submitted: Values = event.submitted
     if schema is not None:
         suggested, submitted = in_force(schema, suggested), in_force(schema, submitted)
     found = origins(schema.by_name if schema else {}, suggested, submitted)
