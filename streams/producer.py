@@ -11,6 +11,7 @@ broker (too large) raises `RequestRefused` and is not sent. Records are sent in 
 """
 
 import concurrent.futures
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -26,7 +27,7 @@ from schemas.events import (
     ValueLists,
     new_id,
 )
-from schemas.texts import HALF_CHARACTER
+from schemas.texts import HALF_CHARACTER, is_cut
 from schemas.topic_names import REQUESTS, REVIEWS
 from streams.errors import DeliveryError, PredictionTimeout, RequestRefused
 from streams.kafka.publisher import Position, Publisher
@@ -222,7 +223,11 @@ class ListuneClient:
             raise RequestRefused(f"the request is ill-formed: {_first_fault(error)}") from None
 
     def _send(self, topic: str, event: ListingRequest | ListingReview) -> Future[Position]:
-        value = event.to_bytes()
+        try:
+            value = event.to_bytes()
+        except ValueError:
+            cut = next((name for name, given in event if _has_half_character(given)), "a field")
+            raise RequestRefused(f"{cut}: {HALF_CHARACTER}") from None
         if len(value) > self._settings.max_event_bytes:
             raise RequestRefused(
                 f"listing {event.listing_id} takes {len(value)} bytes where "
@@ -246,10 +251,13 @@ class ListuneClient:
             return self._replies
 
 
+def _has_half_character(given: object) -> bool:
+    return is_cut(json.dumps(given, ensure_ascii=False, default=str))
+
+
 def _first_fault(error: ValueError) -> str:
     faults = getattr(error, "errors", None)
     if faults is None:
         return str(error)
     first = faults(include_url=False, include_input=False, include_context=False)[0]
-    said = HALF_CHARACTER if first["type"] == "string_unicode" else first["msg"]
-    return f"{'.'.join(map(str, first['loc']))}: {said}"
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from schemas.category import Attribute, CategorySchema, CategorySchemas
 from schemas.errors import SchemaError
-from schemas.texts import HALF_CHARACTER
+from schemas.texts import HALF_CHARACTER, is_cut, is_cut_json
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def _load(path: Path) -> Any:
         reason = error.strerror or str(error)
         raise SchemaError(f"{path}: {reason}; give the path of a schema file") from error
     try:
-        return json.loads(text, object_pairs_hook=_unique_keys)
+        content = json.loads(text, object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as error:
         raise SchemaError(
             f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
@@ -89,6 +89,9 @@ def _load(path: Path) -> Any:
         raise SchemaError(f"{path}: the key {error} stands twice in one object") from error
     except RecursionError as error:
         raise SchemaError(f"{path}: nested too deep to be a schema") from error
+    if is_cut_json(text) and isinstance(content, dict):
+        raise SchemaError(f"{path}: {_first_cut(content)}: {HALF_CHARACTER}")
+    return content
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -97,6 +100,26 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         raise _DuplicateKey(repr(next(key for key in keys if keys.count(key) > 1)))
     return content
+
+
+def _first_cut(content: dict[str, Any]) -> str | None:
+    """Where the first half of a character stands: `category 'Lamps', attribute 'Colour'`."""
+    for name, entry in content.items():
+        if not _is_cut([name, entry]):
+            continue
+        items = entry.get("attributes") if isinstance(entry, dict) else None
+        named = items if isinstance(items, list) else []
+        place = next((n for n, item in enumerate(named, 1) if _is_cut(item)), None)
+        if place is None:
+            return f"category {name!r}"
+        item = named[place - 1]
+        label = item.get("name") if isinstance(item, dict) else None
+        return f"category {name!r}, attribute {label or place!r}"
+    return None
+
+
+def _is_cut(content: Any) -> bool:
+    return is_cut(json.dumps(content, ensure_ascii=False))
 
 
 def _category(path: Path, name: str, entry: Any, alternatives: bool) -> CategorySchema:
@@ -140,8 +163,6 @@ def _first(error: ValidationError) -> str:
     fault = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in fault["loc"])
     message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "string_unicode":
-        message = HALF_CHARACTER
     return f"`{field}`: {message}" if field else message
 
 

@@ -121,6 +121,10 @@ def test_what_holds_for_a_category_is_read_and_written_and_known_to_its_attribut
             "`bound_unit` 'km' is none of `units`",
         ),
         ('"attributes": [{"name": "\\ud83d", "type": "text"}]', "half of a character"),
+        (
+            '"attributes": [{"name": "C", "type": "enum", "values": ["a", "\\ud83d"]}]',
+            "category 'Lamps', attribute 'C': a text has half of a character",
+        ),
     ],
 )
 def test_an_unknown_locale_a_bound_of_no_unit_and_half_a_character_are_refused(

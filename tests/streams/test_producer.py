@@ -80,6 +80,8 @@ def test_what_would_fail_is_refused_before_it_is_sent(
         sent = client.request(listing_id="1", category="Lamps")
         with pytest.raises(RequestRefused, match="no attribute 'engine'"):
             client.review(answer(sent), shown={}, submitted={"engine": ["V8"]})
+        with pytest.raises(RequestRefused, match="submitted: a text has half of a character"):
+            client.review(answer(sent), shown={}, submitted={"colour": ["red\ud83d"]})
     assert requests_on(settings) == [sent]
     assert read_all(settings, REVIEWS) == []
 

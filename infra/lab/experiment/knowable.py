@@ -51,7 +51,8 @@ def _one_stands_in(folded: str, attribute: Attribute, value: str) -> bool:
     wanted = " ".join(value.casefold().split())
     if re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", folded):
         return True
-    number = parse_number(wanted) if attribute.type is AttributeType.NUMBER else None
+    is_number = attribute.type is AttributeType.NUMBER
+    number = parse_number(wanted, attribute.locale) if is_number else None
     if number is None:
         return False
     written = (text.replace(",", "") for text in re.findall(r"\d[\d,]*(?:\.\d+)?", folded))

@@ -46,3 +46,15 @@ def test_what_stays_illegal_is_counted_by_attribute_and_reason_with_examples(
     ]
     assert "make the attribute a text, or two attributes" in told[2][5]
     assert refused_total("range") - before == 2
+
+
+def test_no_text_of_a_seller_breaks_the_view(world: World) -> None:
+    asked = request("a")
+    answer = prediction(asked)
+    odd = ["", " ", "\0", "\u202e\U0001f9a6", "\ufffe", "\\u0000", '"', "x" * 5000, "a\0b"]
+    for number, text in enumerate(odd):
+        submitted = {text: [text], "Colour": [text], "Height": [text, text]}
+        world.feed(review(answer, review_id=str(number), submitted=submitted))
+    [(count,)] = world.rows("SELECT sum(count)::INTEGER FROM refused_values")
+    assert count > len(odd)
+    assert all(len(e) <= 81 for (e,) in world.rows("SELECT unnest(examples) FROM refused_values"))
