@@ -16,7 +16,7 @@ Other rooms use:
 - `schemas.category`: `Attribute`, `CategorySchema`, `CategorySchemas`.
 - `schemas.versions`: `SchemaVersions`, the schemas in force and those that they replaced.
 - `schemas.values`: `parse_answer`, `format_answer`, `is_valid`, `problem`, `matches`.
-- `schemas.origins`: `Origin`, `ORIGINS`, `origins`.
+- `schemas.origins`: `Origin`, `ORIGINS`, `origins`, `in_short`, `in_full`.
 - `schemas.completeness`: `completeness`, `gap`, `deficit`, `edits`.
 - `schemas.curation`: `Candidate`, `CURATIONS`, `select`, `Selection`.
 - `schemas.events`: the events, `decode`, and `BASE_ADAPTER`.

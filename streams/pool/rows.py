@@ -7,7 +7,7 @@ import duckdb
 from pydantic_core import to_json
 
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
-from schemas.origins import origins
+from schemas.origins import in_short, origins
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from schemas.versions import SchemaVersions
 
@@ -155,7 +155,7 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
         "category": event.category,
         "category_schema_hash": event.category_schema_hash,
         "submitted": _text(event.submitted),
-        "origins": _text(found),
+        "origins": in_short(found, event.submitted),
         "shown": shown if schema else None,
         "accepted": accepted if schema else None,
     }
