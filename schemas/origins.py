@@ -7,6 +7,9 @@
   that the review was made under is not known or lacks the attribute, or nobody kept it.
 
 An accepted value says less than a typed one: a seller may have let a wrong suggestion stand.
+
+In short, as the pool keeps them beside what was submitted: a letter for each attribute of it, the
+first of its word, in the same order; `-` for a blank.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +20,8 @@ from schemas.values import Values, matches
 
 Origin = Literal["typed", "changed", "accepted", "unknown"]
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
+BLANK = "-"
+_BY_LETTER: Mapping[str, Origin] = {origin[0]: origin for origin in ORIGINS}
 
 
 def origins(
@@ -33,6 +38,20 @@ def origins(
         name: _origin(attributes.get(name), shown.get(name), values)
         for name, values in submitted.items()
         if values
+    }
+
+
+def in_short(found: Mapping[str, Origin], submitted: Values) -> str:
+    """`found`, which are the origins of `submitted`, as a letter for each of its attributes."""
+    return "".join([found.get(name, BLANK)[0] for name in submitted])
+
+
+def in_full(letters: str, submitted: Values) -> dict[str, Origin]:
+    """The inverse of `in_short`."""
+    return {
+        name: _BY_LETTER[letter]
+        for name, letter in zip(submitted, letters, strict=True)
+        if letter != BLANK
     }
 
 

@@ -58,7 +58,7 @@ def count_origins(con: duckdb.DuckDBPyConnection, file: ManifestFile) -> dict[st
         "FROM read_parquet($path)) GROUP BY origin",
         {"path": file.path},
     ).fetchall()
-    return dict.fromkeys(ORIGINS, 0) | dict(counted)
+    return {**dict.fromkeys(ORIGINS, 0), **dict(counted)}
 
 
 def mark_used_from_manifest(

@@ -10,7 +10,7 @@ from schemas.aliases import in_force
 from schemas.category import Attribute
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.likeness import text_group
-from schemas.origins import origins
+from schemas.origins import in_short, origins
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
 from schemas.values import SEPARATOR, Refusal, Values, first_refusal
 from schemas.versions import SchemaVersions
@@ -191,7 +191,7 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
         "category": event.category,
         "category_schema_hash": event.category_schema_hash,
         "submitted": _text(event.submitted),
-        "origins": _text(found),
+        "origins": in_short(found, event.submitted),
         "shown": shown if schema else None,
         "accepted": accepted if schema else None,
         "refused": _text(refused) if refused else None,

@@ -43,8 +43,8 @@ from streams.pool.rows import Row, insert
 # last column is of rows that stand for no sample: a listing whose last review has no known text.
 _COMPLETE = """
 WITH touched AS (SELECT unnest(from_json($1, '["VARCHAR"]')) AS listing_id),
-last_review AS (
-    SELECT r.listing_id, c.name AS category, r.review_id, r.prediction_id, r.request_id,
+last_review AS MATERIALIZED (
+    SELECT r.listing_id, c.name AS category, c.hash, r.review_id, r.prediction_id, r.request_id,
            r.timestamp_ms, r.rowid AS row
     FROM store.reviews r SEMI JOIN touched USING (listing_id)
     JOIN store.categories c USING (category)
@@ -54,31 +54,29 @@ last_review AS (
 request AS MATERIALIZED (
     SELECT listing_id, input_hash, request_id, seller_id, text_group, timestamp_ms, "offset",
            partition, rowid AS row
-    FROM store.requests SEMI JOIN touched USING (listing_id)
+    FROM store.requests SEMI JOIN last_review USING (listing_id)
 ),
 prediction AS MATERIALIZED (
     SELECT listing_id, prediction_id, category, category_schema_hash, input_hash, adapter_hash,
            status, timestamp_ms, "offset", partition, rowid AS row
-    FROM store.predictions SEMI JOIN touched USING (listing_id)
-),
-input AS (
-    SELECT listing_id, input_hash, request_id, seller_id, text_group, row FROM request
-    QUALIFY row_number() OVER (PARTITION BY listing_id, input_hash
-        ORDER BY timestamp_ms DESC, "offset" DESC, partition DESC) = 1
+    FROM store.predictions SEMI JOIN last_review USING (listing_id)
 ),
 reviewed AS MATERIALIZED (
-    SELECT r.listing_id, r.category, r.review_id, r.timestamp_ms, r.row, t.input_hash,
-           t.request_id AS input_request_id, t.row AS input_row, t.seller_id, t.text_group
+    SELECT r.listing_id, r.category, r.hash, r.review_id, r.timestamp_ms, r.row,
+           t.input_hash, t.request_id AS input_request_id, t.row AS input_row, t.seller_id,
+           t.text_group
     FROM last_review r
     LEFT JOIN prediction p ON p.listing_id = r.listing_id AND p.prediction_id = r.prediction_id
     LEFT JOIN request q ON q.listing_id = r.listing_id AND q.request_id = r.request_id
-    LEFT JOIN input t ON t.listing_id = r.listing_id
-                     AND t.input_hash = coalesce(p.input_hash, q.input_hash)
+    LEFT JOIN request t ON t.listing_id = r.listing_id
+                       AND t.input_hash = coalesce(p.input_hash, q.input_hash)
+    QUALIFY row_number() OVER (PARTITION BY r.listing_id
+        ORDER BY t.timestamp_ms DESC NULLS LAST, t."offset" DESC, t.partition DESC) = 1
 ),
 complete AS MATERIALIZED (
     SELECT p.row AS prediction_row, r.category, r.row AS review_row, r.review_id,
            r.input_request_id,
-           CASE WHEN p.category_schema_hash <> c.hash THEN r.input_row END AS request_row,
+           CASE WHEN p.category_schema_hash <> r.hash THEN r.input_row END AS request_row,
            greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms, r.seller_id, r.text_group
     FROM reviewed r JOIN prediction p ON p.listing_id = r.listing_id
      AND p.input_hash = r.input_hash

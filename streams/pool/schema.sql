@@ -68,7 +68,8 @@ CREATE TABLE IF NOT EXISTS store.reviews (
 -- Finds the reviewed text where the prediction is not known. Of a file from before it was kept `Pool`
 -- takes it from the predictions.
 ALTER TABLE store.reviews ADD COLUMN IF NOT EXISTS request_id VARCHAR;
--- Attribute to where its value comes from (schemas.origins); NULL from before it was kept.
+-- Where each value of `submitted` comes from, in short (schemas.origins): a letter for each, t(yped),
+-- c(hanged), a(ccepted), u(nknown) or - for a blank. NULL from before it was kept.
 ALTER TABLE store.reviews ADD COLUMN IF NOT EXISTS origins VARCHAR;
 -- Of the values that are illegal, mended or not: attribute, reason, value and sentence.
 ALTER TABLE store.reviews ADD COLUMN IF NOT EXISTS refused VARCHAR;
@@ -255,13 +256,13 @@ SELECT round, typed, changed, accepted, "unknown", "values",
        "unknown" / nullif("values", 0) AS share_unknown
 FROM (FROM store.round_origins
       UNION ALL
-      SELECT NULL, count(*) FILTER (origin = 'typed'), count(*) FILTER (origin = 'changed'),
-             count(*) FILTER (origin = 'accepted'), count(*) FILTER (origin = 'unknown'), count(*)
-      FROM (SELECT unnest(CASE WHEN r.origins IS NOT NULL
-                          THEN json_extract_string(r.origins, '$.*')
-                          ELSE list_transform(json_keys(r.submitted), lambda name:
-                                   CASE r.shown WHEN 0 THEN 'typed' ELSE 'unknown' END)
-                          END) AS origin
+      SELECT NULL, coalesce(sum(len(o) - len(replace(o, 't', ''))), 0)::BIGINT,
+             coalesce(sum(len(o) - len(replace(o, 'c', ''))), 0)::BIGINT,
+             coalesce(sum(len(o) - len(replace(o, 'a', ''))), 0)::BIGINT,
+             coalesce(sum(len(o) - len(replace(o, 'u', ''))), 0)::BIGINT,
+             coalesce(sum(len(replace(o, '-', ''))), 0)::BIGINT
+      FROM (SELECT coalesce(r.origins, repeat(CASE r.shown WHEN 0 THEN 't' ELSE 'u' END,
+                                              len(json_keys(r.submitted)))) AS o
             FROM main.pool p JOIN store.reviews r USING (review_id)))
 ORDER BY round NULLS LAST;
 COMMENT ON VIEW main.origins IS

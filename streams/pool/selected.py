@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.events import ListingRequest
-from schemas.origins import Origin
+from schemas.origins import Origin, in_full
 
 # As in `streams.pool.samples`: of another schema only the request tells what it asked for.
 _ASKED = """
@@ -56,10 +56,11 @@ def selected(row: Sequence[Any]) -> Selected:
     """The listing of a row that begins with `COLUMNS`."""
     listing_id, gap, deficit, payload, asked, submitted, category, origins, shown, *_ = row
     values = json.loads(submitted)
+    known: dict[str, Origin] = {}
     if origins is not None:
-        known = json.loads(origins)
-    else:  # from before they were kept: who was shown nothing has typed it all
-        known = dict.fromkeys(values, "typed") if shown == 0 else {}
+        known = in_full(origins, values)
+    elif shown == 0:  # from before they were kept: who was shown nothing has typed it all
+        known = dict.fromkeys(values, "typed")
     return Selected(
         listing_id=listing_id,
         category=category,

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.category import Attribute, AttributeType
-from schemas.origins import origins
+from schemas.origins import in_full, in_short, origins
 
 COLOUR = Attribute(name="Colour", type=AttributeType.ENUM, values=("red", "blue"))
 USES = Attribute(name="Uses", type=AttributeType.TEXT, multi_value=True)
@@ -29,4 +29,12 @@ BY_NAME = {"Colour": COLOUR, "Uses": USES}
 def test_a_value_is_typed_changed_or_accepted(
     shown: dict[str, list[str]], submitted: dict[str, list[str]], origin: dict[str, str]
 ) -> None:
-    assert origins(BY_NAME, shown, submitted) == origin
+    found = origins(BY_NAME, shown, submitted)
+    assert found == origin
+    assert in_full(in_short(found, submitted), submitted) == found
+
+
+def test_in_short_there_is_a_letter_for_each_attribute_submitted() -> None:
+    submitted = {"Uses": ["tea"], "Colour": [], "Engine": ["V8"], "Size": ["S"]}
+    found = origins(BY_NAME, {"Uses": ["tea"], "Engine": ["V8"]}, submitted)
+    assert in_short(found, submitted) == "a-ut"

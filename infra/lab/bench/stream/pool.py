@@ -42,7 +42,7 @@ _IDS = ("listing_id", "request_id", "prediction_id", "review_id")
 _TABLES = {
     "requests": (*_IDS[:2], "payload"),
     "predictions": _IDS[:3],
-    "reviews": (_IDS[0], *_IDS[2:]),
+    "reviews": _IDS,
     "samples": _IDS,
 }
 
