@@ -48,22 +48,23 @@ def divide(con: duckdb.DuckDBPyConnection, share: float) -> None:
         con.execute("INSERT OR REPLACE INTO store.meta VALUES ('heldout_bound', $1)", [bound])
 
 
-def count(con: duckdb.DuckDBPyConnection, most: int, shares: Shares = Shares()) -> int:
-    """Listings that could judge, `most` at the most."""
-    all_ = _one(con, f"SELECT count(DISTINCT s.listing_id) {_ANY} WHERE s.held_out")
-    limits = shares.of(min(most, all_))
-    if limits == Limits():
-        return min(most, all_)
+def count(con: duckdb.DuckDBPyConnection) -> int:
+    """Listings that could judge, whoever sells them."""
+    return _one(con, f"SELECT count(DISTINCT s.listing_id) {_ANY} WHERE s.held_out")
+
+
+def count_within(con: duckdb.DuckDBPyConnection, most: int, shares: Shares) -> int:
+    """Of them, no more than could judge together, `most` being the most that do."""
     each = (
         "SELECT any_value(s.seller_id) AS seller_id, any_value(s.text_group) AS text_group "
         f"{_ANY} WHERE s.held_out GROUP BY s.listing_id"
     )
-    return min(most, spread.count(con, each, limits, {}).within)
+    return spread.count(con, each, limits(con, most, shares), {}).within
 
 
 def limits(con: duckdb.DuckDBPyConnection, most: int, shares: Shares) -> Limits:
     """What `shares` of those that judge are, `most` at the most."""
-    return shares.of(count(con, most))
+    return shares.of(min(most, count(con)))
 
 
 def reviewed_since(con: duckdb.DuckDBPyConnection, ms: int) -> int:

@@ -16,7 +16,7 @@ from schemas.category import CategorySchema, CategorySchemas
 from schemas.events import ListingRequest, Purpose
 from schemas.topic_names import BACKFILL
 from streams.pool import outbox, spread
-from streams.pool.deciding.selection import fresh_count, score
+from streams.pool.deciding.selection import score
 from streams.pool.spread import Shares
 from streams.pool.state import Champion
 from streams.settings import StreamsSettings
@@ -64,23 +64,21 @@ def order(
     schemas: CategorySchemas,
     champion: Champion,
     now_ms: int,
-    short: int = 0,
+    have: int,
 ) -> bool:
     """Orders as many of the best stale listings as may be outstanding: factor x k.
 
-    Nothing is ordered while there are fresh listings enough for a round, without the `short` ones
-    that none would take. Of one seller, category or text no more are ordered at once than a round
-    takes: else what it cannot take would be measured first.
+    Nothing is ordered while `have`, the fresh listings that a round could take, are enough for one.
+    Of one seller, category or text no more are ordered at once than a round takes: else what it
+    cannot take would be measured first.
 
     Returns:
         False where it looked for stale listings and there is none.
     """
     allowed = settings.backfill_factor * settings.k - outstanding(con, now_ms)
-    limits = Shares.among_trained(settings).of(settings.k)
-    by = (settings.selection, settings.min_gap)
-    fresh = fresh_count(con, champion.hash, *by, limits).within
-    if allowed <= 0 or fresh - short >= settings.k:
+    if allowed <= 0 or have >= settings.k:
         return True
+    limits = Shares.among_trained(settings).of(settings.k)
     order = "score DESC, listing_id"
     stale = (
         f"SELECT {score(settings.selection)} AS score, s.listing_id, s.seller_id, s.text_group, "

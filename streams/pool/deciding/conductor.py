@@ -19,6 +19,7 @@ from streams.pool.deciding.selection import Chosen, mark_used, prune, select
 from streams.pool.deciding.status import status_line
 from streams.pool.deciding.trigger import (
     AcceptanceDrop,
+    Candidates,
     NextLook,
     Outlook,
     Tried,
@@ -72,6 +73,7 @@ class Conductor:
         self.con = pool.con
         self.settings = pool.settings
         self._acceptance_fell = AcceptanceDrop(self.con, self.settings)
+        self._candidates = Candidates(self.con, self.settings)
         self._pruned_ms = self._nothing_stale_ms = 0
         self._last_try = _LastTry()
 
@@ -112,14 +114,16 @@ class Conductor:
             settle(self.con, self.settings.pool)
         # Of a million listings it takes as long as all the rest: once a tick, and only if need be.
         look = lru_cache(partial(self._look, now_ms))
-        again = lru_cache(partial(next_look, self.con, self.settings))
+        judges = partial(self._candidates.judges, now_ms)
+        again = lru_cache(partial(next_look, self.con, self.settings, judges))
         if not self._count("store.pending"):
             self._decide(now_ms, look, again, lag)
         self._remember_status(status_line(self.con, self.settings, now_ms, look, again, lag))
 
     def _look(self, now_ms: int) -> Outlook:
         fell = self._acceptance_fell(now_ms)
-        return outlook(self.con, self.settings, now_ms, fell, self._tried(now_ms))
+        tried = self._tried(now_ms)
+        return outlook(self.con, self.settings, now_ms, fell, self._candidates, tried)
 
     def _tried(self, now_ms: int) -> Tried:
         """What the last try found, as long as it is believed."""
@@ -159,7 +163,7 @@ class Conductor:
                 schemas,
                 self.champion(),
                 now_ms,
-                self._tried(now_ms).short,
+                self._candidates.fresh(now_ms).within - self._tried(now_ms).short,
             )
             self._nothing_stale_ms = 0 if found else now_ms
 

@@ -9,6 +9,7 @@ conductor's, and passes all of this; but nothing begins that could not be judged
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import duckdb
@@ -16,7 +17,7 @@ import duckdb
 from schemas.events import Trigger
 from streams.pool import heldout
 from streams.pool.deciding.selection import fresh_count
-from streams.pool.spread import Shares
+from streams.pool.spread import Counted, Limits, Shares
 from streams.pool.state import Challenger, challenger, champion
 from streams.settings import StreamsSettings
 
@@ -27,6 +28,9 @@ LEAST_SHARE = 0.1
 NEW_SHARE = 0.5
 # Acceptance is looked at so seldom because the look joins all reviews of the champion.
 ACCEPTANCE_EVERY_MS = 10_000
+# What is beyond its share is counted so seldom where there are more listings than this.
+SMALL = 10_000
+COUNTED_EVERY_MS = 10_000
 _HOUR_MS = 3_600_000
 
 # The last review of each live prediction by the champion that showed values, numbered from both
@@ -143,18 +147,67 @@ class AcceptanceDrop:
         return row is not None and row[0] - row[1] >= self._settings.acceptance_drop - 1e-9
 
 
+class Candidates:
+    """Who could teach and who could judge now, each within its share (`streams.pool.spread`).
+
+    How many are beyond their share is counted at each look in a small pool. In a large one, where
+    it takes three times as long as to count all, it is counted now and then.
+    """
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
+        self._con = con
+        self._settings = settings
+        self._beyond: dict[str, tuple[tuple[object, ...], int]] = {}
+
+    def fresh(self, now_ms: int) -> Counted:
+        """The listings that count for a round."""
+        settings = self._settings
+        limits = Shares.among_trained(settings).of(settings.k)
+        by = (champion(self._con).hash, settings.selection, settings.min_gap)
+        all_ = fresh_count(self._con, *by).all
+        if limits == Limits():
+            return Counted(all_, all_)
+
+        def within() -> int:
+            return fresh_count(self._con, *by, limits).within
+
+        return Counted(all_, all_ - self._beyond_share(now_ms, "fresh", all_, within))
+
+    def judges(self, now_ms: int) -> int:
+        """The held-out listings that would judge one."""
+        most, shares = self._settings.heldout_most, Shares.among_judges(self._settings)
+        all_ = heldout.count(self._con)
+        if shares == Shares():
+            return min(most, all_)
+
+        def within() -> int:
+            return heldout.count_within(self._con, most, shares)
+
+        return min(most, all_ - self._beyond_share(now_ms, "judges", all_, within))
+
+    def _beyond_share(self, now_ms: int, what: str, all_: int, within: Callable[[], int]) -> int:
+        """How many of `all_` are beyond their share."""
+        began = last_began_ms(self._con)
+        when = (champion(self._con).hash, began, now_ms // COUNTED_EVERY_MS)
+        known = self._beyond.get(what)
+        if known is None or known[0] != when or all_ <= SMALL:
+            known = self._beyond[what] = when, all_ - within()
+        return min(known[1], all_)
+
+
 def outlook(
     con: duckdb.DuckDBPyConnection,
     settings: StreamsSettings,
     now_ms: int,
     fell: bool,
+    candidates: Candidates,
     tried: Tried,
 ) -> Outlook:
     """What the trigger sees now.
 
     Args:
         fell: whether the champion's acceptance did.
-        tried: what is known of the listings that count.
+        tried: what is known of the candidates.
     """
     scheduled_in_ms = _scheduled_in_ms(con, settings, now_ms)
     early: Trigger | None = None
@@ -167,16 +220,14 @@ def outlook(
         con,
         "SELECT coalesce(max(closed_ms), 0) FROM store.rounds WHERE look = 1 OR state = 'promoted'",
     )
-    limits = Shares.among_trained(settings).of(settings.k)
-    by = (settings.selection, settings.min_gap)
-    fresh = fresh_count(con, champion(con).hash, *by, limits)
+    fresh = candidates.fresh(now_ms)
     have = max(0, fresh.within - tried.short)
     return Outlook(
         have=have,
         need=settings.k,
         near_held_out=tried.near_held_out,
         over_share=max(0, fresh.all - have - tried.near_held_out),
-        held_out=max(0, _judges(con, settings) - tried.held_out_short),
+        held_out=max(0, candidates.judges(now_ms) - tried.held_out_short),
         held_out_needed=settings.heldout_least,
         least=math.ceil(LEAST_SHARE * settings.k),
         early=early,
@@ -185,7 +236,9 @@ def outlook(
     )
 
 
-def next_look(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> NextLook | None:
+def next_look(
+    con: duckdb.DuckDBPyConnection, settings: StreamsSettings, judges: Callable[[], int]
+) -> NextLook | None:
     """The next look at the challenger; None where there is none to look at.
 
     It is due once half as many listings as judged it last, and half of the least that may judge,
@@ -197,12 +250,8 @@ def next_look(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> Next
     judged = [file.rows for file in waiting.request.files if file.role == "heldout"]
     wanted = math.ceil(NEW_SHARE * max([settings.heldout_least, *judged[-1:]]))
     new = heldout.reviewed_since(con, waiting.looked_ms)
-    missing = settings.heldout_least - _judges(con, settings)
+    missing = settings.heldout_least - judges()
     return NextLook(waiting, max(0, wanted - new, missing))
-
-
-def _judges(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> int:
-    return heldout.count(con, settings.heldout_most, Shares.among_judges(settings))
 
 
 def last_began_ms(con: duckdb.DuckDBPyConnection) -> int:

@@ -153,7 +153,7 @@ def test_any_adapters_answer_will_do_and_a_listing_is_there_once(world: World) -
     answers.append(prediction(again, adapter_hash="two", prediction_id="other"))
     world.feed(asked, again, *answers, review(answers[0]))
     world.to_hold_out = 0
-    assert heldout.count(world.pool.con, 200) == 1
+    assert heldout.count(world.pool.con) == 1
     world.sell_many(4)
     assert listings(begun(world), "heldout") == [held_out_id(0)]
 
@@ -170,7 +170,7 @@ def test_what_was_trained_on_judges_nothing_when_the_share_grows(tmp_path: Path)
     world.reopen()
     half = {f"m{n}" for n in range(30) if is_held_out(f"m{n}", 0.5)}
     assert 5 < len(half) < 25
-    assert heldout.count(world.pool.con, 200) == len(half) + 1
+    assert heldout.count(world.pool.con) == len(half) + 1
     event = begun(world)
     assert set(listings(event, "heldout")) == half | {held_out_id(0)}
     assert not half & set(listings(event, "train"))
@@ -255,4 +255,4 @@ def test_a_forgotten_one_leaves_the_files_that_it_judged_by(world: World) -> Non
     assert duckdb.sql(f"SELECT listing_id FROM '{path}'").fetchall() == [(kept,)]
     world.train(K.PROPOSED)
     assert world.rows("SELECT adapters FROM forgotten") == [([],)]  # none has learnt it
-    assert heldout.count(world.pool.con, 200) == 1
+    assert heldout.count(world.pool.con) == 1

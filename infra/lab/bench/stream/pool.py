@@ -167,8 +167,8 @@ def measure(
         "select": _timed(
             lambda: select(pool.con, BASE_ADAPTER, settings.k, *by, most, trained, judges)
         ),
-        "fresh_count": _timed(lambda: fresh_count(pool.con, BASE_ADAPTER, *by, limits)),
-        "held_out_count": _timed(lambda: heldout.count(pool.con, most, judges)),
+        "fresh_count": _timed(lambda: fresh_count(pool.con, BASE_ADAPTER, *by)),
+        "held_out_count": _timed(lambda: heldout.count(pool.con)),
     }
     resident_mb = psutil.Process().memory_info().rss / 1e6
     feed.apply(new, with_review=False)

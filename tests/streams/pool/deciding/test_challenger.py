@@ -100,9 +100,8 @@ def test_each_further_look_is_measured_by_the_last(world: World) -> None:
 def test_never_fewer_new_ones_than_half_of_the_least(tmp_path: Path) -> None:
     world = undecided(World(tmp_path, heldout_least=4, held_out=4, heldout_most=4))
     # A person wants more.
-    world.conductor.settings = world.settings.model_copy(
-        update={"heldout_least": 6, "heldout_most": 6}
-    )
+    world.settings = world.settings.model_copy(update={"heldout_least": 6, "heldout_most": 6})
+    world.reopen()
     world.now_ms += 1
     world.hold_out(2)
     world.step()

@@ -12,6 +12,7 @@ import pytest
 from schemas.category import CategorySchemas
 from schemas.events import ModelEventKind, RetrainRequest
 from schemas.heldout import is_held_out
+from streams.pool.deciding import trigger
 from streams.pool.spread import Shares
 from tests.streams.pool.test_heldout import begun, listings
 from tests.streams.world import LAMP, World, held_out_id, prediction, request, review
@@ -200,3 +201,19 @@ def test_what_is_beyond_a_share_is_not_measured_again_before_others(spread: Worl
 def test_a_share_of_one_is_no_limit_and_one_listing_is_always_allowed() -> None:
     assert Shares().of(10).by_column() == {}
     assert Shares(seller=0.1, group=0.01).of(30).by_column() == {"seller_id": 3, "text_group": 1}
+
+
+def test_in_a_large_pool_what_is_beyond_a_share_is_counted_now_and_then(
+    spread: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trigger, "SMALL", 0)
+    sell(spread, *(way(f"a{n}", SPAM) for n in range(3)))
+    said = "collecting {}/20 · {} passed over, beyond the share of one seller, category or product"
+    spread.tick()
+    assert spread.conductor.status() == said.format(1, 2)
+    sell(spread, *(way(f"b{n}", SPAM) for n in range(3)))
+    spread.tick()
+    assert spread.conductor.status() == said.format(4, 2)
+    spread.now_ms += trigger.COUNTED_EVERY_MS
+    spread.tick()
+    assert spread.conductor.status() == said.format(1, 5)
