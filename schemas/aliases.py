@@ -29,6 +29,17 @@ def in_force(schema: CategorySchema, values: Mapping[str, V]) -> Mapping[str, V]
     return found
 
 
+def under_all_names(schema: CategorySchema, values: Mapping[str, V]) -> Mapping[str, V]:
+    """`values`, by attribute, under each name that it has or had."""
+    if not schema.renamed:
+        return values
+    found = dict(in_force(schema, values))
+    for attribute in schema.renamed:
+        if attribute.name in found:
+            found.update(dict.fromkeys(attribute.aliases, found[attribute.name]))
+    return found
+
+
 def asked_for(schema: CategorySchema, names: Iterable[str] | None) -> list[Attribute]:
     """The attributes called `names`, now or before, that the category has; all for None.
 

@@ -6,7 +6,7 @@ from operator import itemgetter
 import duckdb
 from pydantic_core import to_json
 
-from schemas.aliases import in_force
+from schemas.aliases import under_all_names
 from schemas.category import Attribute
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.likeness import text_group
@@ -175,14 +175,13 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
     where nothing was.
     """
     schema = schemas.made_under(event.category, event.category_schema_hash)
-    suggested: Values = event.shown
-    submitted: Values = event.submitted
-    if schema is not None:
-        suggested, submitted = in_force(schema, suggested), in_force(schema, submitted)
-    found = origins(schema.by_name if schema else {}, suggested, submitted)
-    shown = sum(map(bool, suggested.values()))
+    shown, submitted = event.shown, event.submitted
+    if schema is None:
+        found, refused = origins({}, shown, submitted), []
+    else:
+        found = origins(schema.by_any_name, under_all_names(schema, shown), submitted)
+        refused = refused_values(schema.by_any_name, submitted)
     accepted = sum(origin == "accepted" for origin in found.values())
-    refused = refused_values(schema.by_name, submitted) if schema else []
     return {
         "review_id": event.review_id,
         "prediction_id": event.prediction_id,
@@ -191,8 +190,8 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
         "category": event.category,
         "category_schema_hash": event.category_schema_hash,
         "submitted": _text(event.submitted),
-        "origins": in_short(found, event.submitted),
-        "shown": shown if schema else None,
+        "origins": in_short(found, submitted),
+        "shown": sum(map(bool, shown.values())) if schema else None,
         "accepted": accepted if schema else None,
         "refused": _text(refused) if refused else None,
     }

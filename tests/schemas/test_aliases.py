@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.aliases import asked_for, in_force
+from schemas.aliases import asked_for, in_force, under_all_names
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.errors import SchemaError
 from schemas.sources.json_schema import read_schemas, write_schemas
@@ -87,3 +87,8 @@ def test_aliases_stand_in_the_schema_file(tmp_path: Path) -> None:
     )
     with pytest.raises(SchemaError, match=r"schema\.json: category 'Lights': the alias 'Lamps'"):
         read_schemas(path)
+
+
+def test_a_value_is_found_under_every_name_of_its_attribute() -> None:
+    found = under_all_names(LIGHTS, {"Color": ["red"], "Watts": ["5"]})
+    assert found["Color"] == found["Colour"] == ["red"]
