@@ -12,7 +12,7 @@ from typing import Any
 
 from schemas.category import CategorySchemas
 from schemas.changes import Change, Kind, Place, changes
-from schemas.values import is_valid
+from schemas.values import is_valid, mend
 
 Ask = Callable[[str], Sequence[Sequence[Any]]]
 """Runs one statement on a pool, here or in another process, and gives its rows."""
@@ -66,10 +66,10 @@ def losses(ask: Ask, before: CategorySchemas, after: CategorySchemas) -> list[Lo
             listings[former.category, None] += 0 if schema else count
             continue
         attribute, given = former.find(name), json.loads(submitted)
-        if attribute is None or not is_valid(attribute, given):
+        if attribute is None or not is_valid(attribute, mend(attribute, given)):
             continue
         now = schema.find(name) if schema else None
-        if now is None or not is_valid(now, given):
+        if now is None or not is_valid(now, mend(now, given)):
             values[former.category, attribute.name if schema else None] += count
     return [
         Loss(change, values[change.before], listings[change.before])
