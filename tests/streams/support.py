@@ -167,8 +167,15 @@ class Shop:
 
     def __init__(self, settings: StreamsSettings, name: str = "shop") -> None:
         self._settings = settings
-        more = {"transactional.id": name, "partitioner": PARTITIONER, "log_level": 2}
-        self._producer = Producer({"bootstrap.servers": settings.bootstrap_servers} | more)
+        self._producer = Producer(
+            {
+                "bootstrap.servers": settings.bootstrap_servers,
+                "transactional.id": name,
+                "transaction.timeout.ms": 600_000,  # an open one is to last
+                "partitioner": PARTITIONER,
+                "log_level": 2,
+            }
+        )
         self._producer.init_transactions(60)
 
     def commit(self, *events: ListingRequest | ListingPrediction | ListingReview) -> None:
