@@ -17,7 +17,7 @@ Other rooms use:
 - `schemas.category`: `Attribute`, `CategorySchema`, `CategorySchemas`.
 - `schemas.versions`: `SchemaVersions`, the schemas in force and those that they replaced.
 - `schemas.values`: `mend`, `parse_answer`, `format_answer`, `is_valid`, `problem`, `matches`.
-- `schemas.refusals`: `bound_in`; `schemas.numbers`: `decimal_mark`.
+- `schemas.refusals`: `bound_in`; `schemas.numbers`: `number_expression`.
 - `schemas.texts`: `one_line`, `is_cut_json`, `HALF_CHARACTER`; `schemas.markup`: `without_markup`.
 - `schemas.completeness`: `completeness`, `gap`, `deficit`, `edits`.
 - `schemas.curation`: `Candidate`, `CURATIONS`, `select`, `Selection`.

@@ -87,6 +87,20 @@ def _size(rules: Rules, value: str, number: Number) -> Refusal | None:
     return Refusal("bounds", f"{shown(value)} {said}".rstrip())
 
 
+def is_within(rules: Rules, digits: str, unit: str) -> bool:
+    """Whether a number that is written as it should be is within the bounds; of up to 15 digits,
+    for which floating point is exact enough."""
+    if unit not in rules.limits:
+        attribute = rules.attribute
+        least, most = (bound_in(attribute, b, unit) for b in (attribute.minimum, attribute.maximum))
+        rules.limits[unit] = (
+            -math.inf if least is None else float(least),
+            math.inf if most is None else float(most),
+        )
+    low, high = rules.limits[unit]
+    return low <= float(digits.replace(",", ".")) <= high
+
+
 def bound_in(attribute: Attribute, bound: float | None, unit: str) -> Fraction | None:
     """A bound of `attribute` in `unit`, None where there is none. It stays as it is where nobody
     knows how the units convert."""

@@ -199,5 +199,7 @@ def acceptance(
         final = review.submitted.get(name)
         if final and (attribute := schema.by_name.get(name)) is not None:
             # Most are kept as they are.
-            accepted += values == final or matches(attribute, values, mend(attribute, final))
+            accepted += values == final or matches(
+                attribute, values, mend(attribute, final) if attribute.multi_value else final
+            )
     return shown, accepted

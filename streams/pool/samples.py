@@ -133,7 +133,7 @@ def _sample(
     attributes, model = attributes_of(category, asked), from_json(values)
     if invalid is not None:
         model |= _read_again(attributes, from_json(invalid))
-    found = scores(attributes, mended(attributes, from_json(submitted)), model)
+    found = scores(attributes, from_json(submitted), model, as_written=True)
     return {
         "listing_id": listing_id,
         "adapter_hash": adapter_hash,
