@@ -24,6 +24,7 @@ from schemas.units import scale
 
 # Of a value in a sentence.
 SHOWN_CHARACTERS = 80
+SHOWN_WORDS = 5
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,11 @@ def shown(value: str) -> str:
 def _enum(rules: Rules, value: str) -> Refusal | None:
     if rules.words is not None and value in rules.words.exact:
         return None
-    return Refusal("not_allowed", f"{shown(value)} is not an allowed value")
+    allowed = rules.attribute.values
+    some = ", ".join(word[:SHOWN_CHARACTERS] for word in allowed[:SHOWN_WORDS]) + (
+        ", …" if len(allowed) > SHOWN_WORDS else ""
+    )
+    return Refusal("not_allowed", f"{shown(value)} is not an allowed value; write one of {some}")
 
 
 def _boolean(rules: Rules, value: str) -> Refusal | None:
@@ -121,13 +126,20 @@ def _bound_unit(attribute: Attribute) -> str:
 
 def _text(rules: Rules, value: str) -> Refusal | None:
     if len(value) > rules.attribute.text_length:
-        return Refusal("too_long", f"longer than {rules.attribute.text_length} characters")
-    return Refusal("lines", "more than one line") if "\n" in value else None
+        return _too_long(rules, value)
+    if "\n" in value:
+        return Refusal("lines", f"{shown(value)} is more than one line; write it as one")
+    return None
+
+
+def _too_long(rules: Rules, value: str) -> Refusal:
+    most = rules.attribute.text_length
+    return Refusal("too_long", f"{shown(value)} is longer than {most} characters; shorten it")
 
 
 def _pattern(rules: Rules, value: str) -> Refusal | None:
     if len(value) > rules.attribute.text_length:
-        return Refusal("too_long", f"longer than {rules.attribute.text_length} characters")
+        return _too_long(rules, value)
     pattern = rules.attribute.pattern or ""
     match does_match(pattern, value):
         case True:
