@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from schemas.category import Attribute
 from schemas.conditions import applying
-from schemas.values import Values, is_valid, matches
+from schemas.values import Values, is_valid, matches, mend
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,14 @@ def completeness(attributes: Sequence[Attribute], values: Values) -> float:
     return len(valid_names(attributes, values)) / len(attributes) if attributes else 0.0
 
 
-def scores(attributes: Sequence[Attribute], catalog: Values, model: Values) -> Scores:
-    """All of a listing at once: each value is looked at once, and an accepted one only in one."""
+def scores(
+    attributes: Sequence[Attribute], catalog: Values, model: Values, as_written: bool = False
+) -> Scores:
+    """All of a listing at once: each value is looked at once, and an accepted one only in one.
+
+    Args:
+        as_written: the catalog's values are as a seller wrote them, and count as they are mended.
+    """
     attributes = applying(attributes, catalog)
     if not attributes:
         return Scores(0.0, 0.0, 0.0, 0.0, 0.0)
@@ -48,6 +54,9 @@ def scores(attributes: Sequence[Attribute], catalog: Values, model: Values) -> S
         name = attribute.name
         theirs, ours = catalog.get(name, ()), model.get(name, ())
         filled = is_valid(attribute, theirs)
+        if as_written and theirs and not filled:
+            theirs = mend(attribute, theirs)
+            filled = is_valid(attribute, theirs)
         if theirs == ours:
             legal = same = filled
         else:

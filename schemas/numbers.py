@@ -147,7 +147,7 @@ def _notation(locale: str | None) -> _Notation:
         return _Notation(
             decimal=".",
             whole=_whole(",", (3, 3)),
-            ambiguous=re.compile(r"0*[1-9]\d{0,2}\.\d{3}"),
+            ambiguous=re.compile(r"(?!0\.)\d{1,3}\.\d{3}"),
             example="write digits without groups and with another number of decimals than three "
             "(1200, 1.2), or give the schema its `locale`",
         )
@@ -162,6 +162,21 @@ def _notation(locale: str | None) -> _Notation:
         ambiguous=None,
         example=f"the locale {locale} writes 1200{decimal}5 or 1{group}200{decimal}5",
     )
+
+
+def number_expression(locale: str | None) -> str:
+    """The regular expression of a number as it is written here, without its sign.
+
+    Without a locale `1.200` has two readings: one to three digits have no three decimals.
+    """
+    mark = re.escape(decimal_mark(locale))
+    if locale is not None:
+        return f"[0-9]{{1,12}}(?:{mark}[0-9]{{1,{DECIMALS}}})?"
+    any_, but_three = (
+        f"{mark}[0-9]{{1,{DECIMALS}}}",
+        f"{mark}(?:[0-9]{{1,2}}|[0-9]{{4,{DECIMALS}}})",
+    )
+    return f"(?:0(?:{any_})?|[0-9]{{1,3}}(?:{but_three})?|[0-9]{{4,12}}(?:{any_})?)"
 
 
 def decimal_mark(locale: str | None) -> str:

@@ -24,6 +24,7 @@ from schemas.units import scale
 
 # Of a value in a sentence.
 SHOWN_CHARACTERS = 80
+SHOWN_WORDS = 5
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,11 @@ def _enum(rules: Rules, value: str) -> Refusal | None:
         return None
     if rules.attribute.open:
         return _text(rules, value)
-    return Refusal("not_allowed", f"{shown(value)} is not an allowed value")
+    allowed = rules.attribute.values
+    some = ", ".join(word[:SHOWN_CHARACTERS] for word in allowed[:SHOWN_WORDS]) + (
+        ", …" if len(allowed) > SHOWN_WORDS else ""
+    )
+    return Refusal("not_allowed", f"{shown(value)} is not an allowed value; write one of {some}")
 
 
 def _boolean(rules: Rules, value: str) -> Refusal | None:
@@ -89,6 +94,20 @@ def _size(rules: Rules, value: str, number: Number) -> Refusal | None:
     return Refusal("bounds", f"{shown(value)} {said}".rstrip())
 
 
+def is_within(rules: Rules, digits: str, unit: str) -> bool:
+    """Whether a number that is written as it should be is within the bounds; of up to 15 digits,
+    for which floating point is exact enough."""
+    if unit not in rules.limits:
+        attribute = rules.attribute
+        least, most = (bound_in(attribute, b, unit) for b in (attribute.minimum, attribute.maximum))
+        rules.limits[unit] = (
+            -math.inf if least is None else float(least),
+            math.inf if most is None else float(most),
+        )
+    low, high = rules.limits[unit]
+    return low <= float(digits.replace(",", ".")) <= high
+
+
 def bound_in(attribute: Attribute, bound: float | None, unit: str) -> Fraction | None:
     """A bound of `attribute` in `unit`, None where there is none. It stays as it is where nobody
     knows how the units convert."""
@@ -109,13 +128,20 @@ def _bound_unit(attribute: Attribute) -> str:
 
 def _text(rules: Rules, value: str) -> Refusal | None:
     if len(value) > rules.attribute.text_length:
-        return Refusal("too_long", f"longer than {rules.attribute.text_length} characters")
-    return Refusal("lines", "more than one line") if "\n" in value else None
+        return _too_long(rules, value)
+    if "\n" in value:
+        return Refusal("lines", f"{shown(value)} is more than one line; write it as one")
+    return None
+
+
+def _too_long(rules: Rules, value: str) -> Refusal:
+    most = rules.attribute.text_length
+    return Refusal("too_long", f"{shown(value)} is longer than {most} characters; shorten it")
 
 
 def _pattern(rules: Rules, value: str) -> Refusal | None:
     if len(value) > rules.attribute.text_length:
-        return Refusal("too_long", f"longer than {rules.attribute.text_length} characters")
+        return _too_long(rules, value)
     pattern = rules.attribute.pattern or ""
     match does_match(pattern, value):
         case True:

@@ -5,6 +5,7 @@ They are kept at the attribute itself and go with it. To look them up by its con
 hash ten thousand allowed values at each question.
 """
 
+import re
 import weakref
 from functools import lru_cache
 from typing import Any
@@ -12,14 +13,12 @@ from typing import Any
 import regex
 
 from schemas.category import BOOLEAN_VALUES, DEFAULT_PLACEHOLDERS, Attribute, AttributeType
-from schemas.numbers import Number, Unread, read_number
+from schemas.numbers import Number, Unread, number_expression, read_number
 from schemas.texts import Spellings, comparable
 from schemas.units import is_another
 
 YES, NO = BOOLEAN_VALUES
 PATTERN_TIMEOUT_S = 0.05
-# What is longer says something.
-LONGEST_PLACEHOLDER = 100
 _PLACE = "_rules"
 
 
@@ -27,7 +26,9 @@ class Rules:
     """How the values of one attribute are read.
 
     words: those that are allowed, None for any.
-    mended, refused, first_refused, keys: of a text, what `schemas.values` found.
+    written: of a number, what it looks like once it is mended: its digits, and its unit.
+    limits: by unit, the least and the most.
+    found, refused: what `schemas.values` found of a text.
     """
 
     def __init__(self, attribute: Attribute) -> None:
@@ -36,12 +37,17 @@ class Rules:
         words = allowed.get(attribute.type)
         self.words = None if words is None else Spellings(words)
         self.units = Spellings(attribute.units)
+        self.is_text = attribute.type is AttributeType.TEXT
+        self.most_characters = attribute.text_length
+        number = attribute.type is AttributeType.NUMBER
+        self.written = _written(attribute.locale, attribute.units) if number else None
+        self.limits: dict[str, tuple[float, float]] = {}
         given = attribute.placeholders
-        self._placeholders = _compared(DEFAULT_PLACEHOLDERS if given is None else given)
-        self.mended: dict[str, str] = {}
+        self._placeholders, self._longest = _compared(
+            DEFAULT_PLACEHOLDERS if given is None else given
+        )
+        self.found: dict[str, Any] = {}
         self.refused: dict[str, Any] = {}
-        self.first_refused: dict[str, Any] = {}
-        self.keys: dict[str, tuple[object, ...]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy of an attribute, here or in another process, makes its own."""
@@ -72,9 +78,14 @@ class Rules:
         folded = self.units.folded(written)
         return written if folded is None or is_another(written, folded) else folded
 
+    def may_be_placeholder(self, value: str) -> bool:
+        """Whether `value`, which is ASCII and mended, is to be asked `is_placeholder`."""
+        return len(value) <= self._longest and value.lower() in self._placeholders
+
     def is_placeholder(self, value: str) -> bool:
         """Whether `value` stands for no value, and the schema does not say that it is one."""
-        if len(value) > LONGEST_PLACEHOLDER or comparable(value) not in self._placeholders:
+        # Width and marks that nobody sees take some characters.
+        if len(value) > 2 * self._longest or comparable(value) not in self._placeholders:
             return False
         if self.words is not None:
             return self.words.find(value) is None
@@ -96,8 +107,15 @@ def rules_of(attribute: Attribute) -> Rules:
 
 
 @lru_cache(maxsize=256)
-def _compared(placeholders: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(map(comparable, placeholders))
+def _compared(placeholders: tuple[str, ...]) -> tuple[frozenset[str], int]:
+    """They as they are compared, and how long the longest is."""
+    return frozenset(map(comparable, placeholders)), max(map(len, placeholders), default=0)
+
+
+@lru_cache(maxsize=4096)
+def _written(locale: str | None, units: tuple[str, ...]) -> re.Pattern[str]:
+    one_of = "|".join(map(re.escape, units))
+    return re.compile(f"(-?(?:{number_expression(locale)}))" + (f" ({one_of})" if units else "()"))
 
 
 def does_match(pattern: str, value: str) -> bool | None:

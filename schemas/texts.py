@@ -19,7 +19,13 @@ HALF_CHARACTER = "a text has half of a character; cut it between characters, not
 _CONTROL: dict[int, None] = dict.fromkeys(
     i for i in (*range(0x20), *range(0x7F, 0xA0)) if not chr(i).isspace()
 )
-_VARIANTS = frozenset(map(chr, range(0xFE00, 0xFE10)))  # which picture of a character is meant
+# Unicode's category Cf, and what says which picture of a character is meant.
+_UNSEEN = re.compile(
+    "[\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000110bd\U000110cd"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001"
+    "\U000e0020-\U000e007f]"
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -35,29 +41,31 @@ def one_line(text: str) -> str:
 def plain(text: str) -> str:
     """`text` in NFKC, without marks that nobody sees; letter case stays."""
     if not text.isascii():
-        seen = (c for c in unicodedata.normalize("NFKC", text) if not _is_unseen(c))
-        text = unicodedata.normalize("NFKC", "".join(seen))
+        seen = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+        text = unicodedata.normalize("NFKC", seen)
     return one_line(text)
-
-
-def _is_unseen(character: str) -> bool:
-    return character in _VARIANTS or unicodedata.category(character) == "Cf"
 
 
 def comparable(text: str) -> str:
     """`plain` without letter case: equal for texts that are the same to a reader."""
+    if text.isascii():
+        return one_line(text).lower()
     return plain(plain(text).casefold())
 
 
 def bare(text: str) -> str:
-    """`comparable` without outer punctuation, but for what belongs to a number: `.5`, `5"`."""
-    bare_text, before = comparable(text), ""
+    """Of one line: `comparable` without outer punctuation, but for what belongs to a number: `.5`,
+    `5"`."""
+    whole = text.lower() if text.isascii() else comparable(text)
+    bare_text, before = whole, ""
+    if bare_text[:1].isalnum() and bare_text[-1].isalnum():
+        return bare_text
     while bare_text != before:
         before = bare_text
         if len(bare_text) > 1 and bare_text[0] == bare_text[-1] and bare_text[0] in "'\"":
             bare_text = bare_text[1:-1]
         bare_text = _OUTER.sub("", bare_text)
-    return bare_text or comparable(text)
+    return bare_text or whole
 
 
 _OUTER = re.compile(r"""^(?:[;:\s'"]|[.,](?!\d))+|[.,;:\s]+$|(?<![\d'"])['"]+$""")

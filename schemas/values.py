@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from schemas.category import VALUE_SEPARATOR, Attribute, AttributeType
 from schemas.numbers import Unread, read_number
-from schemas.refusals import Refusal, refuse
+from schemas.refusals import Refusal, is_within, refuse
 from schemas.rules import NO, YES, Rules, rules_of
 from schemas.texts import bare, one_line, plain
 from schemas.units import scale
@@ -69,7 +69,11 @@ def mend(attribute: Attribute, values: Sequence[str]) -> list[str]:
     What cannot be mended stays as it is, but for white space: `refusal` tells of it.
     """
     if len(values) == 1:
-        return parse_answer(attribute, values[0])
+        text = values[0]
+        if attribute.multi_value and VALUE_SEPARATOR in text:
+            return parse_answer(attribute, text)
+        value = _mended(rules_of(attribute), text)
+        return [value] if value else []
     return list(dict.fromkeys(v for text in values for v in parse_answer(attribute, text)))
 
 
@@ -80,6 +84,8 @@ def format_answer(values: Sequence[str]) -> str:
 
 def is_valid(attribute: Attribute, values: Sequence[str]) -> bool:
     """Whether `values` is filled and legal: the valid(a_i) of the paper's equation (1)."""
+    if len(values) == 1 and not attribute.multi_value:
+        return _refused(rules_of(attribute), values[0]) is None
     return bool(values) and refusal(attribute, values) is None
 
 
@@ -108,16 +114,10 @@ def refusal(attribute: Attribute, values: Sequence[str]) -> Refusal | None:
 
 def first_refusal(attribute: Attribute, values: Sequence[str]) -> Refusal | None:
     """Why what somebody wrote is no legal value, mended or not: illegal, or no value at all."""
-    if len(values) != 1:
-        return _first_refused(attribute, values)
-    before, text = rules_of(attribute).first_refused, values[0]
-    try:
-        return before[text]
-    except KeyError:
-        return _keep(before, text, _first_refused(attribute, values))
-
-
-def _first_refused(attribute: Attribute, values: Sequence[str]) -> Refusal | None:
+    if len(values) == 1 and not attribute.multi_value:
+        value, refused = _find(rules_of(attribute), values[0])
+        if value:
+            return refused
     mended = mend(attribute, values)
     if mended or not values:
         return refusal(attribute, mended)
@@ -145,57 +145,86 @@ def matches(attribute: Attribute, values: Sequence[str], reference: Sequence[str
         return True
     rules = rules_of(attribute)
     if len(values) == len(reference) == 1:
-        key = _key(rules, values[0])
-        return bool(key) and key == _key(rules, reference[0])
-    given = {key for value in values if (key := _key(rules, value))}
-    wanted = {key for value in reference if (key := _key(rules, value))}
+        return _same(rules, values[0], reference[0])
+    given = {_key(rules, mended) for value in values if (mended := _mended(rules, value))}
+    wanted = {_key(rules, mended) for value in reference if (mended := _mended(rules, value))}
     return bool(given) and (given == wanted if attribute.multi_value else given <= wanted)
 
 
 # ------------------------------------------------------------------------------------- one value
 
-Key = tuple[object, ...]
-"""What is equal for values that are the same; empty for a blank."""
+
+_Found = tuple[str, Refusal | None]
+"""A value as the schema writes it, empty for a blank, and why it is illegal even so."""
+
+
+def _find(rules: Rules, text: str) -> _Found:
+    if rules.words is not None:
+        if text in rules.words.exact:
+            return text, None
+    elif rules.is_text and _is_line(rules, text):
+        return text, None
+    found: _Found | None = rules.found.get(text)
+    if found is None:
+        if _is_written(rules, text):
+            found = text, None
+        else:
+            value = _mend_one(rules, text)
+            found = value, refuse(rules, value) if value else None
+        _keep(rules.found, text, found)
+    return found
+
+
+def _is_line(rules: Rules, text: str) -> bool:
+    """Whether a text has nothing to be mended or refused, where that is quickly seen."""
+    return (
+        0 < len(text) <= rules.most_characters
+        and text.isascii()
+        and text.isprintable()
+        and "  " not in text
+        and text[0] != " " != text[-1]
+        and not rules.may_be_placeholder(text)
+    )
+
+
+def _is_written(rules: Rules, text: str) -> bool:
+    """As `_is_line`, for a number."""
+    number = rules.written.fullmatch(text) if rules.written is not None else None
+    return (
+        number is not None
+        and is_within(rules, number[1], number[2])
+        and not rules.may_be_placeholder(text)
+    )
 
 
 def _mended(rules: Rules, text: str) -> str:
     """One value as the schema writes it; empty for a blank."""
-    if rules.words is not None and text in rules.words.exact:
-        return text
-    try:
-        return rules.mended[text]
-    except KeyError:
-        return _keep(rules.mended, text, _mend_one(rules, text))
+    return _find(rules, text)[0]
 
 
 def _refused(rules: Rules, value: str) -> Refusal | None:
-    if rules.words is not None and value in rules.words.exact:
-        return None
+    """Why one value is illegal as it is."""
+    mended, refused = _find(rules, value)
+    if value and mended == value:
+        return refused
     try:
         return rules.refused[value]
     except KeyError:
         return _keep(rules.refused, value, refuse(rules, value))
 
 
-def _key(rules: Rules, value: str) -> Key:
-    try:
-        return rules.keys[value]
-    except KeyError:
-        return _keep(rules.keys, value, _key_of(rules, value))
-
-
-def _keep(found: dict[str, T], text: str, result: T) -> T:
-    """`result`, which is kept where `text` is short: most values come again."""
+def _keep(before: dict[str, T], text: str, found: T) -> T:
+    """`found`, which is kept where `text` is short: most values come again."""
     if len(text) <= LONGEST_KEPT:
-        if len(found) >= KEPT_TEXTS:
-            found.clear()
-        found[text] = result
-    return result
+        if len(before) >= KEPT_TEXTS:
+            before.clear()
+        before[text] = found
+    return found
 
 
 def _mend_one(rules: Rules, text: str) -> str:
     value = one_line(text)
-    if not plain(value):
+    if not value or not (value.isascii() or plain(value)):
         return ""
     if rules.words is not None and (word := rules.words.find(value)) is not None:
         return word
@@ -208,12 +237,33 @@ def _mend_one(rules: Rules, text: str) -> str:
     return value
 
 
-def _key_of(rules: Rules, value: str) -> Key:
-    mended = _mended(rules, value)
-    if not mended:
-        return ()
+def _same(rules: Rules, one: str, other: str) -> bool:
+    """Whether two values are equal; a blank is equal to nothing."""
+    one, other = _mended(rules, one), _mended(rules, other)
+    if not one or one == other:
+        return bool(one)
+    if rules.words is not None:
+        return False
+    if rules.written is not None:
+        first, second = rules.written.fullmatch(one), rules.written.fullmatch(other)
+        if first is not None and second is not None and first[2] == second[2]:
+            return _number(first[1]) == _number(second[1])
+    return _key(rules, one) == _key(rules, other)
+
+
+def _number(digits: str) -> float:
+    return float(digits.replace(",", "."))
+
+
+Key = tuple[object, ...]
+"""What is equal for values that are the same."""
+
+
+def _key(rules: Rules, mended: str) -> Key:
+    if rules.is_text:
+        return (bare(mended),)
     match rules.attribute.type:
-        case AttributeType.PATTERN | AttributeType.TEXT:
+        case AttributeType.PATTERN:
             return (bare(mended),)
         case AttributeType.NUMBER:
             number = rules.number(mended)

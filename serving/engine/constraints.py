@@ -22,7 +22,7 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
 from schemas.category import Attribute, AttributeType
-from schemas.numbers import decimal_mark
+from schemas.numbers import number_expression
 from schemas.refusals import bound_in
 from schemas.values import NO, SEPARATOR, YES
 from serving.engine.branch import Matcher
@@ -265,18 +265,6 @@ def answer_expression(attribute: Attribute) -> str:
         more = max(0, attribute.max_values - 1)
         value = f"{value}( [|] {value}){{0,{more}}}"
     return f"( {value})?"
-
-
-def number_expression(locale: str | None) -> str:
-    """The regular expression of a number without sign, as `schemas.numbers` writes it.
-
-    Without a locale `1.200` has two readings: one to three digits have no three decimals.
-    """
-    mark = re.escape(decimal_mark(locale))
-    if locale is not None:
-        return f"[0-9]{{1,12}}({mark}[0-9]{{1,6}})?"
-    any_, but_three = f"{mark}[0-9]{{1,6}}", f"{mark}([0-9]{{1,2}}|[0-9]{{4,6}})"
-    return f"(0({any_})?|[0-9]{{1,3}}({but_three})?|[0-9]{{4,12}}({any_})?)"
 
 
 def may_be_negative(attribute: Attribute) -> bool:

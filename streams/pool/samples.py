@@ -190,7 +190,8 @@ def _sample(
     if invalid is not None:
         refused = in_force(schema, from_json(invalid))
         model = {**model, **_read_again(attributes, refused)}
-    found = scores(attributes, mended(schema, attributes, from_json(submitted)), model)
+    catalog = in_force(schema, from_json(submitted))
+    found = scores(attributes, catalog, model, as_written=True)
     return {
         "listing_id": listing_id,
         "adapter_hash": adapter_hash,

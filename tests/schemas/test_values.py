@@ -316,7 +316,7 @@ def test_what_was_read_before_is_bounded_and_goes_with_the_attribute() -> None:
     rules = weakref.ref(rules_of(many))
     found = rules()
     assert found is not None
-    assert len(found.mended) <= 256
+    assert len(found.found) <= 256
     del many, found
     assert rules() is None
 

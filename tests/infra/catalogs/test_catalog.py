@@ -92,7 +92,7 @@ def test_what_the_schema_does_not_know_is_left_out_and_counted(tmp_path: Path) -
         "catalog.jsonl: left out 2 requested attributes that their category lacks",
         "catalog.jsonl: left out 1 values of attributes that their category lacks",
         "catalog.jsonl: left out 2 values that the schema refuses (the first: line 1, attribute "
-        "'Color': 'mauve' is not an allowed value)",
+        "'Color': 'mauve' is not an allowed value; write one of red, blue)",
     ]
 
 
