@@ -310,4 +310,4 @@ SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,
        make_timestamp_ms((SELECT max(timestamp_ms) FROM store.reviews)) AS last_review_at
 FROM store.champion c;
 COMMENT ON VIEW main.status IS
-'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is.';
+'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge, whoever sells them. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is.';
