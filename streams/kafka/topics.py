@@ -1,6 +1,6 @@
 """The topics: their names, their shape, their creation, and who the cluster is.
 
-Payload topics are keyed by `listing_id` and have equal partition counts, neither transactional nor
+Payload topics are keyed by `listing_key` and have equal partition counts, neither transactional nor
 compacted: offsets are dense and one listing's whole history lies in equal partitions. This holds
 only if every writer maps a key to the same partition, so all of ours use `PARTITIONER`, the
 murmur2 of Kafka's own Java client and of aiokafka (librdkafka's default is CRC32).

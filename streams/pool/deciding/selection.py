@@ -27,7 +27,7 @@ from schemas.likeness import Titles
 from streams.pool import heldout, spread
 from streams.pool.rows import EVENT_TABLES, insert
 from streams.pool.selected import Selected, selected, with_texts
-from streams.pool.spread import Counted, Limits, Places, Shares
+from streams.pool.spread import Counted, Limits, Places, Shares, group_of
 
 # Behind the best, so many pages are read that are each twice as large as the one before.
 _LARGEST_PAGE = 5
@@ -230,13 +230,14 @@ def _chosen(
     candidates: Iterator[Selected], k: int, held_out: list[Selected], places: Places
 ) -> Chosen:
     """The first k of `candidates` with a place left for them that are like none of `held_out`."""
-    titles = Titles()
+    titles, texts = Titles(), {group_of(one.request) for one in held_out} - {None}
     for one in held_out:
         titles.add(one.request.category, one.request.title, one.listing_id)
     train: list[Selected] = []
     near_held_out = over_share = 0
     for one in candidates:
-        if next(titles.near(one.request.category, one.request.title), None) is not None:
+        near = next(titles.near(one.request.category, one.request.title), None)
+        if near is not None or group_of(one.request) in texts:
             near_held_out += 1
         elif not places.take(one.request):
             over_share += 1
