@@ -153,6 +153,16 @@ def thinned(listings: str, limits: Limits, order: str) -> str:
     return listings
 
 
+def beyond(limits: Limits, order: str) -> str:
+    """Whether a sample `s` is beyond `limits`, counted in `order`; an expression."""
+    over = (
+        f"(s.{column} IS NOT NULL "
+        f"AND row_number() OVER (PARTITION BY s.{column} ORDER BY {order}) > {most})"
+        for column, most in limits.by_column().items()
+    )
+    return " OR ".join(over) or "false"
+
+
 def _first(listings: str, columns: tuple[str, ...], most: int, order: str) -> str:
     return (
         f"SELECT * FROM ({listings}) QUALIFY {columns[-1]} IS NULL OR row_number() OVER "

@@ -232,6 +232,15 @@ def test_in_a_large_pool_what_is_beyond_a_share_is_counted_now_and_then(
     assert spread.conductor.status() == said.format(1, 5)
 
 
+def test_one_seller_does_not_push_the_others_out_of_a_full_pool(spread: World) -> None:
+    sell(spread, *(way(f"a{n}", title(n), seller_id=f"s{n}", filled=2) for n in range(5)))
+    sell(spread, *(way(f"b{n}", title(10 + n), seller_id="flood") for n in range(20)))
+    shares = Shares(seller=0.5)
+    selection.prune(spread.pool.con, "deficit", 10, 10**12, 1, shares)
+    kept = Counter(row[0] for row in spread.rows("SELECT seller_id = 'flood' FROM samples"))
+    assert kept == {True: 5, False: 5}
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_best_that_have_a_place_are_taken_and_no_more_than_are_counted(
     tmp_path: Path, seed: int
