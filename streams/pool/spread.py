@@ -73,6 +73,11 @@ def _limit(share: float, size: int) -> int | None:
     return None if share >= 1 else max(1, math.floor(share * size + 1e-9))
 
 
+def group_of(one: ListingRequest) -> int | None:
+    """What a listing shares with those whose text is the same; None where it has none."""
+    return text_group(one.category, one.title, one.description)
+
+
 class Places:
     """The places of a round, handed out one after the other."""
 
@@ -86,7 +91,7 @@ class Places:
         of: dict[str, str | int | None] = {
             "seller_id": one.seller_id,
             "category": one.category,
-            "text_group": text_group(one.category, one.title, one.description),
+            "text_group": group_of(one),
         }
         kinds = [(name, what) for name, what in of.items() if what is not None]
         limits = self._limits.by_column()
@@ -146,6 +151,16 @@ def thinned(listings: str, limits: Limits, order: str) -> str:
             listings = _first(listings, ("seller_id", "text_group"), columns["text_group"], order)
         listings = _first(listings, (column,), columns[column], order)
     return listings
+
+
+def beyond(limits: Limits, order: str) -> str:
+    """Whether a sample `s` is beyond `limits`, counted in `order`; an expression."""
+    over = (
+        f"(s.{column} IS NOT NULL "
+        f"AND row_number() OVER (PARTITION BY s.{column} ORDER BY {order}) > {most})"
+        for column, most in limits.by_column().items()
+    )
+    return " OR ".join(over) or "false"
 
 
 def _first(listings: str, columns: tuple[str, ...], most: int, order: str) -> str:

@@ -40,6 +40,12 @@ _LEFT_OUT = {
 }
 _JSON = {"predictions": ("requested", "values"), "reviews": ("submitted",)}
 """Columns of JSON, hashed by what they say: how it is written depends on who wrote it."""
+_SAID = """
+list_sort(list_filter(map_entries(payload::JSON::MAP(VARCHAR, JSON)),
+                      lambda e: e.value NOT IN ('null', '{}'))) AS payload
+"""
+"""What a request's event says, whichever version wrote it: a field that it leaves out is one that
+is empty, and the order of fields is nobody's."""
 _HASH = "md5_number_lower(to_json(t)::VARCHAR)"
 
 
@@ -138,6 +144,8 @@ def _statement(starts: Mapping[Partition, int], outside: Collection[str] | None)
 def _columns(table: str) -> str:
     left_out = _LEFT_OUT.get(table)
     said = ", ".join(f'json("{name}") AS "{name}"' for name in _JSON.get(table, ()))
+    if table == "requests":
+        said = _SAID
     return (
         "*"
         + (f" EXCLUDE ({left_out})" if left_out else "")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from schemas.events import RetrainRequest
 from schemas.heldout import calibrates
 from schemas.identity import told
-from schemas.likeness import Titles
+from schemas.likeness import Titles, text_group
 from trainer.data.dataset import Row, read_heldout, read_rows, with_role
 from trainer.data.registry import Registry
 from trainer.errors import DataError
@@ -112,17 +112,25 @@ def fit_to_train(rows: Sequence[Row], trainer: TrainerSettings) -> list[Row]:
 
 
 def apart(rows: Iterable[Row], others: Iterable[Row]) -> tuple[list[Row], list[Row]]:
-    """Those of `rows` that are like none of `others`, and those that are: the same listing, or a
-    near-duplicate's title in the same category."""
-    titles, ids = Titles(), set()
+    """Those of `rows` that are like none of `others`, and those that are: the same listing, or in
+    the same category a near-duplicate's title, or, without titles, the same description."""
+    titles, ids, texts = Titles(), set(), set[int | None]()
     for other in others:
         ids.add(other.listing.listing_id)
+        texts.add(_group(other))
         titles.add(other.listing.category, other.listing.title, other.listing.listing_id)
     kept: list[Row] = []
     left: list[Row] = []
     for row in rows:
-        like = row.listing.listing_id in ids or any(
-            titles.near(row.listing.category, row.listing.title)
+        group = _group(row)
+        like = (
+            row.listing.listing_id in ids
+            or (group is not None and group in texts)
+            or any(titles.near(row.listing.category, row.listing.title))
         )
         (left if like else kept).append(row)
     return kept, left
+
+
+def _group(row: Row) -> int | None:
+    return text_group(row.listing.category, row.listing.title, row.listing.description)

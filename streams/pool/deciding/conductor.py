@@ -93,8 +93,8 @@ class Conductor:
             if now_ms - self._pruned_ms >= PRUNE_EVERY_MS:
                 age_ms = self.settings.pool_max_age_hours * 3_600_000
                 kept, most = self.settings.pool_max_rows, self.settings.heldout_most
-                judges = Shares.among_judges(self.settings)
-                prune(self.con, self.settings.selection, kept, age_ms, most, judges)
+                shares = Shares.among_trained(self.settings), Shares.among_judges(self.settings)
+                prune(self.con, self.settings.selection, kept, age_ms, most, *shares)
                 self._pruned_ms = now_ms
 
     def champion(self) -> Champion:

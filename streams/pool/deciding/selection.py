@@ -27,7 +27,7 @@ from schemas.likeness import Titles
 from streams.pool import heldout, spread
 from streams.pool.rows import EVENT_TABLES, insert
 from streams.pool.selected import Selected, selected, with_texts
-from streams.pool.spread import Counted, Limits, Places, Shares
+from streams.pool.spread import Counted, Limits, Places, Shares, group_of
 
 # Behind the best, so many pages are read that are each twice as large as the one before.
 _LARGEST_PAGE = 5
@@ -125,27 +125,29 @@ def prune(
     max_rows: int,
     max_age_ms: int,
     heldout_most: int,
+    shares: Shares = Shares(),
     judges: Shares = Shares(),
 ) -> None:
     """Bounds the pool by age and rows, in record time, so that a replay prunes the same.
 
-    Over `max_rows` held-out listings that no longer judge go first, then the last by `selection`,
-    the oldest of equals before the newer ones; the newest `heldout_most` held-out ones go last.
-    What an open round uses is kept. With the last sample of a listing its events go too.
+    Over `max_rows` held-out listings that no longer judge go first, then what is beyond its share
+    of so many, lest one seller push all others out, then the last by `selection`, the oldest of
+    equals before the newer ones; the newest `heldout_most` held-out ones go last. What an open
+    round uses is kept. With the last sample of a listing its events go too.
     """
     bounds = {"rows": max_rows, "age": max_age_ms}
     if not any(_out_of_bounds(con, table, bounds) for table in ("samples", *EVENT_TABLES.values())):
         return
     newest = heldout.newest_statement(heldout.limits(con, heldout_most, judges))
+    best = f"{score(selection)} DESC, s.timestamp_ms DESC, s.listing_id"
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE pruned AS
         SELECT listing_id, adapter_hash, prediction_id FROM (
             SELECT s.*, max(s.timestamp_ms) OVER () - $age AS oldest, row_number() OVER
-                       (ORDER BY n.listing_id IS NULL, s.held_out,
-                                 {score(selection)} DESC, s.timestamp_ms DESC,
-                                 s.listing_id) AS rank
-            FROM store.samples s LEFT JOIN ({newest}) n
+                       (ORDER BY n.listing_id IS NULL, s.held_out, s.beyond, {best}) AS rank
+            FROM (SELECT s.*, {spread.beyond(shares.of(max_rows), best)} AS beyond
+                  FROM store.samples s) s LEFT JOIN ({newest}) n
               ON n.listing_id = s.listing_id AND n.adapter_hash = s.adapter_hash)
         WHERE (rank > $rows OR timestamp_ms < oldest)
           AND listing_id NOT IN (
@@ -233,13 +235,14 @@ def _chosen(
     candidates: Iterator[Selected], k: int, held_out: list[Selected], places: Places
 ) -> Chosen:
     """The first k of `candidates` with a place left for them that are like none of `held_out`."""
-    titles = Titles()
+    titles, texts = Titles(), {group_of(one.request) for one in held_out} - {None}
     for one in held_out:
         titles.add(one.category, one.request.title, one.listing_id)
     train: list[Selected] = []
     near_held_out = over_share = 0
     for one in candidates:
-        if next(titles.near(one.category, one.request.title), None) is not None:
+        near = next(titles.near(one.category, one.request.title), None)
+        if near is not None or group_of(one.request) in texts:
             near_held_out += 1
         elif not places.take(one.request):
             over_share += 1

@@ -144,3 +144,21 @@ def test_a_review_without_the_seller_of_its_prediction_is_of_another_listing(wor
     answer = prediction(asked)
     world.feed(asked, answer, review(answer, seller_id=None))
     assert world.rows("FROM samples") == []
+
+
+def test_a_file_from_before_sellers_is_opened_and_a_round_taken_from_it(tmp_path: Path) -> None:
+    world = World(tmp_path, max_share_per_group=0.01)
+    for name in ("walnut", "xenon", "brass", "jade"):
+        sell(world, name, None, name * 3, RED)
+    for table, columns in (
+        ("requests", ("seller_id", "text_group")),
+        ("samples", ("seller_id", "text_group", "asked", "asked_share")),
+    ):
+        for column in columns:
+            world.pool.con.execute(f"ALTER TABLE store.{table} DROP COLUMN {column} CASCADE")
+    world.reopen()
+    assert world.rows("SELECT count(*) FROM pool") == [(4,)]
+    [event] = world.step()
+    assert isinstance(event, RetrainRequest)
+    assert event.k == 4
+    world.pool.close()

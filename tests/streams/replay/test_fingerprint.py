@@ -12,7 +12,7 @@ from tests.streams.world import START_MS, World, prediction, request, review
 
 ALL = {(f"listing.{topic}", 0): 0 for topic in ("requests", "predictions", "reviews")}
 CHANGES = {
-    "requests": "payload = 'other'",
+    "requests": 'payload = json_merge_patch(payload, \'{"title": "other"}\')',
     "predictions": "status = 'failed'",
     "reviews": "submitted = '{}'",
     "samples": "gap = gap + 0.25",
@@ -121,3 +121,15 @@ def test_a_round_that_is_only_decided_and_a_compacted_one_are_left_out(world: Wo
     world.step()
     assert snapshot(world).tables(())["rounds"].rows == 1
     assert snapshot(world).tables({1})["rounds"].rows == 0
+
+
+def test_a_request_written_by_a_version_that_knew_no_seller_is_the_same(world: World) -> None:
+    world.sell_many(5)
+    before = snapshot(world)
+    world.pool.con.execute(
+        "UPDATE store.requests SET text_group = NULL, payload = json_merge_patch("
+        "'{}', json_merge_patch(payload, '{\"seller_id\": null, \"tags\": null}'))"
+    )
+    [(payload,)] = world.rows("SELECT payload FROM store.requests LIMIT 1")
+    assert "seller_id" not in payload
+    assert snapshot(world) == before

@@ -104,3 +104,12 @@ def test_other_categories_are_not_compared() -> None:
     mug = make_rows(1)[0]
     bowl = replace(mug, listing=replace(mug.listing, listing_id="bowl", category="Bowls"))
     assert apart([bowl], [mug]) == ([bowl], [])
+
+
+def test_without_titles_descriptions_are_compared() -> None:
+    rows = [
+        replace(row, listing=replace(row.listing, title="", description=text))
+        for row, text in zip(make_rows(3), ("A mug, 300 ml", "A mug - 300 ML", ""), strict=True)
+    ]
+    assert apart(rows[1:], rows[:1]) == ([rows[2]], [rows[1]])
+    assert apart(rows[2:], rows[:1]) == (rows[2:], [])

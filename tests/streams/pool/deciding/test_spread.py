@@ -12,7 +12,8 @@ import pytest
 from schemas.category import CategorySchemas
 from schemas.events import ModelEventKind, RetrainRequest
 from schemas.heldout import is_held_out
-from streams.pool.deciding import trigger
+from schemas.identity import listing_key
+from streams.pool.deciding import selection, trigger
 from streams.pool.spread import Shares
 from tests.streams.pool.test_heldout import begun, listings
 from tests.streams.world import LAMP, World, held_out_id, prediction, request, review
@@ -174,6 +175,18 @@ def test_what_judges_is_spread_too_and_counts_only_as_far(tmp_path: Path) -> Non
     world.pool.close()
 
 
+def test_without_titles_equal_descriptions_are_one_group(spread: World) -> None:
+    text = {"description": "A brass lamp, 30 cm high."}
+    judge = {"description": "A lamp of jade, 20 cm high."}
+    sell(spread, way(held_out_id(0), "", **judge))
+    spread.to_hold_out = 0
+    sell(spread, *(way(f"same{n}", "", **text) for n in range(5)), way("judged", "", **judge))
+    sell(spread, *(way(f"other{n}", title(n), filled=1) for n in range(19)))
+    event = begun(spread)
+    assert [key for key in keys(event) if "other" not in key] == ["same0"]
+    assert (event.near_held_out, event.over_share) == (1, 4)
+
+
 def test_a_person_is_told_that_too_few_different_ones_can_judge(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -217,3 +230,53 @@ def test_in_a_large_pool_what_is_beyond_a_share_is_counted_now_and_then(
     spread.now_ms += trigger.COUNTED_EVERY_MS
     spread.tick()
     assert spread.conductor.status() == said.format(1, 5)
+
+
+def test_one_seller_does_not_push_the_others_out_of_a_full_pool(spread: World) -> None:
+    sell(spread, *(way(f"a{n}", title(n), seller_id=f"s{n}", filled=2) for n in range(5)))
+    sell(spread, *(way(f"b{n}", title(10 + n), seller_id="flood") for n in range(20)))
+    shares = Shares(seller=0.5)
+    selection.prune(spread.pool.con, "deficit", 10, 10**12, 1, shares)
+    kept = Counter(row[0] for row in spread.rows("SELECT seller_id = 'flood' FROM samples"))
+    assert kept == {True: 5, False: 5}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_that_have_a_place_are_taken_and_no_more_than_are_counted(
+    tmp_path: Path, seed: int
+) -> None:
+    """As one would by hand: best first, each if its seller, its category and its text have room."""
+    rng = random.Random(seed)
+    shares = Shares(seller=0.2, category=0.6, group=0.1)
+    world = World(tmp_path, k=20)
+    torch = LAMP.model_copy(update={"category": "Torches"})
+    world.pool.take_schemas(CategorySchemas([LAMP, torch]))
+    offers = {
+        f"l{n:03}": {
+            "seller_id": rng.choice(["a", "b", "c", "d", "e", "f", None]),
+            "category": rng.choice(["Lamps", "Lamps", "Torches"]),
+            "text": title(rng.randrange(15)),
+            "filled": rng.randrange(4),
+        }
+        for n in range(80)
+    }
+    sell(world, *(way(listing, **offer) for listing, offer in offers.items()))
+    ranked = sorted(offers.items(), key=lambda item: (item[1]["filled"], key_of(*item)))
+    limits, taken, wanted = {"seller_id": 4, "category": 12, "text": 2}, Counter[Any](), []
+    for listing, offer in ranked:
+        kinds = [(c, offer["category"] if c == "text" else None, offer[c]) for c in limits]
+        kinds = [kind for kind in kinds if kind[2] is not None]
+        if len(wanted) < 20 and all(taken[kind] < limits[kind[0]] for kind in kinds):
+            taken.update(kinds)
+            wanted.append(key_of(listing, offer))
+    by = (world.pool.con, "base")
+    found = selection.select(*by, 20, "deficit", 0.0, 1, shares)
+    assert [row.listing_id for row in found.train] == wanted
+    counted = selection.fresh_count(*by, "deficit", 0.0, shares.of(20))
+    assert counted.all == 80
+    assert len(wanted) <= counted.within < 80
+    world.pool.close()
+
+
+def key_of(listing: str, offer: dict[str, Any]) -> str:
+    return listing_key(listing, offer["seller_id"])
