@@ -17,8 +17,8 @@ def test_a_value_of_the_list_is_mended_and_any_other_text_is_legal() -> None:
 
 
 def test_another_text_is_bounded_as_texts_are() -> None:
-    assert problem(BRAND, ["x" * 11]) == "longer than 10 characters"
-    assert problem(BRAND, ["two\nlines"]) == "more than one line"
+    assert "longer than 10 characters" in str(problem(BRAND, ["x" * 11]))
+    assert "more than one line" in str(problem(BRAND, ["two\nlines"]))
 
 
 def test_only_an_enum_can_be_open() -> None:
