@@ -17,6 +17,7 @@ from schemas.category import CategorySchemas
 from schemas.events import DeadLetter
 from schemas.foreign import FRAME_BYTES
 from schemas.topic_names import BACKFILL, DEAD_LETTERS, PREDICTIONS, REQUESTS, REVIEWS
+from streams.kafka.log_reader import read_span
 from streams.kafka.topics import admin_client, log_bounds, record_limit
 from streams.predict import app as predict_app
 from streams.settings import StreamsSettings
@@ -76,12 +77,22 @@ def check_pool(settings: StreamsSettings, topic: str, log: Log, buried: Counter[
     first = {row[0]: (topic, row[1], row[2]) for row in found}
     rows = set(first.values())
     assert len(rows) == len(found)
+    in_log = log_order(settings, topic)
     for place, value in log.items():
         if place in rows:
             assert buried[place] == 0, f"{place} is a row and a dead letter: {value!r:.200}"
         elif buried[place] == 0:
             identity = fields(value)[name]
-            assert first[identity] < place, f"{place} is lost: {value!r:.200}"
+            assert in_log[first[identity]] < in_log[place], f"{place} is lost: {value!r:.200}"
+
+
+def log_order(settings: StreamsSettings, topic: str) -> dict[Place, tuple[int, int, int]]:
+    """What the records of a topic are ordered by, over all its partitions."""
+    return {
+        (topic, one.partition, one.offset): (one.timestamp_ms, one.offset, one.partition)
+        for batch in read_span(settings, log_bounds(settings, [topic]))
+        for one in batch
+    }
 
 
 def check_answers(

@@ -9,9 +9,11 @@ import duckdb
 import pytest
 
 from schemas.events import ListingPrediction, ListingRequest, ModelEventKind, Purpose, Status
+from streams.pool.deciding.selection import prune
 from streams.pool.erasure import forgotten_hashes
 from streams.pool.store import Pool, Record
 from tests.streams.world import (
+    DAY_MS,
     SCHEMAS,
     START_MS,
     TOPIC_IDS,
@@ -100,6 +102,18 @@ def test_a_review_of_a_second_answer_belongs_to_the_text_of_its_request(world: W
     world.feed(asked("red"), answered("red"), second, review(second, submitted=RED))
     world.feed(asked("blue"), answered("blue"))
     assert world.rows(PAIRS) == [("Lamp, red", 0.5, "v-second")]
+
+
+def test_the_text_stays_known_when_the_pool_lets_go_of_the_answer_that_was_reviewed(
+    world: World,
+) -> None:
+    world.feed(asked("red"), answered("red", filled=2), review(answered("red"), submitted=RED))
+    order = asked("red", request_id="order", purpose=Purpose.BACKFILL)
+    world.feed(prediction(order, adapter_hash="f00", adapter_id="x"))
+    prune(world.pool.con, "deficit", max_rows=1, max_age_ms=DAY_MS, heldout_most=1)
+    assert world.rows("SELECT adapter_hash FROM store.predictions") == [("f00",)]
+    world.feed(asked("blue"))
+    assert world.rows("SELECT title, adapter_hash FROM samples") == [("Lamp, red", "f00")]
 
 
 def test_a_review_of_an_unknown_text_makes_no_sample_and_is_counted_until_it_is_known(
