@@ -12,7 +12,7 @@ In short, as the pool keeps them beside what was submitted: a letter for each at
 first of its word, in the same order; `-` for a blank.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 from schemas.category import Attribute
@@ -34,11 +34,21 @@ def origins(
         shown: what the seller was shown; without a value nothing was suggested.
         submitted: the final listing.
     """
-    return {
-        name: _origin(attributes.get(name), shown.get(name), values)
-        for name, values in submitted.items()
-        if values
-    }
+    found: dict[str, Origin] = {}
+    for name, values in submitted.items():
+        if not values:
+            continue
+        suggestion = shown.get(name)
+        if not suggestion:
+            found[name] = "typed"
+        elif name not in attributes:
+            found[name] = "unknown"
+        # Most are kept as they are.
+        elif suggestion == values or matches(attributes[name], suggestion, values):
+            found[name] = "accepted"
+        else:
+            found[name] = "changed"
+    return found
 
 
 def in_short(found: Mapping[str, Origin], submitted: Values) -> str:
@@ -53,15 +63,3 @@ def in_full(letters: str, submitted: Values) -> dict[str, Origin]:
         for name, letter in zip(submitted, letters, strict=True)
         if letter != BLANK
     }
-
-
-def _origin(
-    attribute: Attribute | None, shown: Sequence[str] | None, submitted: Sequence[str]
-) -> Origin:
-    if not shown:
-        return "typed"
-    if attribute is None:
-        return "unknown"
-    # Most are kept as they are.
-    same = shown == submitted or matches(attribute, shown, submitted)
-    return "accepted" if same else "changed"

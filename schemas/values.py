@@ -12,10 +12,10 @@ All values go through here, whoever wrote them: a seller, a file, a model, a ref
 - `matches` says whether a value is right against a reference, by the rules of design.md "Judging".
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
-from schemas.category import VALUE_SEPARATOR, Attribute, AttributeType
+from schemas.category import VALUE_SEPARATOR, Attribute, AttributeType, CategorySchema
 from schemas.numbers import Unread, read_number
 from schemas.refusals import Refusal, is_within, refuse
 from schemas.rules import NO, YES, Rules, rules_of
@@ -37,7 +37,10 @@ __all__ = [
     "parse_number",
     "problem",
     "refusal",
+    "refusals",
 ]
+
+UNKNOWN_ATTRIBUTE = Refusal("unknown_attribute", "its category has no such attribute; leave it out")
 
 Values = Mapping[str, Sequence[str]]
 """Attribute name to its values; a missing name or an empty list is a blank."""
@@ -124,6 +127,31 @@ def first_refusal(attribute: Attribute, values: Sequence[str]) -> Refusal | None
     return refusal(attribute, [v for text in values if (v := one_line(text))][:1])
 
 
+def refusals(schema: CategorySchema, submitted: Values) -> list[tuple[str, Sequence[str], Refusal]]:
+    """Of what somebody wrote what is no legal value by `schema`, now or under a former name: the
+    attribute's name, its values, and why."""
+    found = []
+    seen = _seen_of(schema)
+    for name, values in submitted.items():
+        before = seen.get(name)
+        if before is not None and len(values) <= before.most:
+            for text in values:
+                if text in before.words:
+                    continue
+                known = before.found.get(text)
+                if known is None or not known[0] or known[1] is not None:
+                    break
+            else:  # nearly all values are seen here to be legal or blank, and a review has dozens
+                continue
+        if not values:
+            continue
+        attribute = schema.find(name)
+        why = UNKNOWN_ATTRIBUTE if attribute is None else first_refusal(attribute, values)
+        if why is not None:
+            found.append((name, values, why))
+    return found
+
+
 def parse_number(value: str, locale: str | None = None) -> tuple[float, str] | None:
     """Number and unit (as written, maybe empty) of a value such as `1,200 mm`; None for neither."""
     read = read_number(value, locale)
@@ -156,6 +184,36 @@ def matches(attribute: Attribute, values: Sequence[str], reference: Sequence[str
 
 _Found = tuple[str, Refusal | None]
 """A value as the schema writes it, empty for a blank, and why it is illegal even so."""
+
+
+class _Before(NamedTuple):
+    """Of one attribute: how many values it takes, its words, and what was found of other texts."""
+
+    most: int
+    words: Container[str]
+    found: Mapping[str, _Found]
+
+
+class _Seen(dict[str, _Before]):
+    """Of all attributes, by all their names. It is kept at the schema; a copy of the schema, here
+    or in another process, makes its own."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()
+
+
+def _seen_of(schema: CategorySchema) -> _Seen:
+    seen: _Seen | None = schema.__dict__.get("_seen")
+    if seen is None:
+        seen = _Seen()
+        for name, attribute in schema.by_any_name.items():
+            rules, many = rules_of(attribute), attribute.multi_value
+            words = () if rules.words is None else rules.words.exact
+            # A text of an attribute that takes several may be more than one value.
+            most, found = (attribute.max_values, {}) if many else (1, rules.found)
+            seen[name] = _Before(most, words, found)
+        schema.__dict__["_seen"] = seen
+    return seen
 
 
 def _find(rules: Rules, text: str) -> _Found:

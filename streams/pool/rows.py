@@ -7,12 +7,12 @@ import duckdb
 from pydantic_core import to_json
 
 from schemas.aliases import under_all_names
-from schemas.category import Attribute
+from schemas.category import CategorySchema
 from schemas.events import ListingPrediction, ListingRequest, ListingReview
 from schemas.likeness import text_group
 from schemas.origins import in_short, origins
 from schemas.topic_names import PREDICTIONS, REQUESTS, REVIEWS
-from schemas.values import SEPARATOR, Refusal, Values, first_refusal
+from schemas.values import SEPARATOR, Values, refusals
 from schemas.versions import SchemaVersions
 
 Row = dict[str, object]
@@ -180,7 +180,7 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
         found, refused = origins({}, shown, submitted), []
     else:
         found = origins(schema.by_any_name, under_all_names(schema, shown), submitted)
-        refused = refused_values(schema.by_any_name, submitted)
+        refused = refused_values(schema, submitted)
     accepted = sum(origin == "accepted" for origin in found.values())
     return {
         "review_id": event.review_id,
@@ -197,23 +197,15 @@ def _review(event: ListingReview, schemas: SchemaVersions) -> Row:
     }
 
 
-def refused_values(attributes: Mapping[str, Attribute], submitted: Values) -> list[dict[str, str]]:
+def refused_values(schema: CategorySchema, submitted: Values) -> list[dict[str, str]]:
     """The submitted values that stay illegal when mended, or stand for no value: `attribute`,
     `reason`, `value` (cut) and `sentence` of each."""
-    found = []
-    for name, values in submitted.items():
-        attribute = attributes.get(name)
-        if not values:
-            continue
-        if attribute is None:
-            why: Refusal | None = Refusal(
-                "unknown_attribute", "its category has no such attribute; leave it out"
-            )
-        else:
-            why = first_refusal(attribute, values)
-        if why is not None:
-            value = SEPARATOR.join(values)[:MOST_SHOWN]
-            found.append(
-                {"attribute": name, "reason": why.reason, "value": value, "sentence": why.sentence}
-            )
-    return found
+    return [
+        {
+            "attribute": name,
+            "reason": why.reason,
+            "value": SEPARATOR.join(values)[:MOST_SHOWN],
+            "sentence": why.sentence,
+        }
+        for name, values, why in refusals(schema, submitted)
+    ]
