@@ -17,7 +17,10 @@ from schemas.values import Values, matches
 
 def applying(attributes: Sequence[Attribute], values: Values) -> Sequence[Attribute]:
     """Those of `attributes` that apply by `values`."""
-    if not any(attribute.when for attribute in attributes):
+    for attribute in attributes:
+        if attribute.when:
+            break
+    else:
         return attributes
     asked = {attribute.name: attribute for attribute in attributes}
     return [a for a in attributes if all(_holds(*one, asked, values) for one in a.when)]

@@ -15,6 +15,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 # Higher misses the colours of one product, lower joins products of different brands; what was
 # counted stands in docs/catalog.md.
@@ -51,6 +52,7 @@ class Titles:
                 yield self._keys[place]
 
 
+@lru_cache(maxsize=4096)  # a title is compared several times in a row
 def grams(title: str) -> frozenset[str]:
     """The pairs of neighbouring characters in `title`, and the wide ones of them alone as well."""
     kept = _bare(title)

@@ -154,8 +154,8 @@ def measure(
     """Seconds of each thing that is done with a full pool, several times; memory in between."""
     by = (settings.selection, settings.min_gap)
     trained, judges = Shares.among_trained(settings), Shares.among_judges(settings)
-    limits, most = trained.of(settings.k), settings.heldout_most
-    best = ranked(settings.selection, limits)
+    most = settings.heldout_most
+    best = ranked(settings.selection)
     wanted = {
         "champion": BASE_ADAPTER,
         "min_gap": settings.min_gap,
