@@ -15,9 +15,9 @@ from schemas.completeness import valid_names
 from schemas.conditions import applying
 from schemas.events import ManifestFile
 from schemas.origins import ORIGINS
+from schemas.values import Values, mend
 from streams.pool.parquet import write_parquet
 from streams.pool.rows import Row, as_select
-from streams.pool.samples import mended
 from streams.pool.selected import Selected
 
 Role = Literal["train", "heldout"]
@@ -91,10 +91,19 @@ def _as_text(attributes: Sequence[Attribute]) -> str:
     return json.dumps([a.model_dump(mode="json") for a in attributes])
 
 
+def _mended(
+    schema: CategorySchema, attributes: Sequence[Attribute], submitted: Values
+) -> dict[str, Sequence[str]]:
+    """What a seller submitted, under the names of `schema`, and of `attributes` as it writes it;
+    some of it may be illegal."""
+    given = in_force(schema, submitted)
+    return {**given, **{a.name: mend(a, given[a.name]) for a in attributes if a.name in given}}
+
+
 def _manifest_row(row: Selected, asked: Callable[[str, tuple[str, ...] | None], Asked]) -> Row:
     """What applies by the seller's values, under the names in force."""
     schema, attributes, as_text = asked(row.category, row.requested)
-    submitted = mended(schema, attributes, row.submitted)
+    submitted = _mended(schema, attributes, row.submitted)
     origins = in_force(schema, row.origins)
     apply = applying(attributes, submitted)
     legal = valid_names(apply, submitted)

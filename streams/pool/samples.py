@@ -32,7 +32,7 @@ from pydantic_core import from_json
 from schemas.aliases import asked_for, in_force
 from schemas.category import Attribute, CategorySchema, CategorySchemas
 from schemas.completeness import scores
-from schemas.values import Values, mend, parse_answer
+from schemas.values import parse_answer
 from streams import metrics
 from streams.pool.rows import Row, insert
 
@@ -213,15 +213,6 @@ def _sample(
         "asked": len(attributes),
         "asked_share": len(attributes) / max(1, len(schema.attributes)),
     }
-
-
-def mended(
-    schema: CategorySchema, attributes: Sequence[Attribute], submitted: Values
-) -> dict[str, Sequence[str]]:
-    """What a seller submitted, under the names of `schema`, and of `attributes` as it writes it;
-    some of it may be illegal."""
-    given = in_force(schema, submitted)
-    return {**given, **{a.name: mend(a, given[a.name]) for a in attributes if a.name in given}}
 
 
 def _read_again(
