@@ -12,7 +12,8 @@ This room does no I/O beyond reading a schema file, and imports no other room. R
 - `completeness`: eq. 1 and 2, and what else the curation ranks by; `curation`: eq. 3.
 - `events`: one strict pydantic model each; `topic_names`: where they stand; `identity`: what tells
   one listing from another.
-- `foreign`: what other languages write for them; `asyncapi`: the contract with those.
+- `decoding`: a payload read as one; `foreign`: what other languages write for them; `asyncapi`:
+  the contract with those.
 - `heldout`: which listings are never trained on; `likeness`: titles that are nearly the same.
 - `errors`: what can be wrong with a schema or an event.
 - `sources/`: readers of schema files.
@@ -29,7 +30,7 @@ Other rooms use:
 - `schemas.texts`: `one_line`, `is_cut_json`, `HALF_CHARACTER`; `schemas.markup`: `without_markup`.
 - `schemas.completeness`: `completeness`, `gap`, `deficit`, `edits`.
 - `schemas.curation`: `Candidate`, `CURATIONS`, `select`, `Selection`.
-- `schemas.events`: the events, `decode`, and `BASE_ADAPTER`.
+- `schemas.events`: the events, and `BASE_ADAPTER`; `schemas.decoding`: `decode`.
 - `schemas.asyncapi`: `asyncapi_document`.
 - `schemas.identity`: `listing_key` and its two parts.
 - `schemas.topic_names`: the names, and what stands on the topics that the pool is made of.

@@ -11,8 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain
 
+from schemas.decoding import decode
 from schemas.errors import EventError
-from schemas.events import DeadLetter, decode, listing_sha256, now_ms
+from schemas.events import DeadLetter, listing_sha256, now_ms
 from schemas.topic_names import DEAD_LETTERS
 from streams.kafka.log_reader import read_span
 from streams.kafka.publisher import PARTITION_BY_KEY, Publisher

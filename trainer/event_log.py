@@ -12,6 +12,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from schemas.decoding import decode
 from schemas.errors import EventError
 from schemas.events import (
     TERMINAL_KINDS,
@@ -19,7 +20,6 @@ from schemas.events import (
     ModelEvent,
     ModelEventKind,
     RetrainRequest,
-    decode,
 )
 from trainer.kafka_errors import PASSING, raise_unless_passing
 from trainer.settings import KafkaSettings

@@ -25,8 +25,9 @@ from typing import Any, TypeVar
 
 from confluent_kafka import Message
 
+from schemas.decoding import decode
 from schemas.errors import EventError
-from schemas.events import ModelEvent, ModelEventKind, RetrainRequest, decode
+from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
 from serving.errors import Busy, ServingError, TimedOut, Unavailable
 from serving.process.health import Health
 from serving.process.ready import tell_ready

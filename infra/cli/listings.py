@@ -8,8 +8,9 @@ from rich.table import Table
 
 from infra.cli.output import console
 from infra.settings import active_settings
+from schemas.decoding import decode
 from schemas.errors import ListuneError
-from schemas.events import ListingPrediction, decode, new_id
+from schemas.events import ListingPrediction, new_id
 from schemas.sources.json_schema import read_schemas
 from schemas.values import format_answer, parse_answer, problem
 from streams.producer import ListuneClient

@@ -23,8 +23,8 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
 from schemas.category import CategorySchemas
+from schemas.decoding import decode
 from schemas.errors import EventError, ListuneError
-from schemas.events import decode
 from schemas.topic_names import KINDS
 from schemas.versions import SchemaVersions
 from streams import metrics

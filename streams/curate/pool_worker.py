@@ -23,8 +23,9 @@ import faust
 from confluent_kafka.admin import AdminClient
 
 from schemas.category import CategorySchemas
+from schemas.decoding import decode
 from schemas.errors import EventError
-from schemas.events import DeadLetter, decode, now_ms
+from schemas.events import DeadLetter, now_ms
 from schemas.topic_names import CONTROL_KINDS, KINDS, POOL_TOPICS
 from streams import metrics
 from streams.curate.decoding import Decoder

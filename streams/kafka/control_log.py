@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException
 
+from schemas.decoding import decode
 from schemas.errors import EventError
 from schemas.events import (
     BASE_ADAPTER,
@@ -24,7 +25,6 @@ from schemas.events import (
     ModelEvent,
     ModelEventKind,
     RetrainRequest,
-    decode,
 )
 from schemas.topic_names import CONTROL_KINDS, CONTROL_TOPICS
 from streams.errors import ControlLogError

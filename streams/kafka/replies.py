@@ -9,8 +9,9 @@ import logging
 import threading
 from concurrent.futures import Future
 
+from schemas.decoding import decode
 from schemas.errors import EventError
-from schemas.events import ListingPrediction, decode
+from schemas.events import ListingPrediction
 from schemas.topic_names import PREDICTIONS
 from streams.errors import StreamsError
 from streams.kafka.clients import in_kafka, reader

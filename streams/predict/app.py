@@ -15,8 +15,9 @@ from typing import Any
 
 import faust
 
+from schemas.decoding import decode
 from schemas.errors import EventError
-from schemas.events import ListingRequest, decode
+from schemas.events import ListingRequest
 from schemas.topic_names import BACKFILL, PREDICTIONS, REQUESTS
 from schemas.versions import SchemaVersions
 from serving.errors import AdapterError

@@ -30,8 +30,9 @@ from typing import TypeVar
 import duckdb
 
 from schemas.category import CategorySchemas
+from schemas.decoding import decode
 from schemas.errors import EventError
-from schemas.events import Event, RetrainRequest, decode
+from schemas.events import Event, RetrainRequest
 from schemas.topic_names import CONTROL_KINDS, KINDS, MODEL_EVENTS, POOL_TOPICS
 from streams.kafka.control_log import ControlEvent
 from streams.kafka.log_reader import LogRecord, Span, read_span

@@ -13,6 +13,7 @@ from rich.console import Console
 from infra.catalogs.catalog import Product
 from infra.demo import summary
 from infra.machine import commit
+from schemas.decoding import decode
 from schemas.events import (
     BASE_ADAPTER,
     DeadLetter,
@@ -22,7 +23,6 @@ from schemas.events import (
     ModelEventKind,
     Purpose,
     Status,
-    decode,
     new_id,
 )
 from schemas.heldout import is_held_out

@@ -16,7 +16,8 @@ from infra.catalogs.generate import generate
 from infra.cli.app import app
 from infra.settings import Settings
 from schemas.category import Attribute, AttributeType
-from schemas.events import ListingRequest, ListingReview, decode
+from schemas.decoding import decode
+from schemas.events import ListingRequest, ListingReview
 from schemas.sources.json_schema import read_schemas
 from schemas.values import is_valid
 from serving.listing import Listing

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.decoding import decode
 from schemas.errors import EventError
 from schemas.events import (
     ListingPrediction,
@@ -17,7 +18,6 @@ from schemas.events import (
     ModelEventKind,
     Purpose,
     Status,
-    decode,
 )
 from schemas.identity import apart
 

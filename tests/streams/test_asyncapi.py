@@ -9,8 +9,9 @@ import pytest
 from jsonschema import Draft7Validator
 
 from schemas.asyncapi import CHANNELS, asyncapi_document
+from schemas.decoding import decode
 from schemas.errors import EventError
-from schemas.events import Event, ListingForgotten, ModelEventKind, decode
+from schemas.events import Event, ListingForgotten, ModelEventKind
 from schemas.topic_names import (
     BACKFILL,
     DEAD_LETTERS,

@@ -11,7 +11,8 @@ import pytest
 
 from infra.local.settings import LocalSettings
 from schemas.category import CategorySchemas
-from schemas.events import ListingPrediction, ListingReview, Status, decode
+from schemas.decoding import decode
+from schemas.events import ListingPrediction, ListingReview, Status
 from schemas.topic_names import REQUESTS, REVIEWS
 from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings

@@ -11,7 +11,8 @@ import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from schemas.category import CategorySchemas
-from schemas.events import ListingPrediction, decode
+from schemas.decoding import decode
+from schemas.events import ListingPrediction
 from schemas.topic_names import KINDS, PREDICTIONS, REQUESTS, RETRAIN, REVIEWS
 from streams.kafka.committed import Committed
 from streams.kafka.log_reader import LogRecord, read_span

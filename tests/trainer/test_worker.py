@@ -19,13 +19,13 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from infra.local.ports import free_port
 from infra.local.supervisor import Supervisor
+from schemas.decoding import decode
 from schemas.events import (
     BASE_ADAPTER,
     ListingForgotten,
     ModelEvent,
     ModelEventKind,
     RetrainRequest,
-    decode,
     listing_sha256,
 )
 from serving.process.ready import READY_FILE

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import duckdb
 
+from schemas.decoding import decode
 from schemas.events import (
     Event,
     ListingPrediction,
@@ -17,7 +18,6 @@ from schemas.events import (
     ListingReview,
     ModelEvent,
     RetrainRequest,
-    decode,
 )
 from schemas.topic_names import (
     BACKFILL,

@@ -10,7 +10,8 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.category import CategorySchemas
-from schemas.events import ListingRequest, ModelEvent, ModelEventKind, RetrainRequest, decode
+from schemas.decoding import decode
+from schemas.events import ListingRequest, ModelEvent, ModelEventKind, RetrainRequest
 from schemas.topic_names import BACKFILL, MODEL_EVENTS, RETRAIN, REVIEWS
 from streams.kafka.publisher import Publisher
 from streams.pool.errors import PoolError
