@@ -265,3 +265,12 @@ class World:
             changes = {"adapter_hash": adapter_hash, "adapter_id": adapter_hash[:8]}
             self.feed(prediction(order, filled, **changes))
         self.orders = []
+
+
+def promoted(world: World) -> str:
+    """A first round is promoted; its adapter's hash."""
+    world.sell_many(4, "first")
+    world.step()
+    adapter = world.train(ModelEventKind.PROPOSED)
+    world.step()
+    return adapter

@@ -14,6 +14,7 @@ from tests.streams.world import (
     SUBMITTED,
     World,
     prediction,
+    promoted,
     request,
     review,
 )
@@ -24,15 +25,6 @@ EVENTS = " UNION ALL ".join(
     f"SELECT '{table}', listing_id FROM store.{table}"
     for table in ("requests", "predictions", "reviews")
 )
-
-
-def promoted(world: World) -> str:
-    """A first round is promoted; its adapter's hash."""
-    world.sell_many(4, "first")
-    world.step()
-    adapter = world.train(K.PROPOSED)
-    world.step()
-    return adapter
 
 
 # --------------------------------------------------------------------------- the rolling pool

@@ -19,6 +19,7 @@ from tests.streams.world import (
     TOPIC_IDS,
     World,
     prediction,
+    promoted,
     request,
     review,
     settings,
@@ -166,15 +167,6 @@ def test_the_pairs_do_not_depend_on_the_order_of_reading(tmp_path: Path) -> None
 
 
 # ------------------------------------------------------------------------- measuring again
-
-
-def promoted(world: World) -> str:
-    """A first round is promoted; its adapter's hash."""
-    world.sell_many(4, "first")
-    world.step()
-    adapter = world.train(K.PROPOSED)
-    world.step()
-    return adapter
 
 
 def test_the_reviewed_text_is_ordered_again_and_not_the_last_one(world: World) -> None:
