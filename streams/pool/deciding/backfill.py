@@ -8,6 +8,7 @@ canonical answer.
 
 import hashlib
 import json
+from collections.abc import Callable
 
 import duckdb
 
@@ -64,11 +65,12 @@ def order(
     schemas: CategorySchemas,
     champion: Champion,
     now_ms: int,
-    have: int,
+    have: Callable[[], int],
 ) -> bool:
     """Orders as many of the best stale listings as may be outstanding: factor x k.
 
-    Nothing is ordered while `have`, the fresh listings that a round could take, are enough for one.
+    Nothing is ordered while the fresh listings that a round could take are enough for one; `have`
+    counts them, and is asked only where something may be ordered.
     Of one seller, category or text no more are ordered at once than a round takes: else what it
     cannot take would be measured first.
 
@@ -76,7 +78,7 @@ def order(
         False where it looked for stale listings and there is none.
     """
     allowed = settings.backfill_factor * settings.k - outstanding(con, now_ms)
-    if allowed <= 0 or have >= settings.k:
+    if allowed <= 0 or have() >= settings.k:
         return True
     limits = Shares.among_trained(settings).of(settings.k)
     order = "score DESC, listing_id"

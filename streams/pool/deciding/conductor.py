@@ -163,7 +163,7 @@ class Conductor:
                 schemas,
                 self.champion(),
                 now_ms,
-                self._candidates.fresh(now_ms).within - self._tried(now_ms).short,
+                lambda: self._candidates.fresh(now_ms).within - self._tried(now_ms).short,
             )
             self._nothing_stale_ms = 0 if found else now_ms
 

@@ -204,5 +204,5 @@ def test_nothing_is_ordered_while_there_is_enough_for_a_round(world: World) -> N
     world.sell("stale")
     world.sell_many(4, "fresh", adapter_hash=adapter)
     champion = world.conductor.champion()
-    order(world.pool.con, world.settings, world.schemas, champion, world.now_ms, have=4)
+    order(world.pool.con, world.settings, world.schemas, champion, world.now_ms, have=lambda: 4)
     assert world.rows("FROM store.backfill_orders") == []
