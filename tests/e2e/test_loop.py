@@ -13,11 +13,10 @@ from rich.console import Console
 from infra.catalogs.catalog import Product
 from infra.demo import summary
 from infra.machine import commit
-from schemas.decoding import decode
+from schemas.decoding import E, decode
 from schemas.events import (
     BASE_ADAPTER,
     DeadLetter,
-    E,
     ListingPrediction,
     ListingRequest,
     ModelEventKind,
