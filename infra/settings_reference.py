@@ -9,6 +9,7 @@ fields in the rooms' `settings.py`; what a profile changes stands in `infra/prof
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
@@ -132,7 +133,16 @@ def _type_name(kind: Any) -> str:
         return "none"
     if issubclass(kind, Enum):
         return " or ".join(f"`{choice.value}`" for choice in kind)
-    words = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
+    if issubclass(kind, BaseModel):
+        return f"table of {', '.join(kind.model_fields)}"
+    words = {
+        datetime: "time",
+        str: "text",
+        int: "whole number",
+        float: "number",
+        bool: "true or false",
+        Path: "path",
+    }
     return words[kind]
 
 

@@ -14,6 +14,7 @@ This room does no I/O beyond reading a schema file, and imports no other room. R
   one listing from another.
 - `decoding`: a payload read as one; `foreign`: what other languages write for them; `asyncapi`:
   the contract with those.
+- `experiment`: the arms of an experiment on live traffic, and who is in which.
 - `heldout`: which listings are never trained on; `likeness`: titles that are nearly the same.
 - `errors`: what can be wrong with a schema or an event.
 - `sources/`: readers of schema files.
@@ -32,6 +33,7 @@ Other rooms use:
 - `schemas.curation`: `Candidate`, `CURATIONS`, `select`, `Selection`.
 - `schemas.events`: the events, and `BASE_ADAPTER`; `schemas.decoding`: `decode`.
 - `schemas.asyncapi`: `asyncapi_document`.
+- `schemas.experiment`: `Experiment`, `Arm`, `place`.
 - `schemas.identity`: `listing_key` and its two parts.
 - `schemas.topic_names`: the names, and what stands on the topics that the pool is made of.
 - `schemas.heldout`: `is_held_out`, `calibrates`.

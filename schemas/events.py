@@ -30,6 +30,7 @@ from pydantic import (
 )
 
 from schemas.curation import Selection
+from schemas.experiment import Experiment
 from schemas.identity import listing_key, without_separator
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -52,8 +53,11 @@ Tags = Annotated[
 ]
 """What else the caller wants to find a listing by: locale, source, …"""
 
-Trigger = Literal["count", "schedule", "acceptance", "person"]
-"""Why a round began: enough listings, the time, a drop of live acceptance, or a person's wish."""
+Trigger = Literal["count", "schedule", "acceptance", "person", "drift"]
+"""Why a round began: enough listings, the time, a drop of live acceptance, a person's wish, or a
+drift alarm."""
+BLIND_ADAPTER = "blind"
+"""Adapter id and adapter hash of answers that suggest nothing."""
 
 
 def new_id() -> str:
@@ -92,10 +96,12 @@ class Event(BaseModel):
 
 
 class Purpose(StrEnum):
-    """Why a prediction is asked for: for a seller who waits, or to measure a gap again."""
+    """Why a prediction is asked for: for a seller who waits, to measure a gap again, or to see what
+    an adapter on trial would answer."""
 
     LIVE = "live"
     BACKFILL = "backfill"
+    SHADOW = "shadow"
 
 
 class Mode(StrEnum):
@@ -126,6 +132,11 @@ class ListingEvent(Event):
     def listing_key(self) -> str:
         """What identifies the listing: see `schemas.identity`."""
         return listing_key(self.listing_id, self.seller_id)
+
+    @property
+    def unit(self) -> str:
+        """What is in an arm of an experiment: the seller, or the listing without one."""
+        return self.seller_id or self.listing_id
 
 
 class ListingRequest(ListingEvent):
@@ -202,6 +213,11 @@ class ListingPrediction(ListingEvent):
     adapter_id: str = BASE_ADAPTER
     adapter_hash: str = BASE_ADAPTER
     latency_ms: float = Field(default=0.0, ge=0)  # from taking the request up to having the answer
+    # Experiment to the arm that the seller is in, whatever answered in the end; of live answers.
+    arms: dict[str, str] = {}
+    fell_back: str | None = None  # why the champion answered in place of the arm's own
+    tokens_read: int = Field(default=0, ge=0)
+    tokens_written: int = Field(default=0, ge=0)
 
 
 class ListingReview(ListingEvent):
@@ -293,6 +309,8 @@ class ModelEventKind(StrEnum):
     ROLLBACK_REQUESTED = "rollback_requested"  # a person: asks the conductor for it
     PROMOTION_REQUESTED = "promotion_requested"  # a person: asks the conductor for it
     RETRAIN_REQUESTED = "retrain_requested"  # a person: asks for a round now
+    EXPERIMENT_STARTED = "experiment_started"  # conductor: it runs as told, also with larger shares
+    EXPERIMENT_ENDED = "experiment_ended"  # conductor: of a canary, back to the parent
 
     @classmethod
     def _missing_(cls, value: object) -> "ModelEventKind | None":
@@ -358,9 +376,12 @@ class ModelEvent(Event):
     train_seconds: float | None = None
     eval_seconds: float | None = None
     details: dict[str, float | int | str | bool | None] = {}
+    experiment: Experiment | None = None  # of what started or ended
 
     def key(self) -> str:
         """The record key: the latest of a key survives compaction."""
+        if self.experiment is not None:
+            return f"experiment:{self.pool}:{self.experiment.name}"
         if self.kind in (ModelEventKind.PROMOTED, ModelEventKind.ROLLED_BACK):
             return "alias:champion"
         if self.kind is ModelEventKind.PUBLISHED:

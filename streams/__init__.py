@@ -3,7 +3,8 @@
 For a listing service and for `listune`:
 
 - `streams.producer`: `ListuneClient`, the SDK: ask for values, send the seller's review.
-- `streams.settings`: the settings of all that is here.
+- `streams.settings`: the settings of all that is here; `streams.trials`: those of experiments and
+  canaries among them.
 - `streams.errors`: what can go wrong around Kafka.
 - `streams.letters`, `streams.forgotten`: dead letters sent again; listings forgotten for good.
 - `streams.metrics`: what the workers count, for Prometheus.
@@ -17,6 +18,7 @@ The rooms, each of which imports only from those below it:
 - `streams.sql`: ad-hoc SQL on the live pool.
 - `streams.pool`: the pool itself, and in `streams.pool.deciding` what it decides.
 - `streams.kafka`: topics, readers, the publisher.
+- `streams.statistics`: what live evidence says, whenever one looks; pure.
 
 To read: `streams.producer`, then `streams.predict.app`, `streams.curate.app`,
 `streams.pool.store`, `streams.pool.deciding.conductor`.

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from schemas.curation import Selection
+from streams.trials import CanarySettings, ExperimentSettings
 
 
 class StreamsSettings(BaseModel):
@@ -113,6 +114,9 @@ class StreamsSettings(BaseModel):
     )
     pause_after: int = Field(3, ge=1, description="rounds without promotion that pause the trigger")
     backfill_factor: int = Field(2, ge=0, description="orders at once: factor x k; 0 = none")
+
+    experiment: ExperimentSettings = ExperimentSettings()
+    canary: CanarySettings = CanarySettings()
 
     watchdog_s: float = Field(
         120.0,

@@ -29,6 +29,8 @@ if find_spec("pandas") is None:
 
 NO_LIMIT = 2**31 - 1
 
+# Tables and views, then the views of each concern, in this order.
+DEFINITIONS = ("schema.sql", "arms.sql")
 # The shape of the tables in schema.sql; raise it with them.
 FORMAT = "1"
 # What a sample is made of: raise it, and all samples of a file with another one are measured anew.
@@ -42,7 +44,8 @@ def pool_path(settings: StreamsSettings) -> Path:
 
 def read_definitions() -> str:
     """The statements that make the pool's tables and views."""
-    return (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
+    folder = Path(__file__).parent
+    return "".join((folder / name).read_text(encoding="utf-8") for name in DEFINITIONS)
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:

@@ -36,6 +36,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("adapter_id", "adapter_hash"), _TEXT),
         "latency_ms": "DOUBLE",
         **_PLACE,
+        **dict.fromkeys(("arms", "fell_back"), _TEXT),
+        **dict.fromkeys(("tokens_read", "tokens_written"), "INTEGER"),
     },
     "reviews": {
         **dict.fromkeys(("review_id", "prediction_id", "request_id", "listing_id"), _TEXT),
@@ -67,7 +69,7 @@ MOST_SHOWN = 80
 """Characters of a refused value that are kept beside its reason."""
 _KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
 
-_JSON = {"requested", "values", "invalid", "confidence", "missing_required"}
+_JSON = {"requested", "values", "invalid", "confidence", "missing_required", "arms"}
 _PLAIN = COLUMNS["predictions"].keys() - {"listing_id"} - _JSON - _PLACE.keys()
 
 
@@ -162,6 +164,7 @@ def _prediction(event: ListingPrediction) -> Row:
         "values": _text(event.values),
         "confidence": _text(event.confidence),
         "missing_required": _text(event.missing_required),
+        "arms": _text(event.arms) if event.arms else None,
         # What was cut off is never read again: no schema makes it an answer.
         "invalid": _text({n: text for n, text in event.invalid.items() if n not in event.cut}),
     }

@@ -49,7 +49,8 @@ CREATE TABLE IF NOT EXISTS store.predictions (
     purpose VARCHAR, requested VARCHAR, "values" VARCHAR, mode VARCHAR, batches INTEGER,
     adapter_id VARCHAR, adapter_hash VARCHAR, latency_ms DOUBLE,
     partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT, invalid VARCHAR,
-    confidence VARCHAR, missing_required VARCHAR
+    confidence VARCHAR, missing_required VARCHAR, arms VARCHAR, fell_back VARCHAR,
+    tokens_read INTEGER, tokens_written INTEGER
 );
 -- Attribute to the text that its schema refused. A file from before they were kept has none of the
 -- predictions that it had by then: a value that is allowed later does not make those complete.
@@ -57,6 +58,11 @@ ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS invalid VARCHAR;
 -- Attribute to probability, and the required attributes without a value; an older file has neither.
 ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS confidence VARCHAR;
 ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS missing_required VARCHAR;
+-- Experiment to arm, as JSON; NULL where the seller was in none, as in a file from before arms.
+ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS arms VARCHAR;
+ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS fell_back VARCHAR;
+ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS tokens_read INTEGER;
+ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS tokens_written INTEGER;
 
 -- All reviews; the last of a listing, by the broker's time, wins. `shown` and `accepted` count values.
 CREATE TABLE IF NOT EXISTS store.reviews (

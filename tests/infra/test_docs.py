@@ -24,7 +24,7 @@ from serving.listing import Listing
 from serving.prompt import segment_text, trunk_text
 from serving.settings import ServingSettings
 from streams.kafka import topics
-from streams.pool import store
+from streams.pool.file import read_definitions
 from streams.settings import StreamsSettings
 from streams.sql.guard import VIEWS, SqlGuard
 
@@ -218,7 +218,7 @@ def test_the_table_of_an_attributes_fields_has_every_field() -> None:
 def pool() -> Iterator[duckdb.DuckDBPyConnection]:
     """A pool without a row."""
     with duckdb.connect() as con:
-        con.execute((Path(store.__file__).parent / "schema.sql").read_text(encoding="utf-8"))
+        con.execute(read_definitions())
         yield con
 
 
