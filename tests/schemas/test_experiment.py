@@ -99,8 +99,8 @@ def test_an_arm_without_a_share_has_no_seller() -> None:
 def test_a_share_that_falls_is_refused_with_what_to_do() -> None:
     with pytest.raises(
         ValueError,
-        match=r"the share of arm 'new' would fall from 0\.3 to 0\.2, and sellers would change arms; "
-        "begin an experiment of another name",
+        match=r"the share of arm 'new' would fall from 0\.3 to 0\.2, and sellers would change "
+        "arms; begin an experiment of another name",
     ):
         experiment(control=0.5, new=0.3).grown({"new": 0.2})
 
