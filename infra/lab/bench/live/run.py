@@ -128,14 +128,12 @@ def _alike(
     name: str, make: Callable[[np.random.Generator, float], Traffic], share: float, runs: int
 ) -> ArmResult:
     """How often arms that are alike are called different by then; curves over the reviews."""
-    betting, plain, at_end, reviews = [], [], [], []
-    for number in range(runs):
-        traffic = make(np.random.default_rng(number), share)
-        betting.append(simulation.betting_wrong_at(traffic))
-        looked, once = simulation.z_wrong_at(traffic)
-        plain.append(looked)
-        at_end.append(once)
-        reviews.append(len(traffic.treated))
+    traffics = [make(np.random.default_rng(number), share) for number in range(runs)]
+    betting = np.array([simulation.betting_wrong_at(traffic) for traffic in traffics])
+    over_values = [simulation.z_wrong_at(traffic, over_values=True) for traffic in traffics]
+    over_reviews = [simulation.z_wrong_at(traffic, over_values=False) for traffic in traffics]
+    plain = np.array([at for at, _ in over_reviews])
+    reviews = [len(traffic.treated) for traffic in traffics]
     looks = np.linspace(0, max(reviews), 51)
     return ArmResult(
         name=name,
@@ -143,13 +141,19 @@ def _alike(
         figures={
             "wrong_by_betting": float(np.isfinite(betting).mean()),
             "wrong_by_z_at_every_look": float(np.isfinite(plain).mean()),
-            "wrong_by_z_once_at_the_end": float(np.mean(at_end)),
+            "wrong_by_z_once_at_the_end": float(np.mean([wrong for _, wrong in over_reviews])),
+            "wrong_by_z_over_values_at_every_look": float(
+                np.mean([np.isfinite(at) for at, _ in over_values])
+            ),
+            "wrong_by_z_over_values_once_at_the_end": float(
+                np.mean([wrong for _, wrong in over_values])
+            ),
             "reviews": round(float(np.mean(reviews))),
         },
         raw={
             "looks": looks.tolist(),
-            "betting": [float(np.mean(np.array(betting) <= look)) for look in looks],
-            "z": [float(np.mean(np.array(plain) <= look)) for look in looks],
+            "betting": [float(np.mean(betting <= look)) for look in looks],
+            "z": [float(np.mean(plain <= look)) for look in looks],
         },
     )
 

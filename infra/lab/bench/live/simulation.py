@@ -70,23 +70,32 @@ def betting_wrong_at(traffic: Traffic) -> float:
     return float(sum(found)) if found else NEVER
 
 
-def z_wrong_at(traffic: Traffic) -> tuple[float, bool]:
-    """The same by the two-proportion z-test over values; and whether it does at the end alone."""
-    found = np.abs(_z_by_review(traffic)) > norm.isf(ERROR / 2)
+def z_wrong_at(traffic: Traffic, over_values: bool) -> tuple[float, bool]:
+    """The same by a plain z-test, and whether it does so at the end alone.
+
+    over_values: as papers have it, the two-proportion test, which takes each value for evidence of
+    its own; else over the reviews, by their own spread.
+    """
+    found = np.abs(_z_by_review(traffic, over_values)) > norm.isf(ERROR / 2)
     looks = np.flatnonzero(found)
     return (float(looks[0]) + 1 if len(looks) else NEVER), bool(found[-1])
 
 
-def _z_by_review(traffic: Traffic) -> Floats:
+def _z_by_review(traffic: Traffic, over_values: bool) -> Floats:
     """z after each review; 0 before each arm has `LEAST` of them."""
-    n, m = np.cumsum(traffic.treated), np.cumsum(~traffic.treated)
-    a = np.cumsum(np.where(traffic.treated, traffic.accepted, 0.0))
-    b = np.cumsum(np.where(traffic.treated, 0.0, traffic.accepted))
-    enough = (n >= LEAST) & (m >= LEAST)
-    n, m = np.maximum(n, 1), np.maximum(m, 1)
-    pooled = (a + b) / (n + m)
-    error = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m) / VALUES)
-    z: Floats = np.where(enough & (error > 0), (a / n - b / m) / np.maximum(error, 1e-12), 0.0)
+    counts, sums, squares = (
+        [np.cumsum(np.where(arm, x, 0.0)) for arm in (traffic.treated, ~traffic.treated)]
+        for x in (1.0, traffic.accepted, traffic.accepted**2)
+    )
+    n, m = (np.maximum(count, 1) for count in counts)
+    one, other = sums[0] / n, sums[1] / m
+    if over_values:
+        pooled = (sums[0] + sums[1]) / (n + m)
+        variance = pooled * (1 - pooled) * (1 / n + 1 / m) / VALUES
+    else:
+        variance = (squares[0] / n - one**2) / n + (squares[1] / m - other**2) / m
+    enough = (np.minimum(*counts) >= LEAST) & (variance > 0)
+    z: Floats = np.where(enough, (one - other) / np.sqrt(np.maximum(variance, 1e-12)), 0.0)
     return z
 
 
