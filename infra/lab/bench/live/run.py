@@ -16,7 +16,7 @@ from infra.lab.bench.chart import new_panels
 from infra.lab.bench.live import simulation
 from infra.lab.bench.live.simulation import ACCEPTANCE, ERROR, SPREAD, VALUES, Traffic
 from infra.lab.bench.publish import bench_folder, publish
-from infra.lab.bench.results import ArmResult, BenchResult, Figures, Goal, begin
+from infra.lab.bench.results import ArmResult, BenchResult, Figures, Goal, Options, begin
 from infra.progress import bar
 from streams.statistics.power import sellers_needed, sellers_with
 from trainer.plot_style import COLORS, GRID, INK, save
@@ -54,7 +54,7 @@ def simulate(runs: int, console: Console) -> BenchResult:
     begun = begin("arms")
     with bar(console) as shown:
         rows = [make() for make in shown.track(_work(runs), description="simulating")]
-    constants = {
+    constants: Options = {
         "runs": runs,
         "error": ERROR,
         "acceptance_of_the_control": ACCEPTANCE,
