@@ -1,5 +1,6 @@
 """Runs one worker of this room as a process: `worker_process.py KIND SETTINGS_JSON`, where
-KIND is predict, predict-without-triton (the real client, and nobody there) or curate.
+KIND is predict, predict-without-triton (the real client, and nobody there), predict-with-triton
+(the real one, whose settings stand in SERVING in the environment) or curate.
 
 The predict worker talks to a stand-in for the Triton client, in this test only: the room's own
 behaviour is under test here, and tests/e2e drives the real Triton. The stand-in fills every
@@ -106,6 +107,9 @@ def main() -> None:
         curate.main(settings, os.environ.get("WORKER", "1"))
     if kind == "predict-without-triton":
         predict.main(settings, ServingSettings(triton_url="127.0.0.1:1"))
+    if kind == "predict-with-triton":
+        serving = ServingSettings.model_validate_json(os.environ["SERVING"])
+        predict.main(settings, serving, os.environ.get("WORKER", "1"))
     if os.environ.get("HANG"):
         predict.decode = lambda *_: time.sleep(600)
     predict.COMMIT_S = float(os.environ.get("COMMIT_S", predict.COMMIT_S))
