@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 EXAMPLE_ADAPTER = f"{BASE_ADAPTER}+example"
 ENDPOINT_CALLS = 16
 """Calls of an endpoint at once; a request that finds all of them taken does not wait."""
+ENDPOINT_SHARE = 0.5
+"""Of the time that somebody still waits, an endpoint's: the champion needs some if it fails."""
+GRACE_S = 0.1
+"""How much later than told an endpoint may say that it was too slow."""
 BROKEN_S = 30.0
 """An adapter that could not be given to the engine is tried again after this time."""
 
@@ -58,11 +62,13 @@ class Engine(Protocol):
 class EndpointAnswers(Protocol):
     """An endpoint as an arm. Its result's `adapter_id` is `endpoint:<model>`."""
 
-    def answer(self, request: GenerationRequest) -> GenerationResult:
-        """The answer to `request`, from several threads.
+    def answer(
+        self, request: GenerationRequest, timeout_s: float | None = None
+    ) -> GenerationResult:
+        """The answer to `request` within `timeout_s`; called from several threads.
 
         Raises:
-            ServingError: it cannot answer now; one sentence that says why.
+            ServingError: there is none; one sentence that says why, and maybe a word in `reason`.
         """
         ...
 
@@ -197,17 +203,21 @@ class Answerers:
             raise CannotAnswer("endpoint_busy", "all calls of the endpoint at once are taken")
         self._free_calls -= 1
         request = GenerationRequest(question.listing, question.attributes, mode=question.mode)
+        timeout_s = None if left_s is None else ENDPOINT_SHARE * left_s
         call = asyncio.get_running_loop().run_in_executor(
-            self._endpoint_executor, endpoint.answer, request
+            self._endpoint_executor, endpoint.answer, request, timeout_s
         )
         # It is free when its thread is, though nobody may wait for it any more by then.
         call.add_done_callback(self._free_call)
         try:
-            return await asyncio.wait_for(asyncio.shield(call), left_s)
+            within_s = None if timeout_s is None else timeout_s + GRACE_S
+            return await asyncio.wait_for(asyncio.shield(call), within_s)
         except TimeoutError:
-            raise CannotAnswer("endpoint_late", "the endpoint took too long") from None
+            late = f"the endpoint gave no answer within {timeout_s:.3g} s"
+            raise CannotAnswer("endpoint_slow", late) from None
         except ServingError as error:
-            raise CannotAnswer("endpoint", str(error)) from None
+            reason = getattr(error, "reason", "unavailable")
+            raise CannotAnswer(f"endpoint_{reason}", str(error)) from None
 
     def _free_call(self, call: asyncio.Future[GenerationResult]) -> None:
         self._free_calls += 1

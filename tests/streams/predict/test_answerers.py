@@ -93,7 +93,9 @@ class Endpoint:
         self.may_answer = threading.Event()
         self.may_answer.set()
 
-    def answer(self, request: GenerationRequest) -> GenerationResult:
+    def answer(
+        self, request: GenerationRequest, timeout_s: float | None = None
+    ) -> GenerationResult:
         assert request.listing.title == "A lamp"
         self.asked.set()
         self.may_answer.wait(20)
@@ -286,19 +288,21 @@ def test_a_slow_endpoint_delays_no_answer_of_the_champion() -> None:
     assert slow.adapter_hash == "endpoint:smol"
 
 
-def test_a_request_whose_patience_is_over_at_the_endpoint_expires() -> None:
+@pytest.mark.slow
+def test_an_endpoint_that_is_too_slow_leaves_the_champion_time_to_answer() -> None:
     endpoint = Endpoint()
     endpoint.may_answer.clear()
-    engine = Engine(CHAMPION.hash)
-    worker = Worker("endpoint", engine, endpoint)
+    worker = Worker("endpoint", Engine(CHAMPION.hash), endpoint)
 
     async def answer() -> ListingPrediction:
-        expired = await worker.answerer.answer(request(patience_ms=100), now_ms())
+        late = await worker.answerer.answer(request(patience_ms=2_000), now_ms())
         endpoint.may_answer.set()
-        return expired
+        return late
 
     answered = asyncio.run(answer())
-    assert (answered.status, engine.asked) == (Status.EXPIRED, [])
+    assert (answered.status, answered.adapter_hash) == (Status.OK, "hash-a1")
+    assert "no answer within" in (answered.fell_back or "")
+    assert answered.latency_ms >= 1_000
 
 
 def test_who_answers_is_decided_anew_at_each_try() -> None:
