@@ -4,8 +4,9 @@ KIND is predict, predict-without-triton (the real client, and nobody there), pre
 
 The predict worker talks to a stand-in for the Triton client, in this test only: the room's own
 behaviour is under test here, and tests/e2e drives the real Triton. The stand-in fills every
-enumerated attribute with its first value; words in the title make it slow, away or faulty. With
-HANG in the environment curate's pool and predict's event loop hang at the first record.
+enumerated attribute with its first value; words in the title make it slow, away or faulty. Beside
+it is an endpoint that gives no answer, after SLOW_S. With HANG in the environment curate's pool and
+predict's event loop hang at the first record.
 """
 
 import logging
@@ -20,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from schemas.category import Attribute  # noqa: E402
 from serving.errors import Refused, Unavailable, UnknownAdapter  # noqa: E402
-from serving.generation import GenerationResult  # noqa: E402
+from serving.generation import GenerationRequest, GenerationResult  # noqa: E402
 from serving.listing import Listing  # noqa: E402
 from serving.settings import ServingSettings  # noqa: E402
 from streams.curate import app as curate  # noqa: E402
@@ -77,6 +78,16 @@ class StandIn:
         self._adapters.add(adapter_hash)
 
 
+class SlowEndpoint:
+    """An endpoint that does not answer."""
+
+    def answer(
+        self, request: GenerationRequest, timeout_s: float | None = None
+    ) -> GenerationResult:
+        time.sleep(float(os.environ.get("SLOW_S", "1")))
+        raise Unavailable("nobody there")
+
+
 def watch_the_pool() -> None:
     """Logs how many payload records the pool has, and forgets commits to Kafka if so asked."""
     apply = Pool.apply
@@ -115,7 +126,7 @@ def main() -> None:
     predict.COMMIT_S = float(os.environ.get("COMMIT_S", predict.COMMIT_S))
     predict.TritonClient = StandIn
     predict.ensure_adapter = lambda client, adapter_hash, uri: client.give(adapter_hash)
-    predict.main(settings, ServingSettings(), os.environ.get("WORKER", "1"))
+    predict.main(settings, ServingSettings(), os.environ.get("WORKER", "1"), SlowEndpoint())
 
 
 if __name__ == "__main__":

@@ -23,9 +23,11 @@ from schemas.events import (
     new_id,
     now_ms,
 )
+from schemas.experiment import Arm, Experiment
 from schemas.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, PREDICTIONS, REQUESTS
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import admin_client
+from streams.predict.app import WINDOW_PER_SLOT
 from streams.producer import ListuneClient
 from streams.settings import StreamsSettings
 from tests.streams.support import MakeWorker, read_all
@@ -256,6 +258,31 @@ def test_the_champion_answers_and_orders_for_an_earlier_one_are_superseded(
     send(settings, promoted("a2"))
     time.sleep(0.5)
     assert answers(settings, request(schemas))[0].adapter_hash == "a2"
+
+
+def test_behind_a_slow_endpoint_champion_answers_go_on_and_their_reading_too(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    arms = (Arm(name="champion", answers="champion"), Arm(name="llm", answers="endpoint"))
+    running = Experiment(name="ab", arms=arms).grown({"champion": 0.5, "llm": 0.5})
+    started = ModelEvent(
+        kind=ModelEventKind.EXPERIMENT_STARTED, pool="default", round=0, experiment=running
+    )
+    send(settings, (MODEL_EVENTS, started.key(), started.to_bytes()))
+    of_arm: dict[str, list[str]] = {"champion": [], "llm": []}
+    for seller in map(str, range(400)):
+        arm = running.arm_of(seller)
+        assert arm is not None
+        of_arm[arm.name].append(seller)
+    patient = {"patience_ms": 4 * 3_600_000}
+    slow = [request(schemas, seller_id=seller, **patient) for seller in of_arm["llm"][:3]]
+    worker("predict", SLOW_S="3600").start()
+    send(settings, *((REQUESTS, r.listing_key, r.to_bytes()) for r in slow))
+    # More than a worker without an endpoint has under way behind one that is not done.
+    assert len(of_arm["champion"]) > WINDOW_PER_SLOT * settings.in_flight
+    found = answers(settings, *(request(schemas, seller_id=s) for s in of_arm["champion"]))
+    assert {(p.status, p.arms["ab"]) for p in found} == {(Status.OK, "champion")}
+    assert len(predictions(settings)) == len(found)
 
 
 def test_without_triton_requests_wait_until_their_patience_is_over(
