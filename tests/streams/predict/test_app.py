@@ -244,7 +244,8 @@ def test_an_unforeseen_fault_ends_the_process_with_code_1(
 def test_the_champion_answers_and_orders_for_an_earlier_one_are_superseded(
     settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:
-    send(settings, promoted("a1"))
+    trial = promoted("a3")[2].replace(b'"promoted"', b'"published"')
+    send(settings, promoted("a1"), (MODEL_EVENTS, "adapter:a3", trial))
     worker("predict").start()
     # The engine does not know the champion: the worker gives it from the registry and asks again.
     assert answers(settings, request(schemas))[0].adapter_hash == "a1"
@@ -254,6 +255,13 @@ def test_the_champion_answers_and_orders_for_an_earlier_one_are_superseded(
     found = answers(settings, *orders, topic=BACKFILL)
     assert [p.status for p in found] == [Status.OK, Status.SUPERSEDED]
     assert {p.purpose for p in found} == {Purpose.BACKFILL}
+
+    # An adapter on trial answers orders for itself, beside whoever is champion.
+    shadow = {"purpose": Purpose.SHADOW}
+    orders = [request(schemas, adapter_hash=a, **shadow) for a in ("a3", "a4")]
+    found = answers(settings, *orders, topic=BACKFILL)
+    assert [p.status for p in found] == [Status.OK, Status.SUPERSEDED]
+    assert (found[0].adapter_hash, found[0].purpose) == ("a3", Purpose.SHADOW)
 
     send(settings, promoted("a2"))
     time.sleep(0.5)

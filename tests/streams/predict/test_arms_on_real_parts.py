@@ -21,6 +21,7 @@ from serving.engine.model import linear_shapes, load_base
 from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
 from streams.kafka.publisher import Publisher
+from streams.producer import ListuneClient
 from streams.settings import StreamsSettings
 from tests.serving.helpers import adapter_blob
 from tests.streams.support import MakeWorker, read_all
@@ -115,6 +116,13 @@ def test_each_seller_is_answered_by_the_same_arm_before_and_after_a_restart(
     assert first.stop() == 0
     worker("predict-with-triton", SERVING=serving, WORKER="2").start()
     after = ask_for_each_seller(settings, schemas)
+    blind = next(seller for seller in SELLERS if before[seller].adapter_hash == "blind")
+    with ListuneClient(settings, schemas) as client:
+        seen = client.predict(
+            listing_id="other", seller_id=blind, category="Lamps", title="A lamp", timeout_s=120
+        )
+        client.review(seen, shown=seen.values, submitted={"colour": ["red"]})
+    assert (seen.status, seen.values, seen.arms) == (Status.OK, {}, {"ab": "blind"})
 
     running, by = started.experiment, champion.adapter_hash
     assert running is not None
