@@ -89,12 +89,22 @@ class EndpointUnavailable(ServingError):
         reason: one word to count by: `down`, `slow`, `refused` (it wants another key, model or
             address), `bad_answer`, `rate_limited` (by us or by it), `budget`, `open_circuit`.
         text: of a bad answer, what it said. It is in no message, since it may repeat the product.
+        tokens_read, tokens_written: of a bad answer, which costs as much as a good one.
     """
 
-    def __init__(self, message: str, reason: str, text: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        reason: str,
+        text: str | None = None,
+        tokens_read: int = 0,
+        tokens_written: int = 0,
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.text = text
+        self.tokens_read = tokens_read
+        self.tokens_written = tokens_written
 
 
 class CanaryFailed(ServingError):

@@ -50,8 +50,10 @@ class EndpointSettings(BaseModel):
     attempts: int = Field(4, ge=1, description="attempts in all, with growing pauses between them")
     pause_s: float = Field(1.0, ge=0, description="the first pause; each next one is twice as long")
     max_tokens: int = Field(1024, ge=1, description="cap on an answer")
-    json_object: bool = Field(
-        False, description="ask for `response_format: json_object`, which not every server knows"
+    answer_format: Literal["text", "json_object", "json_schema"] = Field(
+        "text",
+        description="how it is held to JSON: by the prompt alone, or by `response_format`, with "
+        "the category's attributes as a JSON Schema or without; not every server knows that",
     )
 
 

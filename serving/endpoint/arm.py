@@ -69,7 +69,7 @@ class EndpointArm:
             patience_s = min(patience_s, timeout_s)
         reply = self._ask(self._client.body(request), started + patience_s)
         if reply.answer is None:
-            raise EndpointUnavailable(self._bad(reply), "bad_answer", reply.text)
+            raise self._bad(reply)
         seconds = time.monotonic() - started
         return as_result(reply, request, self.identity, self.identity, seconds)
 
@@ -140,15 +140,18 @@ class EndpointArm:
         message = f"{self.settings.url} {failure}, {tries}; {todo}"
         return EndpointUnavailable(message, failure.reason)
 
-    def _bad(self, reply: Reply) -> str:
+    def _bad(self, reply: Reply) -> EndpointUnavailable:
         if reply.text is None:
-            return f"{self.identity} sent no chat answer; check that serving.endpoint.url is right"
-        if reply.cut:
-            return f"{self.identity} did not finish its answer; raise serving.endpoint.max_tokens"
-        return (
-            f"{self.identity} answered without a whole JSON object; set "
-            "serving.endpoint.json_object, or take another model"
-        )
+            what = "sent no chat answer; check that serving.endpoint.url is right"
+        elif reply.cut:
+            what = "did not finish its answer; raise serving.endpoint.max_tokens"
+        else:
+            what = (
+                "answered without a whole JSON object; set serving.endpoint.answer_format, or take "
+                "another model"
+            )
+        tokens = reply.tokens_read or 0, reply.tokens_written or 0
+        return EndpointUnavailable(f"{self.identity} {what}", "bad_answer", reply.text, *tokens)
 
 
 def _result(running: "Future[Reply]", timeout_s: float) -> Reply:
@@ -159,7 +162,9 @@ def _result(running: "Future[Reply]", timeout_s: float) -> Reply:
         raise
     except TimeoutError:
         raise AttemptFailed("does not answer in time", "slow", billed=True) from None
-    except Exception as error:  # a fault of ours: the seller gets the champion's answer all the same
+    except (
+        Exception
+    ) as error:  # a fault of ours: the seller gets the champion's answer all the same
         logger.exception("a fault in asking an endpoint")
         clause = f"cannot be asked ({type(error).__name__})"
         raise AttemptFailed(clause, "down", again=False, billed=True) from None

@@ -23,7 +23,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import IO, Any
 
-from serving.endpoint.reading import Reply, messages, read
+from serving.endpoint.reading import Reply, messages, read, response_format
 from serving.generation import GenerationRequest
 from serving.prompt import CHARACTERS_PER_TOKEN
 from serving.settings import EndpointSettings
@@ -79,8 +79,9 @@ class ChatClient:
             "temperature": 0,
             "max_tokens": self.settings.max_tokens,
         }
-        if self.settings.json_object:
-            body["response_format"] = {"type": "json_object"}
+        wanted = response_format(self.settings.answer_format, request.attributes)
+        if wanted is not None:
+            body["response_format"] = wanted
         return json.dumps(body).encode()
 
     def ask(self, body: bytes, timeout_s: float) -> Reply:

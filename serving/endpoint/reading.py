@@ -5,11 +5,11 @@ leniently as our own model's answers. It has to be whole: of half an object noth
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.category import Attribute
+from schemas.category import Attribute, AttributeType
 from schemas.events import ValueLists
 from schemas.values import NO, SEPARATOR, YES, is_valid, parse_answer
 from serving.examples import attribute_lines
@@ -22,6 +22,8 @@ INSTRUCTION = (
     "allowed values stand in parentheses, use one of them exactly as written."
 )
 MAX_INVALID_CHARACTERS = 200
+MOST_LISTED = 200
+"""Allowed values that a JSON Schema names; beyond them any text is, and is checked as ever."""
 MAX_TOKENS = 1 << 31
 """No answer has as many: such a count is none, and no 32-bit column would hold it."""
 
@@ -50,6 +52,38 @@ def messages(request: GenerationRequest, max_characters: int) -> list[dict[str, 
         {"role": "system", "content": INSTRUCTION},
         {"role": "user", "content": f"{product}\n\nAttributes:\n{asked}"},
     ]
+
+
+def response_format(kind: str, attributes: Iterable[Attribute]) -> dict[str, Any] | None:
+    """What the answer is held to: None for `text`, any object for `json_object`, and for
+    `json_schema` one member of each attribute, in their order, null where it cannot be told."""
+    if kind == "text":
+        return None
+    if kind == "json_object":
+        return {"type": kind}
+    members = {attribute.name: _member(attribute) for attribute in attributes}
+    schema = {
+        "type": "object",
+        "properties": members,
+        "required": list(members),
+        "additionalProperties": False,
+    }
+    return {"type": kind, "json_schema": {"name": "attributes", "schema": schema}}
+
+
+def _member(attribute: Attribute) -> dict[str, Any]:
+    """The JSON Schema of an attribute's answer."""
+    listed = attribute.type is AttributeType.ENUM and not attribute.open
+    if listed and len(attribute.values) <= MOST_LISTED:
+        value: dict[str, Any] = {"enum": list(attribute.values)}
+    elif attribute.type is AttributeType.BOOLEAN:
+        value = {"type": "boolean"}
+    else:
+        # A small model that is bound to JSON would fill a text to the end of all tokens.
+        value = {"type": "string", "maxLength": min(attribute.text_length, MAX_INVALID_CHARACTERS)}
+    if attribute.multi_value:
+        return {"type": "array", "items": value, "maxItems": attribute.max_values}
+    return {"anyOf": [value, {"type": "null"}]}
 
 
 def read(payload: bytes) -> Reply:

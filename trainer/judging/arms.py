@@ -79,6 +79,7 @@ def endpoint_arm(
         lambda: asked,
         f"judge {name}",
         f"max_tokens {endpoint.max_tokens}, max_trunk_tokens {serving.max_trunk_tokens}"
-        + ", json_object" * endpoint.json_object,
+        # Left out where it is as it was before there were others, so that old answers are known.
+        + (f", {endpoint.answer_format}" if endpoint.answer_format != "text" else ""),
     )
     return {name: evaluation}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from infra.settings import Settings
@@ -99,15 +100,23 @@ def test_tokens_that_are_not_counted_are_none(
     assert make_arm().answer(REQUEST).tokens_computed == 0
 
 
-def test_a_json_object_is_asked_for_where_that_is_set(
+def test_the_answer_is_held_to_json_where_that_is_set(
     chat: Chat, make_arm: Callable[..., EndpointArm]
 ) -> None:
     chat.says(GOOD)
-    make_arm().answer(REQUEST)
-    make_arm(json_object=True).answer(REQUEST)
-    without, with_format = chat.asked
-    assert "response_format" not in without
-    assert with_format["response_format"] == {"type": "json_object"}
+    for kind in ("text", "json_object", "json_schema"):
+        make_arm(answer_format=kind).answer(REQUEST)
+    text, any_object, by_schema = chat.asked
+    assert "response_format" not in text
+    assert any_object["response_format"] == {"type": "json_object"}
+    schema = by_schema["response_format"]["json_schema"]["schema"]
+    Draft202012Validator.check_schema(schema)
+    accepts = Draft202012Validator(schema).is_valid
+    blank = {a.name: [] if a.multi_value else None for a in EVERY_KIND}
+    assert accepts(blank | {"Colour": "red", "Washable": True, "Ports": ["USB"], "Weight": "2 kg"})
+    for wrong in ({"Colour": "pink"}, {"Ports": ["USB"] * 3}, {"Brand": "x" * 13}, {"More": "x"}):
+        assert not accepts(blank | wrong)
+    assert not accepts({})
 
 
 # ------------------------------------------------------------------------------------ bad answers
