@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from infra.settings import Settings
 from serving.endpoint.arm import EndpointArm
-from serving.endpoint.client import MAX_ANSWER_BYTES
+from serving.endpoint.client import MAX_ANSWER_BYTES, pause_s
 from serving.endpoint.spend import Spent
 from serving.errors import EndpointUnavailable
 from serving.generation import GenerationRequest, GenerationResult
@@ -270,14 +270,26 @@ def test_a_request_whose_patience_is_over_asks_nobody(
     assert chat.asked == []
 
 
-def test_pauses_grow_and_are_half_by_chance(
+def test_pauses_grow_and_are_half_by_chance() -> None:
+    settings = LiveEndpointSettings(pause_s=1.0)
+    shortest = [pause_s(settings, attempt, None, lambda: 0.0) for attempt in (1, 2, 3, 20)]
+    longest = [pause_s(settings, attempt, None, lambda: 1.0) for attempt in (1, 2, 3, 20)]
+    assert (shortest, longest) == ([0.5, 1.0, 2.0, 15.0], [1.0, 2.0, 4.0, 30.0])
+    assert pause_s(settings, 1, 7.0, lambda: 0.0) == 7.0
+
+
+def test_nobody_waits_for_an_attempt_that_would_come_too_late(
     chat: Chat, make_arm: Callable[..., EndpointArm]
 ) -> None:
     slept: list[float] = []
     chat.replies = [(503, "busy")]
-    refused(make_arm(slept.append, attempts=4, pause_s=1.0))
-    assert [0.5 <= slept[0] <= 1, 1 <= slept[1] <= 2, 2 <= slept[2] <= 4] == [True] * 3
-    assert len(set(slept)) == 3
+    assert refused(make_arm(slept.append, pause_s=100.0, patience_s=10.0)).reason == "down"
+    assert (slept, len(chat.asked)) == ([], 1)
+
+
+def test_a_long_complaint_is_shortened(chat: Chat, make_arm: Callable[..., EndpointArm]) -> None:
+    chat.replies = [(400, "no " * 10_000)]
+    assert len(str(refused(make_arm()))) < 600
 
 
 def test_retry_after_is_waited_for_where_there_is_time(
