@@ -1,10 +1,12 @@
 """Runs one worker of this room as a process: `worker_process.py KIND SETTINGS_JSON`, where
-KIND is predict, predict-without-triton (the real client, and nobody there) or curate.
+KIND is predict, predict-without-triton (the real client, and nobody there), predict-with-triton
+(the real one, whose settings stand in SERVING in the environment) or curate.
 
 The predict worker talks to a stand-in for the Triton client, in this test only: the room's own
 behaviour is under test here, and tests/e2e drives the real Triton. The stand-in fills every
-enumerated attribute with its first value; words in the title make it slow, away or faulty. With
-HANG in the environment curate's pool and predict's event loop hang at the first record.
+enumerated attribute with its first value; words in the title make it slow, away or faulty. Beside
+it is an endpoint that gives no answer, after SLOW_S. With HANG in the environment curate's pool and
+predict's event loop hang at the first record.
 """
 
 import logging
@@ -19,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from schemas.category import Attribute  # noqa: E402
 from serving.errors import Refused, Unavailable, UnknownAdapter  # noqa: E402
-from serving.generation import GenerationResult  # noqa: E402
+from serving.generation import GenerationRequest, GenerationResult  # noqa: E402
 from serving.listing import Listing  # noqa: E402
 from serving.settings import ServingSettings  # noqa: E402
 from streams.curate import app as curate  # noqa: E402
@@ -44,6 +46,7 @@ class StandIn:
         batches: int | None = None,
         adapter_hash: str = "base",
         timeout_s: float | None = None,
+        example: object = None,
     ) -> GenerationResult:
         if adapter_hash not in self._adapters:
             raise UnknownAdapter("push it")
@@ -73,6 +76,16 @@ class StandIn:
 
     def give(self, adapter_hash: str) -> None:
         self._adapters.add(adapter_hash)
+
+
+class SlowEndpoint:
+    """An endpoint that does not answer."""
+
+    def answer(
+        self, request: GenerationRequest, timeout_s: float | None = None
+    ) -> GenerationResult:
+        time.sleep(float(os.environ.get("SLOW_S", "1")))
+        raise Unavailable("nobody there")
 
 
 def watch_the_pool() -> None:
@@ -105,12 +118,15 @@ def main() -> None:
         curate.main(settings, os.environ.get("WORKER", "1"))
     if kind == "predict-without-triton":
         predict.main(settings, ServingSettings(triton_url="127.0.0.1:1"))
+    if kind == "predict-with-triton":
+        serving = ServingSettings.model_validate_json(os.environ["SERVING"])
+        predict.main(settings, serving, os.environ.get("WORKER", "1"))
     if os.environ.get("HANG"):
         predict.decode = lambda *_: time.sleep(600)
     predict.COMMIT_S = float(os.environ.get("COMMIT_S", predict.COMMIT_S))
     predict.TritonClient = StandIn
     predict.ensure_adapter = lambda client, adapter_hash, uri: client.give(adapter_hash)
-    predict.main(settings, ServingSettings(), os.environ.get("WORKER", "1"))
+    predict.main(settings, ServingSettings(), os.environ.get("WORKER", "1"), SlowEndpoint())
 
 
 if __name__ == "__main__":

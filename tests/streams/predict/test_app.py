@@ -23,9 +23,11 @@ from schemas.events import (
     new_id,
     now_ms,
 )
+from schemas.experiment import Arm, Experiment
 from schemas.topic_names import BACKFILL, DEAD_LETTERS, MODEL_EVENTS, PREDICTIONS, REQUESTS
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import admin_client
+from streams.predict.app import WINDOW_PER_SLOT
 from streams.producer import ListuneClient
 from streams.settings import StreamsSettings
 from tests.streams.support import MakeWorker, read_all
@@ -242,7 +244,8 @@ def test_an_unforeseen_fault_ends_the_process_with_code_1(
 def test_the_champion_answers_and_orders_for_an_earlier_one_are_superseded(
     settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:
-    send(settings, promoted("a1"))
+    trial = promoted("a3")[2].replace(b'"promoted"', b'"published"')
+    send(settings, promoted("a1"), (MODEL_EVENTS, "adapter:a3", trial))
     worker("predict").start()
     # The engine does not know the champion: the worker gives it from the registry and asks again.
     assert answers(settings, request(schemas))[0].adapter_hash == "a1"
@@ -253,9 +256,41 @@ def test_the_champion_answers_and_orders_for_an_earlier_one_are_superseded(
     assert [p.status for p in found] == [Status.OK, Status.SUPERSEDED]
     assert {p.purpose for p in found} == {Purpose.BACKFILL}
 
+    # An adapter on trial answers orders for itself, beside whoever is champion.
+    shadow = {"purpose": Purpose.SHADOW}
+    orders = [request(schemas, adapter_hash=a, **shadow) for a in ("a3", "a4")]
+    found = answers(settings, *orders, topic=BACKFILL)
+    assert [p.status for p in found] == [Status.OK, Status.SUPERSEDED]
+    assert (found[0].adapter_hash, found[0].purpose) == ("a3", Purpose.SHADOW)
+
     send(settings, promoted("a2"))
     time.sleep(0.5)
     assert answers(settings, request(schemas))[0].adapter_hash == "a2"
+
+
+def test_behind_a_slow_endpoint_champion_answers_go_on_and_their_reading_too(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    arms = (Arm(name="champion", answers="champion"), Arm(name="llm", answers="endpoint"))
+    running = Experiment(name="ab", arms=arms).grown({"champion": 0.5, "llm": 0.5})
+    started = ModelEvent(
+        kind=ModelEventKind.EXPERIMENT_STARTED, pool="default", round=0, experiment=running
+    )
+    send(settings, (MODEL_EVENTS, started.key(), started.to_bytes()))
+    of_arm: dict[str, list[str]] = {"champion": [], "llm": []}
+    for seller in map(str, range(400)):
+        arm = running.arm_of(seller)
+        assert arm is not None
+        of_arm[arm.name].append(seller)
+    patient = {"patience_ms": 4 * 3_600_000}
+    slow = [request(schemas, seller_id=seller, **patient) for seller in of_arm["llm"][:3]]
+    worker("predict", SLOW_S="3600").start()
+    send(settings, *((REQUESTS, r.listing_key, r.to_bytes()) for r in slow))
+    # More than a worker without an endpoint has under way behind one that is not done.
+    assert len(of_arm["champion"]) > WINDOW_PER_SLOT * settings.in_flight
+    found = answers(settings, *(request(schemas, seller_id=s) for s in of_arm["champion"]))
+    assert {(p.status, p.arms["ab"]) for p in found} == {(Status.OK, "champion")}
+    assert len(predictions(settings)) == len(found)
 
 
 def test_without_triton_requests_wait_until_their_patience_is_over(
