@@ -49,6 +49,7 @@ def resolve(
     run_dir = run_dir.absolute()
     settings = _with_free_ports(settings, console)
     local, heldout = settings.local, settings.trainer.heldout
+    endpoint = settings.serving.endpoint
     return settings.changed(
         streams={
             "bootstrap_servers": f"127.0.0.1:{local.kafka_port}",
@@ -63,6 +64,8 @@ def resolve(
             "triton_url": f"127.0.0.1:{local.triton_grpc_port}",
             "base_model": settings.serving.base_model or str(parts["base"]),
             "adapter_store": run_dir / "triton" / "adapters",
+            # Not of the run: a budget is of the day, and the workers have another folder.
+            "endpoint": endpoint.model_copy(update={"spend_file": endpoint.spend_file.absolute()}),
         },
         trainer={
             "health_port": local.trainer_health_port,

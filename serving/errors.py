@@ -12,6 +12,7 @@
         │   └── EngineFailed      internal         a fault of ours; this request only
         ├── Unavailable       no server answers
         ├── TimedOut          the server did not answer in time
+        ├── EndpointUnavailable  somebody else's endpoint has no usable answer; `reason` says why
         ├── CanaryFailed      a pushed adapter does not answer as it should
         └── HealthPortTaken   a process's port for health and metrics cannot be opened
 
@@ -79,6 +80,31 @@ class Unavailable(ServingError):
 
 class TimedOut(ServingError):
     """The server did not answer within the time given."""
+
+
+class EndpointUnavailable(ServingError):
+    """An OpenAI-compatible endpoint gives no usable answer, or is not asked for one.
+
+    Attributes:
+        reason: one word to count by: `down`, `slow`, `refused` (it wants another key, model or
+            address), `bad_answer`, `rate_limited` (by us or by it), `budget`, `open_circuit`.
+        text: of a bad answer, what it said. It is in no message, since it may repeat the product.
+        tokens_read, tokens_written: of a bad answer, which costs as much as a good one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        reason: str,
+        text: str | None = None,
+        tokens_read: int = 0,
+        tokens_written: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.text = text
+        self.tokens_read = tokens_read
+        self.tokens_written = tokens_written
 
 
 class CanaryFailed(ServingError):

@@ -1,9 +1,9 @@
 """The settings of serving; `infra.settings` composes them with those of the other rooms."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from schemas.events import Mode
@@ -26,6 +26,88 @@ def fields_that_change(settings: type[BaseModel], *changes: Change) -> set[str]:
     marks: list[JsonDict] = [{"changes": change} for change in changes]
     fields = settings.model_fields.items()
     return {name for name, field in fields if field.json_schema_extra in marks}
+
+
+class EndpointSettings(BaseModel):
+    """An OpenAI-compatible endpoint, and how it is asked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(
+        "",
+        # No user and password: the settings lie in a file, and are shown in messages.
+        pattern=r"^(https?://[^/@\s]+(/\S*)?)?$",
+        description="address up to `/v1`; empty = none is asked",
+    )
+    model: str = Field("", description="the model's name there")
+    key_variable: str = Field(
+        "LISTUNE_ENDPOINT_KEY",
+        # Whoever puts the key itself here is told so, instead of finding it in settings.json.
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable that holds the API key; without it none is sent",
+    )
+    timeout_s: float = Field(60.0, gt=0, description="patience with one attempt")
+    attempts: int = Field(4, ge=1, description="attempts in all, with growing pauses between them")
+    pause_s: float = Field(1.0, ge=0, description="the first pause; each next one is twice as long")
+    max_tokens: int = Field(1024, ge=1, description="cap on an answer")
+    answer_format: Literal["text", "json_object", "json_schema"] = Field(
+        "text",
+        description="how it is held to JSON: by the prompt alone, or by `response_format`, with "
+        "the category's attributes as a JSON Schema or without; not every server knows that",
+    )
+
+
+class LiveEndpointSettings(EndpointSettings):
+    """The endpoint that may answer sellers who wait, and what it may cost them and you."""
+
+    timeout_s: float = Field(10.0, gt=0, description="patience with one attempt")
+    attempts: int = Field(2, ge=1, description="attempts in all, with growing pauses between them")
+    pause_s: float = Field(
+        0.5, ge=0, description="the first pause, half of it by chance; each next one twice as long"
+    )
+    patience_s: float = Field(
+        20.0, gt=0, description="all attempts and pauses together; a request's own may be shorter"
+    )
+    in_flight: int = Field(8, ge=1, description="asked at once by a predict worker")
+    requests_per_s: float = Field(
+        0.0, ge=0, description="of a predict worker, with bursts of a second's; 0 = no limit"
+    )
+    requests_a_day: int = Field(
+        0, ge=0, description="attempts of all workers of this machine in a UTC day; 0 = no limit"
+    )
+    budget_a_day: float = Field(
+        0.0,
+        ge=0,
+        description="money for all workers of this machine in a UTC day, by the two prices below; "
+        "0 = no limit",
+    )
+    million_input_tokens: float | None = Field(
+        None, ge=0, description="price of a million tokens that it reads"
+    )
+    million_output_tokens: float | None = Field(
+        None, ge=0, description="price of a million tokens that it writes"
+    )
+    spend_file: Path = Field(
+        Path("runs/endpoint-spend.json"), description="what the day has cost so far"
+    )
+    failures_to_open: int = Field(
+        5, ge=1, description="failed attempts in a row after which it is left alone"
+    )
+    open_s: float = Field(
+        30.0, gt=0, description="so long, before one request tries whether it is back"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.url and not self.model:
+            raise ValueError("an endpoint that answers live needs `model`, its model's name")
+        prices = (self.million_input_tokens, self.million_output_tokens)
+        if self.budget_a_day and None in prices:
+            raise ValueError(
+                "`budget_a_day` needs both prices; give `million_input_tokens` and "
+                "`million_output_tokens`"
+            )
+        return self
 
 
 class ServingSettings(BaseModel):
@@ -115,3 +197,4 @@ class ServingSettings(BaseModel):
     timeout_s: float = Field(
         120.0, gt=0, description="client time-out of one generation", json_schema_extra=NEITHER
     )
+    endpoint: LiveEndpointSettings = Field(LiveEndpointSettings(), json_schema_extra=NEITHER)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving.settings import ANSWERS, NEITHER, TRAINING
+from serving.settings import ANSWERS, NEITHER, TRAINING, EndpointSettings
 
 Blank = Literal["mask", "abstain"]
 """Whether an attribute that the catalog leaves blank is left out, or taught as an abstention."""
@@ -220,27 +220,6 @@ class Prices(BaseModel):
     million_output_tokens: float | None = Field(
         None, ge=0, description="price of a million tokens that an endpoint writes"
     )
-
-
-class EndpointSettings(BaseModel):
-    """An OpenAI-compatible endpoint to compare with."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    url: str = Field(
-        "",
-        pattern=r"^(https?://.+)?$",
-        description="address up to `/v1`; empty = none is asked",
-    )
-    model: str = Field("", description="the model's name there")
-    key_variable: str = Field(
-        "LISTUNE_ENDPOINT_KEY",
-        description="environment variable that holds the API key; without it none is sent",
-    )
-    timeout_s: float = Field(60.0, gt=0, description="patience with one attempt")
-    attempts: int = Field(4, ge=1, description="attempts in all, with growing pauses between them")
-    pause_s: float = Field(1.0, ge=0, description="the first pause; each next one is twice as long")
-    max_tokens: int = Field(1024, ge=1, description="cap on an answer")
 
 
 class EvaluationSettings(BaseModel):

@@ -10,6 +10,7 @@ from infra.cli import (
     bench,
     chaos,
     demo,
+    endpoint,
     evaluate,
     experiment,
     forget,
@@ -42,6 +43,7 @@ wire.register(app)
 pool.register(app)
 schema_changes.register(app)
 evaluate.register(app)
+endpoint.register(app)
 bench.register(app)
 chaos.register(app)
 experiment.register(app)

@@ -20,6 +20,7 @@ from schemas.errors import EventError
 from schemas.events import ListingRequest
 from schemas.topic_names import BACKFILL, PREDICTIONS, REQUESTS
 from schemas.versions import SchemaVersions
+from serving.endpoint.arm import EndpointArm
 from serving.errors import AdapterError
 from serving.process.health import Health
 from serving.process.ready import clear_ready, tell_ready
@@ -178,11 +179,13 @@ def main(
 ) -> None:
     """Runs a predict worker until SIGTERM; `worker` is its name, unlike any other predict's.
 
-    `endpoint` answers in arms that name it. The process ends with this call: code 0 after a signal,
-    1 after a failure.
+    `endpoint` answers in arms that name it; by default the one that `serving.endpoint` sets, where
+    it sets one. The process ends with this call: code 0 after a signal, 1 after a failure.
     """
     clear_ready()
     try:
+        if endpoint is None and serving.endpoint.url:
+            endpoint = EndpointArm(serving.endpoint, serving.max_trunk_tokens)
         health = Health()
         health.serve(settings.predict_health_port)
         traffic = TrafficLog()

@@ -5,8 +5,8 @@ KIND is predict, predict-without-triton (the real client, and nobody there), pre
 The predict worker talks to a stand-in for the Triton client, in this test only: the room's own
 behaviour is under test here, and tests/e2e drives the real Triton. The stand-in fills every
 enumerated attribute with its first value; words in the title make it slow, away or faulty. Beside
-it is an endpoint that gives no answer, after SLOW_S. With HANG in the environment curate's pool and
-predict's event loop hang at the first record.
+it is an endpoint that gives no answer, after SLOW_S, or the one that SERVING sets. With HANG in the
+environment curate's pool and predict's event loop hang at the first record.
 """
 
 import logging
@@ -126,7 +126,9 @@ def main() -> None:
     predict.COMMIT_S = float(os.environ.get("COMMIT_S", predict.COMMIT_S))
     predict.TritonClient = StandIn
     predict.ensure_adapter = lambda client, adapter_hash, uri: client.give(adapter_hash)
-    predict.main(settings, ServingSettings(), os.environ.get("WORKER", "1"), SlowEndpoint())
+    serving = ServingSettings.model_validate_json(os.environ.get("SERVING", "{}"))
+    endpoint = None if serving.endpoint.url else SlowEndpoint()
+    predict.main(settings, serving, os.environ.get("WORKER", "1"), endpoint)
 
 
 if __name__ == "__main__":

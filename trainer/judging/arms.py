@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from schemas.events import BASE_ADAPTER
 from serving.adapter_file import AdapterFile
 from serving.generation import Generator
-from serving.settings import ServingSettings
+from serving.settings import EndpointSettings, ServingSettings
 from trainer.data.dataset import Row, rows_hash
 from trainer.errors import DataError
 from trainer.judging.baselines import MajorityValue, NearestListing
@@ -20,7 +20,6 @@ from trainer.judging.endpoint import Endpoint
 from trainer.judging.evaluate import Evaluation
 from trainer.judging.judge import Judge
 from trainer.results import ONE_EXAMPLE
-from trainer.settings import EndpointSettings
 
 
 def adapter_arm(judge: Judge, adapter: AdapterFile | None) -> dict[str, Evaluation]:
@@ -79,6 +78,8 @@ def endpoint_arm(
         f"{ENDPOINT}{endpoint.model}@{endpoint.url}",
         lambda: asked,
         f"judge {name}",
-        f"max_tokens {endpoint.max_tokens}, max_trunk_tokens {serving.max_trunk_tokens}",
+        f"max_tokens {endpoint.max_tokens}, max_trunk_tokens {serving.max_trunk_tokens}"
+        # Left out where it is as it was before there were others, so that old answers are known.
+        + (f", {endpoint.answer_format}" if endpoint.answer_format != "text" else ""),
     )
     return {name: evaluation}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.settings import ServingSettings
+from serving.settings import EndpointSettings, ServingSettings
 from tests.builders import evaluated, make_rows
 from trainer.data.dataset import Row
 from trainer.errors import DataError
@@ -16,7 +16,7 @@ from trainer.judging.comparison_report import compare, page, write_comparison
 from trainer.judging.evaluate import METRICS, Evaluation, EvaluationKey
 from trainer.judging.judge import judging
 from trainer.progress import RoundProgress
-from trainer.settings import EndpointSettings, TrainerSettings
+from trainer.settings import TrainerSettings
 
 
 def named(rows: list[Row], letter: str) -> list[Row]:

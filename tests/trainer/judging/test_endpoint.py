@@ -1,66 +1,25 @@
 """A chat endpoint on this machine: what it is asked, and what becomes of its answers."""
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from serving.generation import GenerationRequest, GenerationResult
+from serving.settings import EndpointSettings
 from tests.builders import evaluated, make_rows
+from tests.chat import Chat, chatting
 from trainer.errors import EndpointError
 from trainer.judging.endpoint import Endpoint
 from trainer.judging.evaluate import EvaluationKey
-from trainer.settings import EndpointSettings
 
 ROW = make_rows(1)[0]
 
 
-class Chat:
-    """A server that gives its replies in turn, the last one again and again."""
-
-    def __init__(self) -> None:
-        self.replies: list[tuple[int, str]] = []
-        self.asked: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        chat = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                chat.asked.append({"path": self.path, **json.loads(body)})
-                chat.headers.append(dict(self.headers))
-                status, text = chat.replies.pop(0) if len(chat.replies) > 1 else chat.replies[0]
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text.encode())))
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
-
-    def says(self, content: str) -> None:
-        """The next reply has `content` as the assistant's message."""
-        usage = {"prompt_tokens": 50, "completion_tokens": 20}
-        message = {"role": "assistant", "content": content}
-        reply = {"choices": [{"message": message}], "usage": usage}
-        self.replies.append((200, json.dumps(reply)))
-
-
 @pytest.fixture
 def chat() -> Iterator[Chat]:
-    made = Chat()
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.01,))
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    with chatting() as made:
+        yield made
 
 
 def endpoint(chat: Chat, **settings: Any) -> Endpoint:
