@@ -440,7 +440,9 @@ SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,
            AS missing_required,
        (SELECT count(*) FROM store.backfill_orders WHERE outcome IS NULL) AS orders_outstanding,
        (SELECT count(*) FROM store.outbox) AS outbox,
+       (SELECT name FROM store.experiments WHERE state = 'running'
+        AND NOT starts_with(name, 'canary:') ORDER BY started_ms DESC, name LIMIT 1) AS experiment,
        make_timestamp_ms((SELECT max(timestamp_ms) FROM store.reviews)) AS last_review_at
 FROM store.champion c;
 COMMENT ON VIEW main.status IS
-'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge, whoever sells them. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is, `reviews_without_text` listings whose last review is of a text that the pool does not have. `schema_losses`: what the last change of schemas lost of the pool. `missing_required` counts live answers of the champion that leave a required attribute blank.';
+'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge, whoever sells them. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is, `reviews_without_text` listings whose last review is of a text that the pool does not have. `schema_losses`: what the last change of schemas lost of the pool. `missing_required` counts live answers of the champion that leave a required attribute blank. `experiment`: the one that runs.';

@@ -1,4 +1,5 @@
-"""The one that decides: when a round begins, which adapter is champion, what is measured again.
+"""The one that decides: when a round begins, which adapter is champion, which experiment runs, what
+is measured again.
 
 `Conductor.tick` looks at what the pool holds and decides; every effect is an event in the outbox,
 written in the transaction of the decision. The state itself changes only when that event comes back
@@ -15,6 +16,7 @@ from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequ
 from schemas.topic_names import MODEL_EVENTS, RETRAIN
 from streams.pool import heldout, outbox, outdated
 from streams.pool.deciding import backfill
+from streams.pool.deciding.experiments import Experiments
 from streams.pool.deciding.selection import Chosen, mark_used, prune, select
 from streams.pool.deciding.status import status_line
 from streams.pool.deciding.trigger import (
@@ -74,6 +76,7 @@ class Conductor:
         self.settings = pool.settings
         self._acceptance_fell = AcceptanceDrop(self.con, self.settings)
         self._candidates = Candidates(self.con, self.settings)
+        self._experiments = Experiments(self.con, self.settings)
         self._pruned_ms = self._nothing_stale_ms = 0
         self._last_try = _LastTry()
 
@@ -118,7 +121,8 @@ class Conductor:
         again = lru_cache(partial(next_look, self.con, self.settings, judges))
         if not self._count("store.pending"):
             self._decide(now_ms, look, again, lag)
-        self._remember_status(status_line(self.con, self.settings, now_ms, look, again, lag))
+        line = status_line(self.con, self.settings, now_ms, look, again, lag)
+        self._remember_status(" · ".join([line, *self._experiments.status(now_ms)]))
 
     def _look(self, now_ms: int) -> Outlook:
         fell = self._acceptance_fell(now_ms)
@@ -140,6 +144,9 @@ class Conductor:
     ) -> None:
         """At most one thing a tick; what a person asked for comes first."""
         if self._answer_wish(now_ms):
+            return
+        if due := self._experiments.due(now_ms):
+            self._say(due)
             return
         current = open_round(self.con)
         if current is not None:
