@@ -176,10 +176,10 @@ class ListingRequest(ListingEvent):
     def input_hash(self) -> str:
         """SHA-256 of what the model sees of this listing: equal hash, equal prompt.
 
-        An order to measure again has that of its live request, by which its answer finds the
-        listing's text, though the category's schema may have changed in between.
+        An order (to measure again, or a shadow's) has that of its live request, by which its answer
+        finds the listing's text, though the category's schema may have changed in between.
         """
-        if self.purpose is Purpose.BACKFILL and self.live_input_hash is not None:
+        if self.purpose is not Purpose.LIVE and self.live_input_hash is not None:
             return self.live_input_hash
         seen = [self.category, self.category_schema_hash, self.title, self.description]
         content = json.dumps([*seen, self.images, self.requested], ensure_ascii=False)
@@ -290,6 +290,8 @@ class RetrainRequest(Event):
     # beyond the share of one seller, one category or one product.
     near_held_out: int = Field(default=0, ge=0)
     over_share: int = Field(default=0, ge=0)
+    # Of the held-out listings, those whose labels no model has touched.
+    blind_held_out: int = Field(default=0, ge=0)
     files: list[ManifestFile]
 
 

@@ -230,7 +230,12 @@ def _record(con: duckdb.DuckDBPyConnection, event: RetrainRequest, state: str) -
         asked = RetrainRequest.model_validate_json(request)
         files = [*asked.files, *event.files]
         judged = asked.model_copy(
-            update={"attempt": event.attempt, "look": event.look, "files": files}
+            update={
+                "attempt": event.attempt,
+                "look": event.look,
+                "files": files,
+                "blind_held_out": event.blind_held_out,
+            }
         )
     record_round(con, judged, state)
     # A look begins no round: the round was requested before, or nobody knows when.

@@ -10,7 +10,6 @@ An adapter that does not exist, or a change that is refused, stops nothing else.
 """
 
 import logging
-import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
@@ -18,15 +17,12 @@ import duckdb
 
 from schemas.events import ModelEvent, ModelEventKind
 from schemas.experiment import ADAPTER, Arm, Experiment
+from streams.pool.deciding.guardrail import Sellers
 from streams.pool.state import find_adapter
 from streams.pool.trials import STARTED_MS, Trial, find, running_trial
 from streams.settings import StreamsSettings
 from streams.trials import ArmSettings, ExperimentSettings, experiment_ms
 
-# Sellers are counted so seldom, and no more often than takes a twentieth of the time: it reads all
-# answers that were given in arms.
-LOOK_EVERY_MS = 1_000
-LOOKS_SHARE = 0.05
 WORKER = "conductor"
 _DAY_MS = 86_400_000
 
@@ -44,7 +40,7 @@ class Experiments:
         self._con = con
         self._settings = settings
         self._refused = ""
-        self._sellers = Sellers(con)
+        self._sellers = Sellers(con, settings)
 
     def due(self, now_ms: int) -> ModelEvent | None:
         """The one thing that is to be said now; None where all is as it should be."""
@@ -53,7 +49,8 @@ class Experiments:
         try:
             if trial is None:
                 return self._start(wanted, now_ms) if wanted.name else None
-            if why := _over(trial.experiment, wanted, now_ms):
+            why = _over(trial.experiment, wanted, now_ms)
+            if why := why or self._sellers.harm(trial.experiment, now_ms):
                 return self._event(ModelEventKind.EXPERIMENT_ENDED, trial, now_ms, why)
             return self._grow(trial, wanted, now_ms)
         except NotYet as refused:
@@ -67,7 +64,7 @@ class Experiments:
         is missing or refused."""
         wanted, trial = self._settings.experiment, running_trial(self._con)
         if trial:
-            yield _running(trial, self._sellers(trial.experiment, now_ms), now_ms)
+            yield _running(trial, self._sellers.counts(trial.experiment, now_ms), now_ms)
         if not wanted.name:
             return
         try:
@@ -133,29 +130,6 @@ class Experiments:
             experiment=trial.experiment,
             details={STARTED_MS: trial.started_ms},
         )
-
-
-class Sellers:
-    """How many sellers have reviewed in each arm, counted now and then."""
-
-    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
-        self._con = con
-        self._next_ms = 0
-        self._experiment = ""
-        self._counted: dict[str, int] = {}
-
-    def __call__(self, experiment: Experiment, now_ms: int) -> dict[str, int]:
-        """Arm to sellers, of each arm of `experiment`."""
-        if experiment.name != self._experiment or now_ms >= self._next_ms:
-            began = time.monotonic()
-            counted = self._con.execute(
-                "SELECT arm, count(*) FROM main.arm_sellers WHERE experiment = ? GROUP BY arm",
-                [experiment.name],
-            ).fetchall()
-            self._experiment, self._counted = experiment.name, dict(counted)
-            took_ms = (time.monotonic() - began) * 1000
-            self._next_ms = now_ms + max(LOOK_EVERY_MS, round(took_ms / LOOKS_SHARE))
-        return {arm.name: self._counted.get(arm.name, 0) for arm in experiment.arms}
 
 
 def _over(running: Experiment, wanted: ExperimentSettings, now_ms: int) -> str | None:
