@@ -291,6 +291,8 @@ class RetrainRequest(Event):
     # beyond the share of one seller, one category or one product.
     near_held_out: int = Field(default=0, ge=0)
     over_share: int = Field(default=0, ge=0)
+    # Of the held-out listings, those whose labels no model has touched.
+    blind_held_out: int = Field(default=0, ge=0)
     files: list[ManifestFile]
 
 

@@ -114,6 +114,16 @@ class StreamsSettings(BaseModel):
     )
     pause_after: int = Field(3, ge=1, description="rounds without promotion that pause the trigger")
     backfill_factor: int = Field(2, ge=0, description="orders at once: factor x k; 0 = none")
+    shadow_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="of reviewed live listings, which an adapter on trial (a challenger, a canary) "
+        "answers too, for nobody to see: the view `shadow` compares; 0 = off",
+    )
+    shadow_most: int = Field(
+        4, ge=1, description="such orders at once; none while sellers or other orders wait"
+    )
 
     experiment: ExperimentSettings = ExperimentSettings()
     canary: CanarySettings = CanarySettings()

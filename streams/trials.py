@@ -3,7 +3,15 @@
 from datetime import UTC, datetime
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from schemas.experiment import Answers, Name
 
@@ -19,6 +27,17 @@ class ArmSettings(BaseModel):
         description="champion, base, blind, example (the base with a worked example), endpoint, "
         "or adapter:ID"
     )
+
+    @field_validator("answers", mode="wrap")
+    @classmethod
+    def _is_one_of_them(cls, answers: object, check: ValidatorFunctionWrapHandler) -> Answers:
+        try:
+            return str(check(answers))
+        except ValidationError:
+            raise ValueError(
+                "an arm answers with champion, base, blind, example, endpoint or adapter:ID; write "
+                "one of these"
+            ) from None
 
 
 class ExperimentSettings(BaseModel):

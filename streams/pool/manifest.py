@@ -24,7 +24,7 @@ Role = Literal["train", "heldout"]
 
 MANIFEST_COLUMNS = (
     "listing_id", "category", "title", "description", "attributes", "values", "origins", "shown",
-    "images", "seller_id", "tags",
+    "images", "seller_id", "tags", "blind",
 )  # fmt: skip
 
 
@@ -40,7 +40,8 @@ def write_manifest(
     Columns are strings: listing_id (the listing's key, `schemas.identity`), category, title,
     description, and as JSON text the attributes asked for that apply, the seller's legal values,
     where each of these comes from (`schemas.origins`), whether the seller was shown any value
-    (null: not kept), and the images; seller_id, which may be NULL, and the tags as JSON text.
+    (null: not kept), and the images; seller_id, which may be NULL, and as JSON text the tags, and
+    whether no model has touched the values (`blind`).
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,6 +122,7 @@ def _manifest_row(row: Selected, asked: Callable[[str, tuple[str, ...] | None], 
         "images": json.dumps(row.request.images),
         "seller_id": row.request.seller_id,
         "tags": json.dumps(row.request.tags),
+        "blind": json.dumps(row.blind),
     }
 
 

@@ -1,4 +1,5 @@
-"""What the control log says, written down: rounds, adapters, the champion alias, wishes.
+"""What the control log says, written down: rounds, adapters, the champion alias, wishes, and by
+`streams.pool.trials` experiments.
 
 Nothing is decided here. The conductor's own events come back through the log like everyone's, and
 only then change the state, so that the state can be rebuilt from the topics alone. Events are
@@ -21,6 +22,7 @@ from schemas.events import (
 from schemas.topic_names import MODEL_EVENTS, RETRAIN
 from streams.pool.manifest import mark_used_from_manifest
 from streams.pool.state import CLOSED_STATES, FINAL_STATES
+from streams.pool.trials import EXPERIMENT_KINDS, observe_experiment
 from streams.settings import StreamsSettings
 
 _WISHES = {
@@ -67,7 +69,11 @@ def observe(
         )
     if event.kind in _ALIAS_MOVES:
         _move_alias(con, settings.pool, event)
-    if event.pool == settings.pool and event.kind in _ROUND_KINDS and event.round > 0:
+    ours = event.pool == settings.pool
+    if ours and event.kind in EXPERIMENT_KINDS and not _is_ours(con, event.event_id):
+        _void(con)
+    observe_experiment(con, settings, event)
+    if ours and event.kind in _ROUND_KINDS and event.round > 0:
         _observe_round(con, settings, event)
     con.execute("DELETE FROM store.pending WHERE event_id = ?", [event.event_id])
 
@@ -224,7 +230,12 @@ def _record(con: duckdb.DuckDBPyConnection, event: RetrainRequest, state: str) -
         asked = RetrainRequest.model_validate_json(request)
         files = [*asked.files, *event.files]
         judged = asked.model_copy(
-            update={"attempt": event.attempt, "look": event.look, "files": files}
+            update={
+                "attempt": event.attempt,
+                "look": event.look,
+                "files": files,
+                "blind_held_out": event.blind_held_out,
+            }
         )
     record_round(con, judged, state)
     # A look begins no round: the round was requested before, or nobody knows when.

@@ -57,6 +57,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "text_group": "BIGINT",
         "asked": "INTEGER",
         "asked_share": "DOUBLE",
+        "blind": "BOOLEAN",
+        "arms": _TEXT,
     },
     "watermarks": {"topic": _TEXT, "partition": "INTEGER", "next_offset": "BIGINT"},
     "used": {"listing_id": _TEXT, "round": "INTEGER", "role": _TEXT},

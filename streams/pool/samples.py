@@ -19,6 +19,10 @@ text that was refused then it is asked again whether it is legal. What stands un
 a category or an attribute counts under the one in force. What a seller submitted is mended by it,
 as files are. So the samples follow from the log and the schemas alone, and it makes no difference
 when a worker took a changed schema over.
+
+`blind` is a sample whose labels no model has touched: every answer that a review of the listing
+names was blind. `arms` are those of the answer that the last review names. Both are marks of the
+review, whichever adapter the sample is of.
 """
 
 import json
@@ -32,6 +36,7 @@ from pydantic_core import from_json
 from schemas.aliases import asked_for, in_force
 from schemas.category import Attribute, CategorySchema, CategorySchemas
 from schemas.completeness import scores
+from schemas.events import BLIND_ADAPTER
 from schemas.values import parse_answer
 from streams import metrics
 from streams.pool.rows import Row, insert
@@ -58,14 +63,22 @@ request AS MATERIALIZED (
 ),
 prediction AS MATERIALIZED (
     SELECT listing_id, prediction_id, category, category_schema_hash, input_hash, adapter_hash,
-           status, timestamp_ms, "offset", partition, rowid AS row
+           status, arms, timestamp_ms, "offset", partition, rowid AS row
     FROM store.predictions SEMI JOIN last_review USING (listing_id)
+),
+blind AS MATERIALIZED (
+    SELECT listing_id
+    FROM store.reviews
+    SEMI JOIN (FROM prediction WHERE adapter_hash = 'blind') USING (listing_id)
+    LEFT JOIN prediction p USING (listing_id, prediction_id)
+    GROUP BY listing_id HAVING bool_and(p.adapter_hash IS NOT DISTINCT FROM 'blind')
 ),
 reviewed AS MATERIALIZED (
     SELECT r.listing_id, r.category, r.hash, r.review_id, r.timestamp_ms, r.row,
            t.input_hash, t.request_id AS input_request_id, t.row AS input_row, t.seller_id,
-           t.text_group
+           t.text_group, p.arms, b.listing_id IS NOT NULL AS blind
     FROM last_review r
+    LEFT JOIN blind b ON b.listing_id = r.listing_id
     LEFT JOIN prediction p ON p.listing_id = r.listing_id AND p.prediction_id = r.prediction_id
     LEFT JOIN request q ON q.listing_id = r.listing_id AND q.request_id = r.request_id
     LEFT JOIN request t ON t.listing_id = r.listing_id
@@ -77,7 +90,8 @@ complete AS MATERIALIZED (
     SELECT p.row AS prediction_row, r.category, r.row AS review_row, r.review_id,
            r.input_request_id,
            CASE WHEN p.category_schema_hash <> r.hash THEN r.input_row END AS request_row,
-           greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms, r.seller_id, r.text_group
+           greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms, r.seller_id, r.text_group,
+           r.blind, r.arms
     FROM reviewed r JOIN prediction p ON p.listing_id = r.listing_id
      AND p.input_hash = r.input_hash
     JOIN store.categories c ON c.category = p.category AND c.name = r.category
@@ -94,14 +108,14 @@ SELECT p.listing_id, p.adapter_hash, p.adapter_id, m.category,
        CASE WHEN m.request_row IS NOT NULL THEN p.invalid END AS invalid,
        r.submitted, m.input_request_id, p.prediction_id, m.review_id, p.purpose, m.timestamp_ms,
        sha256(p.listing_id) < (SELECT value FROM store.meta WHERE name = 'heldout_bound'),
-       m.seller_id, m.text_group, NULL AS textless
+       m.seller_id, m.text_group, m.blind, m.arms, NULL AS textless
 FROM complete m
 LEFT JOIN asked q USING (request_row)
 JOIN store.predictions p ON p.rowid = m.prediction_row
 JOIN store.reviews r ON r.rowid = m.review_row
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, review_id, NULL, NULL, NULL,
-       NULL, NULL, listing_id
+       NULL, NULL, NULL, NULL, listing_id
 FROM reviewed WHERE input_row IS NULL
 """
 
@@ -133,6 +147,8 @@ def recompute(
         insert(con, "samples", samples)
         _note_textless(con, listing_ids, {textless for *_, textless in found if textless})
     for row in samples:
+        if row["adapter_hash"] == BLIND_ADAPTER:
+            continue  # nothing was suggested: that measures no model
         metrics.GAP.observe(cast(float, row["gap"]))
         metrics.DEFICIT.observe(cast(float, row["deficit"]))
 
@@ -184,6 +200,8 @@ def _sample(
     held_out: bool,
     seller_id: str | None,
     text_group: int | None,
+    blind: bool,
+    arms: str | None,
 ) -> Row:
     schema, attributes = asked_of(category, asked)
     model = in_force(schema, from_json(values))
@@ -212,6 +230,8 @@ def _sample(
         "text_group": text_group,
         "asked": len(attributes),
         "asked_share": len(attributes) / max(1, len(schema.attributes)),
+        "blind": blind,
+        "arms": arms,
     }
 
 

@@ -91,6 +91,7 @@ CREATE TABLE IF NOT EXISTS store.samples (
     request_id VARCHAR, prediction_id VARCHAR, review_id VARCHAR, purpose VARCHAR,
     timestamp_ms BIGINT, edits DOUBLE, held_out BOOLEAN,
     seller_id VARCHAR, text_group BIGINT, asked INTEGER, asked_share DOUBLE,
+    blind BOOLEAN, arms VARCHAR,
     PRIMARY KEY (listing_id, adapter_hash)
 );
 -- A file from before edits were measured; `Pool` has all its samples measured anew.
@@ -103,6 +104,9 @@ ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS seller_id VARCHAR;
 ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS text_group BIGINT;
 ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS asked INTEGER;
 ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS asked_share DOUBLE;
+-- Of the review (`streams.pool.samples`). A file from before these has all its samples measured anew.
+ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS blind BOOLEAN;
+ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS arms VARCHAR;
 
 -- Listings that a round has trained on; never selected again.
 CREATE TABLE IF NOT EXISTS store.used (
@@ -141,6 +145,13 @@ CREATE TABLE IF NOT EXISTS store.alias_moves (
     adapter_id VARCHAR, adapter_hash VARCHAR, adapter_uri VARCHAR, since_ms BIGINT
 );
 
+-- Experiments and canaries of this pool (`schemas.experiment`), `content` as JSON. `state`: running or
+-- ended; `ended_ms` and `reason` of those that ended.
+CREATE TABLE IF NOT EXISTS store.experiments (
+    name VARCHAR PRIMARY KEY, content VARCHAR NOT NULL, state VARCHAR NOT NULL,
+    started_ms BIGINT NOT NULL, ended_ms BIGINT, reason VARCHAR
+);
+
 -- What persons asked the conductor for and it has not decided yet.
 CREATE TABLE IF NOT EXISTS store.wishes (
     event_id VARCHAR PRIMARY KEY, kind VARCHAR, adapter_id VARCHAR, created_ms BIGINT
@@ -160,7 +171,7 @@ CREATE TABLE IF NOT EXISTS store.outbox (
 -- The identity of an attempt at a round is `<pool>:<round>:<attempt>`, of an event its event_id.
 CREATE TABLE IF NOT EXISTS store.pending (event_id VARCHAR PRIMARY KEY);
 
--- Orders to measure a listing again under the champion.
+-- Orders to measure a listing again under the champion, or to see what an adapter on trial answers.
 CREATE TABLE IF NOT EXISTS store.backfill_orders (
     request_id VARCHAR PRIMARY KEY, listing_id VARCHAR, adapter_hash VARCHAR,
     created_ms BIGINT, outcome VARCHAR,  -- NULL while outstanding, then the answer's status
@@ -169,6 +180,8 @@ CREATE TABLE IF NOT EXISTS store.backfill_orders (
 ALTER TABLE store.backfill_orders ADD COLUMN IF NOT EXISTS category_schema_hash VARCHAR;
 -- Of the text that was ordered; in a file from before it was kept NULL, which stands for any.
 ALTER TABLE store.backfill_orders ADD COLUMN IF NOT EXISTS input_hash VARCHAR;
+-- `backfill`, or `shadow` for an adapter on trial (`streams.pool.deciding.shadow`).
+ALTER TABLE store.backfill_orders ADD COLUMN IF NOT EXISTS purpose VARCHAR DEFAULT 'backfill';
 
 -- Listings that were forgotten, by the SHA-256 of their id. `rounds`: those that trained on it, a
 -- JSON array, NULL until the conductor has looked; `settled`: nothing of it is left in their files.
@@ -197,10 +210,10 @@ SELECT string_split(s.listing_id, chr(31))[-1] AS listing_id, s.category,
        r.payload ->> '$.title' AS title, s.adapter_id, s.adapter_hash,
        s.c_model, s.c_catalog, s.gap, s.deficit, s.edits, s.purpose, s.prediction_id, s.review_id,
        s.fresh, s.used, s.held_out, make_timestamp_ms(s.timestamp_ms) AS measured_at,
-       s.seller_id, r.payload -> '$.tags' AS tags, s.asked
+       s.seller_id, r.payload -> '$.tags' AS tags, s.asked, s.blind, s.arms::JSON AS arms
 FROM store.measured s LEFT JOIN store.requests r USING (request_id);
 COMMENT ON VIEW main.samples IS
-'One row per listing and adapter: completeness of model and catalog, gap, deficit and edits. `fresh`: measured under the champion and by the schema in force; `used`: a round has trained on the listing; `held_out`: none ever does, it judges; `asked`: attributes asked for.';
+'One row per listing and adapter: completeness of model and catalog, gap, deficit and edits. `fresh`: measured under the champion and by the schema in force; `used`: a round has trained on the listing; `held_out`: none ever does, it judges; `asked`: attributes asked for; `blind`: no model has touched what the seller submitted; `arms`: of each experiment the arm that the seller was in.';
 
 -- Seller by seller first, as `streams.pool.spread` does, so that none costs others their places.
 CREATE OR REPLACE VIEW main.pool AS
@@ -285,6 +298,7 @@ SELECT r.round, r.attempt, r.look, r.state, r.parent_id, r.adapter_id,
        o.accepted / nullif(o."values", 0) AS share_accepted,
        (r.request ->> '$.near_held_out')::INTEGER AS near_held_out,
        (r.request ->> '$.over_share')::INTEGER AS over_share,
+       (r.request ->> '$.blind_held_out')::INTEGER AS blind_held_out,
        (r.parent_metrics ->> '$.net_benefit.value')::DOUBLE AS net_benefit_before,
        (r.metrics ->> '$.net_benefit.value')::DOUBLE AS net_benefit,
        (r.parent_metrics ->> '$.completeness.value')::DOUBLE AS completeness_before,
@@ -300,7 +314,7 @@ LEFT JOIN (SELECT round, count(*) AS listings FROM store.used GROUP BY round) u 
 LEFT JOIN store.round_origins o USING (round)
 ORDER BY r.round;
 COMMENT ON VIEW main.rounds IS
-'Training rounds: state, parent and adapter, and what the judge measured before and after. `near_held_out`: listings that were passed over because they are nearly the same as held-out ones; `over_share`: beyond the share of one seller, category or product.';
+'Training rounds: state, parent and adapter, and what the judge measured before and after. `near_held_out`: listings that were passed over because they are nearly the same as held-out ones; `over_share`: beyond the share of one seller, category or product; `blind_held_out`: of those that judged it, how many no model had touched.';
 
 CREATE OR REPLACE VIEW main.models AS
 SELECT a.adapter_id, a.adapter_hash, a.round, a.parent_id, a.published,
@@ -327,10 +341,10 @@ JOIN (FROM store.reviews QUALIFY row_number() OVER
          (PARTITION BY prediction_id
           ORDER BY timestamp_ms DESC, "offset" DESC, partition DESC) = 1) r
   USING (prediction_id)
-WHERE p.purpose = 'live' AND r.shown IS NOT NULL
+WHERE p.purpose = 'live' AND p.adapter_hash <> 'blind' AND r.shown IS NOT NULL
 GROUP BY ALL ORDER BY day, p.adapter_id;
 COMMENT ON VIEW main.acceptance_by_day IS
-'Acceptance (values accepted unchanged / values shown) and online completeness (accepted / requested) by day and adapter, from the last review of each live prediction.';
+'Acceptance (values accepted unchanged / values shown) and online completeness (accepted / requested) by day and adapter, from the last review of each live prediction that was not blind.';
 
 CREATE OR REPLACE VIEW main.refused_values AS
 SELECT category, v.attribute, v.reason, count(*) AS count,
@@ -355,7 +369,7 @@ WITH reviewed AS (
              (PARTITION BY prediction_id ORDER BY timestamp_ms DESC, "offset" DESC, partition DESC) = 1) r
       USING (prediction_id)
     LEFT JOIN store.categories c ON c.category = p.category
-    WHERE p.purpose = 'live' AND p.status = 'ok'
+    WHERE p.purpose = 'live' AND p.status = 'ok' AND p.adapter_hash <> 'blind'
 ),
 named AS (
     SELECT *, unnest(list_distinct(map_keys(suggestions) || map_keys(submitted))) AS attribute
@@ -388,7 +402,7 @@ SELECT category, attribute, adapter_id, suggested, accepted, changed, blanked, t
 FROM counted LEFT JOIN changed_to USING (category, attribute, adapter_id)
 ORDER BY changed DESC, category, attribute, adapter_id;
 COMMENT ON VIEW main.attribute_edits IS
-'What sellers did with each attribute, by category and adapter, from the last review of each live prediction: of the values suggested those accepted as written, changed (and into what most: `changed_to`) and blanked; and the values typed where none was suggested. `confidence` is the mean of those suggested. Attributes stand under the names that they had then.';
+'What sellers did with each attribute, by category and adapter, from the last review of each live prediction that was not blind: of the values suggested those accepted as written, changed (and into what most: `changed_to`) and blanked; and the values typed where none was suggested. `confidence` is the mean of those suggested. Attributes stand under the names that they had then.';
 
 CREATE OR REPLACE VIEW main.forgotten AS
 WITH RECURSIVE taken AS (
@@ -431,9 +445,12 @@ SELECT (SELECT value FROM store.meta WHERE name = 'status') AS status,
        (SELECT count(*) FROM store.predictions p WHERE p.purpose = 'live'
         AND p.adapter_hash = c.adapter_hash AND json_array_length(p.missing_required) > 0)
            AS missing_required,
-       (SELECT count(*) FROM store.backfill_orders WHERE outcome IS NULL) AS orders_outstanding,
+       (SELECT count(*) FROM store.backfill_orders WHERE purpose = 'backfill' AND outcome IS NULL)
+           AS orders_outstanding,
        (SELECT count(*) FROM store.outbox) AS outbox,
+       (SELECT name FROM store.experiments WHERE state = 'running'
+        AND NOT starts_with(name, 'canary:') ORDER BY started_ms DESC, name LIMIT 1) AS experiment,
        make_timestamp_ms((SELECT max(timestamp_ms) FROM store.reviews)) AS last_review_at
 FROM store.champion c;
 COMMENT ON VIEW main.status IS
-'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge, whoever sells them. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is, `reviews_without_text` listings whose last review is of a text that the pool does not have. `schema_losses`: what the last change of schemas lost of the pool. `missing_required` counts live answers of the champion that leave a required attribute blank.';
+'One row: what the conductor waits for, the champion, and how full the pool is. `held_out` counts the reviewed listings that could judge, whoever sells them. `under_other_schemas` counts predictions made under a schema that is not in force, `outdated` listings still to be measured by the one that is, `reviews_without_text` listings whose last review is of a text that the pool does not have. `schema_losses`: what the last change of schemas lost of the pool. `missing_required` counts live answers of the champion that leave a required attribute blank. `experiment`: the one that runs.';

@@ -14,6 +14,7 @@ CASE WHEN p.category_schema_hash = c.hash THEN p.requested ELSE q.payload ->> '$
 """
 COLUMNS = (
     "listing_id", "gap", "deficit", "payload", "asked", "submitted", "category", "origins", "shown",
+    "blind",
 )  # fmt: skip
 """What `selected` makes a listing of."""
 
@@ -24,7 +25,7 @@ class Selected:
 
     requested: the attributes asked for, None for all. origins: attribute to where its value comes
     from (`schemas.origins`); without one that is unknown. shown: whether the seller was shown any
-    value; None where that was not kept.
+    value; None where that was not kept. blind: whether no model has touched what was submitted.
     """
 
     listing_id: str
@@ -36,6 +37,7 @@ class Selected:
     submitted: dict[str, list[str]]
     origins: dict[str, Origin]
     shown: bool | None
+    blind: bool
 
 
 def with_texts(chosen: str, also: str) -> str:
@@ -43,7 +45,7 @@ def with_texts(chosen: str, also: str) -> str:
     order."""
     return f"""
         SELECT chosen.listing_id, gap, deficit, q.payload, {_ASKED} AS asked, r.submitted,
-               c.name AS category, r.origins, r.shown, {also}
+               c.name AS category, r.origins, r.shown, chosen.blind, {also}
         FROM ({chosen}) chosen
         JOIN store.requests q ON q.request_id = chosen.request_id
         JOIN store.predictions p ON p.prediction_id = chosen.prediction_id
@@ -54,7 +56,7 @@ def with_texts(chosen: str, also: str) -> str:
 
 def selected(row: Sequence[Any]) -> Selected:
     """The listing of a row that begins with `COLUMNS`."""
-    listing_id, gap, deficit, payload, asked, submitted, category, origins, shown, *_ = row
+    listing_id, gap, deficit, payload, asked, submitted, category, origins, shown, blind, *_ = row
     values = json.loads(submitted)
     known: dict[str, Origin] = {}
     if origins is not None:
@@ -71,4 +73,5 @@ def selected(row: Sequence[Any]) -> Selected:
         submitted=values,
         origins=known,
         shown=None if shown is None else shown > 0,
+        blind=bool(blind),
     )

@@ -88,6 +88,42 @@ def test_what_cannot_be_used_is_one_sentence_that_names_it(
     assert "\n" not in str(caught.value)
 
 
+TODAY = '{name = "today", share = 0.7, answers = "champion"}'
+
+
+@pytest.mark.parametrize(
+    ("experiment", "words"),
+    [
+        (
+            f'name = "a"\narms = [{TODAY}, {{name = "none", share = 0.5, answers = "blind"}}]',
+            "the shares of the arms are 1.2 in all; lower one",
+        ),
+        (
+            f'name = "a"\narms = [{TODAY}, {{name = "none", share = -0.5, answers = "blind"}}]',
+            r"arms.1.share: Input should be greater than 0",
+        ),
+        (f'name = "a"\narms = [{TODAY}]', "needs two arms or more, the control first"),
+        (f'name = "a"\narms = [{TODAY}, {TODAY}]', "two arms of the experiment have one name"),
+        (f"arms = [{TODAY}, {TODAY}]", "an experiment with arms needs a name"),
+        (
+            f'name = "a"\narms = [{TODAY}, {{name = "new", share = 0.1, answers = "adaptr:1"}}]',
+            "an arm answers with champion, base, blind, example, endpoint or adapter:ID",
+        ),
+        (
+            'name = "a"\nstart = 2026-02-01T00:00:00Z\nend = 2026-01-01T00:00:00Z\n'
+            f'arms = [{TODAY}, {{name = "none", share = 0.1, answers = "blind"}}]',
+            "the experiment would end before it starts; give a later `end`",
+        ),
+    ],
+    ids=["too much in all", "below 0", "one arm", "one name", "no name", "answers", "end"],
+)
+def test_an_experiment_that_cannot_run_is_one_sentence(experiment: str, words: str) -> None:
+    Path("listune.toml").write_text(f"[streams.experiment]\n{experiment}\n")
+    with pytest.raises(SettingsError, match=f"setting streams.experiment.*{words}") as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
 def test_a_file_that_is_no_toml_is_one_sentence() -> None:
     Path("listune.toml").write_text("k = [")
     with pytest.raises(SettingsError, match="a settings file cannot be read") as caught:

@@ -30,12 +30,14 @@ class Row:
     that its catalog has.
 
     origins: attribute to where its value comes from (`schemas.origins`); without one it is unknown.
+    blind: whether no model has touched the values; false where a file does not say.
     """
 
     listing: Listing
     attributes: tuple[Attribute, ...]
     values: ValueLists
     origins: Mapping[str, str] = field(default_factory=dict)
+    blind: bool = False
 
     def accepted(self, attribute: Attribute) -> bool:
         """Whether the seller submitted what had been suggested for `attribute`."""
@@ -185,6 +187,7 @@ def _parse_row(record: Mapping[str, Any], where: str) -> Row:
             attributes=tuple(applying(attributes, values)),
             values=values,
             origins=_ORIGINS.validate_python(_json(record.get("origins")) or {}),
+            blind=_json(record.get("blind")) is True,
         )
     except KeyError as error:
         raise DataError(f"{where}: the column {error} is missing; write the file again") from error

@@ -21,6 +21,7 @@ from typing import Literal
 from infra.lab.chaos.evidence import Logged, PoolRows, Topics
 from schemas.events import (
     BASE_ADAPTER,
+    BLIND_ADAPTER,
     TERMINAL_KINDS,
     ListingPrediction,
     ListingReview,
@@ -214,10 +215,12 @@ def _pool(topics: Topics, pool: PoolRows, first: Answers) -> Iterator[Fault]:
 
 
 def _acceptance(topics: Topics, pool: PoolRows, first: Answers) -> Iterator[Fault]:
-    """Acceptance counts each live answer that was reviewed once."""
+    """Acceptance counts each live answer that was reviewed once, but for blind ones."""
     read = _read_by(pool)
     answers = {
-        e.event.prediction_id for e in first.values() if read(e) and e.event.purpose is Purpose.LIVE
+        e.event.prediction_id
+        for e in first.values()
+        if read(e) and e.event.purpose is Purpose.LIVE and e.event.adapter_hash != BLIND_ADAPTER
     }
     reviewed = {e.event.prediction_id for e in topics.reviews if read(e)}
     due = len(reviewed & answers)

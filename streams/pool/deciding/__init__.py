@@ -4,5 +4,6 @@
 - `streams.pool.deciding.selection`: which listings a round trains on, and which the pool lets go.
 
 To read after `conductor`: `trigger`, whether a round is due; `backfill`, what is measured again;
-`status`, the line that says what is waited for.
+`experiments`, when one starts, grows and ends, and `guardrail`, which arm does harm; `shadow`, what
+an adapter on trial is asked; `status`, the line that says what is waited for.
 """

@@ -33,7 +33,8 @@ ANTI JOIN store.used u ON u.listing_id = s.listing_id
 JOIN store.categories c USING (category)
 JOIN store.requests q ON q.request_id = s.request_id
 ANTI JOIN (FROM store.backfill_orders
-           WHERE adapter_hash = $champion AND (outcome IS NULL OR outcome <> 'superseded')
+           WHERE purpose = 'backfill' AND adapter_hash = $champion
+             AND (outcome IS NULL OR outcome <> 'superseded')
              AND (outcome IS NOT NULL OR created_ms > $expired)) o
   ON o.listing_id = s.listing_id AND coalesce(o.input_hash, q.input_hash) = q.input_hash
  AND (o.outcome IS NULL OR o.outcome <> 'failed'
@@ -41,11 +42,14 @@ ANTI JOIN (FROM store.backfill_orders
 """
 
 
-def outstanding(con: duckdb.DuckDBPyConnection, now_ms: int) -> int:
+def outstanding(
+    con: duckdb.DuckDBPyConnection, now_ms: int, purpose: Purpose = Purpose.BACKFILL
+) -> int:
     """Orders that wait for their answer."""
     row = con.execute(
-        "SELECT count(*) FROM store.backfill_orders WHERE outcome IS NULL AND created_ms > ?",
-        [now_ms - ORDER_EXPIRES_MS],
+        "SELECT count(*) FROM store.backfill_orders "
+        "WHERE purpose = ? AND outcome IS NULL AND created_ms > ?",
+        [purpose.value, now_ms - ORDER_EXPIRES_MS],
     ).fetchone()
     return int(row[0]) if row else 0
 
@@ -92,27 +96,32 @@ def order(
     ).fetchall()
     for (payload,) in rows:
         live = ListingRequest.model_validate_json(payload)
-        _send(con, live, schemas.by_any_name[live.category], champion, now_ms)
+        send(con, live, schemas.by_any_name[live.category], champion.hash, now_ms)
     return bool(rows)
 
 
-def _send(
+def send(
     con: duckdb.DuckDBPyConnection,
     live: ListingRequest,
     schema: CategorySchema,
-    champion: Champion,
+    adapter_hash: str,
     now_ms: int,
+    purpose: Purpose = Purpose.BACKFILL,
 ) -> None:
-    identity: list[object] = [live.listing_key, live.input_hash(), champion.hash]
+    """Orders an answer to `live` by one adapter; a shadow's is another order than a backfill's."""
+    identity: list[object] = [live.listing_key, live.input_hash(), adapter_hash]
+    if purpose is not Purpose.BACKFILL:
+        identity.append(purpose.value)
     if schema.hash != live.category_schema_hash:
         identity.append(schema.hash)
     refused = con.execute(
         "SELECT count(*) FROM store.backfill_orders "
-        "WHERE listing_id = ? AND adapter_hash = ? AND outcome = 'superseded'",
-        [live.listing_key, champion.hash],
+        "WHERE listing_id = ? AND adapter_hash = ? AND purpose = ? AND outcome = 'superseded'",
+        [live.listing_key, adapter_hash, purpose.value],
     ).fetchone()
     if refused and refused[0]:
-        # The adapter was champion before: that order's canonical answer is `superseded` for good.
+        # The adapter was champion, or on trial, before: that order's canonical answer is
+        # `superseded` for good.
         identity.append(refused[0])
     asked = asked_for(schema, live.requested)
     request = live.model_copy(
@@ -121,8 +130,8 @@ def _send(
             "created_ms": now_ms,
             "patience_ms": None,
             "deadline_ms": None,
-            "purpose": Purpose.BACKFILL,
-            "adapter_hash": champion.hash,
+            "purpose": purpose,
+            "adapter_hash": adapter_hash,
             "category": schema.category,
             "category_schema_hash": schema.hash,
             "requested": live.requested and [attribute.name for attribute in asked],
@@ -132,13 +141,14 @@ def _send(
     outbox.add(con, BACKFILL, request.listing_key, request)
     con.execute(
         "INSERT OR REPLACE INTO store.backfill_orders (request_id, listing_id, adapter_hash, "
-        "created_ms, category_schema_hash, input_hash) VALUES (?, ?, ?, ?, ?, ?)",
+        "created_ms, category_schema_hash, input_hash, purpose) VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
             request.request_id,
             request.listing_key,
-            champion.hash,
+            adapter_hash,
             now_ms,
             schema.hash,
             live.input_hash(),
+            purpose.value,
         ],
     )

@@ -1,4 +1,5 @@
-"""The one that decides: when a round begins, which adapter is champion, what is measured again.
+"""The one that decides: when a round begins, which adapter is champion, which experiment runs, what
+is measured again.
 
 `Conductor.tick` looks at what the pool holds and decides; every effect is an event in the outbox,
 written in the transaction of the decision. The state itself changes only when that event comes back
@@ -15,7 +16,9 @@ from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequ
 from schemas.topic_names import MODEL_EVENTS, RETRAIN
 from streams.pool import heldout, outbox, outdated
 from streams.pool.deciding import backfill
+from streams.pool.deciding.experiments import Experiments
 from streams.pool.deciding.selection import Chosen, mark_used, prune, select
+from streams.pool.deciding.shadow import Shadows
 from streams.pool.deciding.status import status_line
 from streams.pool.deciding.trigger import (
     AcceptanceDrop,
@@ -74,6 +77,8 @@ class Conductor:
         self.settings = pool.settings
         self._acceptance_fell = AcceptanceDrop(self.con, self.settings)
         self._candidates = Candidates(self.con, self.settings)
+        self._experiments = Experiments(self.con, self.settings)
+        self._shadows = Shadows(self.con, self.settings)
         self._pruned_ms = self._nothing_stale_ms = 0
         self._last_try = _LastTry()
 
@@ -118,7 +123,9 @@ class Conductor:
         again = lru_cache(partial(next_look, self.con, self.settings, judges))
         if not self._count("store.pending"):
             self._decide(now_ms, look, again, lag)
-        self._remember_status(status_line(self.con, self.settings, now_ms, look, again, lag))
+        self._shadows.order(self.pool.schemas, now_ms, lag)
+        line = status_line(self.con, self.settings, now_ms, look, again, lag)
+        self._remember_status(" · ".join([line, *self._experiments.status(now_ms)]))
 
     def _look(self, now_ms: int) -> Outlook:
         fell = self._acceptance_fell(now_ms)
@@ -140,6 +147,9 @@ class Conductor:
     ) -> None:
         """At most one thing a tick; what a person asked for comes first."""
         if self._answer_wish(now_ms):
+            return
+        if due := self._experiments.due(now_ms):
+            self._say(due)
             return
         current = open_round(self.con)
         if current is not None:
@@ -209,6 +219,7 @@ class Conductor:
             settings.heldout_most,
             Shares.among_trained(settings),
             Shares.among_judges(settings),
+            settings.heldout_least,
         )
         # Without enough for k it has looked at all.
         before, missing = self._tried(now_ms), k - len(chosen.train)
@@ -247,6 +258,7 @@ class Conductor:
             near_held_out=chosen.near_held_out,
             # Of the one not all were looked at, of the other titles were not.
             over_share=max(chosen.over_share, seen.over_share),
+            blind_held_out=sum(one.blind for one in chosen.held_out),
             files=[
                 train,
                 self._write(chosen.held_out, "heldout", f"r{round_}-heldout"),
@@ -262,14 +274,19 @@ class Conductor:
         if again is None or again.waits_for:
             return False
         waiting = again.challenger
-        shares = Shares.among_judges(self.settings)
-        held_out = heldout.newest(self.con, self.settings.heldout_most, shares)
+        settings, shares = self.settings, Shares.among_judges(self.settings)
+        held_out = heldout.newest(self.con, settings.heldout_most, shares, settings.heldout_least)
         if held_out:
             look = waiting.look + 1
             file = self._write(held_out, "heldout", f"r{waiting.round}-look{look}-heldout")
             self._order(
                 waiting.request.model_copy(
-                    update={"look": look, "created_ms": now_ms, "files": [file]}
+                    update={
+                        "look": look,
+                        "created_ms": now_ms,
+                        "files": [file],
+                        "blind_held_out": sum(one.blind for one in held_out),
+                    }
                 )
             )
         return True

@@ -69,19 +69,24 @@ def select(
     heldout_most: int,
     shares: Shares = Shares(),
     judges: Shares = Shares(),
+    heldout_least: int = 1,
 ) -> Chosen:
     """The k largest, fewer where there are fewer, ties by `listing_id`; and the held-out ones.
 
-    `shares`, `judges`: of either, as their settings allow.
+    `shares`, `judges`: of either, as their settings allow. `heldout_least`: where so many held-out
+    listings are blind, they alone are taken.
     """
-    limits, judging = shares.of(k), heldout.limits(con, heldout_most, judges)
+    alone = heldout.blind_alone(con, heldout_most, heldout_least, judges)
+    limits, judging = shares.of(k), heldout.limits(con, heldout_most, judges, alone)
     wanted = {"champion": champion_hash, "min_gap": min_gap, "size": 2 * k}
     rows = con.execute(
-        f"{_both(ranked(selection), heldout.newest_statement(judging))} ORDER BY {_ORDER}",
+        f"{_both(ranked(selection), heldout.newest_statement(judging, alone))} ORDER BY {_ORDER}",
         wanted | {"skip": 0, "most": heldout_most},
     ).fetchall()
     first = sum(reviewed_ms is not None for *_, reviewed_ms in rows)
     held_out = heldout.unlike(map(selected, rows[:first]), judging)
+    if alone and len(held_out) < heldout_least:
+        held_out = heldout.newest(con, heldout_most, judges)
     candidates = chain(rows[first:], _further(con, ranked(selection, limits), wanted, rows[first:]))
     return _chosen(map(selected, candidates), k, held_out, Places(limits))
 
@@ -101,7 +106,7 @@ def ranked(selection: Selection, limits: Limits = Limits()) -> str:
             f"s.text_group ORDER BY score DESC, s.listing_id) <= {limits.group}"
         )
     return f"""
-        SELECT s.listing_id, {score(selection)} AS score, s.gap, s.deficit,
+        SELECT s.listing_id, {score(selection)} AS score, s.gap, s.deficit, s.blind,
                s.request_id, s.prediction_id, s.review_id
         {_fresh(selection)}
         {per_text}
@@ -197,8 +202,11 @@ def _fresh(selection: Selection) -> str:
         """
 
 
-_IDS = "listing_id, gap, deficit, request_id, prediction_id, review_id"
-_ORDER = "reviewed_ms DESC NULLS LAST, score DESC, listing_id"
+_IDS = "listing_id, gap, deficit, blind, request_id, prediction_id, review_id"
+_ORDER = """
+reviewed_ms IS NULL, (reviewed_ms IS NOT NULL AND blind) DESC, reviewed_ms DESC, score DESC,
+listing_id
+"""
 """The held-out listings first; only they have a `reviewed_ms`."""
 
 

@@ -176,14 +176,16 @@ class Candidates:
     def judges(self, now_ms: int) -> int:
         """The held-out listings that would judge one."""
         most, shares = self._settings.heldout_most, Shares.among_judges(self._settings)
-        all_ = heldout.count(self._con)
+        blind = blind_alone(self._con, self._settings)
+        all_ = heldout.count(self._con, blind)
         if shares == Shares():
             return min(most, all_)
 
         def within() -> int:
-            return heldout.count_within(self._con, most, shares)
+            return heldout.count_within(self._con, most, shares, blind)
 
-        return min(most, all_ - self._beyond_share(now_ms, "judges", all_, within))
+        what = "blind judges" if blind else "judges"
+        return min(most, all_ - self._beyond_share(now_ms, what, all_, within))
 
     def _beyond_share(self, now_ms: int, what: str, all_: int, within: Callable[[], int]) -> int:
         """How many of `all_` are beyond their share."""
@@ -247,11 +249,20 @@ def next_look(
     waiting = challenger(con)
     if waiting is None:
         return None
+    blind, now = blind_alone(con, settings), judges()
     judged = [file.rows for file in waiting.request.files if file.role == "heldout"]
-    wanted = math.ceil(NEW_SHARE * max([settings.heldout_least, *judged[-1:]]))
-    new = heldout.reviewed_since(con, waiting.looked_ms)
-    missing = settings.heldout_least - judges()
+    # Once the blind ones judge alone they are fewer than all were.
+    most = [min(rows, now) if blind else rows for rows in judged[-1:]]
+    wanted = math.ceil(NEW_SHARE * max([settings.heldout_least, *most]))
+    new = heldout.reviewed_since(con, waiting.looked_ms, blind)
+    missing = settings.heldout_least - now
     return NextLook(waiting, max(0, wanted - new, missing))
+
+
+def blind_alone(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> bool:
+    """Whether enough held-out listings are blind to judge alone."""
+    shares = Shares.among_judges(settings)
+    return heldout.blind_alone(con, settings.heldout_most, settings.heldout_least, shares)
 
 
 def last_began_ms(con: duckdb.DuckDBPyConnection) -> int:
