@@ -141,6 +141,13 @@ CREATE TABLE IF NOT EXISTS store.alias_moves (
     adapter_id VARCHAR, adapter_hash VARCHAR, adapter_uri VARCHAR, since_ms BIGINT
 );
 
+-- Experiments and canaries of this pool (`schemas.experiment`), `content` as JSON. `state`: running or
+-- ended; `ended_ms` and `reason` of those that ended.
+CREATE TABLE IF NOT EXISTS store.experiments (
+    name VARCHAR PRIMARY KEY, content VARCHAR NOT NULL, state VARCHAR NOT NULL,
+    started_ms BIGINT NOT NULL, ended_ms BIGINT, reason VARCHAR
+);
+
 -- What persons asked the conductor for and it has not decided yet.
 CREATE TABLE IF NOT EXISTS store.wishes (
     event_id VARCHAR PRIMARY KEY, kind VARCHAR, adapter_id VARCHAR, created_ms BIGINT
