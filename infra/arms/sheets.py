@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 from rich import box
 from rich.markup import escape
@@ -234,8 +233,6 @@ def _number(value: float | None) -> str:
 def _signed(value: float | None) -> str:
     if value is None:
         return BLANK
-    if not isfinite(value):
-        return "∞" if value > 0 else "−∞"
     return _minus(f"{round(value, 2) + 0.0:+.2f}")
 
 

@@ -9,7 +9,7 @@ end that was planned before.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
 
 from schemas.experiment import Experiment, place
 from streams.arms.cost import cost_of
@@ -41,7 +41,8 @@ class Fixed:
     """A ratio of sums over all reviewed answers, with its delta-method interval.
 
     `z`, `p`: two proportions, of values, arm minus control; None for the control and where it is no
-    proportion. `z_sellers`, `p_sellers`: the same difference by the delta method.
+    proportion. `z_sellers`, `p_sellers`: the same difference by the delta method, without a `z`
+    where all sellers are alike.
     """
 
     value: float
@@ -245,7 +246,8 @@ def _fixed(
     if measure != NET_BENEFIT:
         test = two_proportion_z(*_counts(units, arm, measure), *_counts(units, control, measure))
         z, p = test.z, test.p_value
-    return Fixed(own.value, bounds.low, bounds.high, z, p, by_seller.z, by_seller.p_value)
+    z_sellers = by_seller.z if isfinite(by_seller.z) else None
+    return Fixed(own.value, bounds.low, bounds.high, z, p, z_sellers, by_seller.p_value)
 
 
 def _ratio(units: Sequence[Unit], arm: str, measure: str, cost_of_wrong: float) -> Ratio | None:
