@@ -48,7 +48,11 @@ def table2(report: ArmsReport) -> Sheet:
         cells = [row.arm, str(row.reviews)]
         for measure in (ACCEPTANCE, ACCEPTED):
             found = row.fixed.get(measure)
-            cells += [_plus_minus(found), _signed(found and found.z), _p(found and found.p)]
+            cells += [
+                _plus_minus(found),
+                _signed(found.z if found else None),
+                _p(found.p if found else None),
+            ]
         rows.append(cells)
     return Sheet(
         f"Table 2: {report.experiment}",
@@ -143,9 +147,9 @@ def _sequences(report: ArmsReport) -> Sheet:
                 (
                     INDENT + row.arm,
                     str(own.sellers) if own else "0",
-                    _number(own and own.value),
+                    _number(own.value if own else None),
                     _between(own.low, own.high) if own else "",
-                    _signed(apart and apart.value),
+                    _signed(apart.value if apart else None),
                     _between(apart.low, apart.high) if apart else "",
                 )
             )
@@ -169,12 +173,12 @@ def _fixed_horizon(report: ArmsReport) -> Sheet:
             rows.append(
                 (
                     INDENT + row.arm,
-                    _number(own and own.value),
+                    _number(own.value if own else None),
                     _between(own.low, own.high) if own else "",
-                    _signed(own and own.z_sellers),
-                    _p(own and own.p_sellers),
-                    _signed(own and own.z),
-                    _p(own and own.p),
+                    _signed(own.z_sellers if own else None),
+                    _p(own.p_sellers if own else None),
+                    _signed(own.z if own else None),
+                    _p(own.p if own else None),
                 )
             )
     level = f"{1 - report.alpha:.0%}"

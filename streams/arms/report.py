@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
 
-from schemas.experiment import Experiment, place
+from schemas.experiment import Experiment, Slice, place
 from streams.arms.cost import cost_of
 from streams.arms.measures import (
     ACCEPTANCE,
@@ -287,7 +287,7 @@ def _ratios(experiment: Experiment, units: Sequence[Unit]) -> Ratios | None:
     Those slices were open all the time, so their sellers come in the ratio of their widths, whoever
     returns and whenever shares grew; a slice that was added later gets its sellers in a rush.
     """
-    first = {}
+    first: dict[str, Slice] = {}
     for one in experiment.slices:
         first.setdefault(one.arm, one)
     widths = {name: one.end - one.start for name, one in first.items() if one.end > one.start}

@@ -9,16 +9,18 @@ import pytest
 from rich.console import Console
 
 from infra.catalogs.catalog import Product
-from infra.demo import arms
+from infra.demo import arms, play
 from infra.demo.arms import EXPERIMENT, dealt, with_experiment, without_experiment
 from infra.demo.report import print_report, write_report
 from infra.demo.rows import RunReport
 from infra.settings import Settings, load_settings
-from infra.stage import read_stage
+from infra.stage import Stage, read_stage
 from schemas.errors import ListuneError
+from schemas.events import ListingPrediction
 from streams.trials import ArmSettings, ExperimentSettings
 from tests.infra.arms.test_output import a_report as an_arms_report
 from tests.infra.demo.test_report import a_report
+from tests.streams.world import SCHEMAS, prediction, request
 
 OWN = ExperimentSettings(
     name="own",
@@ -101,6 +103,62 @@ def test_an_experiment_that_does_not_begin_says_where_to_look(
     monkeypatch.setattr(arms, "LOOK_S", 0.001)
     with pytest.raises(ListuneError, match="'own' does not begin; see the curate worker's log"):
         arms.wait_until_runs(with_experiment(Settings(), OWN), lambda: None)
+
+
+class Listings:
+    """A client whose every listing is answered and reviewed; every other seller is in an arm."""
+
+    def __init__(self, *_: object) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.reviewed: list[ListingPrediction] = []
+
+    def __enter__(self) -> "Listings":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def predict(self, **listing: Any) -> ListingPrediction:
+        self.asked.append(listing)
+        return prediction(
+            request(listing["listing_id"], seller_id=listing["seller_id"]),
+            arms={"demo": "blind"} if int(listing["seller_id"][7:]) % 2 else {},
+        )
+
+    def review(self, answer: ListingPrediction, **_: object) -> None:
+        self.reviewed.append(answer)
+
+
+def test_sellers_come_with_their_listings_and_the_report_waits_for_those_in_arms(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, waited = Listings(), []
+    monkeypatch.setattr(play, "ListuneClient", lambda *_: client)
+    monkeypatch.setattr(play, "wait_until_runs", lambda *_: None)
+    monkeypatch.setattr(play, "wait_until_counted", lambda _, count, __: waited.append(count))
+    made = an_arms_report(sellers=0)
+    monkeypatch.setattr(play, "arms_report", lambda *_: made)
+    settings = with_experiment(Settings(), ExperimentSettings())
+    settings = settings.changed(demo={"arm_sellers": 4, "arm_listings": 2})
+    lamps = [Product(f"p{n}", "Lamps", f"lamp {n}", "", {}) for n in range(20)]
+    played = play.Play(settings, Stage(SCHEMAS, lamps), Console(quiet=True), lambda: None)
+    played.arms()
+    assert Counter(one["seller_id"] for one in client.asked) == {
+        f"seller-{n}": 2 for n in (1, 2, 3, 4)
+    }
+    assert len(client.reviewed) == 8
+    assert waited == [4]
+    assert played.arms_report is made
+    # Neither judged side by side nor counted among the rounds' listings.
+    assert (played.submitted, played.served) == ({}, {})
+
+
+def test_without_a_product_left_there_is_no_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(play, "wait_until_runs", lambda *_: None)
+    settings = Settings().changed(demo={"arm_sellers": 4})
+    played = play.Play(settings, Stage(SCHEMAS, []), Console(quiet=True), lambda: None)
+    with pytest.raises(ListuneError, match="no product is left .* give a larger catalog"):
+        played.arms()
 
 
 @pytest.mark.slow
