@@ -48,11 +48,8 @@ def table2(report: ArmsReport) -> Sheet:
         cells = [row.arm, str(row.reviews)]
         for measure in (ACCEPTANCE, ACCEPTED):
             found = row.fixed.get(measure)
-            cells += [
-                _plus_minus(found),
-                _signed(found.z if found else None),
-                _p(found.p if found else None),
-            ]
+            z, p = (found.z, found.p) if found else (None, None)
+            cells += [_plus_minus(found), _signed(z), _p(p)]
         rows.append(cells)
     return Sheet(
         f"Table 2: {report.experiment}",

@@ -143,9 +143,8 @@ def test_sellers_come_with_their_listings_and_the_report_waits_for_those_in_arms
     lamps = [Product(f"p{n}", "Lamps", f"lamp {n}", "", {}) for n in range(20)]
     played = play.Play(settings, Stage(SCHEMAS, lamps), Console(quiet=True), lambda: None)
     played.arms()
-    assert Counter(one["seller_id"] for one in client.asked) == {
-        f"seller-{n}": 2 for n in (1, 2, 3, 4)
-    }
+    asked = Counter(one["seller_id"] for one in client.asked)
+    assert asked == {f"seller-{n}": 2 for n in range(1, 5)}
     assert len(client.reviewed) == 8
     assert waited == [4]
     assert played.arms_report is made
@@ -157,7 +156,7 @@ def test_without_a_product_left_there_is_no_experiment(monkeypatch: pytest.Monke
     monkeypatch.setattr(play, "wait_until_runs", lambda *_: None)
     settings = Settings().changed(demo={"arm_sellers": 4})
     played = play.Play(settings, Stage(SCHEMAS, []), Console(quiet=True), lambda: None)
-    with pytest.raises(ListuneError, match="no product is left .* give a larger catalog"):
+    with pytest.raises(ListuneError, match=r"no product is left .* give a larger catalog"):
         played.arms()
 
 
