@@ -63,6 +63,13 @@ class DemoSettings(BaseModel):
         56, ge=1, description="new listings that arrive in each round, held-out ones among them"
     )
     final_wave: int = Field(8, ge=0, description="listings that the last champion answers")
+    arm_sellers: int = Field(
+        0,
+        ge=0,
+        description="sellers who come after the rounds, in the arms of an experiment; 0 = none, "
+        "and 240 with `--arms`",
+    )
+    arm_listings: int = Field(2, ge=1, description="listings of each of them")
     in_flight: int = Field(4, ge=1, description="sellers at work at the same time")
     stall_minutes: float = Field(10.0, gt=0, description="give up after so long without progress")
     sellers: SellerSettings = SellerSettings()

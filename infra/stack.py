@@ -110,7 +110,7 @@ def running(
     """
     run_dir = run_dir.absolute()
     run_dir.mkdir(parents=True, exist_ok=True)
-    (run_dir / "settings.json").write_text(settings.model_dump_json(indent=1))
+    write_settings(settings, run_dir)
     _activate(run_dir)
     shown = console.status("starting the stack")
 
@@ -214,6 +214,11 @@ def _predict_workers(count: int, run_dir: Path, health_port: int) -> Iterator[Pr
     yield worker_spec("predict", run_dir, needs, health_port)
     for number in range(2, count + 1):
         yield worker_spec("predict", run_dir, needs, free_port(), number)
+
+
+def write_settings(settings: Settings, run_dir: Path) -> None:
+    """Write what the workers of the stack in `run_dir` read when they start."""
+    (run_dir / "settings.json").write_text(settings.model_dump_json(indent=1))
 
 
 def worker_spec(

@@ -59,7 +59,8 @@ def _to_generate(settings: Settings) -> int:
     demo, streams = settings.demo, settings.streams
     share = streams.heldout_share
     a_round = max(demo.wave, streams.k / (1 - share), streams.heldout_least / share)
-    return SPARE * math.ceil(demo.rounds * a_round) + demo.final_wave
+    in_arms = SPARE * demo.arm_sellers * demo.arm_listings
+    return SPARE * math.ceil(demo.rounds * a_round) + demo.final_wave + in_arms
 
 
 def check_enough(products: list[Product], settings: Settings) -> None:

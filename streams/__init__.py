@@ -16,6 +16,7 @@ The rooms, each of which imports only from those below it:
 - `streams.replay`: the pool made again from its topics.
 - `streams.worker`: what both workers have in common.
 - `streams.sql`: ad-hoc SQL on the live pool.
+- `streams.arms`: what an experiment shows, from the pool's views; pure.
 - `streams.pool`: the pool itself, and in `streams.pool.deciding` what it decides.
 - `streams.kafka`: topics, readers, the publisher.
 - `streams.statistics`: what live evidence says, whenever one looks; pure.

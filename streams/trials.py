@@ -16,6 +16,16 @@ from pydantic import (
 from schemas.experiment import Answers, Name
 
 
+class ArmPrices(BaseModel):
+    """What the answers of an arm cost, in one currency of yours. Without a price no cost."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    machine_hour: float | None = Field(None, ge=0)
+    million_input_tokens: float | None = Field(None, ge=0)
+    million_output_tokens: float | None = Field(None, ge=0)
+
+
 class ArmSettings(BaseModel):
     """One arm of an experiment."""
 
@@ -26,6 +36,9 @@ class ArmSettings(BaseModel):
     answers: Answers = Field(
         description="champion, base, blind, example (the base with a worked example), endpoint, "
         "or adapter:ID"
+    )
+    prices: ArmPrices | None = Field(
+        None, description="of its answers, for the report; none = those of `evaluation.prices`"
     )
 
     @field_validator("answers", mode="wrap")

@@ -8,11 +8,15 @@ from rich.console import Console
 from infra.demo import play
 from infra.settings import SettingsError, load_settings
 
+ARM_SELLERS = 240
+"""Sellers of the A/B run, where the settings have none: some 80 an arm, who bound a mean to about a
+tenth."""
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's command to the application."""
     app.command(
-        epilog="Examples: `listune demo` · `listune demo --seed 1` · "
+        epilog="Examples: `listune demo` · `listune demo --seed 1` · `listune demo --arms` · "
         "`listune demo --catalog products.jsonl --schema schema.json`"
     )(demo)
 
@@ -23,6 +27,9 @@ def demo(
     alternatives: bool = typer.Option(
         False, help="several catalog values of one attribute are alternative spellings"
     ),
+    arms: bool = typer.Option(
+        False, help="then an A/B run: champion, base with a worked example, and no suggestions"
+    ),
     seed: int | None = typer.Option(None, help="seed of catalog, arrivals, sellers and training"),
 ) -> None:
     """Play a catalog through the whole loop and write a report under runs/."""
@@ -32,4 +39,6 @@ def demo(
     chosen = {"catalog": catalog, "catalog_schema": schema, "seed": seed}
     update = {name: value for name, value in chosen.items() if value is not None}
     update["alternatives"] = alternatives or settings.demo.alternatives
+    if arms:
+        update["arm_sellers"] = settings.demo.arm_sellers or ARM_SELLERS
     play.run(settings.changed(demo=update), Console())

@@ -6,13 +6,14 @@ done by the same processes that `listune up` starts, judged on listings that the
 
     prepare   catalog → category schemas, products in the order in which they arrive
     play      a wave of listings a round → wait for the round's end → the next wave
+    arms      with `demo.arm_sellers`: an experiment on live traffic, reported
     judge     the base and every round's adapter side by side, on all held-out listings that came
     report    the tables, the plots and report.html
 """
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from pathlib import Path
@@ -20,9 +21,17 @@ from pathlib import Path
 from rich.console import Console
 
 from infra import stack
+from infra.arms.asking import arms_report
 from infra.catalogs.catalog import Product
 from infra.catalogs.sellers import Seller
 from infra.demo import summary
+from infra.demo.arms import (
+    dealt,
+    wait_until_counted,
+    wait_until_runs,
+    with_experiment,
+    without_experiment,
+)
 from infra.demo.rows import PoolPoint
 from infra.demo.side_by_side import judge_side_by_side
 from infra.demo.summary import Played, Served
@@ -35,6 +44,7 @@ from infra.stage import Stage, read_stage, write_stage
 from schemas.errors import ListuneError
 from schemas.events import ListingPrediction, Status, ValueLists
 from schemas.values import matches
+from streams.arms.report import ArmsReport
 from streams.producer import ListuneClient
 from streams.sql.client import query
 
@@ -60,17 +70,25 @@ def run(settings: Settings, console: Console) -> Path:
     staged = write_stage(stage, settings, run_dir).changed(
         streams={"max_rounds": settings.demo.rounds}
     )
+    if settings.demo.arm_sellers:
+        staged = without_experiment(staged)
     resolved = stack.resolve(staged, run_dir, parts, console)
     console.print(f"Run folder [bold]{run_dir}[/], logs in {run_dir / 'logs'}", highlight=False)
     with stack.running(resolved, run_dir, parts, console) as supervisor:
         start = time.time() - started
         play = Play(resolved, stage, console, supervisor.check)
         play.run()
+        if settings.demo.arm_sellers:
+            play.settings = with_experiment(resolved, settings.streams.experiment)
+            stack.write_settings(play.settings, run_dir)
+            supervisor.restart("curate")
+            play.arms()
     # The judging needs nothing of the stack but its files, and has the machine for itself.
     console.rule("All adapters on the same held-out listings")
     played = play.judge()
     timings = {"start": start} | play.seconds
     report = summary.build(resolved, stage.schemas, played, timings, started, made_by)
+    report.arms = play.arms_report
     summary.write(report, run_dir, console)
     return run_dir
 
@@ -94,6 +112,7 @@ class Play:
         self.seller = Seller(settings.demo.seed, settings.demo.sellers)
         self.coming = iter(stage.products)
         self.watch = RoundWatch(settings, console, check)
+        self.arms_report: ArmsReport | None = None
 
     def run(self) -> None:
         """All rounds, then the listings that the last champion answers."""
@@ -106,6 +125,29 @@ class Play:
             self.console.rule("The last champion at work")
             self._timed("final wave", lambda: self._wave(client, demo.final_wave, "reviewed"))
             self._timed("further looks", self.watch.wait_settled)
+
+    def arms(self) -> None:
+        """The experiment of the settings: its sellers come, and what they made of it is reported.
+
+        Their listings are not judged side by side: the arms are.
+        """
+        self.console.rule(f"Experiment {self.settings.streams.experiment.name}: sellers in arms")
+        self._timed("experiment", self._arms)
+
+    def _arms(self) -> None:
+        demo, name = self.settings.demo, self.settings.streams.experiment.name
+        wait_until_runs(self.settings, self.check)
+        coming = dealt(list(self.coming), demo.arm_sellers, demo.arm_listings, demo.seed)
+        if not coming:
+            raise ListuneError(
+                "no product is left for the experiment; give a larger catalog, or a smaller "
+                "LISTUNE_DEMO__WAVE"
+            )
+        with ListuneClient(self.settings.streams, self.stage.schemas) as client:
+            answers = self._play(client, coming, "reviewed in arms")
+            reviews = sum(name in prediction.arms for prediction, _ in answers)
+        wait_until_counted(self.settings, reviews, self.check)
+        self.arms_report = arms_report(self.settings, name)
 
     def judge(self) -> Played:
         """What was played, with all adapters judged side by side.
@@ -142,28 +184,38 @@ class Play:
     def _wave(self, client: ListuneClient, count: int, word: str) -> int:
         """Let up to `count` products arrive; returns how many did."""
         products = [p for p, _ in zip(self.coming, range(count), strict=False)]
+        for answer in self._play(client, [(None, product) for product in products], word):
+            self._count(*answer)
+        client.flush(10.0)
+        return len(products)
+
+    def _play(
+        self, client: ListuneClient, coming: Sequence[tuple[str | None, Product]], word: str
+    ) -> Iterator[tuple[ListingPrediction, ValueLists]]:
+        """Let the products come, each of its seller; the answers and reviews, as they are there."""
         with (
             ThreadPoolExecutor(self.settings.demo.in_flight) as sellers,
             bar(self.console) as shown,
         ):
-            task = shown.add_task(f"listings {word}", total=len(products))
-            jobs = [sellers.submit(self._one, client, product) for product in products]
+            task = shown.add_task(f"listings {word}", total=len(coming))
+            jobs = [sellers.submit(self._one, client, *one) for one in coming]
             try:
                 for job in as_completed(jobs):
-                    # Here and not by the sellers: side by side they would count over each other.
-                    self._count(*job.result())
+                    # Counted on this thread: side by side they would count over each other.
+                    yield job.result()
                     self.check()
                     shown.advance(task)
             except BaseException:
                 sellers.shutdown(wait=False, cancel_futures=True)
                 raise
-        client.flush(10.0)
-        return len(products)
 
-    def _one(self, client: ListuneClient, product: Product) -> tuple[ListingPrediction, ValueLists]:
+    def _one(
+        self, client: ListuneClient, seller: str | None, product: Product
+    ) -> tuple[ListingPrediction, ValueLists]:
         """One product: asked for, answered, reviewed by its seller; the answer and the review."""
         prediction = client.predict(
             listing_id=product.product_id,
+            seller_id=seller,
             category=product.category,
             title=product.title,
             description=product.description,

@@ -5,6 +5,7 @@
     report.json    the report itself; `rounds` starts with round 0, the base
     loss.png       training loss by step, a line a round
     metrics.png    net benefit and shares (with 95 % intervals) and acceptance by round
+    arms/          of an A/B run: its tables, pictures and figures
     report.html    all of it on one page that opens without a network
 
 `print_report` is the same for a terminal of 80 columns or more.
@@ -20,6 +21,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from infra.arms.files import write_report as write_arms
+from infra.arms.sheets import rich_table, said, sheets
 from infra.demo.rows import MEASURED, PoolPoint, RunReport, best_candidate, rows_to_show
 from infra.demo.wording import (
     count,
@@ -49,13 +52,17 @@ def write_report(report: RunReport, folder: Path) -> list[Path]:
     pictures = [plot_metrics(report, folder / "metrics.png")]
     if report.losses:
         pictures.append(plot_losses(report, folder / "loss.png"))
+    if report.arms:
+        write_arms(report.arms, folder / "arms")
+        pictures += sorted((folder / "arms").glob("*.png"))
     page.write_text(_page(report, pictures), encoding="utf-8")
     return [data, *pictures, page]
 
 
 def print_report(report: RunReport, console: Console) -> None:
     """The tables, what the gate said, and the headline."""
-    for part in (_figures_table(report), _costs_table(report), *gate_lines(report)):
+    arms = [*map(rich_table, sheets(report.arms)), *said(report.arms)] if report.arms else []
+    for part in (_figures_table(report), _costs_table(report), *gate_lines(report), *arms):
         console.print(part, highlight=False)
     if note := example_note(report):
         console.print(note, highlight=False)
@@ -133,6 +140,8 @@ def _page(report: RunReport, pictures: list[Path]) -> str:
         images=images,
         pool=_thinned(report.pool_history),
         headline=headline(report),
+        sheets=sheets(report.arms) if report.arms else [],
+        arm_lines=said(report.arms) if report.arms else [],
         gate_lines=list(gate_lines(report)),
         example_note=example_note(report),
         measured={name: name.replace("_", " ") for name in MEASURED},

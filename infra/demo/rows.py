@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from streams.arms.report import ArmsReport
+
 MEASURED = ("net_benefit", "completeness", "recall", "precision", "correct_completeness")
 """What is judged, each a field of `RoundRow` beside one `<name>_interval`."""
 
@@ -101,6 +103,7 @@ class RunReport(BaseModel):
     losses: dict[int, list[LossPoint]] = {}
     pool_history: list[PoolPoint] = []
     samples: list[ChangedValue] = []
+    arms: ArmsReport | None = None  # of the A/B run, if there was one
     timings: dict[str, float] = {}  # stage to seconds, in order
 
 

@@ -98,6 +98,19 @@ class Supervisor:
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
 
+    def restart(self, name: str) -> None:
+        """End the process in order, and return when it is up again."""
+        running = self._all[name]
+        before = running.restarts
+        running.ask_to_end()
+        running.wait_for_end()
+        if running.alive():
+            self.kill(name)
+        while running.restarts == before:
+            self.check()
+            time.sleep(LOOK_INTERVAL_S / 2)
+        self.wait_ready(name)
+
     def stop(self) -> None:
         """End all processes, those that others need last; a second Ctrl-C ends them at once."""
         self._stopping.set()

@@ -16,7 +16,8 @@ from schemas.errors import ListuneError
 
 VIEWS = (
     "samples", "pool", "rounds", "origins", "models", "acceptance_by_day", "attribute_edits",
-    "arm_sellers", "shadow", "refused_values", "forgotten", "status",
+    "experiments", "arms", "arm_sellers", "arm_units", "sellers", "shadow", "refused_values",
+    "forgotten", "status",
 )  # fmt: skip
 
 

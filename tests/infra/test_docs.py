@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import tomllib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import typer.main
 from infra.catalogs.catalog import read_catalog
 from infra.catalogs.generate import generate
 from infra.cli.app import app
-from infra.settings import Settings
+from infra.settings import Settings, load_settings
 from schemas.category import Attribute, AttributeType
 from schemas.decoding import decode
 from schemas.events import ListingRequest, ListingReview
@@ -27,6 +28,7 @@ from streams.kafka import topics
 from streams.pool.file import read_definitions
 from streams.settings import StreamsSettings
 from streams.sql.guard import VIEWS, SqlGuard
+from streams.trials import ArmSettings
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
@@ -253,6 +255,27 @@ def test_the_example_queries_are_allowed_and_run(pool: duckdb.DuckDBPyConnection
     for query in queries:
         guard.check(query)
         pool.execute(query)
+
+
+# ---------------------------------------------------------------------------------- experiments.md
+
+
+def test_the_example_experiment_is_read_as_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "listune.toml").write_text(example("experiments.md", "listune.toml"))
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings()
+    arms = settings.streams.experiment.arms
+    assert [arm.answers for arm in arms] == ["champion", "example", "blind"]
+    assert sum(arm.share for arm in arms) == pytest.approx(1)
+    assert settings.evaluation.prices.machine_hour
+
+
+def test_the_example_of_an_arms_prices_is_read_as_settings() -> None:
+    [*_, block] = blocks(text_of("experiments.md"), "toml")
+    [arm] = tomllib.loads(block)["streams"]["experiment"]["arms"]
+    assert ArmSettings.model_validate(arm).prices is not None
 
 
 # ------------------------------------------------------------------------------ other-languages.md

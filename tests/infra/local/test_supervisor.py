@@ -65,6 +65,28 @@ def test_a_dead_process_is_started_again(tmp_path: Path) -> None:
         assert stack.restarts("two") == 0
 
 
+def test_a_process_is_ended_in_order_and_started_again_on_request(tmp_path: Path) -> None:
+    code = """
+        import signal, sys, time
+        diary = open(sys.argv[1], "a")
+        def end(*_): print("ended", file=diary, flush=True); sys.exit()
+        signal.signal(signal.SIGTERM, end)
+        print("started", file=diary, flush=True)
+        time.sleep(300)
+    """
+    diary = tmp_path / "diary"
+
+    def starts() -> int:
+        return diary.read_text().count("started") if diary.exists() else 0
+
+    spec = ProcessSpec("one", python(code, diary), ready=lambda: starts() > 0)
+    with Supervisor([spec], tmp_path / "run") as stack:
+        stack.restart("one")
+        wait_for(lambda: starts() == 2)
+        assert diary.read_text().split() == ["started", "ended", "started"]
+        assert stack.restarts("one") == 1
+
+
 def test_a_process_whose_reaper_is_killed_is_started_again_without_a_survivor(
     tmp_path: Path,
 ) -> None:
