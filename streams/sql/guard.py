@@ -16,7 +16,8 @@ from schemas.errors import ListuneError
 
 VIEWS = (
     "samples", "pool", "rounds", "origins", "models", "acceptance_by_day", "attribute_edits",
-    "arm_sellers", "refused_values", "forgotten", "status",
+    "arm_sellers", "refused_values", "drift", "drift_inputs", "drift_outputs", "drift_labels",
+    "proposals", "forgotten", "status",
 )  # fmt: skip
 
 

@@ -1,0 +1,169 @@
+"""Whether sellers accept less of the champion's values than they did: the alarm of
+`streams.statistics.drift` on the pool.
+
+The unit is a seller, or a listing without one, once in each `window_hours`: the first review there
+of an answer that the champion gave, by the order of the log. Its number is values accepted / values
+shown, and never changes afterwards. Of a seller's next reviews, which resemble that one, none
+counts until the next window. The first `reference_sellers` give the reference; the ones after
+them are watched. An alarm that a round has answered to is over: the watch begins anew with that
+round. All of it follows from the log since the champion went live, so that a crash or a rebuild
+finds the same; where a rebuild no longer has the first reviews, the reference is that of the first
+that are there.
+"""
+
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.events import ModelEventKind
+from streams import metrics
+from streams.pool.state import Champion, champion, find_adapter, parent_of
+from streams.settings import StreamsSettings
+from streams.statistics.drift import Drop, Floats, drop
+
+# The look joins all reviews of the champion, and what it looks for takes hours to show.
+LOOK_EVERY_MS = 60_000
+# Of what is watched the newest so many: what happened before them has been answered to, or passed.
+MOST = 20_000
+_HOUR_MS = 3_600_000
+
+_CLOSED = """
+WITH reviewed AS (
+    SELECT split_part(p.listing_id, chr(31), 1) AS seller, r.accepted / r.shown AS share,
+           r.timestamp_ms, r."offset", r.partition
+    FROM store.predictions p JOIN store.reviews r USING (prediction_id)
+    WHERE p.adapter_hash = $champion AND p.purpose = 'live' AND p.status = 'ok' AND r.shown > 0
+      AND p.timestamp_ms >= $since
+    QUALIFY row_number() OVER (PARTITION BY seller, r.timestamp_ms // $window
+                               ORDER BY r.timestamp_ms, r."offset", r.partition) = 1
+),
+numbered AS (
+    SELECT *, row_number() OVER (ORDER BY timestamp_ms, "offset", partition) AS n FROM reviewed
+)
+"""
+_REFERENCE = "SELECT avg(share), count(*) FROM numbered WHERE n <= $learned"
+_WATCHED = """
+SELECT share, timestamp_ms FROM numbered WHERE n > $learned
+QUALIFY row_number() OVER (ORDER BY n DESC) <= $most ORDER BY n
+"""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What the alarm says of a champion.
+
+    wealth: in shares of what raises it. reference: acceptance that it is held against; None while
+    too few have reviewed. now: of the newest `reference_sellers` watched, or as many as there are.
+    n: sellers watched.
+    """
+
+    wealth: float = 0.0
+    raised: bool = False
+    reference: float | None = None
+    now: float | None = None
+    n: int = 0
+
+    def in_words(self) -> str:
+        """For a person; empty where it has nothing to say."""
+        if self.reference is None or self.now is None:
+            return ""
+        fell = f"acceptance {self.now:.2f} of {self.n}, reference {self.reference:.2f}"
+        if self.raised:
+            return f"drift alarm: {fell}"
+        # Below a tenth it is where every alarm is most of the time.
+        return f"drift alarm at {self.wealth:.0%}: {fell}" if self.wealth >= 0.1 else ""
+
+
+class DriftAlarm:
+    """The alarm on the champion's acceptance, looked at now and then."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
+        self._con = con
+        self._settings = settings
+        self._seen: tuple[object, ...] | None = None
+        self._alarm = Alarm()
+
+    def __call__(self, now_ms: int) -> Alarm:
+        """What it says by the last look; a new champion or a new round is a reason for one."""
+        row = self._con.execute("SELECT adapter_hash, since_ms FROM store.champion").fetchone()
+        assert row is not None
+        rounds = tuple(
+            ms
+            for (ms,) in self._con.execute(
+                "SELECT requested_ms FROM store.rounds WHERE requested_ms >= ? ORDER BY ALL",
+                [row[1]],
+            ).fetchall()
+        )
+        seen = (*row, rounds, now_ms // LOOK_EVERY_MS)
+        if seen != self._seen:
+            self._seen = seen
+            self._tell(self._look(*row, rounds))
+        return self._alarm
+
+    def _tell(self, alarm: Alarm) -> None:
+        if (words := alarm.in_words()) != self._alarm.in_words():
+            self._con.execute(
+                "INSERT OR REPLACE INTO store.meta VALUES ('drift_alarm', ?)", [words]
+            )
+        metrics.DRIFT_WEALTH.set(alarm.wealth)
+        self._alarm = alarm
+
+    def _look(self, adapter: str, since_ms: int, rounds: tuple[int, ...]) -> Alarm:
+        drift = self._settings.drift
+        what = {
+            "champion": adapter,
+            "since": since_ms,
+            "window": max(1, round(drift.window_hours * _HOUR_MS)),
+            "learned": 0 if drift.reference else drift.reference_sellers,
+        }
+        reference = drift.reference
+        if not reference:
+            row = self._con.execute(_CLOSED + _REFERENCE, what).fetchone()
+            if row is None or row[1] < drift.reference_sellers:
+                return Alarm()
+            reference = row[0]
+        found = self._con.execute(_CLOSED + _WATCHED, what | {"most": MOST}).fetchnumpy()
+        shares = np.asarray(found["share"], dtype=np.float64)
+        times = np.asarray(found["timestamp_ms"], dtype=np.int64)
+        said, watched = _unanswered(shares, times, rounds, reference - drift.tolerance)
+        if not len(watched):
+            return Alarm(reference=reference)
+        now = float(watched[-drift.reference_sellers :].mean())
+        return Alarm(said.wealth, said.raised, reference, now, said.n)
+
+
+def _unanswered(
+    shares: Floats, times: NDArray[np.int64], rounds: tuple[int, ...], least: float
+) -> tuple[Drop, Floats]:
+    """What the alarm says since the last round that answered to it, and of which shares.
+
+    Args:
+        times: when each of `shares` was given, in milliseconds, rising.
+        rounds: when rounds began, rising.
+    """
+    while True:
+        said = drop(shares, times // _HOUR_MS, least)
+        if said.raised_at is None:
+            return said, shares
+        raised_ms = int(times[said.raised_at - 1])
+        answered = next((ms for ms in rounds if ms >= raised_ms), None)
+        if answered is None:
+            return said, shares
+        later = times > answered
+        shares, times = shares[later], times[later]
+        rounds = tuple(ms for ms in rounds if ms > answered)
+
+
+def rollback_target(con: duckdb.DuckDBPyConnection) -> Champion | None:
+    """The champion's parent, where the alarm may move the alias to it; else None.
+
+    Once until the next promotion: where acceptance falls for all adapters, going back to a parent
+    and then to its parent would end at the base, and help nobody.
+    """
+    row = con.execute("SELECT kind FROM store.alias_moves ORDER BY n DESC LIMIT 1").fetchone()
+    if row is None or row[0] != ModelEventKind.PROMOTED:
+        return None
+    parent = parent_of(con, champion(con).hash)
+    return find_adapter(con, parent) if parent else None
