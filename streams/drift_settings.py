@@ -22,7 +22,7 @@ class DriftSettings(BaseModel):
         "the champion back to its parent, once until the next promotion",
     )
     tolerance: float = Field(
-        0.02, gt=0, lt=1, description="acceptance may fall by so much and is still good"
+        0.02, ge=0, lt=0.1, description="acceptance may fall by so much and is still good"
     )
     reference: float = Field(
         0.0,

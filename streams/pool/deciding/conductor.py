@@ -15,7 +15,7 @@ from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequ
 from schemas.topic_names import MODEL_EVENTS, RETRAIN
 from streams.pool import heldout, outbox, outdated
 from streams.pool.deciding import backfill
-from streams.pool.deciding.drift import DriftAlarm, rollback_target
+from streams.pool.deciding.drift import DriftWatch, rollback_target
 from streams.pool.deciding.selection import Chosen, mark_used, prune, select
 from streams.pool.deciding.status import status_line
 from streams.pool.deciding.trigger import (
@@ -74,7 +74,7 @@ class Conductor:
         self.con = pool.con
         self.settings = pool.settings
         self._acceptance_fell = AcceptanceDrop(self.con, self.settings)
-        self._drift = DriftAlarm(self.con, self.settings)
+        self._drift = DriftWatch(self.con, self.settings)
         self._candidates = Candidates(self.con, self.settings)
         self._pruned_ms = self._nothing_stale_ms = 0
         self._last_try = _LastTry()

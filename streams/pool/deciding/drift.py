@@ -1,5 +1,5 @@
-"""Whether sellers accept less of the champion's values than they did: the alarm of
-`streams.statistics.drift` on the pool.
+"""Whether sellers accept less of the champion's values than they did: a `DropAlarm`
+(`streams.statistics.betting`) on the pool.
 
 The unit is a seller, or a listing without one, once in each `window_hours`: the first review there
 of an answer that the champion gave, by the order of the log. Its number is values accepted / values
@@ -11,17 +11,18 @@ finds the same; where a rebuild no longer has the first reviews, the reference i
 that are there.
 """
 
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import duckdb
-import numpy as np
-from numpy.typing import NDArray
 
 from schemas.events import ModelEventKind
 from streams import metrics
 from streams.pool.state import Champion, champion, find_adapter, parent_of
 from streams.settings import StreamsSettings
-from streams.statistics.drift import Drop, Floats, drop
+from streams.statistics.betting import LOOKS_A_YEAR, DropAlarm
 
 # The look joins all reviews of the champion, and what it looks for takes hours to show.
 LOOK_EVERY_MS = 60_000
@@ -54,9 +55,9 @@ QUALIFY row_number() OVER (ORDER BY n DESC) <= $most ORDER BY n
 class Alarm:
     """What the alarm says of a champion.
 
-    wealth: in shares of what raises it. reference: acceptance that it is held against; None while
-    too few have reviewed. now: of the newest `reference_sellers` watched, or as many as there are.
-    n: sellers watched.
+    wealth: of the bets, in shares of what raises it. reference: acceptance that it is held against;
+    None while too few have reviewed. now: of the newest `reference_sellers` watched, or as many as
+    there are. n: sellers watched.
     """
 
     wealth: float = 0.0
@@ -76,7 +77,7 @@ class Alarm:
         return f"drift alarm at {self.wealth:.0%}: {fell}" if self.wealth >= 0.1 else ""
 
 
-class DriftAlarm:
+class DriftWatch:
     """The alarm on the champion's acceptance, looked at now and then."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
@@ -84,6 +85,7 @@ class DriftAlarm:
         self._settings = settings
         self._seen: tuple[object, ...] | None = None
         self._alarm = Alarm()
+        self._told: str | None = None  # what a worker before this one told is not known
 
     def __call__(self, now_ms: int) -> Alarm:
         """What it says by the last look; a new champion or a new round is a reason for one."""
@@ -103,12 +105,12 @@ class DriftAlarm:
         return self._alarm
 
     def _tell(self, alarm: Alarm) -> None:
-        if (words := alarm.in_words()) != self._alarm.in_words():
+        if (words := alarm.in_words()) != self._told:
             self._con.execute(
                 "INSERT OR REPLACE INTO store.meta VALUES ('drift_alarm', ?)", [words]
             )
         metrics.DRIFT_WEALTH.set(alarm.wealth)
-        self._alarm = alarm
+        self._alarm, self._told = alarm, words
 
     def _look(self, adapter: str, since_ms: int, rounds: tuple[int, ...]) -> Alarm:
         drift = self._settings.drift
@@ -125,35 +127,46 @@ class DriftAlarm:
                 return Alarm()
             reference = row[0]
         found = self._con.execute(_CLOSED + _WATCHED, what | {"most": MOST}).fetchnumpy()
-        shares = np.asarray(found["share"], dtype=np.float64)
-        times = np.asarray(found["timestamp_ms"], dtype=np.int64)
-        said, watched = _unanswered(shares, times, rounds, reference - drift.tolerance)
-        if not len(watched):
+        said, watched = _unanswered(
+            [float(share) for share in found["share"]],
+            [int(ms) for ms in found["timestamp_ms"]],
+            rounds,
+            partial(DropAlarm, reference, drift.tolerance),
+        )
+        if not watched:
             return Alarm(reference=reference)
-        now = float(watched[-drift.reference_sellers :].mean())
-        return Alarm(said.wealth, said.raised, reference, now, said.n)
+        newest = watched[-drift.reference_sellers :]
+        wealth = min(1.0, said.wealth / LOOKS_A_YEAR) if not said.raised else 1.0
+        return Alarm(wealth, said.raised, reference, sum(newest) / len(newest), len(watched))
 
 
 def _unanswered(
-    shares: Floats, times: NDArray[np.int64], rounds: tuple[int, ...], least: float
-) -> tuple[Drop, Floats]:
+    shares: Sequence[float],
+    times: Sequence[int],
+    rounds: Sequence[int],
+    make: Callable[[], DropAlarm],
+) -> tuple[DropAlarm, Sequence[float]]:
     """What the alarm says since the last round that answered to it, and of which shares.
 
     Args:
         times: when each of `shares` was given, in milliseconds, rising.
-        rounds: when rounds began, rising.
+        rounds: when rounds began, in milliseconds, rising.
+        make: makes an alarm that has seen nothing.
     """
-    while True:
-        said = drop(shares, times // _HOUR_MS, least)
-        if said.raised_at is None:
-            return said, shares
-        raised_ms = int(times[said.raised_at - 1])
-        answered = next((ms for ms in rounds if ms >= raised_ms), None)
-        if answered is None:
-            return said, shares
-        later = times > answered
-        shares, times = shares[later], times[later]
-        rounds = tuple(ms for ms in rounds if ms > answered)
+    alarm = make()
+    for n, (share, ms) in enumerate(zip(shares, times, strict=True)):
+        if n and ms // _HOUR_MS > times[n - 1] // _HOUR_MS:
+            alarm.look()
+        raised_before = alarm.raised
+        alarm.update(share)
+        if not alarm.raised or raised_before:
+            continue
+        answered = next((began for began in rounds if began >= ms), None)
+        if answered is not None:
+            rest = bisect_right(times, answered)
+            later = [began for began in rounds if began > answered]
+            return _unanswered(shares[rest:], times[rest:], later, make)
+    return alarm, shares
 
 
 def rollback_target(con: duckdb.DuckDBPyConnection) -> Champion | None:

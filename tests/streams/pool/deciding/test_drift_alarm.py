@@ -218,7 +218,7 @@ def test_answers_of_another_adapter_or_measured_again_do_not_count(tmp_path: Pat
 
 def test_a_reference_may_be_given(tmp_path: Path) -> None:
     world = world_of(tmp_path, action="none", drift={"reference": 0.8})
-    reviewed(world, "bad", 60, 0.3)
+    reviewed(world, "bad", 100, 0.3)
     world.step()
-    assert "drift alarm: acceptance 0.30 of 60, reference 0.80" in world.conductor.status()
+    assert "drift alarm: acceptance 0.30 of 100, reference 0.80" in world.conductor.status()
     world.pool.close()
