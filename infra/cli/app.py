@@ -10,6 +10,7 @@ from infra.cli import (
     bench,
     chaos,
     demo,
+    drift,
     evaluate,
     experiment,
     forget,
@@ -18,6 +19,7 @@ from infra.cli import (
     local,
     models,
     pool,
+    proposals,
     schema_changes,
     wire,
     worker,
@@ -41,6 +43,8 @@ forget.register(app)
 wire.register(app)
 pool.register(app)
 schema_changes.register(app)
+drift.register(app)
+proposals.register(app)
 evaluate.register(app)
 bench.register(app)
 chaos.register(app)
