@@ -25,29 +25,26 @@ from streams.settings import StreamsSettings
 from streams.statistics.betting import LOOKS_A_YEAR, DropAlarm
 
 # The look joins all reviews of the champion, and what it looks for takes hours to show.
-LOOK_EVERY_MS = 60_000
+LOOK_EVERY_MS = 300_000
 # Of what is watched the newest so many: what happened before them has been answered to, or passed.
-MOST = 20_000
+MOST = 10_000
 _HOUR_MS = 3_600_000
 
 _CLOSED = """
 WITH reviewed AS (
-    SELECT split_part(p.listing_id, chr(31), 1) AS seller, r.accepted / r.shown AS share,
-           r.timestamp_ms, r."offset", r.partition
+    SELECT split_part(p.listing_id, chr(31), 1) AS seller, r.timestamp_ms // $window AS span,
+           r.accepted / r.shown AS share,
+           {'ms': r.timestamp_ms, 'offset': r."offset", 'partition': r.partition} AS place
     FROM store.predictions p JOIN store.reviews r USING (prediction_id)
     WHERE p.adapter_hash = $champion AND p.purpose = 'live' AND p.status = 'ok' AND r.shown > 0
       AND p.timestamp_ms >= $since
-    QUALIFY row_number() OVER (PARTITION BY seller, r.timestamp_ms // $window
-                               ORDER BY r.timestamp_ms, r."offset", r.partition) = 1
 ),
-numbered AS (
-    SELECT *, row_number() OVER (ORDER BY timestamp_ms, "offset", partition) AS n FROM reviewed
+closed AS (
+    SELECT arg_min(share, place) AS share, min(place) AS place FROM reviewed GROUP BY seller, span
 )
-"""
-_REFERENCE = "SELECT avg(share), count(*) FROM numbered WHERE n <= $learned"
-_WATCHED = """
-SELECT share, timestamp_ms FROM numbered WHERE n > $learned
-QUALIFY row_number() OVER (ORDER BY n DESC) <= $most ORDER BY n
+SELECT share, place.ms AS timestamp_ms, n
+FROM (SELECT *, row_number() OVER (ORDER BY place) AS n, count(*) OVER () AS n_all FROM closed)
+WHERE n <= $learned OR n > n_all - $most ORDER BY n
 """
 
 
@@ -114,22 +111,24 @@ class DriftWatch:
 
     def _look(self, adapter: str, since_ms: int, rounds: tuple[int, ...]) -> Alarm:
         drift = self._settings.drift
-        what = {
-            "champion": adapter,
-            "since": since_ms,
-            "window": max(1, round(drift.window_hours * _HOUR_MS)),
-            "learned": 0 if drift.reference else drift.reference_sellers,
-        }
-        reference = drift.reference
-        if not reference:
-            row = self._con.execute(_CLOSED + _REFERENCE, what).fetchone()
-            if row is None or row[1] < drift.reference_sellers:
-                return Alarm()
-            reference = row[0]
-        found = self._con.execute(_CLOSED + _WATCHED, what | {"most": MOST}).fetchnumpy()
+        learned = 0 if drift.reference else drift.reference_sellers
+        found = self._con.execute(
+            _CLOSED,
+            {
+                "champion": adapter,
+                "since": since_ms,
+                "window": max(1, round(drift.window_hours * _HOUR_MS)),
+                "learned": learned,
+                "most": MOST,
+            },
+        ).fetchnumpy()
+        shares, times = found["share"].tolist(), found["timestamp_ms"].tolist()
+        if len(shares) < learned:
+            return Alarm()
+        reference = drift.reference or sum(shares[:learned]) / learned
         said, watched = _unanswered(
-            [float(share) for share in found["share"]],
-            [int(ms) for ms in found["timestamp_ms"]],
+            shares[learned:],
+            times[learned:],
             rounds,
             partial(DropAlarm, reference, drift.tolerance),
         )

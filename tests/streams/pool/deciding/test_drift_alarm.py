@@ -13,7 +13,7 @@ from tests.streams.world import SUBMITTED, World, prediction, promoted, request,
 K = ModelEventKind
 pytestmark = pytest.mark.slow
 HOUR_MS = 3_600_000
-MINUTE_MS = 60_000
+LOOK_MS = 300_000
 CHANGED = {**SUBMITTED, "Colour": ["blue"], "Height": ["9 cm"]}
 
 
@@ -49,7 +49,7 @@ def fallen(folder: Path, action: str, **changes: Any) -> World:
     reviewed(world, "good", 60, 0.9, **adapter_of(world))
     world.step()
     reviewed(world, "bad", 60, 0.3, **adapter_of(world))
-    world.now_ms += MINUTE_MS
+    world.now_ms += LOOK_MS
     return world
 
 
@@ -58,7 +58,7 @@ def test_a_fall_of_acceptance_begins_a_round_whose_trigger_is_drift(tmp_path: Pa
     reviewed(world, "good", 60, 0.9)
     assert world.step() == []
     reviewed(world, "bad", 60, 0.3)
-    world.now_ms += MINUTE_MS
+    world.now_ms += LOOK_MS
     [event] = world.step()
     assert isinstance(event, RetrainRequest)
     assert event.trigger == "drift"
@@ -77,10 +77,10 @@ def test_an_alarm_that_a_round_answered_to_begins_no_second_one_before_it_is_rai
     world.now_ms += 1
     world.train(K.REJECTED)
     world.reopen()
-    world.now_ms += MINUTE_MS
+    world.now_ms += LOOK_MS
     assert world.step() == []
     reviewed(world, "worse", 60, 0.3)
-    world.now_ms += MINUTE_MS
+    world.now_ms += LOOK_MS
     [event] = world.step()
     assert isinstance(event, RetrainRequest)
     assert (event.trigger, event.round) == ("drift", 2)
@@ -118,7 +118,7 @@ def test_the_alarm_moves_the_alias_back_to_the_parent_once(tmp_path: Path) -> No
     assert world.conductor.champion().id == "base"
     reviewed(world, "stillgood", 60, 0.9)
     reviewed(world, "stillbad", 60, 0.3)
-    world.now_ms += MINUTE_MS
+    world.now_ms += LOOK_MS
     assert [e for e in world.step() if isinstance(e, ModelEvent)] == []
     assert "drift alarm" in world.conductor.status()
     world.pool.close()
@@ -131,7 +131,7 @@ def test_a_crash_after_the_decision_neither_loses_nor_doubles_it(tmp_path: Path)
     assert world.tick() == [decided]
     world.hear(decided)
     outbox.done(world.pool.con, [row.id for row in outbox.pending(world.pool.con, 10)])
-    world.now_ms += MINUTE_MS
+    world.now_ms += LOOK_MS
     assert world.tick() == []
     assert world.conductor.champion().id == "base"
     world.pool.close()
@@ -147,7 +147,7 @@ def test_a_rebuilt_pool_does_not_roll_back_again(tmp_path: Path, compacted: bool
         log = [e for e in log if e in kept.values()]
         assert len(log) < len(world.control)
     again = world_of(tmp_path / "second", "rollback", held_out=0, k=4, max_rounds=1)
-    again.now_ms = world.now_ms + MINUTE_MS
+    again.now_ms = world.now_ms + LOOK_MS
     again.hear(*log)
     again.pool.apply(records)
     assert [e for e in again.step() if isinstance(e, ModelEvent)] == []
@@ -166,7 +166,7 @@ def test_what_a_person_rolled_back_is_not_promoted_again_by_a_rebuild_from_a_com
     assert world.conductor.champion().id == "base"
     kept = {e.key() if isinstance(e, ModelEvent) else id(e): e for e in world.control}
     again = World(tmp_path / "second", held_out=0, max_rounds=1)
-    again.now_ms = world.now_ms + MINUTE_MS
+    again.now_ms = world.now_ms + LOOK_MS
     again.hear(*[e for e in world.control if e in kept.values()])
     again.pool.apply(world.fed)
     assert [e for e in again.step() if isinstance(e, ModelEvent)] == []
