@@ -4,7 +4,7 @@ For a listing service and for `listune`:
 
 - `streams.producer`: `ListuneClient`, the SDK: ask for values, send the seller's review.
 - `streams.settings`: the settings of all that is here; `streams.trials`: those of experiments and
-  canaries among them.
+  canaries among them; `streams.drift_settings`: those of drift and its alarm.
 - `streams.errors`: what can go wrong around Kafka.
 - `streams.letters`, `streams.forgotten`: dead letters sent again; listings forgotten for good.
 - `streams.metrics`: what the workers count, for Prometheus.

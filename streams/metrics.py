@@ -49,6 +49,9 @@ TEXTLESS = Gauge(
 SCHEMA_LOOKS = Counter("listune_schema_files", "Changed schema files looked at", ["outcome"])
 SCHEMA_REFUSED = Gauge("listune_schema_refused", "1 while the schema file cannot be used")
 REFUSED_VALUES = Counter("listune_refused_values", "Submitted values that are illegal", ["reason"])
+DRIFT_WEALTH = Gauge(
+    "listune_drift_wealth", "Evidence that acceptance fell, in shares of what raises the alarm"
+)
 CHAMPION = Info("listune_champion", "The adapter that answers live requests")
 
 

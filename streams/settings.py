@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from schemas.curation import Selection
+from streams.drift_settings import DriftSettings
 from streams.trials import CanarySettings, ExperimentSettings
 
 
@@ -127,6 +128,7 @@ class StreamsSettings(BaseModel):
 
     experiment: ExperimentSettings = ExperimentSettings()
     canary: CanarySettings = CanarySettings()
+    drift: DriftSettings = DriftSettings()
 
     watchdog_s: float = Field(
         120.0,

@@ -7,5 +7,6 @@ It decides nothing itself, and no other room imports it. A module is a command o
 - `listings`: `request`, `review`. `models`: `sql`, `models`, `retrain`, `promote`, `rollback`.
 - `wire`: `schemas`, `asyncapi`, what a producer in another language needs to know.
 - `letters`, `forget`, `pool` (`replay`), `evaluate`: what an operator needs now and then.
+- `drift`, `proposals`: what changes on live traffic, and what the schema could allow.
 - `demo`, `bench`, `chaos`, `experiment`: the runs; the last has the commands about arms, too.
 """

@@ -10,6 +10,7 @@ from infra.cli import (
     bench,
     chaos,
     demo,
+    drift,
     endpoint,
     evaluate,
     experiment,
@@ -19,6 +20,7 @@ from infra.cli import (
     local,
     models,
     pool,
+    proposals,
     schema_changes,
     wire,
     worker,
@@ -42,6 +44,8 @@ forget.register(app)
 wire.register(app)
 pool.register(app)
 schema_changes.register(app)
+drift.register(app)
+proposals.register(app)
 evaluate.register(app)
 endpoint.register(app)
 bench.register(app)

@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
         "`listune bench stream --arms faust,listune`"
     )(stream)
     bench.command(epilog="Examples: `listune bench gate` · `listune bench gate --quick`")(gate)
+    bench.command(epilog="Examples: `listune bench drift` · `listune bench drift --quick`")(drift)
     bench.command(epilog="Examples: `listune bench arms` · `listune bench arms --quick`")(arms)
     app.add_typer(bench, name="bench")
 
@@ -96,3 +97,12 @@ def arms(quick: bool = typer.Option(False, help="few runs, to try; kept under ru
     from infra.lab.bench.live.run import run
 
     run(console, quick)
+
+
+def drift(
+    quick: bool = typer.Option(False, help="few runs, to try; kept under runs/bench"),
+) -> None:
+    """Simulate how seldom the drift alarm is false, and how soon it sees a fall of acceptance."""
+    from infra.lab.bench.drift.run import run
+
+    run(load_settings(), console, quick)

@@ -75,7 +75,7 @@ def check(
 
     Nothing is changed. Ends with code 1 where values would be lost.
     """
-    streams = _settings()
+    streams = stack_settings()
     before, after = read_schemas(streams.schema_path), read_schemas(new)
     ask = ask_live(streams)
     found = losses(ask or (lambda _: ()), before, after)
@@ -91,7 +91,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _settings() -> StreamsSettings:
+def stack_settings() -> StreamsSettings:
     """Of the stack that is up, of the one that was up here last, or this process's own.
 
     Unlike steering, to look is safe whatever stack it is.

@@ -30,7 +30,7 @@ if find_spec("pandas") is None:
 NO_LIMIT = 2**31 - 1
 
 # Tables and views, then the views of each concern, in this order.
-DEFINITIONS = ("schema.sql", "arms.sql", "shadow.sql")
+DEFINITIONS = ("schema.sql", "arms.sql", "shadow.sql", "drift.sql", "proposals.sql")
 # The shape of the tables in schema.sql; raise it with them.
 FORMAT = "1"
 # What a sample is made of: raise it, and all samples of a file with another one are measured anew.
@@ -107,6 +107,9 @@ def remember(con: duckdb.DuckDBPyConnection, settings: StreamsSettings) -> None:
             "most_per_seller": str(most.seller or NO_LIMIT),
             "most_per_category": str(most.category or NO_LIMIT),
             "most_per_group": str(most.group or NO_LIMIT),
+            "drift_window_hours": str(settings.drift.window_hours),
+            "drift_reference_hours": str(settings.drift.reference_hours),
+            "proposal_sellers": str(settings.drift.proposal_sellers),
         },
     )
 

@@ -17,7 +17,7 @@ from schemas.errors import ListuneError
 VIEWS = (
     "samples", "pool", "rounds", "origins", "models", "acceptance_by_day", "attribute_edits",
     "experiments", "arms", "arm_sellers", "arm_units", "sellers", "shadow", "refused_values",
-    "forgotten", "status",
+    "drift", "drift_inputs", "drift_outputs", "drift_labels", "proposals", "forgotten", "status",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequ
 from schemas.topic_names import MODEL_EVENTS, RETRAIN
 from streams.pool import heldout, outbox, outdated
 from streams.pool.deciding import backfill
+from streams.pool.deciding.drift import DriftWatch, rollback_target
 from streams.pool.deciding.experiments import Experiments
 from streams.pool.deciding.selection import Chosen, mark_used, prune, select
 from streams.pool.deciding.shadow import Shadows
@@ -76,6 +77,7 @@ class Conductor:
         self.con = pool.con
         self.settings = pool.settings
         self._acceptance_fell = AcceptanceDrop(self.con, self.settings)
+        self._drift = DriftWatch(self.con, self.settings)
         self._candidates = Candidates(self.con, self.settings)
         self._experiments = Experiments(self.con, self.settings)
         self._shadows = Shadows(self.con, self.settings)
@@ -124,11 +126,14 @@ class Conductor:
         if not self._count("store.pending"):
             self._decide(now_ms, look, again, lag)
         self._shadows.order(self.pool.schemas, now_ms, lag)
-        line = status_line(self.con, self.settings, now_ms, look, again, lag)
+        alarm = self._drift(now_ms).in_words()
+        line = status_line(self.con, self.settings, now_ms, look, again, lag, alarm)
         self._remember_status(" · ".join([line, *self._experiments.status(now_ms)]))
 
     def _look(self, now_ms: int) -> Outlook:
-        fell = self._acceptance_fell(now_ms)
+        fell: Trigger | None = "acceptance" if self._acceptance_fell(now_ms) else None
+        if self.settings.drift.action == "round" and self._drift(now_ms).raised:
+            fell = "drift"
         tried = self._tried(now_ms)
         return outlook(self.con, self.settings, now_ms, fell, self._candidates, tried)
 
@@ -146,7 +151,7 @@ class Conductor:
         lag: int,
     ) -> None:
         """At most one thing a tick; what a person asked for comes first."""
-        if self._answer_wish(now_ms):
+        if self._answer_wish(now_ms) or self._roll_back_on_drift(now_ms):
             return
         if due := self._experiments.due(now_ms):
             self._say(due)
@@ -358,7 +363,37 @@ class Conductor:
                 adapter_uri=target.uri,
                 worker=WORKER,
                 reason="a person asked for it",
-                details={"wish": event_id},
+                details={"wish": event_id, "from_hash": now_live.hash},
+            )
+        )
+        return True
+
+    def _roll_back_on_drift(self, now_ms: int) -> bool:
+        """Moves the alias back to the champion's parent where the alarm asks for it."""
+        if self.settings.drift.action != "rollback" or not self._drift(now_ms).raised:
+            return False
+        target = rollback_target(self.con)
+        if target is None:
+            return False
+        alarm, now_live = self._drift(now_ms), self.champion()
+        self._say(
+            ModelEvent(
+                created_ms=now_ms,
+                kind=ModelEventKind.ROLLED_BACK,
+                pool=self.settings.pool,
+                round=0,
+                adapter_id=target.id,
+                adapter_hash=target.hash,
+                adapter_uri=target.uri,
+                worker=WORKER,
+                reason=alarm.in_words(),
+                details={
+                    "from_id": now_live.id,
+                    "from_hash": now_live.hash,
+                    "drift_reference": alarm.reference,
+                    "drift_now": alarm.now,
+                    "drift_sellers": alarm.n,
+                },
             )
         )
         return True

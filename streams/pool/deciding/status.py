@@ -14,7 +14,11 @@ from streams.settings import StreamsSettings
 
 # Without an event for so long, and with nothing to measure again, too few candidates is an answer.
 QUIET_MS = 300_000
-_WHY: dict[Trigger, str] = {"schedule": "a round is scheduled", "acceptance": "acceptance fell"}
+_WHY: dict[Trigger, str] = {
+    "schedule": "a round is scheduled",
+    "acceptance": "acceptance fell",
+    "drift": "acceptance fell",
+}
 
 
 def status_line(
@@ -24,6 +28,7 @@ def status_line(
     look: Callable[[], Outlook],
     again: Callable[[], NextLook | None],
     lag: int = 0,
+    alarm: str = "",
 ) -> str:
     """Such as `collecting 12/44 · cool-down 40 s` or `training round 2 (attempt 1)`.
 
@@ -31,6 +36,7 @@ def status_line(
         look: what the trigger sees now; asked for only where nothing else is to be said.
         again: the next look at a challenger; asked for only where no round is open.
         lag: records that wait on the payload topics.
+        alarm: what the alarm on falling acceptance says, if it has something to say.
     """
     current = open_round(con)
     if current is not None:
@@ -54,6 +60,8 @@ def status_line(
         parts.append(f"challenger {name} waits for {more} more held-out listings")
     if listings := outdated.count(con):
         parts.append(f"{listings} listings to measure by a changed schema first")
+    if alarm:
+        parts.append(alarm)
     return " · ".join(parts)
 
 

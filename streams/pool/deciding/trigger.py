@@ -3,9 +3,10 @@ the pool, changes nothing.
 
 A round begins when k fresh listings count for one (`count`). It begins earlier, with what is there
 but no fewer than `LEAST_SHARE` of k, when the last one is `retrain_every_hours` ago (`schedule`),
-or when sellers accept less of the champion's values than they did at first (`acceptance`). None
-begins within `cool_down_s` of the end of the last one. What a person asks for (`person`) is the
-conductor's, and passes all of this; but nothing begins that could not be judged.
+or when sellers accept less of the champion's values than they did at first (`acceptance`; `drift`,
+by the alarm of `deciding.drift`). None begins within `cool_down_s` of the end of the last one. What
+a person asks for (`person`) is the conductor's, and passes all of this; but nothing begins that
+could not be judged.
 """
 
 import math
@@ -201,21 +202,19 @@ def outlook(
     con: duckdb.DuckDBPyConnection,
     settings: StreamsSettings,
     now_ms: int,
-    fell: bool,
+    fell: Trigger | None,
     candidates: Candidates,
     tried: Tried,
 ) -> Outlook:
     """What the trigger sees now.
 
     Args:
-        fell: whether the champion's acceptance did.
+        fell: by which trigger the champion's acceptance did; None where it did not.
         tried: what is known of the candidates.
     """
     scheduled_in_ms = _scheduled_in_ms(con, settings, now_ms)
-    early: Trigger | None = None
-    if fell:
-        early = "acceptance"
-    elif scheduled_in_ms == 0:
+    early = fell
+    if early is None and scheduled_in_ms == 0:
         early = "schedule"
     # A further look trains nothing: the pool has not changed with its end, but by a promotion.
     ended = _one(

@@ -5,13 +5,16 @@ from itertools import chain
 from pathlib import Path
 
 import duckdb
+import pytest
 
+from infra.cli import proposals
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 from schemas.events import ListingPrediction, ListingRequest, ListingReview, Status
 from schemas.sources.json_schema import write_schemas
 from schemas.topic_names import PREDICTIONS
 from streams.replay.rebuild import Replayed, replay
 from streams.settings import StreamsSettings
+from streams.sql.client import ask_writer
 from tests.streams.support import MakeWorker, applied, listing, read_all, send
 from tests.waiting import wait_for
 
@@ -126,3 +129,27 @@ def test_a_schema_changes_under_load_and_nothing_is_lost(
             ("b", 40, 1 / 3, 1 / 3, 1),
             ("c", 40, 2 / 3, 2 / 3, 1),
         ]
+
+
+@pytest.mark.slow
+def test_an_accepted_proposal_is_in_force_soon_after_the_workers_next_look(
+    settings: StreamsSettings,
+    schemas: CategorySchemas,
+    worker: MakeWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = settings.model_copy(update={"schema_look_s": 0.3})
+    curate = worker("curate", settings).start()
+    for number in range(2):
+        asked, answer, said = listing(schemas, f"lilac-{number}")
+        send(settings, asked, answer, said.model_copy(update={"submitted": {"colour": ["lilac"]}}))
+    wait_for(lambda: applied(curate, 6))
+    assert ask_writer(settings, 'SELECT "value" FROM main.proposals') == [("lilac",)]
+
+    monkeypatch.setattr(proposals, "stack_settings", lambda: settings)
+    proposals.accept("Lamps", "colour", "lilac", [])
+    wait_for(lambda: "new schemas of Lamps" in curate.log.read_text())
+    wait_for(lambda: ask_writer(settings, 'SELECT "value" FROM main.proposals') == [])
+    completeness = "SELECT DISTINCT c_catalog FROM store.samples"
+    wait_for(lambda: ask_writer(settings, completeness) == [(0.5,)])
+    assert curate.stop() == 0
