@@ -34,7 +34,10 @@ LAST_ROUND = Gauge("listune_last_round", "Number of the last round")
 ROUND_STATE = Enum(
     "listune_round_state",
     "State of the open round",
-    states=["none", "unknown", "decided", "requested", "training", "proposed", "failed", "judging"],
+    states=[
+        *("none", "unknown", "decided", "requested", "training", "proposed", "failed", "judging"),
+        "canary",
+    ],
 )
 OUTDATED = Gauge("listune_pool_outdated", "Listings to be measured by changed category schemas")
 TEXTLESS = Gauge(

@@ -3,6 +3,10 @@
 - `streams.pool.deciding.conductor`: the one that decides; begin here.
 - `streams.pool.deciding.selection`: which listings a round trains on, and which the pool lets go.
 
-To read after `conductor`: `trigger`, whether a round is due; `backfill`, what is measured again;
-`status`, the line that says what is waited for.
+To read after `conductor`:
+
+- `trigger`, whether a round is due; `backfill`, what is measured again;
+- `rollout`, how an adapter comes to answer sellers: by a `canary`, with a `watch` after it, which
+  both read the closed numbers of `sellers`;
+- `status`, the line that says what is waited for.
 """
