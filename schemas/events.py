@@ -117,7 +117,7 @@ class Status(StrEnum):
     OK = "ok"
     FAILED = "failed"  # the request cannot be answered; `error` says why
     EXPIRED = "expired"  # nobody waits any more
-    SUPERSEDED = "superseded"  # a backfill order whose adapter is no longer champion
+    SUPERSEDED = "superseded"  # an order whose adapter is no longer champion, or on trial
 
 
 class ListingEvent(Event):
@@ -155,8 +155,9 @@ class ListingRequest(ListingEvent):
     # What older producers send in its place, by their own clock; see `expires_ms`.
     deadline_ms: int | None = Field(default=None, le=LATEST_MS)
     purpose: Purpose = Purpose.LIVE
-    adapter_hash: str | None = None  # backfill only: the champion that is to be measured
-    live_input_hash: str | None = None  # backfill only: of the live request that it repeats
+    # Of orders only: the champion that is to be measured, or the adapter on trial.
+    adapter_hash: str | None = None
+    live_input_hash: str | None = None  # of orders only: of the live request that they repeat
 
     def expires_ms(self, written_ms: int) -> int | None:
         """When nobody waits any more, by the clock that `written_ms` is of; None: never.
@@ -176,10 +177,10 @@ class ListingRequest(ListingEvent):
     def input_hash(self) -> str:
         """SHA-256 of what the model sees of this listing: equal hash, equal prompt.
 
-        An order to measure again has that of its live request, by which its answer finds the
-        listing's text, though the category's schema may have changed in between.
+        An order (to measure again, or a shadow's) has that of its live request, by which its answer
+        finds the listing's text, though the category's schema may have changed in between.
         """
-        if self.purpose is Purpose.BACKFILL and self.live_input_hash is not None:
+        if self.purpose is not Purpose.LIVE and self.live_input_hash is not None:
             return self.live_input_hash
         seen = [self.category, self.category_schema_hash, self.title, self.description]
         content = json.dumps([*seen, self.images, self.requested], ensure_ascii=False)

@@ -4,6 +4,7 @@ This room knows no Kafka and no DuckDB, and the engine knows no Triton. Read in 
 
 - `listing`, `settings`, `errors`: what the model sees, what can be set, what can go wrong.
 - `prompt`: one trunk for the product, one branch for each batch of attributes.
+- `examples`: what to show a base model before the product, from the schema alone.
 - `generation`: what is asked of a generator, and what it answers.
 - `adapter_file`: how an adapter travels; `calibration`: the part of it that says how far its
   confidence can be trusted; `base_hash`: which base it belongs to.
@@ -16,6 +17,7 @@ Other rooms use:
 - `serving.settings`: `ServingSettings`, and `fields_that_change`: what a setting changes.
 - `serving.errors`: what can go wrong between a request and its answer.
 - `serving.prompt`: `Vocabulary`, `PromptBuilder`, `PromptTree` (the trainer packs the same tree).
+- `serving.examples`: `schema_example`, `attribute_lines`.
 - `serving.generation`: `GenerationRequest`, `GenerationResult`, `Generator`, `AdapterName`.
 - `serving.adapter_file`: `AdapterFile`, `read_adapter`, `write_adapter`.
 - `serving.base_hash`: `base_hash`.

@@ -23,6 +23,12 @@ MISPLACED = Counter(
     ["topic"],
 )
 ANSWERS = Counter("listune_answers", "Predictions written", ["status", "purpose"])
+FELL_BACK = Counter(
+    "listune_fell_back", "Answers of the champion in place of an arm's own", ["arm", "reason"]
+)
+REFUSED_EXPERIMENTS = Counter(
+    "listune_refused_experiments", "Records of experiments that cannot be read"
+)
 DEAD_LETTERS = Counter("listune_dead_letters", "Records that cannot be used", ["topic", "reason"])
 IN_FLIGHT = Gauge("listune_in_flight", "Records taken and not done")
 GAP = Histogram("listune_gap", "Gap of a sample, each time it is computed", buckets=SHARES)

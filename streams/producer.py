@@ -5,6 +5,9 @@
         client.review(prediction, shown=prediction.values, submitted={"colour": ["red"]})
         client.flush(10)
 
+While an experiment runs, `prediction.arms` says which arms the seller is in. In a *blind* one the
+prediction has no values: the seller fills in an empty form, whose review is sent as any other.
+
 What would only be answered with a failure (an unknown category or attribute) or be refused by the
 broker (too large) raises `RequestRefused` and is not sent. Records are sent in the background;
 `flush` and leaving the `with` block raise `DeliveryError` if one was not stored.

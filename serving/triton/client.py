@@ -16,6 +16,7 @@ from schemas.events import BASE_ADAPTER, Mode
 from serving.errors import Refused, ServingError, TimedOut, Unavailable
 from serving.generation import AdapterName, EngineStatus, GenerationResult
 from serving.listing import Listing
+from serving.prompt import Example
 from serving.settings import ServingSettings
 from serving.triton.protocol import Generate, Message, Push, Status, decode_answer, decode_result
 
@@ -69,8 +70,9 @@ class TritonClient:
         batches: int | None = None,
         adapter_hash: str = BASE_ADAPTER,
         timeout_s: float | None = None,
+        example: Example | None = None,
     ) -> GenerationResult:
-        """Fill `attributes` of `listing` with the adapter named.
+        """Fill `attributes` of `listing` with the adapter named, shown `example` before it.
 
         Raises:
             UnknownAdapter: push the adapter (`serving.triton.push.ensure_adapter`) and ask again.
@@ -83,6 +85,7 @@ class TritonClient:
             mode=mode,
             batches=batches,
             adapter_hash=adapter_hash,
+            example=example,
         )
         return decode_result(self._call(message, timeout_s=timeout_s))
 

@@ -1,6 +1,7 @@
 """The JSON that travels between `serving.triton.client` and the Triton model; it knows neither.
 
-    {"op": "generate", "listing": {...}, "attributes": [...], "mode", "batches", "adapter_hash"}
+    {"op": "generate", "listing": {...}, "attributes": [...], "mode", "batches", "adapter_hash",
+     "example"}
     {"op": "push", "adapter_id", "adapter_hash"}, with the adapter's bytes beside it
     {"op": "status"}
 
@@ -20,6 +21,7 @@ from schemas.events import BASE_ADAPTER, Mode
 from serving.errors import ENGINE_ERRORS, EngineError, EngineFailed, Refused
 from serving.generation import GenerationRequest, GenerationResult
 from serving.listing import Listing
+from serving.prompt import Example
 
 
 class Generate(BaseModel):
@@ -31,6 +33,7 @@ class Generate(BaseModel):
     mode: Mode | None = None
     batches: int | None = Field(None, ge=0)
     adapter_hash: str = BASE_ADAPTER
+    example: Example | None = None
 
     def request(self, cancelled: Callable[[], bool] | None = None) -> GenerationRequest:
         """The same, as the engine takes it."""
@@ -40,6 +43,7 @@ class Generate(BaseModel):
             mode=self.mode,
             batches=self.batches,
             adapter_hash=self.adapter_hash,
+            example=self.example,
             cancelled=cancelled,
         )
 

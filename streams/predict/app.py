@@ -28,11 +28,13 @@ from serving.triton.client import TritonClient
 from serving.triton.push import ensure_adapter
 from streams import metrics
 from streams.kafka.committed import Committed
-from streams.kafka.control_log import Champion, ChampionAlias, ControlLog
+from streams.kafka.control_log import Champion, ControlLog
 from streams.kafka.partitions import Partition
 from streams.kafka.publisher import Publisher
+from streams.predict.answerers import Answerers, EndpointAnswers
 from streams.predict.answering import Answerer
-from streams.predict.flow import Gate, Lane, Ledger
+from streams.predict.flow import Gate, Lane, Ledger, Slot
+from streams.predict.traffic import TrafficLog
 from streams.settings import StreamsSettings
 from streams.worker import faust_app
 from streams.worker.dead_letters import bury, to_dead_letter
@@ -46,6 +48,8 @@ GROUP = "listune.predict"
 COMMIT_S = 0.5
 WINDOW_PER_SLOT = 16
 """Requests begun but not committed, per slot: they pile up behind one that takes long."""
+ENDPOINT_WINDOW = 4096
+"""As many more where an endpoint answers: one slow call of it must not stop the reading."""
 
 
 class PredictApp:
@@ -59,6 +63,7 @@ class PredictApp:
         control: ControlLog,
         worker: str,
         health: Health,
+        more_window: int = 0,
     ) -> None:
         self._settings = settings
         self._health = health
@@ -68,7 +73,7 @@ class PredictApp:
         self._control = control
         self._publisher = Publisher(settings, client_id=f"{GROUP}.{worker}")
         self._gate = Gate(settings.in_flight)
-        self._ledger = Ledger(WINDOW_PER_SLOT * settings.in_flight)
+        self._ledger = Ledger(WINDOW_PER_SLOT * settings.in_flight + more_window)
         self._assigned = asyncio.Event()
         self.app = faust_app.make_app(settings, GROUP, worker, buffer=2 * settings.in_flight)
         self._watchdog = Watchdog(
@@ -107,11 +112,12 @@ class PredictApp:
                 await self._ledger.done(place, message.offset)
             return
         if await self._ledger.start(place, message.offset):
-            await self._gate.acquire(lane)
+            slot = Slot(self._gate, lane)
+            await slot.acquire()
             metrics.EVENTS.labels(place[0]).inc()
-            faust_app.spawn(self._handle(lane, place, message))
+            faust_app.spawn(self._handle(lane, slot, place, message))
 
-    async def _handle(self, lane: Lane, place: Partition, message: Any) -> None:
+    async def _handle(self, lane: Lane, slot: Slot, place: Partition, message: Any) -> None:
         try:
             request = decode(ListingRequest, message.value, self._settings.max_event_bytes)
         except EventError as error:
@@ -121,7 +127,7 @@ class PredictApp:
             # What sellers wait for is measured apart from what nobody waits for.
             with metrics.stage("answer" if lane is Lane.LIVE else "measure_again"):
                 written_ms = round(1000 * message.timestamp)
-                prediction = await self._answerer.answer(request, written_ms)
+                prediction = await self._answerer.answer(request, written_ms, slot)
             with metrics.stage("publish"):
                 await asyncio.wrap_future(
                     self._publisher.send(
@@ -129,7 +135,7 @@ class PredictApp:
                     )
                 )
             metrics.ANSWERS.labels(prediction.status, prediction.purpose).inc()
-        self._gate.release(lane)
+        slot.release()
         await self._ledger.done(place, message.offset)
 
     async def _follow_schemas(self) -> None:
@@ -164,24 +170,30 @@ class PredictApp:
         return self._answerer.waiting > 0 and held_up
 
 
-def main(settings: StreamsSettings, serving: ServingSettings, worker: str = "1") -> None:
+def main(
+    settings: StreamsSettings,
+    serving: ServingSettings,
+    worker: str = "1",
+    endpoint: EndpointAnswers | None = None,
+) -> None:
     """Runs a predict worker until SIGTERM; `worker` is its name, unlike any other predict's.
 
-    The process ends with this call: code 0 after a signal, 1 after a failure.
+    `endpoint` answers in arms that name it. The process ends with this call: code 0 after a signal,
+    1 after a failure.
     """
     clear_ready()
     try:
         health = Health()
         health.serve(settings.predict_health_port)
-        alias = ChampionAlias()
+        traffic = TrafficLog()
         schema_file = SchemaFile(settings.schema_path, settings.schema_look_s)
         versions = SchemaVersions(schema_file.schemas)
 
         def show_champion(_: object = None) -> None:
-            metrics.show_champion(alias.champion.id, alias.champion.hash)
+            metrics.show_champion(traffic.now.champion.id, traffic.now.champion.hash)
 
         show_champion()
-        control = ControlLog(settings, [alias, show_champion])
+        control = ControlLog(settings, [traffic, show_champion])
         control.start()
         # Before it knows the champion it must not answer: the base would speak for it.
         control.wait_ready()
@@ -194,16 +206,19 @@ def main(settings: StreamsSettings, serving: ServingSettings, worker: str = "1")
                 )
             ensure_adapter(client, champion.hash, champion.uri)
 
+        executor = ThreadPoolExecutor(settings.in_flight, thread_name_prefix="triton")
         answerer = Answerer(
             versions,
             lambda: schema_file.look(versions.replace),
-            client,
-            lambda: alias.champion,
-            heal,
+            lambda: traffic.now,
+            Answerers(client, heal, executor, endpoint),
             serving.mode,
-            ThreadPoolExecutor(settings.in_flight, thread_name_prefix="triton"),
+            executor,
         )
-        app: faust.App = PredictApp(settings, answerer, schema_file, control, worker, health).app
+        more_window = 0 if endpoint is None else ENDPOINT_WINDOW
+        app: faust.App = PredictApp(
+            settings, answerer, schema_file, control, worker, health, more_window
+        ).app
     except Exception as error:
         faust_app.crash(error)
     faust_app.run(app)

@@ -131,3 +131,24 @@ class Gate:
         if backfill and (not live or self._live_in_a_row >= LIVE_PER_BACKFILL):
             return Lane.BACKFILL
         return Lane.LIVE if live else None
+
+
+class Slot:
+    """A slot of the gate, which a request may give back and take again."""
+
+    def __init__(self, gate: Gate, lane: Lane) -> None:
+        self._gate = gate
+        self._lane = lane
+        self._held = False
+
+    async def acquire(self) -> None:
+        """Waits for it, unless it is held."""
+        if not self._held:
+            await self._gate.acquire(self._lane)
+            self._held = True
+
+    def release(self) -> None:
+        """Gives it back, if it is held."""
+        if self._held:
+            self._held = False
+            self._gate.release(self._lane)

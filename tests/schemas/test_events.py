@@ -340,10 +340,13 @@ def test_the_input_hash_changes_with_what_the_model_sees_and_with_nothing_else()
         assert request.model_copy(update={name: value}).input_hash() != request.input_hash()
 
 
-def test_an_order_has_the_input_hash_of_its_live_request_though_the_schema_changed() -> None:
+@pytest.mark.parametrize("purpose", [Purpose.BACKFILL, Purpose.SHADOW])
+def test_an_order_has_the_input_hash_of_its_live_request_though_the_schema_changed(
+    purpose: Purpose,
+) -> None:
     live = ListingRequest(**REQUEST, title="lamp")
     changed = {"category_schema_hash": "new", "live_input_hash": live.input_hash()}
-    order = live.model_copy(update={**changed, "purpose": Purpose.BACKFILL})
+    order = live.model_copy(update={**changed, "purpose": purpose})
     assert order.input_hash() == live.input_hash()
     # A live request is hashed whatever it says of itself.
     assert live.model_copy(update=changed).input_hash() != live.input_hash()

@@ -44,6 +44,7 @@ class StandIn:
         batches: int | None = None,
         adapter_hash: str = "base",
         timeout_s: float | None = None,
+        example: object = None,
     ) -> GenerationResult:
         if adapter_hash not in self._adapters:
             raise UnknownAdapter("push it")

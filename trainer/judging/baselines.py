@@ -12,12 +12,12 @@ A category without training listings, and an attribute without a value in it, ge
 by the order of the training listings.
 
 The base model is shown something before the product: `NearestExample` shows the most similar
-listing with its values, `schema_example` the category's attributes.
+listing with its values, `serving.examples.schema_example` the category's attributes.
 """
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from schemas.category import Attribute
 from schemas.events import ValueLists
 from serving.generation import GenerationRequest, GenerationResult
 from serving.listing import Listing
-from serving.prompt import Example, hint
+from serving.prompt import Example
 from trainer.data.dataset import Row
 from trainer.errors import DataError
 
@@ -168,26 +168,6 @@ def timed(
         logits_computed=0,
         seconds=time.perf_counter() - started,
     )
-
-
-def schema_example(row: Row) -> Example:
-    """What to show before `row` so that a base model knows all that is asked for: the attributes
-    of its category with their allowed values."""
-    return Example(
-        Listing(
-            listing_id=row.listing.listing_id,
-            category=row.listing.category,
-            title="the attributes that are asked for",
-            description="; ".join(attribute_lines(row.attributes)),
-        ),
-        attributes=(),
-        values={},
-    )
-
-
-def attribute_lines(attributes: Iterable[Attribute]) -> list[str]:
-    """Each attribute with all of its allowed values, as far as a prompt has room for them."""
-    return [f"{a.name} ({hint(a, len(a.values))})" for a in attributes]
 
 
 def _most_frequent(counts: Counter[tuple[str, ...]]) -> Answer:

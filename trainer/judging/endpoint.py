@@ -20,10 +20,10 @@ from typing import Any
 from schemas.category import Attribute
 from schemas.events import ValueLists
 from schemas.values import NO, SEPARATOR, YES, is_valid, parse_answer
+from serving.examples import attribute_lines
 from serving.generation import GenerationRequest, GenerationResult
 from serving.prompt import CHARACTERS_PER_TOKEN, trunk_text
 from trainer.errors import EndpointError
-from trainer.judging.baselines import attribute_lines
 from trainer.settings import EndpointSettings
 
 logger = logging.getLogger(__name__)

@@ -14,12 +14,13 @@ from serving.adapter_file import AdapterFile
 from serving.base_hash import base_hash
 from serving.engine.engine import Engine
 from serving.engine.model import resolve_base
+from serving.examples import schema_example
 from serving.generation import GenerationRequest, GenerationResult, Generator
 from serving.prompt import Example
 from serving.settings import ServingSettings
 from trainer.data.dataset import Row, question_hash, rows_hash
 from trainer.judging.asking import answers, question
-from trainer.judging.baselines import NearestExample, schema_example
+from trainer.judging.baselines import NearestExample
 from trainer.judging.evaluate import Evaluation, EvaluationKey, scored
 from trainer.judging.evaluation_store import Answered, Kept
 from trainer.progress import RoundProgress
@@ -123,7 +124,7 @@ class Judge:
 
         def example() -> Callable[[Row], Example | None]:
             if schema_shown:
-                return schema_example
+                return lambda row: schema_example(row.listing.category, row.attributes)
             return NearestExample(examples) if examples else lambda row: None
 
         return self._remembered(key, lambda: self._engine.having(adapter), example, stage)

@@ -4,6 +4,7 @@ import pytest
 
 from serving.errors import Busy, EngineFailed, Refused, UnknownAdapter
 from serving.generation import AdapterName, EngineStatus, GenerationResult
+from serving.prompt import Example
 from serving.triton.protocol import (
     Generate,
     Push,
@@ -12,7 +13,7 @@ from serving.triton.protocol import (
     decode_result,
     encode_answer,
 )
-from tests.serving.helpers import EVERY_KIND, LAMP
+from tests.serving.helpers import COLOUR, EVERY_KIND, LAMP
 
 RESULT = GenerationResult(
     {"a": ["é"]}, {"b": "?"}, {"a": 0.5, "b": 0.25}, "x", "0", 2, 3, 4, 5, 0.1
@@ -23,6 +24,14 @@ def test_a_generate_message_arrives_as_it_was_sent():
     sent = Generate(listing=LAMP, attributes=EVERY_KIND, batches=4, adapter_hash="0" * 64)
     assert decode_message(sent.model_dump_json().encode()) == sent
     assert sent.request().attributes == EVERY_KIND
+
+
+def test_a_worked_example_arrives_as_it_was_sent():
+    shown = Example(LAMP, (COLOUR,), {"Colour": ["red"]})
+    sent = Generate(listing=LAMP, attributes=EVERY_KIND, example=shown)
+    arrived = decode_message(sent.model_dump_json().encode())
+    assert isinstance(arrived, Generate)
+    assert arrived.request().example == shown
 
 
 def test_a_result_arrives_as_it_was_sent():

@@ -19,7 +19,9 @@ from schemas.versions import SchemaVersions
 from serving.errors import Busy, ServingError, Unavailable
 from serving.generation import GenerationResult
 from streams.kafka.control_log import Champion
+from streams.predict.answerers import Answerers
 from streams.predict.answering import Answerer
+from streams.predict.traffic import Traffic
 
 
 def lamps(*colours: str) -> CategorySchema:
@@ -86,9 +88,9 @@ class PredictWorker:
         if self.versions.current["Lamps"].hash != self.file.hash:
             self.versions.replace(CategorySchemas([self.file]))
 
-    def champion(self) -> Champion:
+    def traffic(self) -> Traffic:
         hash_ = self.champions.pop(0) if len(self.champions) > 1 else self.champions[0]
-        return Champion(hash_, hash_, None)
+        return Traffic(Champion(hash_, hash_, None))
 
     def answer(
         self, schema: CategorySchema | None, written_ms: int | None = None, **changes: Any
@@ -97,10 +99,10 @@ class PredictWorker:
         or of now."""
         asked = request(schema, **changes)
         with ThreadPoolExecutor(1) as executor:
+            answerers = Answerers(self.engine, lambda _: None, executor)
             answerer = Answerer(
-                self.versions, self.look, self.engine, self.champion, lambda _: None,
-                Mode.FREE, executor,
-            )  # fmt: skip
+                self.versions, self.look, self.traffic, answerers, Mode.FREE, executor
+            )
             written_ms = now_ms() if written_ms is None else written_ms
             return asyncio.run(answerer.answer(asked, written_ms))
 

@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from streams.predict.flow import LIVE_PER_BACKFILL, Gate, Lane, Ledger
+from streams.predict.flow import LIVE_PER_BACKFILL, Gate, Lane, Ledger, Slot
 
 PLACE = ("listing.requests", 0)
 
@@ -94,5 +94,27 @@ def test_backfill_never_takes_all_slots() -> None:
         assert sum(order.done() for order in orders) == 2
         for order in orders:
             order.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_a_slot_that_is_given_back_is_taken_again_once_and_released_once() -> None:
+    async def scenario() -> None:
+        gate = Gate(1)
+        slot, other = Slot(gate, Lane.LIVE), Slot(gate, Lane.LIVE)
+        await slot.acquire()
+        await slot.acquire()
+        slot.release()
+        await asyncio.wait_for(other.acquire(), 1)
+        again = asyncio.ensure_future(slot.acquire())
+        await asyncio.sleep(0)
+        assert not again.done()
+        other.release()
+        other.release()
+        await asyncio.wait_for(again, 1)
+        third = asyncio.ensure_future(gate.acquire(Lane.LIVE))
+        await asyncio.sleep(0)
+        assert not third.done()
+        third.cancel()
 
     asyncio.run(scenario())

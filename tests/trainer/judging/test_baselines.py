@@ -7,11 +7,9 @@ import pytest
 from schemas.events import ValueLists
 from serving.generation import GenerationRequest
 from serving.listing import Listing
-from serving.prompt import example_text
-from serving.settings import ServingSettings
 from tests.builders import ATTRIBUTES, evaluated, make_rows
 from trainer.data.dataset import Row
-from trainer.judging.baselines import MajorityValue, NearestExample, NearestListing, schema_example
+from trainer.judging.baselines import MajorityValue, NearestExample, NearestListing
 from trainer.judging.evaluate import EvaluationKey
 
 
@@ -80,18 +78,6 @@ def test_a_baseline_is_evaluated_as_an_adapter_is() -> None:
         recall = made.metrics(0.25).recall.value
         # Colour and material stand in the text, which only one of them reads.
         assert recall > 0.4 if isinstance(baseline, NearestListing) else recall < 0.4
-
-
-def test_the_schema_is_shown_before_the_product() -> None:
-    shown = schema_example(make_rows(1)[0])
-
-    class Builder:
-        settings = ServingSettings()
-
-    text = example_text(shown, Builder())  # type: ignore[arg-type]
-    assert "Category: Mugs" in text
-    assert "colour (red, blue, green); material (steel, glass, wood, plastic)" in text
-    assert "uses (text, several with |)" in text
 
 
 def test_the_worked_example_is_the_nearest_listing_of_the_category() -> None:

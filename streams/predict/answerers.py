@@ -1,0 +1,239 @@
+"""Those who answer: the engine with one adapter or another, an endpoint, or nobody (blind).
+
+`Answerers.ask` asks whom a plan names, once. Blocking calls run in threads: the engine's in its
+executor, an endpoint's in one of its own, so that a slow endpoint takes nothing from the engine.
+
+Where an arm's own answerer cannot answer, `CannotAnswer` says so in one sentence, and the champion
+is to be asked in its place. An engine that does not know an adapter is given it from the registry;
+one that cannot be given is not tried again for a while, since each try costs a push.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from schemas.category import Attribute, CategorySchema
+from schemas.events import BASE_ADAPTER, BLIND_ADAPTER, Mode
+from serving.errors import AdapterError, Refused, ServingError, UnknownAdapter
+from serving.examples import schema_example
+from serving.generation import GenerationRequest, GenerationResult
+from serving.listing import Listing
+from serving.prompt import Example
+from streams.kafka.control_log import Champion
+from streams.predict.traffic import BASE, By, Plan
+
+log = logging.getLogger(__name__)
+
+EXAMPLE_ADAPTER = f"{BASE_ADAPTER}+example"
+ENDPOINT_CALLS = 16
+"""Calls of an endpoint at once; a request that finds all of them taken does not wait."""
+BROKEN_S = 30.0
+"""An adapter that could not be given to the engine is tried again after this time."""
+
+BLANK = GenerationResult(
+    values={}, invalid={}, confidence={}, adapter_id=BLIND_ADAPTER, adapter_hash=BLIND_ADAPTER,
+    batches=0, forward_passes=0, tokens_computed=0, logits_computed=0, seconds=0.0,
+)  # fmt: skip
+
+
+class Engine(Protocol):
+    """The part of `serving.triton.client.TritonClient` that is needed here."""
+
+    def generate(
+        self,
+        listing: Listing,
+        attributes: Sequence[Attribute],
+        mode: Mode | None = None,
+        batches: int | None = None,
+        adapter_hash: str = ...,
+        timeout_s: float | None = None,
+        example: Example | None = None,
+    ) -> GenerationResult: ...
+
+
+class EndpointAnswers(Protocol):
+    """An endpoint as an arm. Its result's `adapter_id` is `endpoint:<model>`."""
+
+    def answer(self, request: GenerationRequest) -> GenerationResult:
+        """The answer to `request`, from several threads.
+
+        Raises:
+            ServingError: it cannot answer now; one sentence that says why.
+        """
+        ...
+
+
+class CannotAnswer(Exception):
+    """An arm's own answerer cannot answer: one sentence, and `reason` in a word."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of whoever answers."""
+
+    listing: Listing
+    schema: CategorySchema
+    attributes: tuple[Attribute, ...]
+    mode: Mode
+
+
+class Answerers:
+    """Asks the one that a plan names; each call in a thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        heal: Callable[[Champion], None],
+        executor: Executor,
+        endpoint: EndpointAnswers | None = None,
+        endpoint_calls: int = ENDPOINT_CALLS,
+    ) -> None:
+        """Whom it may ask.
+
+        Args:
+            heal: gives the engine an adapter that it does not have; runs in the executor.
+            executor: for calls of the engine.
+            endpoint: None where none is set.
+            endpoint_calls: the most at once.
+        """
+        self._engine = engine
+        self._heal = heal
+        self._executor = executor
+        self._endpoint = endpoint
+        self._free_calls = endpoint_calls
+        self._endpoint_executor = ThreadPoolExecutor(endpoint_calls, thread_name_prefix="endpoint")
+        self._healing = asyncio.Lock()
+        self._broken: dict[str, tuple[float, str]] = {}
+        self._examples: dict[str, Example] = {}
+
+    async def ask(self, plan: Plan, question: Question, left_s: float | None) -> GenerationResult:
+        """The answer, under the identity that its prediction is to have.
+
+        Args:
+            left_s: the time that somebody still waits; None: for ever.
+
+        Raises:
+            CannotAnswer: the champion is to be asked in its place.
+            UnknownAdapter: the engine has been given the adapter, or cannot be now; ask again.
+            ServingError: as `serving.triton.client.TritonClient.generate` raises them.
+        """
+        match plan.by:
+            case By.BLIND:
+                return BLANK
+            case By.ENDPOINT:
+                result = await self._ask_endpoint(question, left_s)
+                return replace(result, adapter_hash=result.adapter_id)
+            case By.EXAMPLE:
+                result = await self._ask_with_example(question, left_s)
+                return replace(result, adapter_id=EXAMPLE_ADAPTER, adapter_hash=EXAMPLE_ADAPTER)
+            case By.ADAPTER:
+                return await self._ask_adapter(plan.adapter, question, left_s)
+            case By.CHAMPION | By.BASE:
+                return await self._ask_champion(plan.adapter or BASE, question, left_s)
+
+    async def _ask_champion(
+        self, champion: Champion, question: Question, left_s: float | None
+    ) -> GenerationResult:
+        try:
+            return await self._generate(question, champion.hash, left_s)
+        except UnknownAdapter:
+            try:
+                await self._give(champion)
+            except (ServingError, OSError) as error:
+                log.error("champion %s cannot be pushed, requests wait: %s", champion.id, error)
+            raise
+
+    async def _ask_adapter(
+        self, adapter: Champion | None, question: Question, left_s: float | None
+    ) -> GenerationResult:
+        if adapter is None:
+            raise CannotAnswer("adapter_unknown", "the control log names no file of the adapter")
+        until, why = self._broken.get(adapter.hash, (0.0, ""))
+        if time.monotonic() < until:
+            raise CannotAnswer("adapter_broken", why)
+        try:
+            return await self._generate(question, adapter.hash, left_s)
+        except UnknownAdapter:
+            await self._give_on_trial(adapter)
+        try:
+            return await self._generate(question, adapter.hash, left_s)
+        except UnknownAdapter as error:
+            raise CannotAnswer("adapter_lost", f"the engine lost it at once: {error}") from None
+
+    async def _give_on_trial(self, adapter: Champion) -> None:
+        try:
+            await self._give(adapter)
+        except (AdapterError, OSError) as error:
+            why = f"adapter {adapter.id} cannot be given to the engine: {error}"
+            self._broken[adapter.hash] = time.monotonic() + BROKEN_S, why
+            log.error("%s", why)
+            raise CannotAnswer("adapter_broken", why) from None
+
+    async def _ask_with_example(self, question: Question, left_s: float | None) -> GenerationResult:
+        schema = question.schema
+        example = self._examples.get(schema.hash)
+        if example is None:
+            example = schema_example(schema.category, schema.attributes)
+            self._examples[schema.hash] = example
+        try:
+            return await self._generate(question, BASE_ADAPTER, left_s, example)
+        except Refused as error:
+            # Without the example the same listing may be well.
+            raise CannotAnswer("refused", f"the engine refuses the example: {error}") from None
+
+    async def _ask_endpoint(self, question: Question, left_s: float | None) -> GenerationResult:
+        endpoint = self._endpoint
+        if endpoint is None:
+            raise CannotAnswer("no_endpoint", "no endpoint is set; set one, or end the experiment")
+        if not self._free_calls:
+            raise CannotAnswer("endpoint_busy", "all calls of the endpoint at once are taken")
+        self._free_calls -= 1
+        request = GenerationRequest(question.listing, question.attributes, mode=question.mode)
+        call = asyncio.get_running_loop().run_in_executor(
+            self._endpoint_executor, endpoint.answer, request
+        )
+        # It is free when its thread is, though nobody may wait for it any more by then.
+        call.add_done_callback(self._free_call)
+        try:
+            return await asyncio.wait_for(asyncio.shield(call), left_s)
+        except TimeoutError:
+            raise CannotAnswer("endpoint_late", "the endpoint took too long") from None
+        except ServingError as error:
+            raise CannotAnswer("endpoint", str(error)) from None
+
+    def _free_call(self, call: asyncio.Future[GenerationResult]) -> None:
+        self._free_calls += 1
+        if not call.cancelled():
+            call.exception()  # seen, though nobody may wait for it any more
+
+    async def _generate(
+        self,
+        question: Question,
+        adapter_hash: str,
+        left_s: float | None,
+        example: Example | None = None,
+    ) -> GenerationResult:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor,
+            lambda: self._engine.generate(
+                question.listing,
+                question.attributes,
+                mode=question.mode,
+                adapter_hash=adapter_hash,
+                timeout_s=left_s,
+                example=example,
+            ),
+        )
+
+    async def _give(self, adapter: Champion) -> None:
+        """Pushes an adapter to an engine that lacks it; one push at a time."""
+        async with self._healing:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._heal, adapter)
