@@ -38,6 +38,9 @@ def register(app: typer.Typer) -> None:
         "`listune bench stream --arms faust,listune`"
     )(stream)
     bench.command(epilog="Examples: `listune bench gate` · `listune bench gate --quick`")(gate)
+    bench.command(epilog="Examples: `listune bench canary` · `listune bench canary --quick`")(
+        canary
+    )
     app.add_typer(bench, name="bench")
 
 
@@ -88,3 +91,12 @@ def gate(
     from infra.lab.bench.gate.run import run
 
     run(load_settings(), console, quick)
+
+
+def canary(
+    quick: bool = typer.Option(False, help="two canaries, to try; kept under runs/bench"),
+) -> None:
+    """Try worse adapters on sellers of the real stack, and see how soon they are taken back."""
+    from infra.lab.canary.run import run
+
+    run(console, quick)
