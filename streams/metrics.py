@@ -45,6 +45,9 @@ ROUND_STATE = Enum(
         "canary",
     ],
 )
+CANARY_SELLERS = Gauge(
+    "listune_canary_sellers", "Reviewed sellers of the canary that runs", ["arm"]
+)
 OUTDATED = Gauge("listune_pool_outdated", "Listings to be measured by changed category schemas")
 TEXTLESS = Gauge(
     "listune_reviews_without_text", "Listings whose last review is of a text that is not there"

@@ -34,8 +34,8 @@ from streams.trials import CanarySettings
 
 PLAYED = ("trainer", "sql")
 """Processes of the stack that are not started: played by others, and not needed."""
-RATE = 20.0
-"""Sellers a second: with a share of 0.1 two of them get the new adapter."""
+RATE = 15.0
+"""Sellers a second. While the conductor comes to look, the next ones get the adapter, too."""
 SETTLE_S = 2.0
 
 
@@ -157,6 +157,7 @@ def _row(
     minutes: float,
 ) -> ArmResult:
     sellers = [course.sellers for course in found]
+    needed = [course.needed for course in found if course.needed is not None]
     decided = [course.decided_s for course in found if course.decided_s is not None]
     last = [course.last_answer_s for course in found if course.last_answer_s is not None]
     live = sum(course.live for course in found)
@@ -170,6 +171,8 @@ def _row(
         figures={
             "canaries": len(found),
             "back": sum(course.back for course in found),
+            "needed_p50": _percentile(needed, 50),
+            "needed_p90": _percentile(needed, 90),
             "sellers_p50": _percentile(sellers, 50),
             "sellers_p90": _percentile(sellers, 90),
             "sellers_most": max(sellers, default=None),
@@ -184,6 +187,7 @@ def _row(
         },
         raw={
             "sellers": [float(number) for number in sellers],
+            "needed": [float(number) for number in needed],
             "parents": [float(course.parents) for course in found],
             "decided_s": decided,
             "last_answer_s": last,

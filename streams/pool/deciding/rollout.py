@@ -10,7 +10,9 @@ from typing import Any
 import duckdb
 
 from schemas.events import ModelEvent, ModelEventKind, new_id
-from streams.pool.deciding.canary import PASSED, Canary, Outcome, experiment_of
+from schemas.experiment import CANARY_ARM, PARENT_ARM
+from streams import metrics
+from streams.pool.deciding.canary import PASSED, Canary, Outcome, Reading, experiment_of
 from streams.pool.deciding.watch import Watch
 from streams.pool.observe import REFERENCE
 from streams.pool.state import (
@@ -83,9 +85,11 @@ class Rollout:
     def status(self, now_ms: int) -> str | None:
         """Where the canary stands, in place of the rest of the status; None where none runs."""
         trial, current = running_trial(self._con, canary=True), open_round(self._con)
+        seen = self._canary.read(trial, now_ms) if trial else Reading()
+        metrics.CANARY_SELLERS.labels(CANARY_ARM).set(seen.sellers)
+        metrics.CANARY_SELLERS.labels(PARENT_ARM).set(seen.parents)
         if trial is None or current is None or current.proposal is None:
             return None
-        seen = self._canary.read(trial, now_ms)
         waits_for = self._canary.waits_for(seen, bool(current.proposal.details.get(PASSED)))
         return f"canary {current.proposal.adapter_id} {waits_for}"
 
