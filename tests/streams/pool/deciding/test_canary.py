@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.events import BASE_ADAPTER, ModelEvent, ModelEventKind, RetrainRequest
-from schemas.experiment import CANARY_ARM, PARENT_ARM
+from schemas.experiment import CANARY_ARM, PARENT_ARM, Arm, Experiment
 from streams.pool.deciding.canary import STAND_INS, canary_name
 from streams.pool.deciding.sellers import in_trial
 from streams.pool.trials import running_canary, running_trial
@@ -125,6 +125,16 @@ def test_the_status_says_what_is_seen_and_what_is_waited_for(world: World) -> No
         f"canary {NAME} 2 sellers of the canary, 4 of the parent, net benefit +0.00 [-1.25, +1.25]"
         "; decided when all of that is below 0 or above -0.05, at the latest at 60 sellers"
     )
+
+
+@pytest.mark.parametrize(
+    ("adapter_id", "ends"), [("mine/r1 a1", "mine-r1-a1"), ("long" * 50 + "-r1-a1", "long-r1-a1")]
+)
+def test_any_adapter_id_makes_a_name(adapter_id: str, ends: str) -> None:
+    name = canary_name(adapter_id)
+    assert name.endswith(ends)
+    assert Experiment(name=name, arms=(Arm(name="parent", answers="champion"),)).is_canary
+    assert len(name) <= 100
 
 
 # -------------------------------------------------------------------------------------- it decides
