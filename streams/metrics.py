@@ -40,7 +40,13 @@ LAST_ROUND = Gauge("listune_last_round", "Number of the last round")
 ROUND_STATE = Enum(
     "listune_round_state",
     "State of the open round",
-    states=["none", "unknown", "decided", "requested", "training", "proposed", "failed", "judging"],
+    states=[
+        *("none", "unknown", "decided", "requested", "training", "proposed", "failed", "judging"),
+        "canary",
+    ],
+)
+CANARY_SELLERS = Gauge(
+    "listune_canary_sellers", "Reviewed sellers of the canary that runs", ["arm"]
 )
 OUTDATED = Gauge("listune_pool_outdated", "Listings to be measured by changed category schemas")
 TEXTLESS = Gauge(

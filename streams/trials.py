@@ -134,6 +134,12 @@ class CanarySettings(BaseModel):
         description="reviewed sellers of the canary after which an undecided one ends: to all if "
         "the gate had passed it, back if not",
     )
+    watch_sellers: int = Field(
+        1000,
+        ge=0,
+        description="further reviewed sellers of an adapter that a canary let go to all, over whom "
+        "it is watched and goes back if they get less than its parent's did; 0 = off",
+    )
     challengers: bool = Field(
         False, description="whether an adapter that the gate left open is tried so, too"
     )

@@ -40,6 +40,9 @@ def register(app: typer.Typer) -> None:
     bench.command(epilog="Examples: `listune bench gate` · `listune bench gate --quick`")(gate)
     bench.command(epilog="Examples: `listune bench drift` · `listune bench drift --quick`")(drift)
     bench.command(epilog="Examples: `listune bench arms` · `listune bench arms --quick`")(arms)
+    bench.command(epilog="Examples: `listune bench canary` · `listune bench canary --quick`")(
+        canary
+    )
     app.add_typer(bench, name="bench")
 
 
@@ -106,3 +109,12 @@ def drift(
     from infra.lab.bench.drift.run import run
 
     run(load_settings(), console, quick)
+
+
+def canary(
+    quick: bool = typer.Option(False, help="two canaries, to try; kept under runs/bench"),
+) -> None:
+    """Try worse adapters on sellers of the real stack, and see how soon they are taken back."""
+    from infra.lab.canary.run import run
+
+    run(console, quick)

@@ -22,6 +22,9 @@ from schemas.events import (
 from streams.kafka.control_log import ControlLog, ControlRecord
 
 GATE_KINDS = (ModelEventKind.PROPOSED, ModelEventKind.REJECTED, ModelEventKind.CHALLENGER)
+EXPERIMENT_STARTED = ModelEventKind.EXPERIMENT_STARTED
+ENDS = TERMINAL_KINDS | {ModelEventKind.EXPERIMENT_ENDED}
+"""The kinds that end a round; the last is that of a canary that went back to the parent."""
 # The conductor sees a review, and orders the look that it makes due, within so long.
 SETTLE_SECONDS = 5.0
 
@@ -36,7 +39,8 @@ class WatchedRound:
 
     @property
     def end(self) -> ModelEvent | None:
-        """The event that ended the latest attempt and look; None while that is under way."""
+        """The event that ended the latest attempt and look; None while that is under way, as it
+        still is in a canary."""
         return self._last_end(lambda e: e.look >= self.look)
 
     @property
@@ -49,8 +53,18 @@ class WatchedRound:
         """The gate's last word: it has the metrics, the look and the reason."""
         return next((e for e in reversed(self.events) if e.kind in GATE_KINDS), None)
 
+    @property
+    def in_canary(self) -> bool:
+        """Whether its adapter is tried on a share of sellers now."""
+        return self.end is None and len(self._since_canary()) < len(self.events)
+
+    def _since_canary(self) -> list[ModelEvent]:
+        """What was said since a canary began, as of a challenger too; all of it without one."""
+        begun = [n for n, e in enumerate(self.events, 1) if e.kind is EXPERIMENT_STARTED]
+        return self.events[begun[-1] if begun else 0 :]
+
     def _last_end(self, counts: Callable[[ModelEvent], bool]) -> ModelEvent | None:
-        ends = (e for e in reversed(self.events) if e.kind in TERMINAL_KINDS)
+        ends = (e for e in reversed(self._since_canary()) if e.kind in ENDS)
         return next((e for e in ends if counts(e)), None)
 
 
@@ -111,9 +125,13 @@ class RoundWatch:
                 self._wait(0.5)
                 shown.update(f"{name}: {self.latest}")
                 if time.monotonic() - self.heard > stall_seconds:
+                    see = "see the trainer's log"
+                    if self.rounds[number].in_canary:
+                        see = (
+                            "its canary waits for sellers; set LISTUNE_STREAMS__CANARY__SHARE to 0"
+                        )
                     raise ListuneError(
-                        f"nothing was heard of {name} for {stall_seconds:.0f} s; "
-                        "see the trainer's log"
+                        f"nothing was heard of {name} for {stall_seconds:.0f} s; {see}"
                     )
         verdict = self.rounds[number].verdict
         # A promotion is the conductor's word; the reason for it is the gate's.

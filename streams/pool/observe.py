@@ -35,7 +35,12 @@ _ROUND_KINDS = TERMINAL_KINDS | {
     ModelEventKind.HEARTBEAT,
     ModelEventKind.PROPOSED,
 }
+_ENDS_OF_CANARY = {ModelEventKind.PROMOTED, ModelEventKind.SUPERSEDED}
 _ALIAS_MOVES = {ModelEventKind.PROMOTED, ModelEventKind.ROLLED_BACK}
+
+REFERENCE = "watch_reference"
+"""In the details of a promotion by a canary: what its parent's net benefit surely was at least, by
+which its watch goes (`streams.pool.deciding.watch`)."""
 
 
 def round_id(pool: str, round_: int, attempt: int, look: int = 1) -> str:
@@ -75,6 +80,8 @@ def observe(
     observe_experiment(con, settings, event)
     if ours and event.kind in _ROUND_KINDS and event.round > 0:
         _observe_round(con, settings, event)
+    if ours and event.kind in EXPERIMENT_KINDS and event.round > 0:
+        _observe_canary(con, event)
     con.execute("DELETE FROM store.pending WHERE event_id = ?", [event.event_id])
 
 
@@ -302,11 +309,12 @@ def _move_alias(con: duckdb.DuckDBPyConnection, pool: str, event: ModelEvent) ->
     # of which nothing but the proposal is left, is not to be promoted again.
     con.execute(
         "UPDATE store.rounds SET state = 'promoted', closed_ms = ? "
-        "WHERE state = 'proposed' AND adapter_hash = ?",
+        "WHERE state IN ('proposed', 'canary') AND adapter_hash = ?",
         [event.created_ms, event.details.get("from_hash")],
     )
+    reference = event.details.get(REFERENCE)
     con.execute(
-        "INSERT INTO store.alias_moves VALUES (nextval('store.alias_order'), ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO store.alias_moves VALUES (nextval('store.alias_order'), ?, ?, ?, ?, ?, ?, ?)",
         [
             event.event_id,
             event.kind.value,
@@ -314,6 +322,7 @@ def _move_alias(con: duckdb.DuckDBPyConnection, pool: str, event: ModelEvent) ->
             event.adapter_hash or BASE_ADAPTER,
             event.adapter_uri,
             event.created_ms,
+            reference if isinstance(reference, int | float) else None,
         ],
     )
 
@@ -334,6 +343,8 @@ def _observe_round(
         _begin(con, event.round, place, known.place)
     elif known.state == "failed":
         return
+    elif known.state == "canary" and event.kind not in _ENDS_OF_CANARY:
+        return  # a trainer's word that was said before and is heard again
     elif known.state == "challenger" or place < known.place:
         _keep_results(con, event)
         return
@@ -344,11 +355,11 @@ def _observe_round(
             _renew_lease(con, settings, event)
         case ModelEventKind.PROPOSED:
             _enter(con, event, "closed" if known.state == "closed" else "proposed")
-            con.execute(
-                "UPDATE store.rounds SET proposal = ? WHERE round = ?",
-                [event.model_dump_json(), event.round],
-            )
-        case ModelEventKind.PROMOTED | ModelEventKind.REJECTED | ModelEventKind.CHALLENGER:
+            _keep_proposal(con, event)
+        case ModelEventKind.CHALLENGER:
+            _enter(con, event, event.kind.value)
+            _keep_proposal(con, event)
+        case ModelEventKind.PROMOTED | ModelEventKind.REJECTED:
             _enter(con, event, event.kind.value)
         case ModelEventKind.SUPERSEDED:
             _enter(con, event, "superseded")
@@ -360,6 +371,34 @@ def _observe_round(
             _enter(con, event, "quarantined" if last else "failed")
         case _:
             raise AssertionError(f"{event.kind} belongs to no round")
+
+
+def _observe_canary(con: duckdb.DuckDBPyConnection, event: ModelEvent) -> None:
+    """A round's adapter is tried on a share of sellers, or was taken back from them.
+
+    What a person took back is no verdict on what it learned from.
+    """
+    known, place = _known_round(con, event.round), (event.attempt, event.look)
+    if place < known.place or known.state in FINAL_STATES:
+        return
+    if place > known.place:
+        _begin(con, event.round, place, known.place)
+    _keep_results(con, event)
+    if event.kind is ModelEventKind.EXPERIMENT_STARTED:
+        _enter(con, event, "closed" if known.state == "closed" else "canary")
+        _keep_proposal(con, event)
+    elif "wish" in event.details:
+        _enter(con, event, "superseded")
+        _release(con, event.round)
+    else:
+        _enter(con, event, "rejected")
+
+
+def _keep_proposal(con: duckdb.DuckDBPyConnection, event: ModelEvent) -> None:
+    con.execute(
+        "UPDATE store.rounds SET proposal = ? WHERE round = ?",
+        [event.model_dump_json(), event.round],
+    )
 
 
 def _take_place_of_challengers(con: duckdb.DuckDBPyConnection, round_: int) -> None:

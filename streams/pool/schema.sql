@@ -118,7 +118,8 @@ DELETE FROM store.used WHERE role = 'validation';
 -- Training rounds. `state`: decided (in the outbox only), requested, training, proposed; or closed:
 -- promoted, rejected, superseded, quarantined, closed (its end was compacted away), challenger (not
 -- decided yet); or failed (an attempt did, the next one is to be decided); or judging (a challenger,
--- again). `look`: how often it was ordered to be judged, `looked_ms`: when the last time. `request`
+-- again); or canary (its adapter is tried on a share of sellers). `proposal`: the event whose adapter
+-- may become champion, of a canary the one that started it. `look`: how often it was ordered to be judged, `looked_ms`: when the last time. `request`
 -- has the files of all looks.
 CREATE TABLE IF NOT EXISTS store.rounds (
     round INTEGER PRIMARY KEY, attempt INTEGER NOT NULL, state VARCHAR NOT NULL,
@@ -142,8 +143,11 @@ CREATE TABLE IF NOT EXISTS store.adapters (
 CREATE SEQUENCE IF NOT EXISTS store.alias_order;
 CREATE TABLE IF NOT EXISTS store.alias_moves (
     n BIGINT, event_id VARCHAR PRIMARY KEY, kind VARCHAR,
-    adapter_id VARCHAR, adapter_hash VARCHAR, adapter_uri VARCHAR, since_ms BIGINT
+    adapter_id VARCHAR, adapter_hash VARCHAR, adapter_uri VARCHAR, since_ms BIGINT,
+    watch_reference DOUBLE
 );
+-- What its parent's net benefit surely was at least, of an adapter that a canary let go to all.
+ALTER TABLE store.alias_moves ADD COLUMN IF NOT EXISTS watch_reference DOUBLE;
 
 -- Experiments and canaries of this pool (`schemas.experiment`), `content` as JSON. `state`: running or
 -- ended; `ended_ms` and `reason` of those that ended.

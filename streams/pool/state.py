@@ -37,13 +37,15 @@ class OpenRound:
 
 @dataclass(frozen=True)
 class Challenger:
-    """An adapter that its round left undecided, to be judged again. `look`: how often it was."""
+    """An adapter that its round left undecided, to be judged again. `look`: how often it was;
+    `proposal`: the event that left it so, None in a file from before it was kept."""
 
     round: int
     look: int
     looked_ms: int
     adapter_id: str
     request: RetrainRequest
+    proposal: ModelEvent | None
 
 
 def champion(con: duckdb.DuckDBPyConnection) -> Champion:
@@ -99,13 +101,13 @@ def open_round(con: duckdb.DuckDBPyConnection) -> OpenRound | None:
 def challenger(con: duckdb.DuckDBPyConnection) -> Challenger | None:
     """The one that waits to be judged again: trained from the champion, as what judges it is."""
     row = con.execute(
-        "SELECT round, look, looked_ms, adapter_id, request FROM store.rounds "
+        "SELECT round, look, looked_ms, adapter_id, request, proposal FROM store.rounds "
         "WHERE state = 'challenger' AND request IS NOT NULL "
         "AND parent_hash = (SELECT adapter_hash FROM store.champion) ORDER BY round DESC LIMIT 1"
     ).fetchone()
     if row is None:
         return None
-    number, look, looked_ms, adapter_id, request = row
+    number, look, looked_ms, adapter_id, request, proposal = row
     asked = RetrainRequest.model_validate_json(request)
     return Challenger(
         round=number,
@@ -113,6 +115,7 @@ def challenger(con: duckdb.DuckDBPyConnection) -> Challenger | None:
         looked_ms=looked_ms or asked.created_ms,
         adapter_id=adapter_id or f"round {number}",
         request=asked,
+        proposal=ModelEvent.model_validate_json(proposal) if proposal else None,
     )
 
 

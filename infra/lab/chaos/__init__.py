@@ -11,5 +11,6 @@ random one, so that a round of training takes seconds and many of them are kille
 - `result`, `chart`: what came out, in the form of a benchmark's result.
 - `run`: all of it in order.
 
-Other rooms use: `infra.lab.chaos.run`.
+Other rooms use: `infra.lab.chaos.run`; `infra.lab.canary` also `infra.lab.chaos.audit` and
+`infra.lab.chaos.evidence`.
 """

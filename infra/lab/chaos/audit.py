@@ -6,7 +6,8 @@ A *fault* is one of:
     doubled     stored twice, counted twice, or a second answer that something acted on
     unanswered  a request without any answer, or a round that nobody closed
     failed      a valid request that was answered with a failure
-    strange     in the pool and not in the topics, or by an adapter that was not promoted
+    strange     in the pool and not in the topics, by an adapter that nobody let answer, or in
+                another arm of an experiment than the same seller's answer before
 
 No faults are: a second answer that nobody acted on (the first in the log is the canonical one), an
 order to measure again that was sent twice under one identity, and an `expired` answer, which is
@@ -31,6 +32,7 @@ from schemas.events import (
     RetrainRequest,
     Status,
 )
+from schemas.experiment import BLIND, Experiment
 
 Kind = Literal["lost", "doubled", "unanswered", "failed", "strange"]
 KINDS: tuple[Kind, ...] = ("lost", "doubled", "unanswered", "failed", "strange")
@@ -39,7 +41,8 @@ MOST_EXPIRED = 0.01
 """The share of live requests that may expire though Triton is up."""
 
 _MOVES = (ModelEventKind.PROMOTED, ModelEventKind.ROLLED_BACK)
-_BY_CONDUCTOR = (ModelEventKind.PROMOTED, ModelEventKind.SUPERSEDED)
+_STARTED, _ENDED = ModelEventKind.EXPERIMENT_STARTED, ModelEventKind.EXPERIMENT_ENDED
+_BY_CONDUCTOR = (ModelEventKind.PROMOTED, ModelEventKind.SUPERSEDED, _ENDED)
 _Place = tuple[int, int, int]
 """A round's number, an attempt at it, and a look at what came out of it."""
 
@@ -59,6 +62,7 @@ class Audit:
     expired: live requests answered `expired`; expired_with_triton: those of them that waited while
     Triton was down. answered_again: second answers, which nobody acted on. waits: of each live
     request when it was stored, in milliseconds since 1970, and the seconds until its answer was.
+    canaries: that began. in_arms: answers to sellers in an arm of an experiment or a canary.
     """
 
     faults: tuple[Fault, ...]
@@ -73,6 +77,8 @@ class Audit:
     ordered_again: int
     closed_again: int
     waits: tuple[tuple[int, float], ...] = ()
+    canaries: int = 0
+    in_arms: int = 0
 
     def count(self, kind: Kind) -> int:
         """How many faults there are of this kind."""
@@ -117,6 +123,8 @@ def audit(
             *_acceptance(topics, pool, first),
             *_samples(topics, pool, first),
             *_rounds(topics),
+            *_arms(topics),
+            *_experiments(topics),
         ),
         requests=len(topics.requests),
         orders=len(topics.orders),
@@ -133,6 +141,8 @@ def audit(
             for live in topics.requests
             if (answer := first.get(live.event.request_id)) is not None
         ),
+        canaries=sum(_starts_canary(e.event) for e in topics.model_events),
+        in_arms=sum(bool(e.event.arms) for e in first.values()),
     )
 
 
@@ -183,15 +193,21 @@ def _answers(topics: Topics, first: Answers) -> Iterator[Fault]:
 
 
 def _adapters(topics: Topics, first: Answers) -> Iterator[Fault]:
-    """Whoever answered had been made champion before."""
+    """Whoever answered had been made champion before, or been given an arm."""
     since = {BASE_ADAPTER: 0}
     for logged in topics.model_events:
         if logged.event.kind in _MOVES:
             since.setdefault(logged.event.adapter_hash or BASE_ADAPTER, logged.at_ms)
+        elif logged.event.kind is _STARTED and logged.event.experiment is not None:
+            for arm in logged.event.experiment.arms:
+                name = BLIND_ADAPTER if arm.answers == BLIND else arm.adapter_hash
+                since.setdefault(name or BASE_ADAPTER, logged.at_ms)
     for request_id, answer in first.items():
         name = answer.event.adapter_hash
         if answer.event.status is Status.OK and since.get(name, answer.at_ms + 1) > answer.at_ms:
-            yield Fault("strange", f"request {request_id} was answered by {name}, no champion yet")
+            yield Fault(
+                "strange", f"request {request_id} was answered by {name}, which had no leave yet"
+            )
 
 
 def _pool(topics: Topics, pool: PoolRows, first: Answers) -> Iterator[Fault]:
@@ -263,8 +279,11 @@ def _rounds(topics: Topics) -> Iterator[Fault]:
         yield Fault("doubled", f"{_said(place)} was ordered twice")
     for event_id in _repeated(e.event.event_id for e in topics.model_events):
         yield Fault("doubled", f"model event {event_id} stands in its topic twice")
+    tried = {_place(e.event) for e in topics.model_events if _starts_canary(e.event)}
     for place, said in ends.items():
-        if any(event.kind in _BY_CONDUCTOR for event in said[1:]):
+        # Sellers may decide about a challenger in place of a further look.
+        by_sellers = place in tried and said[0].kind is ModelEventKind.CHALLENGER
+        if any(event.kind in _BY_CONDUCTOR for event in said[2 if by_sellers else 1 :]):
             kinds = ", ".join(event.kind for event in said)
             yield Fault("doubled", f"{_said(place)} was closed by {kinds}")
         if place not in ordered:
@@ -287,6 +306,42 @@ def _rounds(topics: Topics) -> Iterator[Fault]:
             yield Fault("unanswered", f"{_said(place)} was never closed")
 
 
+def _arms(topics: Topics) -> Iterator[Fault]:
+    """Nobody changes arms within an experiment, whoever answers how often."""
+    arms: dict[tuple[str, str], str] = {}
+    for logged in topics.predictions:
+        for experiment, arm in logged.event.arms.items():
+            before = arms.setdefault((experiment, logged.event.unit), arm)
+            if before != arm:
+                yield Fault(
+                    "strange", f"{logged.event.unit} is in {before} and in {arm} of {experiment}"
+                )
+
+
+def _experiments(topics: Topics) -> Iterator[Fault]:
+    """Each experiment and canary was started, made larger and ended once."""
+    running: dict[str, Experiment] = {}
+    for logged in topics.model_events:
+        event, experiment = logged.event, logged.event.experiment
+        if event.kind in _MOVES:
+            running = {name: one for name, one in running.items() if not one.is_canary}
+        elif event.kind is _STARTED and experiment is not None:
+            if running.get(experiment.name) == experiment:
+                yield Fault("doubled", f"{experiment.name} was started twice")
+            running[experiment.name] = experiment
+        elif (
+            event.kind is _ENDED
+            and experiment is not None
+            and running.pop(experiment.name, None) is None
+        ):
+            yield Fault("doubled", f"{experiment.name} was ended, and did not run")
+
+
+def _starts_canary(event: ModelEvent) -> bool:
+    started = event.kind is _STARTED and event.experiment is not None
+    return started and event.experiment is not None and event.experiment.is_canary
+
+
 def _place(event: RetrainRequest | ModelEvent) -> _Place:
     return event.round, event.attempt, event.look
 
@@ -297,8 +352,9 @@ def _said(place: _Place) -> str:
 
 
 def _closes(event: ModelEvent) -> bool:
-    """Whether it ends a round; a person's wish moves the alias outside of any."""
-    return event.kind in TERMINAL_KINDS and event.round > 0
+    """Whether it ends a round, as the end of a canary does; a person's wish moves the alias outside
+    of any, and the experiment of the settings belongs to none."""
+    return (event.kind in TERMINAL_KINDS or event.kind is _ENDED) and event.round > 0
 
 
 def _expired(topics: Topics, first: Answers) -> list[tuple[int, int]]:

@@ -25,6 +25,8 @@ from streams.errors import DeliveryError, PredictionTimeout
 from streams.producer import ListuneClient
 from streams.settings import StreamsSettings
 
+SELLERS = 120
+"""They come back again and again, so that it shows whether one changes arms."""
 MOST_WAITING = 60
 """Sellers at a time; each is a thread that sleeps."""
 FLUSH_S = 60.0
@@ -66,6 +68,7 @@ class Load:
         self.stored = Stored()
         self._schemas = schemas
         self._arrivals = _endless(products)
+        self._names = _in_turn()
         self._seller = seller
         self._rate = rate
         self._client = ListuneClient(settings, schemas, on_stored=self.stored.take)
@@ -108,14 +111,15 @@ class Load:
         while not self._stop.wait(max(0.0, due - time.monotonic())):
             if self._room.acquire(timeout=LOOK_S):
                 due = max(due + 1 / self._rate, time.monotonic())
-                job = self._sellers.submit(self._one, next(self._arrivals))
+                job = self._sellers.submit(self._one, next(self._arrivals), next(self._names))
                 job.add_done_callback(lambda _: self._room.release())
                 self._jobs.append(job)
 
-    def _one(self, product: Product) -> None:
+    def _one(self, product: Product, seller_id: str) -> None:
         try:
             prediction = self._client.predict(
                 listing_id=product.product_id,
+                seller_id=seller_id,
                 category=product.category,
                 title=product.title,
                 description=product.description,
@@ -131,6 +135,11 @@ class Load:
         if prediction.status is Status.OK:
             submitted = self._seller.review(product, prediction, self._schemas)
             self._client.review(prediction, shown=prediction.values, submitted=submitted)
+
+
+def _in_turn() -> Iterator[str]:
+    """The names of the sellers, one after the other."""
+    return (f"seller-{number % SELLERS}" for number in itertools.count())
 
 
 def _endless(products: Sequence[Product]) -> Iterator[Product]:

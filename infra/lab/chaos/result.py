@@ -62,6 +62,8 @@ def fill(
             "orders_to_measure_again": found.orders,
             "rounds": found.rounds,
             "promotions": found.promotions,
+            "canaries": found.canaries,
+            "answers_in_arms": found.in_arms,
             "expired": found.expired,
             "expired_with_triton_down": found.expired_with_triton,
             "triton_down_s": round(sum(b - a for a, b in shot.triton_down) / 1000, 1),

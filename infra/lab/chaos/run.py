@@ -26,9 +26,21 @@ from infra.settings import Settings
 from infra.stage import Stage, read_stage, write_stage
 from schemas.category import CategorySchemas
 from streams.replay.rebuild import Replayed, replay
+from streams.trials import ArmSettings, CanarySettings, ExperimentSettings
 
 PRODUCTS = 500
 """Products that are listed again and again, under other names."""
+ARMS = ExperimentSettings(
+    name="chaos",
+    arms=(
+        ArmSettings(name="champion", share=0.6, answers="champion"),
+        ArmSettings(name="base", share=0.2, answers="base"),
+        ArmSettings(name="blind", share=0.1, answers="blind"),
+    ),
+)
+"""Runs from the beginning to the end."""
+CANARY = CanarySettings(share=0.5, most_sellers=8)
+"""Few sellers decide, so that rounds go on: a third of a seller a second comes into one."""
 ENOUGH = 100
 """So many kills, and the result is kept with the commit."""
 
@@ -88,6 +100,8 @@ def chaos_settings(folder: Path, seed: int) -> Settings:
             # go on for as long as there is something to learn.
             "pause_after": 1_000_000,
             "max_rounds": 0,
+            "experiment": ARMS,
+            "canary": CANARY,
         },
         trainer={"heartbeat_s": 2.0},
         demo={"wave": PRODUCTS, "rounds": 1},

@@ -3,8 +3,12 @@
 - `streams.pool.deciding.conductor`: the one that decides; begin here.
 - `streams.pool.deciding.selection`: which listings a round trains on, and which the pool lets go.
 
-To read after `conductor`: `trigger`, whether a round is due; `drift`, whether acceptance fell;
-`backfill`, what is measured again; `experiments`, when one starts, grows and ends, and `guardrail`,
-which arm does harm; `shadow`, what an adapter on trial is asked; `status`, the line that says what
-is waited for.
+To read after `conductor`:
+
+- `trigger`, whether a round is due; `backfill`, what is measured again;
+- `rollout`, how an adapter comes to answer sellers: by a `canary`, with a `watch` after it, which
+  both read the closed numbers of `sellers`; `shadow`, what an adapter on trial is asked;
+- `experiments`, when one starts, grows and ends, and `guardrail`, which arm does harm;
+- `drift`, whether acceptance fell;
+- `status`, the line that says what is waited for.
 """

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
-from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequest, Trigger, new_id
+from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequest, Trigger
 from schemas.topic_names import MODEL_EVENTS, RETRAIN
 from streams.pool import heldout, outbox, outdated
 from streams.pool.deciding import backfill
 from streams.pool.deciding.drift import DriftWatch, rollback_target
 from streams.pool.deciding.experiments import Experiments
+from streams.pool.deciding.rollout import WISHED, WORKER, Rollout, alias_move
 from streams.pool.deciding.selection import Chosen, mark_used, prune, select
 from streams.pool.deciding.shadow import Shadows
 from streams.pool.deciding.status import status_line
@@ -55,7 +56,6 @@ ORDER_EVERY_MS = 1_000
 # What no round would take, such as near-duplicates of held-out listings, is found out when one is
 # put together; so long it holds the next try back, which would find nearly the same.
 BELIEVED_MS = 60_000
-WORKER = "conductor"
 
 logger = logging.getLogger("listune.conductor")
 
@@ -81,6 +81,7 @@ class Conductor:
         self._candidates = Candidates(self.con, self.settings)
         self._experiments = Experiments(self.con, self.settings)
         self._shadows = Shadows(self.con, self.settings)
+        self._rollout = Rollout(self.con, self.settings)
         self._pruned_ms = self._nothing_stale_ms = 0
         self._last_try = _LastTry()
 
@@ -127,8 +128,11 @@ class Conductor:
             self._decide(now_ms, look, again, lag)
         self._shadows.order(self.pool.schemas, now_ms, lag)
         alarm = self._drift(now_ms).in_words()
-        line = status_line(self.con, self.settings, now_ms, look, again, lag, alarm)
-        self._remember_status(" · ".join([line, *self._experiments.status(now_ms)]))
+        line = self._rollout.status(now_ms) or status_line(
+            self.con, self.settings, now_ms, look, again, lag, alarm
+        )
+        more = [*self._rollout.watching(now_ms), *self._experiments.status(now_ms)]
+        self._remember_status(" · ".join([line, *more]))
 
     def _look(self, now_ms: int) -> Outlook:
         fell: Trigger | None = "acceptance" if self._acceptance_fell(now_ms) else None
@@ -157,7 +161,9 @@ class Conductor:
             self._say(due)
             return
         current = open_round(self.con)
-        if current is not None:
+        if due := self._rollout.due(current, now_ms):
+            self._say(due)
+        elif current is not None:
             self._conduct(current, now_ms)
         elif outdated.count(self.con):
             return  # which gaps are the largest is known once all are of the schema in force
@@ -301,18 +307,8 @@ class Conductor:
         return write_manifest(self.con, rows, self.pool.schemas, role, path)
 
     def _conduct(self, current: OpenRound, now_ms: int) -> None:
-        """Answers a proposal, ends a lease that ran out, tries a failed round again."""
-        if current.state == "proposed" and current.proposal is not None:
-            stands = current.parent_hash == self.champion().hash
-            answer = {
-                "event_id": new_id(),
-                "created_ms": now_ms,
-                "kind": ModelEventKind.PROMOTED if stands else ModelEventKind.SUPERSEDED,
-                "worker": WORKER,
-                "reason": None if stands else "its parent is no longer champion",
-            }
-            self._say(current.proposal.model_copy(update=answer))
-        elif current.state in ("training", "judging") and 0 < current.lease_until_ms < now_ms:
+        """Ends a lease that ran out, tries a failed round again."""
+        if current.state in ("training", "judging") and 0 < current.lease_until_ms < now_ms:
             self._say(
                 ModelEvent(
                     created_ms=now_ms,
@@ -339,6 +335,9 @@ class Conductor:
         if wish is None:
             return False
         event_id, kind, adapter_id = wish
+        if about_canary := self._rollout.wished(event_id, kind, adapter_id, now_ms):
+            self._say(about_canary)
+            return True
         rollback = kind == ModelEventKind.ROLLBACK_REQUESTED
         now_live = self.champion()
         if adapter_id is None and rollback:
@@ -352,20 +351,9 @@ class Conductor:
                 "champion already" if target else "not known as published; see the view `models`",
             )
             return False
-        self._say(
-            ModelEvent(
-                created_ms=now_ms,
-                kind=ModelEventKind.ROLLED_BACK if rollback else ModelEventKind.PROMOTED,
-                pool=self.settings.pool,
-                round=0,
-                adapter_id=target.id,
-                adapter_hash=target.hash,
-                adapter_uri=target.uri,
-                worker=WORKER,
-                reason="a person asked for it",
-                details={"wish": event_id, "from_hash": now_live.hash},
-            )
-        )
+        moved = ModelEventKind.ROLLED_BACK if rollback else ModelEventKind.PROMOTED
+        details = {"wish": event_id}
+        self._say(alias_move(self.settings.pool, moved, now_live, target, now_ms, WISHED, details))
         return True
 
     def _roll_back_on_drift(self, now_ms: int) -> bool:
@@ -376,26 +364,14 @@ class Conductor:
         if target is None:
             return False
         alarm, now_live = self._drift(now_ms), self.champion()
-        self._say(
-            ModelEvent(
-                created_ms=now_ms,
-                kind=ModelEventKind.ROLLED_BACK,
-                pool=self.settings.pool,
-                round=0,
-                adapter_id=target.id,
-                adapter_hash=target.hash,
-                adapter_uri=target.uri,
-                worker=WORKER,
-                reason=alarm.in_words(),
-                details={
-                    "from_id": now_live.id,
-                    "from_hash": now_live.hash,
-                    "drift_reference": alarm.reference,
-                    "drift_now": alarm.now,
-                    "drift_sellers": alarm.n,
-                },
-            )
-        )
+        figures = {
+            "drift_reference": alarm.reference,
+            "drift_now": alarm.now,
+            "drift_sellers": alarm.n,
+        }
+        moved = ModelEventKind.ROLLED_BACK
+        why = alarm.in_words()
+        self._say(alias_move(self.settings.pool, moved, now_live, target, now_ms, why, figures))
         return True
 
     def _wished_for_a_round(self, now_ms: int) -> bool:

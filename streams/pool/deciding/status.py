@@ -14,6 +14,12 @@ from streams.settings import StreamsSettings
 
 # Without an event for so long, and with nothing to measure again, too few candidates is an answer.
 QUIET_MS = 300_000
+_DOING = {
+    "training": "training",
+    "proposed": "deciding",
+    "canary": "deciding",  # as long as one runs, its own line says more
+    "failed": "retrying",
+}
 _WHY: dict[Trigger, str] = {
     "schedule": "a round is scheduled",
     "acceptance": "acceptance fell",
@@ -42,8 +48,7 @@ def status_line(
     if current is not None:
         if current.state == "judging":
             return f"judging round {current.round} again (look {current.look})"
-        verb = {"training": "training", "proposed": "deciding", "failed": "retrying"}
-        doing = verb.get(current.state, "waiting for a trainer:")
+        doing = _DOING.get(current.state, "waiting for a trainer:")
         return f"{doing} round {current.round} (attempt {current.attempt})"
     rounds = _one(con, "SELECT coalesce(max(round), 0) FROM store.rounds")
     fruitless = fruitless_rounds(con)

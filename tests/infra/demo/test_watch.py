@@ -155,6 +155,23 @@ def test_without_a_challenger_and_with_one_that_nothing_comes_of_the_report_is_w
     assert waits
 
 
+@pytest.mark.parametrize("verdict", [ModelEventKind.PROPOSED, ModelEventKind.CHALLENGER])
+@pytest.mark.parametrize("end", [ModelEventKind.PROMOTED, ModelEventKind.EXPERIMENT_ENDED])
+def test_a_round_whose_adapter_is_in_a_canary_is_under_way(
+    watch: RoundWatch, verdict: ModelEventKind, end: ModelEventKind
+) -> None:
+    order(watch, 1)
+    say(watch, 1, verdict)
+    say(watch, 1, ModelEventKind.EXPERIMENT_STARTED)
+    made = watch.rounds[1]
+    assert made.in_canary
+    assert made.end is None
+    say(watch, 1, end)
+    assert not made.in_canary
+    assert made.end is not None
+    assert made.end.kind is end
+
+
 def test_a_round_that_nothing_is_heard_of_ends_the_demo(watch: RoundWatch) -> None:
     order(watch, 1)
     watch.heard = time.monotonic() - 60

@@ -23,6 +23,7 @@ from schemas.events import (
     RetrainRequest,
     Status,
 )
+from schemas.experiment import Arm, Experiment
 from schemas.topic_names import BACKFILL, MODEL_EVENTS, PREDICTIONS, REQUESTS, RETRAIN, REVIEWS
 from streams.replay.fingerprint import Fingerprint
 from streams.replay.rebuild import Replayed
@@ -124,6 +125,20 @@ class World:
             files=[],
         )
         self.topics.rounds.append(self._logged(event, RETRAIN))
+
+    def try_on_sellers(self, number: int, adapter: str, kind: ModelEventKind) -> None:
+        arms = (
+            Arm(name="parent", answers="champion"),
+            Arm(name="canary", answers=f"adapter:{adapter}", adapter_hash=adapter),
+        )
+        event = ModelEvent(
+            kind=kind,
+            pool="default",
+            round=number,
+            adapter_hash=adapter,
+            experiment=Experiment(name=f"canary:{adapter}", arms=arms),
+        )
+        self.topics.model_events.append(self._logged(event, MODEL_EVENTS))
 
     def say(
         self, kind: ModelEventKind, number: int, attempt: int = 1, adapter: str = "", look: int = 1
@@ -293,6 +308,32 @@ def _leaves_a_round_open(world: World) -> None:
     world.say(KIND.REJECTED, 3)
 
 
+def _moves_a_seller_to_another_arm(world: World) -> None:
+    for n, arm in ((3, "parent"), (4, "canary")):
+        world.ask(f"r{n}")
+        world.answer(f"r{n}", f"p{n}", seller_id="s1", arms={"titles": arm})
+
+
+def _starts_a_canary_twice(world: World) -> None:
+    world.order_round(2)
+    world.try_on_sellers(2, "a2", KIND.EXPERIMENT_STARTED)
+    world.try_on_sellers(2, "a2", KIND.EXPERIMENT_STARTED)
+
+
+def _ends_a_canary_twice(world: World) -> None:
+    world.order_round(2)
+    world.try_on_sellers(2, "a2", KIND.EXPERIMENT_STARTED)
+    world.try_on_sellers(2, "a2", KIND.EXPERIMENT_ENDED)
+    world.try_on_sellers(2, "a2", KIND.EXPERIMENT_ENDED)
+
+
+def _ends_a_canary_and_promotes_it(world: World) -> None:
+    world.order_round(2)
+    world.try_on_sellers(2, "a2", KIND.EXPERIMENT_STARTED)
+    world.try_on_sellers(2, "a2", KIND.EXPERIMENT_ENDED)
+    world.say(KIND.PROMOTED, 2, adapter="a2")
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "said"),
     [
@@ -308,7 +349,7 @@ def _leaves_a_round_open(world: World) -> None:
         (
             _answers_by_an_adapter_that_was_not_promoted,
             "strange",
-            "request r3 was answered by a9, no champion yet",
+            "request r3 was answered by a9, which had no leave yet",
         ),
         (_drops_a_request_from_the_pool, "lost", "request r2 was read, and the pool lacks it"),
         (_drops_a_review_from_the_pool, "lost", "review v2 was read, and the pool lacks it"),
@@ -359,6 +400,14 @@ def _leaves_a_round_open(world: World) -> None:
             "attempt 1 at round 7 ended and was not ordered",
         ),
         (_promotes_an_adapter_by_two_rounds, "doubled", "adapter a1 was promoted by two rounds"),
+        (_moves_a_seller_to_another_arm, "strange", "s1 is in parent and in canary of titles"),
+        (_starts_a_canary_twice, "doubled", "canary:a2 was started twice"),
+        (_ends_a_canary_twice, "doubled", "canary:a2 was ended, and did not run"),
+        (
+            _ends_a_canary_and_promotes_it,
+            "doubled",
+            "attempt 1 at round 2 was closed by experiment_ended, promoted",
+        ),
         (_leaves_a_round_open, "unanswered", "attempt 1 at round 2 was never closed"),
     ],
     ids=lambda value: value.__name__.strip("_") if callable(value) else "",
@@ -411,6 +460,28 @@ def test_an_undecided_round_is_judged_again_and_ends_each_time(world: World) -> 
     assert world.audit().clean
     world.order_round(2, look=2)
     assert ("doubled", "look 2 at round 2 was ordered twice") in world.faults()
+
+
+def test_a_canary_answers_from_its_start_and_its_end_closes_the_round(world: World) -> None:
+    world.order_round(2)
+    world.try_on_sellers(2, "a2", KIND.EXPERIMENT_STARTED)
+    world.ask("r3")
+    world.answer("r3", "p3", adapter_hash="a2", arms={"canary:a2": "canary"})
+    world.try_on_sellers(2, "a2", KIND.EXPERIMENT_ENDED)
+    world.order_round(3)
+    world.change_pool(
+        requests=world.pool.requests | {"r3"}, predictions={**world.pool.predictions, "r3": "p3"}
+    )
+    assert world.faults() == []
+    assert (world.audit().canaries, world.audit().in_arms) == (1, 1)
+
+
+def test_sellers_may_decide_about_a_challenger(world: World) -> None:
+    world.order_round(2)
+    world.say(KIND.CHALLENGER, 2, adapter="a2")
+    world.try_on_sellers(2, "a2", KIND.EXPERIMENT_STARTED)
+    world.say(KIND.PROMOTED, 2, adapter="a2")
+    assert world.faults() == []
 
 
 def test_a_person_may_promote_an_adapter_as_often_as_they_like(world: World) -> None:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -23,6 +23,8 @@ class FakeClient:
 
     behave: Callable[[str], Status] = staticmethod(lambda _: Status.OK)
 
+    asked_by: ClassVar[list[str]] = []
+
     def __init__(self, settings: Any, schemas: Any, on_stored: Callable[[Any], None]) -> None:
         self._stored = on_stored
 
@@ -34,6 +36,7 @@ class FakeClient:
             "category": category,
             "category_schema_hash": SCHEMAS[category].hash,
         }
+        FakeClient.asked_by.append(listing["seller_id"])
         status = FakeClient.behave(listing_id)
         self._stored(ListingRequest(**identity))
         return ListingPrediction(prediction_id=new_id(), input_hash="", status=status, **identity)
@@ -76,6 +79,21 @@ def test_listings_go_on_while_nobody_answers(monkeypatch: pytest.MonkeyPatch) ->
         silence.set()
     assert len(asked) > 20
     assert len(set(asked)) == len(asked), "a listing listed again has another name"
+
+
+def test_sellers_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load_module, "SELLERS", 3)
+    served = threading.Semaphore(0)
+    monkeypatch.setattr(FakeClient, "asked_by", [])
+
+    def answer(_: str) -> Status:
+        served.release()
+        return Status.OK
+
+    with make_load(monkeypatch, answer):
+        for _ in range(7):
+            served.acquire(timeout=10)
+    assert set(FakeClient.asked_by) == {"seller-0", "seller-1", "seller-2"}
 
 
 def test_only_what_was_confirmed_is_kept_and_only_what_was_answered_is_reviewed(
