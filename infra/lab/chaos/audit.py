@@ -204,6 +204,8 @@ def _adapters(topics: Topics, first: Answers) -> Iterator[Fault]:
                 since.setdefault(name or BASE_ADAPTER, logged.at_ms)
     for request_id, answer in first.items():
         name = answer.event.adapter_hash
+        if answer.event.purpose is Purpose.SHADOW:
+            continue  # nobody is shown it
         if answer.event.status is Status.OK and since.get(name, answer.at_ms + 1) > answer.at_ms:
             yield Fault(
                 "strange", f"request {request_id} was answered by {name}, which had no leave yet"
@@ -231,7 +233,7 @@ def _pool(topics: Topics, pool: PoolRows, first: Answers) -> Iterator[Fault]:
 
 
 def _acceptance(topics: Topics, pool: PoolRows, first: Answers) -> Iterator[Fault]:
-    """Acceptance counts each live answer that was reviewed once, but for blind ones."""
+    """Acceptance counts each live answer that was reviewed once, but for the blind ones."""
     read = _read_by(pool)
     answers = {
         e.event.prediction_id

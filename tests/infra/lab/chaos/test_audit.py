@@ -476,6 +476,26 @@ def test_a_canary_answers_from_its_start_and_its_end_closes_the_round(world: Wor
     assert (world.audit().canaries, world.audit().in_arms) == (1, 1)
 
 
+def test_who_was_shown_nothing_is_not_counted_in_acceptance(world: World) -> None:
+    arms = (Arm(name="today", answers="champion"), Arm(name="none", answers="blind"))
+    event = ModelEvent(
+        kind=KIND.EXPERIMENT_STARTED,
+        pool="default",
+        round=0,
+        experiment=Experiment(name="titles", arms=arms),
+    )
+    world.topics.model_events.append(Logged(event, (MODEL_EVENTS, 0), 99, 0))
+    world.ask("r3")
+    world.answer("r3", "p3", adapter_hash="blind", arms={"titles": "none"})
+    world.review("v3", "r3", "p3")
+    world.change_pool(
+        requests=world.pool.requests | {"r3"},
+        predictions={**world.pool.predictions, "r3": "p3"},
+        reviews=world.pool.reviews | {"v3"},
+    )
+    assert world.faults() == []
+
+
 def test_sellers_may_decide_about_a_challenger(world: World) -> None:
     world.order_round(2)
     world.say(KIND.CHALLENGER, 2, adapter="a2")
