@@ -26,7 +26,10 @@ SHOWN_CHARACTERS = 1000
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands to the application."""
-    endpoint = typer.Typer(help="The OpenAI-compatible endpoint that may answer in an experiment.")
+    endpoint = typer.Typer(
+        help="The OpenAI-compatible endpoint that may answer in an experiment.",
+        epilog="Example: `listune endpoint check --count 20`",
+    )
     # With one command a group has no name for it, unless it has a callback.
     endpoint.callback()(lambda: None)
     endpoint.command(
