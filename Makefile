@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help env fetch demo format check unit test chaos experiment bench-serving bench-training \
-	bench-stream bench-gate lint types clean
+	bench-stream bench-gate bench-arms lint types clean
 
 CATALOG ?=
 SCHEMA ?=
@@ -70,6 +70,9 @@ bench-stream: env ## Measure the streams against bare loops on this machine (ARG
 
 bench-gate: env ## Simulate how often the gate is wrong (ARGS=--quick to try)
 	@$(BIN)/python -m infra.cli bench gate $(ARGS)
+
+bench-arms: env ## Simulate how sure live statistics are (ARGS=--quick to try)
+	@$(BIN)/python -m infra.cli bench arms $(ARGS)
 
 experiment: env ## Compare strategies on real catalogs, resumable (ARGS="--data DIR --profile full")
 	@$(BIN)/python -m infra.cli experiment $(ARGS)

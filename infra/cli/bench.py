@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
         "`listune bench stream --arms faust,listune`"
     )(stream)
     bench.command(epilog="Examples: `listune bench gate` · `listune bench gate --quick`")(gate)
+    bench.command(epilog="Examples: `listune bench arms` · `listune bench arms --quick`")(arms)
     app.add_typer(bench, name="bench")
 
 
@@ -88,3 +89,10 @@ def gate(
     from infra.lab.bench.gate.run import run
 
     run(load_settings(), console, quick)
+
+
+def arms(quick: bool = typer.Option(False, help="few runs, to try; kept under runs/bench")) -> None:
+    """Simulate how often the statistics of live traffic are wrong, and how soon they are right."""
+    from infra.lab.bench.live.run import run
+
+    run(console, quick)

@@ -66,7 +66,7 @@ class BettingMean:
         other; what lies between is returned, and refutes neither side.
         """
         if self._bounds is None:
-            x = np.array(self._seen)
+            x = np.array(self._seen, np.float64)
             low, high = _lower(x, self.alpha), 1 - _lower(1 - x, self.alpha)
             low, high = min(low, high), max(low, high)
             self._bounds = Bounds(self._low + low * self._width, self._low + high * self._width)
@@ -77,7 +77,7 @@ class BettingMean:
 
         It costs one pass, where looking at `bounds` each time would cost one for each.
         """
-        x, m = np.array(self._seen), (mean - self._low) / self._width
+        x, m = np.array(self._seen, np.float64), (mean - self._low) / self._width
         rich = np.maximum(_capital(x, self.alpha, m), _capital(1 - x, self.alpha, 1 - m))
         found = np.flatnonzero(rich >= log(2 / self.alpha))
         return int(found[0]) + 1 if len(found) else None
