@@ -214,7 +214,7 @@ def main(
             versions,
             lambda: schema_file.look(versions.replace),
             lambda: traffic.now,
-            Answerers(client, heal, executor, endpoint),
+            Answerers(client, heal, executor, endpoint, serving.endpoint.in_flight),
             serving.mode,
             executor,
         )

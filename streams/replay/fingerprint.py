@@ -6,8 +6,8 @@ topics can know: listings none of whose events lies before the first offsets kep
 of whose events has been compacted away. Left out as well is what is no fact of the log:
 
 - `reviews.shown`, `accepted` and `refused`, by the category schemas known when a review came, and
-  `invalid`, `confidence` and `missing_required` of `predictions`, `reviews.request_id` and
-  `text_group`, which a file from before they were kept lacks;
+  `invalid`, `confidence`, `missing_required`, `tokens_read` and `tokens_written` of `predictions`,
+  `reviews.request_id` and `text_group`, which a file from before they were kept lacks;
 - `reviews.origins`, for both reasons;
 - a round that is only decided, which is in the outbox and not in the log, and a round's lease;
 - the tables `outbox`, `pending` and `backfill_orders`, which hold decisions under way.
@@ -33,7 +33,7 @@ Ask = Callable[[str], Rows]
 TABLES = ("requests", "predictions", "reviews", "samples", "rounds")
 _LEFT_OUT = {
     "requests": "text_group",
-    "predictions": "invalid, confidence, missing_required",
+    "predictions": "invalid, confidence, missing_required, tokens_read, tokens_written",
     "samples": "text_group",
     "reviews": "shown, accepted, refused, request_id, origins",
     "rounds": "lease_until_ms",

@@ -17,6 +17,18 @@ def test_rows_of_a_manifest_come_back_as_written(tmp_path: Path) -> None:
     assert read_rows([write_manifest(rows, tmp_path / "train.parquet")]) == rows
 
 
+def test_a_manifest_may_say_which_labels_no_model_has_touched(tmp_path: Path) -> None:
+    before = write_manifest(make_rows(2), tmp_path / "before.parquet")
+    path = tmp_path / "marked.parquet"
+    marks = "CASE WHEN listing_id = (SELECT min(listing_id) FROM rows) THEN 'true' ELSE 'false' END"
+    with duckdb.connect() as con:
+        con.execute(f"CREATE TABLE rows AS FROM '{before.path}'")
+        con.sql(f"SELECT *, {marks} AS blind FROM rows ORDER BY ALL").write_parquet(str(path))
+    marked = ManifestFile(role="train", path=str(path), sha256=file_hash(path), rows=2)
+    assert [row.blind for row in read_rows([marked])] == [True, False]
+    assert [row.blind for row in read_rows([before])] == [False, False]
+
+
 def test_another_file_than_the_manifest_names_is_refused(tmp_path: Path) -> None:
     manifest = write_manifest(make_rows(2), tmp_path / "train.parquet")
     with pytest.raises(DataError, match="not the file"):
