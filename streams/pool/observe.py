@@ -300,6 +300,13 @@ def _move_alias(con: duckdb.DuckDBPyConnection, pool: str, event: ModelEvent) ->
             "DELETE FROM store.wishes WHERE kind IN (?, ?)",
             [ModelEventKind.ROLLBACK_REQUESTED.value, ModelEventKind.PROMOTION_REQUESTED.value],
         )
+    # Compaction keeps the last move alone: who was champion before it was promoted, and its round,
+    # of which nothing but the proposal is left, is not to be promoted again.
+    con.execute(
+        "UPDATE store.rounds SET state = 'promoted', closed_ms = ? "
+        "WHERE state IN ('proposed', 'canary') AND adapter_hash = ?",
+        [event.created_ms, str(event.details.get("from_hash"))],
+    )
     reference = event.details.get(REFERENCE)
     con.execute(
         "INSERT INTO store.alias_moves VALUES (nextval('store.alias_order'), ?, ?, ?, ?, ?, ?, ?)",

@@ -330,7 +330,7 @@ class Conductor:
             )
             return False
         moved = ModelEventKind.ROLLED_BACK if rollback else ModelEventKind.PROMOTED
-        details = {"wish": event_id}
+        details = {"wish": event_id, "from_hash": now_live.hash}
         self._say(alias_move(self.settings.pool, moved, target, now_ms, WISHED, details))
         return True
 

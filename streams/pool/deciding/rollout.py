@@ -148,7 +148,11 @@ class Rollout:
             f"{watched.sellers} sellers after its canary get less by {watched.adapter_id} than by "
             f"its parent: net benefit {watched.net_benefit:+.2f}, the parent's was at least "
             f"{watched.reference:+.2f}",
-            {"back_from": watched.adapter_id, "sellers": watched.sellers},
+            {
+                "from_id": watched.adapter_id,
+                "from_hash": watched.adapter_hash,
+                "sellers": watched.sellers,
+            },
         )
 
 
