@@ -140,8 +140,8 @@ def canary_settings(folder: Path, kind: Kind, seed: int) -> Settings:
 
 
 def answer_always(base: Path) -> None:
-    """Changes a tiny model so that it never prefers no value to all values: what sellers are shown
-    is then the same for all adapters, and only how often they accept it differs."""
+    """Changes a tiny model so that it seldom prefers no value to all values: sellers are then shown
+    nearly as many by all adapters, and only how often they accept them differs."""
     model = AutoModelForCausalLM.from_pretrained(base)
     with torch.no_grad():
         model.lm_head.weight[model.config.eos_token_id] = 0.0

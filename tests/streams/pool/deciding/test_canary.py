@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from schemas.events import BASE_ADAPTER, ModelEvent, ModelEventKind, RetrainRequest
 from schemas.experiment import CANARY_ARM, PARENT_ARM, Arm, Experiment
@@ -125,6 +126,9 @@ def test_the_status_says_what_is_seen_and_what_is_waited_for(world: World) -> No
         f"canary {NAME} 2 sellers of the canary, 4 of the parent, net benefit +0.00 [-1.25, +1.25]"
         "; decided when all of that is below 0 or above -0.05, at the latest at 60 sellers"
     )
+    for arm, number in (("canary", 2), ("parent", 4)):
+        labels = {"arm": arm}
+        assert REGISTRY.get_sample_value("listune_canary_sellers", labels) == number
 
 
 @pytest.mark.parametrize(
@@ -455,8 +459,8 @@ def test_a_promotion_that_compaction_took_is_not_made_again(world: World, tmp_pa
     latest = {e.key(): e for e in world.control if isinstance(e, ModelEvent)}
     other = World(tmp_path / "rebuilt", **QUICK)
     other.hear(*[e for e in world.control if e in latest.values()])
-    for _ in range(3):
-        other.step()
+    assert other.step() == []
+    assert state(other) == "promoted"
     assert other.conductor.champion().hash == BASE_ADAPTER
     assert running_canary(other.pool.con) is None
     other.pool.close()
