@@ -105,6 +105,7 @@ def test_all_of_it_lies_in_a_folder(tmp_path: Path, sellers: int) -> None:
     assert (tmp_path / "table2.md").read_text() in page
     data = json.loads((tmp_path / "arms.json").read_text())
     assert [row["arm"] for row in data["rows"]] == list(ARMS)
+    assert {data["commit"], data["machine"], data["date"]} <= set(page.splitlines()[2].split(" · "))
     assert all(line.count("|") > 4 for line in page.splitlines() if line.startswith("|"))
 
 
