@@ -95,7 +95,7 @@ def plan_sheet(planned: Sequence[Planned], control: str, most: int) -> Sheet:
             _needed(one.needed.p90, most),
             _days(one.days_median),
             _days(one.days_p90),
-            f"{one.needed.decided:.0%}",
+            _percent(one.needed.decided),
         )
         for one in planned
     ]
@@ -152,7 +152,7 @@ def _sequences(report: ArmsReport) -> Sheet:
             )
     return Sheet(
         f"{report.experiment} ({report.state}): one number a seller",
-        ("", "sellers", "mean", f"{1 - report.alpha:.0%}", "Δ", f"{1 - report.alpha:.0%}"),
+        ("", "sellers", "mean", _percent(1 - report.alpha), "Δ", _percent(1 - report.alpha)),
         rows,
         f"Δ: minus {report.rows[0].arm}. The intervals are betting sequences: they hold however "
         "often one looks, and decide. Net benefit: (accepted − "
@@ -178,7 +178,7 @@ def _fixed_horizon(report: ArmsReport) -> Sheet:
                     _p(own.p if own else None),
                 )
             )
-    level = f"{1 - report.alpha:.0%}"
+    level = _percent(1 - report.alpha)
     return Sheet(
         "Fixed horizon: valid only at the planned end",
         ("", "ratio", level, "z", "p", "z of\nvalues", "p of\nvalues"),
@@ -266,6 +266,10 @@ def _money(value: float | None, times: int = 1) -> str:
 
 def _needed(sellers: int | None, most: int) -> str:
     return f"> {most:,}" if sellers is None else f"{sellers:,}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f} %"
 
 
 def _days(value: float | None) -> str:

@@ -53,7 +53,7 @@ def write_report(report: RunReport, folder: Path) -> list[Path]:
     if report.losses:
         pictures.append(plot_losses(report, folder / "loss.png"))
     if report.arms:
-        write_arms(report.arms, folder / "arms")
+        write_arms(report.arms, folder / "arms", report.run.commit)
         pictures += sorted((folder / "arms").glob("*.png"))
     page.write_text(_page(report, pictures), encoding="utf-8")
     return [data, *pictures, page]

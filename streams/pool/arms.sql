@@ -12,16 +12,21 @@ COMMENT ON VIEW main.experiments IS
 -- Every review of every live answer. `filled`: of the values asked for, those that the listing has in
 -- the end and that are legal, whoever filled them in.
 CREATE OR REPLACE VIEW store.reviewed_answers AS
-SELECT split_part(p.listing_id, chr(31), 1) AS seller, p.prediction_id, p.arms,
-       p.adapter_id, p.adapter_hash, p.category, json_array_length(p.requested) AS asked,
-       r.shown, r.accepted, p.latency_ms, r.timestamp_ms, r."offset", r.partition,
-       len(list_filter(from_json(p.requested, '["VARCHAR"]'), lambda name:
-           len((r.submitted::JSON::MAP(VARCHAR, VARCHAR[]))[name]) > 0
-           AND NOT list_contains(coalesce(list_transform(
-               from_json(r.refused, '[{"attribute": "VARCHAR"}]'),
-               lambda one: one.attribute), []), name)))::INTEGER AS filled
-FROM store.predictions p JOIN store.reviews r USING (prediction_id)
-WHERE p.purpose = 'live' AND p.status = 'ok' AND r.shown IS NOT NULL;
+WITH matched AS (
+    SELECT split_part(p.listing_id, chr(31), 1) AS seller, p.prediction_id, p.arms,
+           p.adapter_id, p.adapter_hash, p.category, json_array_length(p.requested) AS asked,
+           r.shown, r.accepted, p.latency_ms, r.timestamp_ms, r."offset", r.partition,
+           list_intersect(from_json(p.requested, '["VARCHAR"]'),
+               list_transform(list_filter(map_entries(r.submitted::JSON::MAP(VARCHAR, VARCHAR[])),
+                   lambda one: len(one.value) > 0), lambda one: one.key)) AS filled,
+           list_transform(from_json(r.refused, '[{"attribute": "VARCHAR"}]'),
+               lambda one: one.attribute) AS refused
+    FROM store.predictions p JOIN store.reviews r USING (prediction_id)
+    WHERE p.purpose = 'live' AND p.status = 'ok' AND r.shown IS NOT NULL
+)
+SELECT * EXCLUDE (filled, refused),
+       (len(filled) - coalesce(len(list_intersect(filled, refused)), 0))::INTEGER AS filled
+FROM matched;
 
 -- One closed number per seller: what came of the first review of the first answer that the seller,
 -- or a listing without one, got in the experiment and reviewed. It never changes afterwards, and the

@@ -105,6 +105,7 @@ def test_all_of_it_lies_in_a_folder(tmp_path: Path, sellers: int) -> None:
     assert (tmp_path / "table2.md").read_text() in page
     data = json.loads((tmp_path / "arms.json").read_text())
     assert [row["arm"] for row in data["rows"]] == list(ARMS)
+    assert {data["commit"], data["machine"], data["date"]} <= set(page.splitlines()[2].split(" · "))
     assert all(line.count("|") > 4 for line in page.splitlines() if line.startswith("|"))
 
 
@@ -116,4 +117,4 @@ def test_table_2_alone_is_a_page_of_its_own(tmp_path: Path) -> None:
 def test_a_plan_says_how_many_and_where_the_simulations_came_to_no_end() -> None:
     needed = Needed(1_200, None, 600, None, 0.7)
     made = plan_sheet([Planned("new", 0.25, 0.05, needed, 12.34, None)], "today", 5_000)
-    assert made.rows == [("new", "0.25", "+0.05", "1,200", "> 5,000", "12.3", "–", "70%")]
+    assert made.rows == [("new", "0.25", "+0.05", "1,200", "> 5,000", "12.3", "–", "70 %")]

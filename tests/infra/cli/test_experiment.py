@@ -138,7 +138,7 @@ def test_a_plan_is_made_from_what_sellers_have_accepted_and_how_many_come(world:
 def test_a_plan_on_assumptions_asks_nobody() -> None:
     shown = run("plan", "--acceptance", "0.5", "--difference", "0.3", "--runs", "10")
     assert "simulated experiments" in shown
-    assert "100%" in shown
+    assert "100 %" in shown
 
 
 def test_the_arms_of_the_settings_are_planned_for(
