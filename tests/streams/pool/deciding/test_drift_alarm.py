@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
+from schemas.events import ModelEvent, ModelEventKind, Purpose, RetrainRequest
 from streams.pool import outbox
 from streams.pool.store import Record
 from tests.streams.world import SUBMITTED, World, prediction, promoted, request, review
@@ -212,6 +212,7 @@ def test_answers_of_another_adapter_or_measured_again_do_not_count(tmp_path: Pat
     reviewed(world, "good", 60, 0.9)
     reviewed(world, "canary", 60, 0.0, adapter_id="other", adapter_hash="0" * 64,
              arms={"canary:other": "canary"})  # fmt: skip
+    reviewed(world, "again", 60, 0.0, purpose=Purpose.BACKFILL)
     world.step()
     assert "drift alarm" not in world.conductor.status()
     world.pool.close()
