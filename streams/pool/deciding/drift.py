@@ -88,17 +88,18 @@ class DriftWatch:
         """What it says by the last look; a new champion or a new round is a reason for one."""
         row = self._con.execute("SELECT adapter_hash, since_ms FROM store.champion").fetchone()
         assert row is not None
+        adapter, since_ms = row
         rounds = tuple(
             ms
             for (ms,) in self._con.execute(
                 "SELECT requested_ms FROM store.rounds WHERE requested_ms >= ? ORDER BY ALL",
-                [row[1]],
+                [since_ms],
             ).fetchall()
         )
-        seen = (*row, rounds, now_ms // LOOK_EVERY_MS)
+        seen = (adapter, since_ms, rounds, now_ms // LOOK_EVERY_MS)
         if seen != self._seen:
             self._seen = seen
-            self._tell(self._look(*row, rounds))
+            self._tell(self._look(adapter, since_ms, rounds))
         return self._alarm
 
     def _tell(self, alarm: Alarm) -> None:

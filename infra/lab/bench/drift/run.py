@@ -17,7 +17,7 @@ from infra.lab.bench.chart import new_panels
 from infra.lab.bench.drift import simulation
 from infra.lab.bench.drift.simulation import SPREAD
 from infra.lab.bench.publish import bench_folder, publish
-from infra.lab.bench.results import ArmResult, BenchResult, Figures, Goal, begin
+from infra.lab.bench.results import ArmResult, BenchResult, Figures, Goal, Options, begin
 from infra.progress import bar
 from infra.settings import Settings
 from streams.drift_settings import DriftSettings
@@ -47,7 +47,7 @@ def simulate(drift: DriftSettings, quick: bool, console: Console) -> BenchResult
     begun = begin("drift")
     with bar(console) as shown:
         rows = [make() for make in shown.track(_work(drift, quick), description="simulating")]
-    constants = {
+    constants: Options = {
         "threshold": LOOKS_A_YEAR,
         "tolerance": drift.tolerance,
         "reference_sellers": drift.reference_sellers,
@@ -101,7 +101,7 @@ def _false_row(drift: DriftSettings, kind: str, years: int) -> ArmResult:
         "years_with_one": float((np.array(counts) > 0).mean()),
         "years": years,
     }
-    settings = {"row": "false", "acceptance": ACCEPTANCE, "reviews_an_hour": USUAL_HOUR}
+    settings: Options = {"row": "false", "acceptance": ACCEPTANCE, "reviews_an_hour": USUAL_HOUR}
     return ArmResult(f"acceptance {kind}", settings, figures)
 
 
@@ -125,7 +125,12 @@ def _fall_row(drift: DriftSettings, values: int, mean: float, an_hour: int, runs
         "runs": runs,
     }
     curve = np.percentile(np.minimum(true, simulation.MOST_AFTER), CURVE).tolist()
-    settings = {"row": "fall", "values": values, "acceptance": mean, "reviews_an_hour": an_hour}
+    settings: Options = {
+        "row": "fall",
+        "values": values,
+        "acceptance": mean,
+        "reviews_an_hour": an_hour,
+    }
     name = f"{mean:g} to {mean - FALL:g}, {an_hour} reviews an hour, {values} values each"
     return ArmResult(name, settings, figures, {"percentiles": curve})
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
+from schemas.events import ModelEvent, ModelEventKind, Purpose, RetrainRequest
 from streams.pool import outbox
+from streams.pool.store import Record
 from tests.streams.world import SUBMITTED, World, prediction, promoted, request, review
 
 K = ModelEventKind
@@ -25,7 +26,7 @@ def world_of(folder: Path, action: str = "round", **changes: Any) -> World:
 
 def reviewed(world: World, prefix: str, count: int, taken: float, **answer: Any) -> None:
     """`count` sellers, ten an hour, of whom the share `taken` takes both suggestions unchanged."""
-    records = []
+    records: list[Record] = []
     for number in range(count):
         if number % 10 == 0:
             world.now_ms += HOUR_MS
@@ -195,7 +196,7 @@ def test_one_seller_counts_once_in_a_window(tmp_path: Path) -> None:
     """A seller with a hundred bad reviews in a day is one observation."""
     world = world_of(tmp_path, action="none")
     reviewed(world, "good", 60, 0.9)
-    records = []
+    records: list[Record] = []
     for number in range(100):
         asked = request(f"many{number}", seller_id="one")
         given = prediction(asked, filled=2)
@@ -211,6 +212,7 @@ def test_answers_of_another_adapter_or_measured_again_do_not_count(tmp_path: Pat
     reviewed(world, "good", 60, 0.9)
     reviewed(world, "canary", 60, 0.0, adapter_id="other", adapter_hash="0" * 64,
              arms={"canary:other": "canary"})  # fmt: skip
+    reviewed(world, "again", 60, 0.0, purpose=Purpose.BACKFILL)
     world.step()
     assert "drift alarm" not in world.conductor.status()
     world.pool.close()
