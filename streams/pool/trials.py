@@ -84,6 +84,12 @@ def running_trial(con: duckdb.DuckDBPyConnection, *, canary: bool = False) -> Tr
     )
 
 
+def running_trials(con: duckdb.DuckDBPyConnection) -> list[Trial]:
+    """The experiment and the canary that run."""
+    both = (running_trial(con), running_trial(con, canary=True))
+    return [trial for trial in both if trial is not None]
+
+
 def find(con: duckdb.DuckDBPyConnection, name: str) -> Trial | None:
     """The experiment or canary called `name`, whether or not it still runs."""
     return _one(con, "name = ?", name)

@@ -28,7 +28,7 @@ from streams.pool import heldout, spread
 from streams.pool.rows import EVENT_TABLES, insert
 from streams.pool.selected import Selected, selected, with_texts
 from streams.pool.spread import Counted, Limits, Places, Shares, group_of
-from streams.pool.trials import running_canary
+from streams.pool.trials import running_trials
 
 # Behind the best, so many pages are read that are each twice as large as the one before.
 _LARGEST_PAGE = 5
@@ -138,13 +138,13 @@ def prune(
     Over `max_rows` held-out listings that no longer judge go first, then what is beyond its share
     of so many, lest one seller push all others out, then the last by `selection`, the oldest of
     equals before the newer ones; the newest `heldout_most` held-out ones go last. What an open
-    round uses is kept, and but for its age what decides a canary that runs: the good answers would
-    go first, and leave it the bad ones. With the last sample of a listing its events go too.
+    round uses is kept, and but for its age what decides a canary or an experiment that runs: the
+    good answers would go first, and leave them the bad ones. With the last sample of a listing its events go too.
     """
     bounds = {"rows": max_rows, "age": max_age_ms}
     if not any(_out_of_bounds(con, table, bounds) for table in ("samples", *EVENT_TABLES.values())):
         return
-    running = running_canary(con)
+    running = [trial.experiment.name for trial in running_trials(con)]
     newest = heldout.newest_statement(heldout.limits(con, heldout_most, judges))
     best = f"{score(selection)} DESC, s.timestamp_ms DESC, s.listing_id"
     con.execute(
@@ -162,9 +162,9 @@ def prune(
               WHERE closed_ms IS NULL)
           AND (timestamp_ms < oldest OR listing_id NOT IN (
               SELECT listing_id FROM store.predictions
-              WHERE arms IS NOT NULL AND list_contains(json_keys(arms), $canary)))
+              WHERE arms IS NOT NULL AND list_has_any(json_keys(arms), $running)))
         """,
-        bounds | {"most": heldout_most, "canary": running.name if running else ""},
+        bounds | {"most": heldout_most, "running": running},
     )
     con.execute(
         "DELETE FROM store.samples s USING pruned p "

@@ -6,7 +6,8 @@ from typing import Any
 from schemas.events import ModelEvent, ModelEventKind
 from schemas.experiment import Arm, Experiment
 from streams.pool import trials
-from tests.streams.world import START_MS, World
+from streams.pool.deciding.selection import prune
+from tests.streams.world import DAY_MS, START_MS, World
 
 STARTED, ENDED = ModelEventKind.EXPERIMENT_STARTED, ModelEventKind.EXPERIMENT_ENDED
 
@@ -91,3 +92,19 @@ def test_what_compaction_leaves_of_an_experiment_says_all_of_it(world: World) ->
     assert found is not None
     assert (found.state, found.started_ms) == ("ended", START_MS - 1_000)
     assert found.experiment == experiment()
+
+
+def test_a_full_pool_keeps_the_good_answers_of_an_experiment_as_long_as_it_runs(
+    world: World,
+) -> None:
+    tell(world, STARTED)
+    world.sell("good", 4, arms={"titles": "today"})
+    world.sell_many(3)
+
+    def pruned() -> list[tuple[str]]:
+        prune(world.pool.con, "deficit", max_rows=1, max_age_ms=DAY_MS, heldout_most=1)
+        return world.rows("SELECT listing_id FROM store.samples ORDER BY 1")
+
+    assert ("good",) in pruned()
+    tell(world, ENDED)
+    assert ("good",) not in pruned()
