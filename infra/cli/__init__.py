@@ -7,5 +7,6 @@ It decides nothing itself, and no other room imports it. A module is a command o
 - `listings`: `request`, `review`. `models`: `sql`, `models`, `retrain`, `promote`, `rollback`.
 - `wire`: `schemas`, `asyncapi`, what a producer in another language needs to know.
 - `letters`, `forget`, `pool` (`replay`), `evaluate`: what an operator needs now and then.
+- `audit` (with `audit_session` and `keys`): suggested values judged by people at the terminal.
 - `demo`, `bench`, `chaos`, `experiment`: the runs.
 """

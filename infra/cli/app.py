@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from infra.cli import (
+    audit,
     bench,
     chaos,
     demo,
@@ -42,6 +43,7 @@ wire.register(app)
 pool.register(app)
 schema_changes.register(app)
 evaluate.register(app)
+audit.register(app)
 bench.register(app)
 chaos.register(app)
 experiment.register(app)

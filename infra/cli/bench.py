@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
         "`listune bench stream --arms faust,listune`"
     )(stream)
     bench.command(epilog="Examples: `listune bench gate` · `listune bench gate --quick`")(gate)
+    bench.command(epilog="Examples: `listune bench audit` · `listune bench audit --quick`")(audit)
     app.add_typer(bench, name="bench")
 
 
@@ -86,5 +87,14 @@ def gate(
 ) -> None:
     """Simulate how often the gate promotes what is no better, and what is."""
     from infra.lab.bench.gate.run import run
+
+    run(load_settings(), console, quick)
+
+
+def audit(
+    quick: bool = typer.Option(False, help="few audits, to try; kept under runs/bench"),
+) -> None:
+    """Simulate how narrow and how honest an audit's interval is, and how many values it needs."""
+    from infra.lab.bench.audit.run import run
 
     run(load_settings(), console, quick)

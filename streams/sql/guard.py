@@ -16,7 +16,7 @@ from schemas.errors import ListuneError
 
 VIEWS = (
     "samples", "pool", "rounds", "origins", "models", "acceptance_by_day", "attribute_edits",
-    "arm_sellers", "refused_values", "forgotten", "status",
+    "arm_sellers", "suggestions", "refused_values", "forgotten", "status",
 )  # fmt: skip
 
 
