@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +53,7 @@ def register(app: typer.Typer) -> None:
     audit.command(
         "draw",
         epilog="Examples: `listune audit draw` · `listune audit draw spring --size 300 --seed 1` · "
+        "`listune audit draw week --since 2026-11-21` · "
         "`listune audit draw change --adapter base --adapter default-r2-a1-075054`",
     )(draw_audit)
     audit.command(
@@ -74,6 +75,9 @@ def draw_audit(
     adapter: list[str] = typer.Option(
         [], help="only this adapter's values; several times for equal shares of each"
     ),
+    since: datetime | None = typer.Option(
+        None, formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="only answers from this time on, UTC"
+    ),
 ) -> None:
     """Draw suggested values to judge: by confidence, in proportion by category and attribute."""
     folder = AUDITS / check_name(name or date.today().isoformat(), "audit")
@@ -82,7 +86,7 @@ def draw_audit(
             f"there is an audit {folder.name!r} already; judge it with "
             f"`listune audit start YOUR-NAME --audit {folder.name}`, or give another name"
         )
-    sample = draw(_ask(), folder.name, size, seed, list(dict.fromkeys(adapter)))
+    sample = draw(_ask(), folder.name, size, seed, list(dict.fromkeys(adapter)), since)
     write_sample(sample, folder)
     few = "" if len(sample.items) == size else f", all there are, fewer than the {size} asked for"
     console.print(

@@ -250,8 +250,8 @@ def _pairs(sample: Sample, standing: Standing) -> list[Pair]:
     pairs = []
     for one, other in combinations(sorted(standing), 2):
         both = [i.key for i in sample.items if i.key in standing[one] and i.key in standing[other]]
-        said = [[str(standing[who][key].verdict) for key in both] for who in (one, other)]
-        pairs.append(Pair(one, other, agreement(*said, SAID)))
+        first, second = ([str(standing[who][key].verdict) for key in both] for who in (one, other))
+        pairs.append(Pair(one, other, agreement(first, second, SAID)))
     return pairs
 
 

@@ -1,6 +1,6 @@
 """The draw of an audit, by SQL on the live pool, and the file that keeps it.
 
-Two statements over the view `suggestions`. The first counts values by adapter and hundredth of
+Statements over the view `suggestions`. The first counts values by adapter and hundredth of
 confidence; from that come the strata (`stratifying`). The second puts each stratum's values in the
 order of category, attribute and a seeded hash, and takes every so-manieth from a seeded start:
 systematic sampling. So categories and attributes come in proportion, each value of a stratum has
@@ -11,7 +11,7 @@ values, so a forgotten listing's items leave it (`without`).
 """
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -85,35 +85,44 @@ class Sample(BaseModel):
         return self.model_copy(update={"items": kept, "forgotten": self.forgotten + gone})
 
 
-def draw(ask: Ask, audit: str, size: int, seed: int, adapters: Sequence[str] = ()) -> Sample:
+def draw(
+    ask: Ask,
+    audit: str,
+    size: int,
+    seed: int,
+    adapters: Sequence[str] = (),
+    since: datetime | None = None,
+) -> Sample:
     """A sample of `size` suggested values, of all of them where there are no more.
 
     adapters: only of these, with equal shares; without any, of all that answered.
+    since: only of answers from this time on, UTC.
 
     Raises:
         AuditError: nothing to draw from, a named adapter that suggested nothing, or too few.
         SqlError: the pool cannot be read.
     """
-    newest = ask("SELECT max(predicted_at) FROM suggestions")[1][0][0]
-    bins = _count(ask, newest, adapters)
+    chosen = _condition(adapters, since)
+    newest, bins = _count(ask, chosen)
     known = {one.adapter_id for one in bins}
-    if missing := [adapter for adapter in adapters if adapter not in known]:
+    if missing := [adapter for adapter in adapters if bins and adapter not in known]:
         raise AuditError(
             f"adapter {missing[0]!r} suggested no value to a seller; name one of those in "
             '`listune sql "SELECT DISTINCT adapter_id FROM suggestions"`'
         )
     strata = stratify(bins, size, equally=bool(adapters))
-    columns, rows = ask(_draw_statement(strata, newest, seed))
-    found = [dict(zip(columns, row, strict=True)) for row in rows]
+    chosen += f" AND predicted_at <= CAST({_quoted(str(newest))} AS TIMESTAMP)"
+    found = _records(ask, _draw_statement(strata, chosen, seed))
     # What came or went between the two statements is in the numbers of the second.
-    counts = {row["stratum"]: (row["values"], row["drawn"]) for row in found}
-    strata = [
-        one.model_copy(update=dict(zip(("values", "drawn"), counts[place], strict=True)))
-        if place in counts
-        else one
-        for place, one in enumerate(strata)
+    counts = {row["stratum"]: {"values": row["values"], "drawn": row["drawn"]} for row in found}
+    strata = [one.model_copy(update=counts.get(n, {})) for n, one in enumerate(strata)]
+    rest = {(row["prediction_id"], row["attribute"]): row for row in _rest(ask, found)}
+    items = [
+        _item(row | more, strata)
+        for row in found
+        if (more := rest.get((row["prediction_id"], row["attribute"])))
     ]
-    items = sorted((_item(row, strata) for row in found), key=lambda item: item.key)
+    items.sort(key=lambda item: item.key)
     random.Random(seed).shuffle(items)
     return Sample(audit=audit, seed=seed, until=str(newest), strata=strata, items=items)
 
@@ -122,10 +131,9 @@ def texts(ask: Ask, items: Sequence[Item]) -> dict[str, tuple[str, str]]:
     """Title and description of each item's product by prediction; without those that are gone."""
     if not items:
         return {}
-    among = ", ".join(sorted({_quoted(item.prediction_id) for item in items}))
     _, rows = ask(
         "SELECT DISTINCT prediction_id, title, description FROM suggestions "
-        f"WHERE prediction_id IN ({among})"
+        f"WHERE prediction_id IN ({_list(item.prediction_id for item in items)})"
     )
     return {name: (title or "", description or "") for name, title, description in rows}
 
@@ -156,50 +164,70 @@ def read_sample(folder: Path) -> Sample:
         ) from None
 
 
-def _count(ask: Ask, newest: datetime | None, adapters: Sequence[str]) -> list[Bin]:
-    if newest is None:
-        return []
-    named = f" AND adapter_id IN ({', '.join(map(_quoted, adapters))})" if adapters else ""
-    columns, rows = ask(
+def _condition(adapters: Sequence[str], since: datetime | None) -> str:
+    condition = f"adapter_id IN ({_list(adapters)})" if adapters else "true"
+    if since is not None:
+        condition += f" AND predicted_at >= CAST({_quoted(str(since))} AS TIMESTAMP)"
+    return condition
+
+
+def _count(ask: Ask, chosen: str) -> tuple[datetime | None, list[Bin]]:
+    """The time of the newest answer, and how many values there are."""
+    rows = _records(
+        ask,
         f"SELECT adapter_id, {_BIN} AS bin, count(*) AS values, count(accepted) AS reviewed, "
-        "count(*) FILTER (accepted) AS accepted FROM suggestions "
-        f"WHERE predicted_at <= CAST({_quoted(str(newest))} AS TIMESTAMP){named} "
-        "GROUP BY adapter_id, bin ORDER BY adapter_id, bin"
+        "count(*) FILTER (accepted) AS accepted, max(predicted_at) AS newest FROM suggestions "
+        f"WHERE {chosen} GROUP BY adapter_id, bin ORDER BY adapter_id, bin",
     )
-    return [Bin.model_validate(dict(zip(columns, row, strict=True))) for row in rows]
+    return max((row["newest"] for row in rows), default=None), list(map(Bin.model_validate, rows))
 
 
-def _draw_statement(strata: Sequence[Stratum], newest: datetime, seed: int) -> str:
+def _draw_statement(strata: Sequence[Stratum], chosen: str, seed: int) -> str:
     start = random.Random(seed)
     table = ", ".join(
         f"({place}, {_quoted(one.adapter_id)}, {one.low}, {one.high}, {one.drawn}, "
         f"{start.random()})"
         for place, one in enumerate(strata)
     )
+    # No more columns than the order needs: every value of the pool is sorted.
     return f"""
         WITH strata AS (
             SELECT * FROM (VALUES {table}) AS t(stratum, adapter, low, high, drawn, start)
         ),
+        binned AS (
+            SELECT prediction_id, attribute, category, adapter_id, {_BIN} AS bin
+            FROM suggestions WHERE {chosen}
+        ),
         numbered AS (
-            SELECT prediction_id, attribute, "value", listing_id, seller_id, category,
-                   category_schema_hash, adapter_id, confidence, {_BIN} AS bin, stratum, drawn,
-                   start,
+            SELECT prediction_id, attribute, bin, stratum, drawn, start,
                    count(*) OVER (PARTITION BY stratum) AS values,
                    row_number() OVER (PARTITION BY stratum ORDER BY category, attribute,
                        md5(concat_ws('/', '{seed}', prediction_id, attribute))) AS place
-            FROM suggestions
-            JOIN strata ON adapter_id = adapter AND {_BIN} BETWEEN low AND high
-            WHERE predicted_at <= CAST({_quoted(str(newest))} AS TIMESTAMP)
+            FROM binned JOIN strata ON adapter_id = adapter AND bin BETWEEN low AND high
         ),
         started AS (
             SELECT *, least(drawn, values) AS take, floor(start * values)::BIGINT AS first
             FROM numbered
         )
-        SELECT prediction_id, attribute, "value", listing_id, seller_id, category,
-               category_schema_hash, adapter_id, confidence, bin, stratum, values, take AS drawn
+        SELECT prediction_id, attribute, bin, stratum, values, take AS drawn
         FROM started
         WHERE (place * take + first) // values > ((place - 1) * take + first) // values
     """
+
+
+def _rest(ask: Ask, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What else is kept of the drawn values, and of the others of their answers."""
+    return _records(
+        ask,
+        'SELECT prediction_id, attribute, "value", listing_id, seller_id, category, '
+        "category_schema_hash, adapter_id, confidence FROM suggestions "
+        f"WHERE prediction_id IN ({_list(row['prediction_id'] for row in found)})",
+    )
+
+
+def _records(ask: Ask, statement: str) -> list[dict[str, Any]]:
+    columns, rows = ask(statement)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _item(row: dict[str, Any], strata: Sequence[Stratum]) -> Item:
@@ -207,6 +235,10 @@ def _item(row: dict[str, Any], strata: Sequence[Stratum]) -> Item:
     known = strata[row["stratum"]]
     score = known.scores.get(row["bin"], known.mean_score)
     return Item(listing_sha256=listing_sha256(key), score=score, **row)
+
+
+def _list(texts: Iterable[str]) -> str:
+    return ", ".join(map(_quoted, sorted(set(texts))))
 
 
 def _quoted(text: str) -> str:

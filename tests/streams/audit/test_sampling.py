@@ -1,6 +1,7 @@
 """The draw: stratified, seeded, with known probabilities, and without a text."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from schemas.events import listing_sha256
 from streams.audit.errors import AuditError
 from streams.audit.sampling import Sample, draw, read_sample, texts, write_sample
 from streams.sql.guard import SqlGuard
-from tests.streams.world import World, prediction, request, review
+from tests.streams.world import DAY_MS, START_MS, World, prediction, request, review
 
 GUARD = SqlGuard()
 
@@ -91,6 +92,16 @@ def test_named_adapters_are_drawn_equally_and_no_other(world: World) -> None:
         sell(world, count, adapter_id=adapter, adapter_hash=adapter)
     drawn = draw(Asking(world), "a", 20, seed=7, adapters=["r1", "r2"]).items
     assert Counter(item.adapter_id for item in drawn) == {"r1": 10, "r2": 10}
+
+
+def test_only_answers_since_a_time_are_drawn(world: World) -> None:
+    sell(world, 3, adapter_id="early")
+    world.now_ms += DAY_MS
+    sell(world, 4, adapter_id="late")
+    noon = datetime.fromtimestamp((START_MS + DAY_MS // 2) / 1000, UTC).replace(tzinfo=None)
+    sample = draw(Asking(world), "a", 99, seed=7, since=noon)
+    assert {item.adapter_id for item in sample.items} == {"late"}
+    assert sample.values == 8
 
 
 def test_an_adapter_that_suggested_nothing_is_one_sentence(world: World) -> None:
