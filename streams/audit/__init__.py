@@ -12,5 +12,6 @@ probabilities, and the confidence that the adapter gave to *all* values is used 
 - `streams.audit.report`: all of it as figures, as tables and as a page.
 - `streams.audit.errors`: what can be wrong with an audit.
 
-All but `sampling` and `record` is pure. The terminal is `infra.cli.audit`'s.
+Pure, but for `record`, which writes files, and for what `sampling` and `report` ask the pool
+through a function that they are given. The terminal is `infra.cli.audit`'s.
 """

@@ -2,7 +2,7 @@
 
 Statements over the view `suggestions`. The first counts values by adapter and hundredth of
 confidence; from that come the strata (`stratifying`). The second puts each stratum's values in the
-order of category, attribute and a seeded hash, and takes every so-manieth from a seeded start:
+order of category, attribute and a seeded hash, and takes every n-th from a seeded start:
 systematic sampling. So categories and attributes come in proportion, each value of a stratum has
 the same known probability, `drawn / values`, and of one seed and one pool the sample is the same.
 
