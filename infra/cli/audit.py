@@ -36,7 +36,7 @@ from streams.audit.sampling import (
     texts,
     write_sample,
 )
-from streams.sql.client import query
+from streams.sql.client import ask_writer, query
 
 AUDITS = RUNS / "audits"
 NAMED = "which audit; the newest if not given"
@@ -108,8 +108,9 @@ def start(
     path = verdicts_path(folder, auditor)
     sample = _without_forgotten(folder, ask, [auditor] if path.exists() else [])
     items = sample.items[: math.ceil(share * len(sample.items))]
-    schemas = read_schemas(active_settings().streams.schema_path)
-    products = texts(ask, items)
+    streams = active_settings().streams
+    schemas = read_schemas(streams.schema_path)
+    products = texts(partial(ask_writer, streams), items)
     with VerdictFile(folder, auditor) as file, keys_here() as keys:
         before = len(file.standing)
         done = play(items, products, schemas, file, auditor, keys, console)

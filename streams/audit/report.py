@@ -162,10 +162,13 @@ COMPLETENESS = """
                count(*) AS sellers, sum(power(filled - mean * listings, 2)) AS squares
         FROM means GROUP BY adapter_id
     )
-    SELECT adapter_id, mean, listings, sellers, squares FROM found
-    LEFT JOIN models USING (adapter_id) ORDER BY "round", created_at, adapter_id
+    SELECT adapter_id, mean, listings, sellers, squares FROM found ORDER BY adapter_id
 """
 """Completeness of live answers, equation (1), by adapter; clustered by seller."""
+
+
+ORDER = 'SELECT adapter_id FROM models ORDER BY "round", created_at'
+"""The adapters in the order in which they came."""
 
 
 def read_completeness(ask: Ask) -> dict[str, Estimate]:
@@ -175,8 +178,13 @@ def read_completeness(ask: Ask) -> dict[str, Estimate]:
     Raises:
         SqlError: the pool cannot be read.
     """
+    # A statement of its own: the endpoint reads one view at a time.
+    age = {row[0]: n for n, row in enumerate(ask(ORDER)[1])}
+    rows = ask(COMPLETENESS)[1]
     found = {}
-    for adapter_id, mean, listings, sellers, squares in ask(COMPLETENESS)[1]:
+    for adapter_id, mean, listings, sellers, squares in sorted(
+        rows, key=lambda row: age.get(row[0], len(age))
+    ):
         # Of one seller nothing can be told: as wide as can be.
         clusters = sellers / (sellers - 1) * squares if sellers > 1 else float(listings) ** 2
         error = math.sqrt(clusters) / listings

@@ -6,7 +6,7 @@ order of category, attribute and a seeded hash, and takes every n-th from a seed
 systematic sampling. So categories and attributes come in proportion, each value of a stratum has
 the same known probability, `drawn / values`, and of one seed and one pool the sample is the same.
 
-The file has no text of a listing: that is read from the pool when a value is shown. It has the
+The file has no text of a listing: that is read from the pool when values are shown. It has the
 values, so a forgotten listing's items leave it (`without`).
 """
 
@@ -127,12 +127,23 @@ def draw(
     return Sample(audit=audit, seed=seed, until=str(newest), strata=strata, items=items)
 
 
-def texts(ask: Ask, items: Sequence[Item]) -> dict[str, tuple[str, str]]:
-    """Title and description of each item's product by prediction; without those that are gone."""
+def texts(
+    ask_writer: Callable[[str], list[tuple[Any, ...]]], items: Sequence[Item]
+) -> dict[str, tuple[str, str]]:
+    """Title and description of each item's product by prediction; without those that are gone.
+
+    ask_writer: the rows of a SELECT over the pool's tables, such as
+    `streams.sql.client.ask_writer`; over a view the texts of all listings would be copied to find
+    these.
+
+    Raises:
+        SqlError: no worker serves the pool on this machine.
+    """
     if not items:
         return {}
-    _, rows = ask(
-        "SELECT DISTINCT prediction_id, title, description FROM suggestions "
+    rows = ask_writer(
+        "SELECT prediction_id, payload ->> '$.title', payload ->> '$.description' "
+        "FROM store.predictions JOIN store.requests USING (request_id) "
         f"WHERE prediction_id IN ({_list(item.prediction_id for item in items)})"
     )
     return {name: (title or "", description or "") for name, title, description in rows}

@@ -1,12 +1,11 @@
 -- What audits are drawn from (`streams.audit`).
 
--- What was suggested is taken to be what was shown; lists compare as they are written. A reader that
--- asks for no text leaves title and description unread.
+-- What was suggested is taken to be what was shown; lists compare as they are written.
 -- What belongs to a value is put beside it before the values of an answer become rows: maps that are
 -- looked into row by row are copied for each, and took nine times as long.
 CREATE OR REPLACE VIEW main.suggestions AS
 WITH answered AS (
-    SELECT prediction_id, request_id, listing_id, category, category_schema_hash, adapter_id,
+    SELECT prediction_id, listing_id, category, category_schema_hash, adapter_id,
            adapter_hash, timestamp_ms, "values"::JSON::MAP(VARCHAR, VARCHAR[]) AS suggested,
            confidence::JSON::MAP(VARCHAR, DOUBLE) AS sure, submitted
     FROM store.predictions
@@ -31,11 +30,9 @@ SELECT s.prediction_id, string_split(s.listing_id, chr(31))[-1] AS listing_id,
        coalesce(c.name, s.category) AS category, s.category_schema_hash,
        s.one.attribute AS attribute, s.one."value" AS "value", s.one.confidence AS confidence,
        s.one.accepted AS accepted,
-       s.adapter_id, s.adapter_hash, make_timestamp_ms(s.timestamp_ms) AS predicted_at,
-       q.payload ->> '$.title' AS title, q.payload ->> '$.description' AS description
+       s.adapter_id, s.adapter_hash, make_timestamp_ms(s.timestamp_ms) AS predicted_at
 FROM single s
 LEFT JOIN store.categories c ON c.category = s.category
-LEFT JOIN store.requests q ON q.request_id = s.request_id
 WHERE len(s.one."value") > 0;
 COMMENT ON VIEW main.suggestions IS
 'One row per value that a live answer suggested, several of one attribute as one: its raw confidence, and whether the last review of that answer accepted it (empty while there is none). Audits are drawn from it.';

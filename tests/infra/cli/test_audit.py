@@ -200,6 +200,7 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     streams = SimpleNamespace(schema_path=tmp_path / "schema.json")
     monkeypatch.setattr(audit, "active_settings", lambda: SimpleNamespace(streams=streams))
     monkeypatch.setattr(audit, "query", lambda _, sql: Asking(world)(sql))
+    monkeypatch.setattr(audit, "ask_writer", lambda _, sql: world.rows(sql))
     yield world
     world.pool.close()
 

@@ -128,7 +128,7 @@ def test_the_file_has_no_text_and_the_pool_gives_it(world: World, tmp_path: Path
     write_sample(sample, tmp_path)
     assert "It is a lamp." not in (tmp_path / "sample.json").read_text()
     assert read_sample(tmp_path) == sample
-    found = texts(ask, sample.items)
+    found = texts(world.rows, sample.items)
     assert found.keys() == {item.prediction_id for item in sample.items}
     assert {description for _, description in found.values()} == {"It is a lamp."}
 
