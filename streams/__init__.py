@@ -15,6 +15,7 @@ The rooms, each of which imports only from those below it:
 - `streams.curate`: from requests, predictions and reviews to the pool, and its decisions out.
 - `streams.replay`: the pool made again from its topics.
 - `streams.worker`: what both workers have in common.
+- `streams.audit`: suggested values judged by people, and what that says of all of them.
 - `streams.sql`: ad-hoc SQL on the live pool.
 - `streams.arms`: what an experiment shows, from the pool's views; pure.
 - `streams.pool`: the pool itself, and in `streams.pool.deciding` what it decides.

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from infra.cli import (
+    audit,
     bench,
     chaos,
     demo,
@@ -48,6 +49,7 @@ drift.register(app)
 proposals.register(app)
 evaluate.register(app)
 endpoint.register(app)
+audit.register(app)
 bench.register(app)
 chaos.register(app)
 experiment.register(app)

@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
     bench.command(epilog="Examples: `listune bench canary` · `listune bench canary --quick`")(
         canary
     )
+    bench.command(epilog="Examples: `listune bench audit` · `listune bench audit --quick`")(audit)
     app.add_typer(bench, name="bench")
 
 
@@ -118,3 +119,12 @@ def canary(
     from infra.lab.canary.run import run
 
     run(console, quick)
+
+
+def audit(
+    quick: bool = typer.Option(False, help="few audits, to try; kept under runs/bench"),
+) -> None:
+    """Simulate how narrow and how honest an audit's interval is, and how many values it needs."""
+    from infra.lab.bench.audit.run import run
+
+    run(load_settings(), console, quick)

@@ -30,7 +30,9 @@ if find_spec("pandas") is None:
 NO_LIMIT = 2**31 - 1
 
 # Tables and views, then the views of each concern, in this order.
-DEFINITIONS = ("schema.sql", "arms.sql", "shadow.sql", "drift.sql", "proposals.sql")
+DEFINITIONS = (
+    "schema.sql", "arms.sql", "shadow.sql", "audit.sql", "drift.sql", "proposals.sql",
+)  # fmt: skip
 # The shape of the tables in schema.sql; raise it with them.
 FORMAT = "1"
 # What a sample is made of: raise it, and all samples of a file with another one are measured anew.

@@ -8,7 +8,8 @@ and command and holds every raw figure. What all of them share is here, and know
 - `job`, `runner`: an arm in a process of its own, so that its peak of memory is its own and it
   warms no other's caches; seen from inside and from outside.
 - `goals`: what the figures should reach. `flops`, `matrix_rate`: what arithmetic allows at best.
-- `serving`, `training`, `stream`, `gate`, `live`, `drift`: the benchmarks, each with a `run`.
+- `serving`, `training`, `stream`, `gate`, `live`, `drift`, `audit`: the benchmarks, each with a
+  `run`.
 - `int8`: why the engine has no int8 weights (`python -m infra.lab.bench.int8`).
 
 Other rooms use: `infra.lab.bench.results`, `infra.lab.bench.publish` and `infra.lab.bench.arms`;
