@@ -68,7 +68,11 @@ def run(console: Console, quick: bool = False, seed: int = 7) -> Path:
     for number, kind in enumerate(kinds):
         folder = (RUNS / "canary" / f"{int(time.time())}-{number}").absolute()
         rows.append(measure(kind, folder, console, seed + number))
-    constants = {"champion_acceptance": CHAMPION, "sellers_per_s": RATE, "seed": seed}
+    constants: dict[str, str | int | float | bool | None] = {
+        "champion_acceptance": CHAMPION,
+        "sellers_per_s": RATE,
+        "seed": seed,
+    }
     result = replace(begun, rows=rows, goals=goals(rows), constants=constants)
     return publish([result], bench_folder(quick), draw, console)
 
