@@ -139,7 +139,8 @@ def prune(
     of so many, lest one seller push all others out, then the last by `selection`, the oldest of
     equals before the newer ones; the newest `heldout_most` held-out ones go last. What an open
     round uses is kept, and but for its age what decides a canary or an experiment that runs: the
-    good answers would go first, and leave them the bad ones. With the last sample of a listing its events go too.
+    good answers would go first, and leave them the bad ones. With the last sample of a listing its
+    events go too.
     """
     bounds = {"rows": max_rows, "age": max_age_ms}
     if not any(_out_of_bounds(con, table, bounds) for table in ("samples", *EVENT_TABLES.values())):
