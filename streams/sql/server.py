@@ -183,7 +183,8 @@ def _watch(
         seen = {key: seen.get(key, now) for key in running}
         if any(now - since > limit_s for since in seen.values()):
             return EXIT_TOO_LONG
-        if now - pinged > 1:
+        # Not while a statement runs: it would end what is still streaming from the writer.
+        if now - pinged > 1 and not running:
             pinged = now
             try:
                 con.execute("FROM writer.main.models LIMIT 1").fetchall()

@@ -54,8 +54,10 @@ def wait_until_served(settings: StreamsSettings, served: bool = True) -> None:
 class Served:
     """A pool with its private server, and the sidecar over it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.world = World(folder, sql_port=free_port(), sql_timeout_s=3, sql_memory="256MB")
+    def __init__(self, folder: Path, timeout_s: float = 3) -> None:
+        self.world = World(
+            folder, sql_port=free_port(), sql_timeout_s=timeout_s, sql_memory="256MB"
+        )
         self.settings = self.world.settings
         serve_pool(self.world.pool.con, self.settings)
         self.world.sell_many(3)
