@@ -14,6 +14,7 @@ from infra.lab.chaos.load import Load
 from schemas.events import ListingPrediction, ListingRequest, ListingReview, Status, new_id
 from streams.errors import DeliveryError, PredictionTimeout
 from streams.settings import StreamsSettings
+from tests.waiting import wait_for
 
 SCHEMAS, PRODUCTS = generate(1, 3)
 
@@ -75,9 +76,10 @@ def test_listings_go_on_while_nobody_answers(monkeypatch: pytest.MonkeyPatch) ->
         return Status.OK
 
     with make_load(monkeypatch, never):
-        time.sleep(0.5)
-        silence.set()
-    assert len(asked) > 20
+        try:
+            wait_for(lambda: len(asked) > 20)
+        finally:
+            silence.set()
     assert len(set(asked)) == len(asked), "a listing listed again has another name"
 
 
