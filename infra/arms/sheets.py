@@ -1,9 +1,10 @@
 """The tables of an experiment's report, for a terminal of 80 columns and as Markdown."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich import box
+from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
@@ -24,6 +25,10 @@ the experiment counts."""
 BLANK = "–"
 INDENT = "\u2002"
 """Before an arm below its measure: a space that Markdown keeps."""
+
+
+FIRST_COLUMN = 8
+"""Characters that an arm's name has at least, if it is so long: `champion` stays on one line."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,11 @@ def plan_sheet(planned: Sequence[Planned], control: str, most: int) -> Sheet:
     )
 
 
+def _lines(sheet: Sheet) -> Iterator[str]:
+    """The lines of the first column."""
+    return (line for row in sheet.rows for line in row[0].split("\n"))
+
+
 def rich_table(sheet: Sheet) -> Table:
     """A sheet for the terminal."""
     table = Table(
@@ -115,7 +125,8 @@ def rich_table(sheet: Sheet) -> Table:
     )
     for place, heading in enumerate(sheet.headings):
         if place == 0:
-            table.add_column(heading, overflow="fold")
+            longest = max((cell_len(line) for line in _lines(sheet)), default=0)
+            table.add_column(heading, overflow="fold", min_width=min(longest, FIRST_COLUMN))
         else:
             table.add_column(heading, justify="right", no_wrap=True)
     for row in sheet.rows:
