@@ -19,7 +19,7 @@ from schemas.events import ModelEvent, ModelEventKind
 from schemas.experiment import ADAPTER, Arm, Experiment
 from streams.pool.deciding.guardrail import Sellers
 from streams.pool.state import find_adapter
-from streams.pool.trials import STARTED_MS, Trial, find, running_trial
+from streams.pool.trials import STARTED_MS, Trial, find
 from streams.settings import StreamsSettings
 from streams.trials import ArmSettings, ExperimentSettings, experiment_ms
 
@@ -42,10 +42,13 @@ class Experiments:
         self._refused = ""
         self._sellers = Sellers(con, settings)
 
-    def due(self, now_ms: int) -> ModelEvent | None:
-        """The one thing that is to be said now; None where all is as it should be."""
+    def due(self, trial: Trial | None, now_ms: int) -> ModelEvent | None:
+        """The one thing that is to be said now; None where all is as it should be.
+
+        Args:
+            trial: the experiment that runs.
+        """
         wanted = self._settings.experiment
-        trial = running_trial(self._con)
         try:
             if trial is None:
                 return self._start(wanted, now_ms) if wanted.name else None
@@ -59,10 +62,10 @@ class Experiments:
                 logger.warning("%s", refused)
             return None
 
-    def status(self, now_ms: int) -> Iterator[str]:
+    def status(self, trial: Trial | None, now_ms: int) -> Iterator[str]:
         """For the status line: what runs and how many sellers have reviewed in each arm, and what
         is missing or refused."""
-        wanted, trial = self._settings.experiment, running_trial(self._con)
+        wanted = self._settings.experiment
         if trial:
             yield _running(trial, self._sellers.counts(trial.experiment, now_ms), now_ms)
         if not wanted.name:

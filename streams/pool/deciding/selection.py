@@ -145,7 +145,8 @@ def prune(
     bounds = {"rows": max_rows, "age": max_age_ms}
     if not any(_out_of_bounds(con, table, bounds) for table in ("samples", *EVENT_TABLES.values())):
         return
-    running = [trial.experiment.name for trial in running_trials(con)]
+    both = running_trials(con)
+    running = [trial.experiment.name for trial in (both.experiment, both.canary) if trial]
     newest = heldout.newest_statement(heldout.limits(con, heldout_most, judges))
     best = f"{score(selection)} DESC, s.timestamp_ms DESC, s.listing_id"
     con.execute(

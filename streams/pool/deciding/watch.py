@@ -57,11 +57,13 @@ class Watch:
     def read(self, now_ms: int) -> Watched | None:
         """What is seen of the champion by now, or was less than a second ago; None where no canary
         let it go to all, or the watch is over."""
+        if not self._settings.watch_sellers:
+            return None
         row = self._con.execute(
             "SELECT adapter_id, adapter_hash, since_ms, watch_reference FROM store.alias_moves "
             "ORDER BY n DESC LIMIT 1"
         ).fetchone()
-        if row is None or row[3] is None or not self._settings.watch_sellers:
+        if row is None or row[3] is None:
             return None
         if row != self._since:
             self._since, self._looked_ms, self._seen = row, 0, []
