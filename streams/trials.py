@@ -134,6 +134,13 @@ class CanarySettings(BaseModel):
         description="reviewed sellers of the canary after which an undecided one ends: to all if "
         "the gate had passed it, back if not",
     )
+    most_hours: float = Field(
+        168.0,
+        ge=0,
+        le=87_600,
+        description="after which an undecided canary ends in the same way, however few sellers "
+        "came; 0 = never",
+    )
     watch_sellers: int = Field(
         1000,
         ge=0,
@@ -143,6 +150,11 @@ class CanarySettings(BaseModel):
     challengers: bool = Field(
         False, description="whether an adapter that the gate left open is tried so, too"
     )
+
+
+def utc(time_ms: int) -> str:
+    """A time in milliseconds since 1970, for a person."""
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def experiment_ms(time: datetime | None) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from schemas.events import ModelEvent, ModelEventKind, new_id
-from schemas.experiment import CANARY_ARM, PARENT_ARM
+from schemas.experiment import CANARY_ARM, CHAMPION, PARENT_ARM
 from streams import metrics
 from streams.pool.deciding.canary import PASSED, Canary, Outcome, Reading, experiment_of
 from streams.pool.deciding.watch import Watch, Watched
@@ -97,8 +97,10 @@ class Rollout:
         current = open_round(self._con) if trial else None
         if trial is None or current is None or current.proposal is None:
             return None
-        waits_for = self._canary.waits_for(seen, bool(current.proposal.details.get(PASSED)))
-        return f"canary {current.proposal.adapter_id} {waits_for}"
+        passed_gate = bool(current.proposal.details.get(PASSED))
+        waits_for = self._canary.waits_for(seen, trial, passed_gate)
+        left = _left_by(self._running.experiment)
+        return f"canary {current.proposal.adapter_id} {waits_for}{left}"
 
     def watching(self) -> list[str]:
         """Whom it watches, and how far that is; nothing where it watches nobody."""
@@ -127,7 +129,8 @@ class Rollout:
             why = "the champion alias moved, which ended its canary"
             return answer(started, ModelEventKind.SUPERSEDED, now_ms, why)
         seen = self._canary.read(trial, now_ms)
-        decision = self._canary.decide(seen, bool(started.details.get(PASSED)))
+        passed_gate = bool(started.details.get(PASSED))
+        decision = self._canary.decide(seen, trial, passed_gate, now_ms)
         if decision is None:
             return None
         outcome, why = decision
@@ -176,6 +179,15 @@ def answer(
         "experiment": None,
     }
     return proposal.model_copy(update=said | changes)
+
+
+def _left_by(experiment: Trial | None) -> str:
+    """What the experiment that runs leaves to a canary; empty where that is all."""
+    if experiment is None:
+        return ""
+    shares, name = experiment.experiment.shares(), experiment.experiment.name
+    taken = sum(shares[arm.name] for arm in experiment.experiment.arms if arm.answers != CHAMPION)
+    return f"; experiment {name} leaves it {1 - taken:.0%} of sellers" if taken else ""
 
 
 def alias_move(
