@@ -104,7 +104,8 @@ class Conductor:
                 age_ms = self.settings.pool_max_age_hours * 3_600_000
                 kept, most = self.settings.pool_max_rows, self.settings.heldout_most
                 shares = Shares.among_trained(self.settings), Shares.among_judges(self.settings)
-                prune(self.con, self.settings.selection, kept, age_ms, most, *shares)
+                watched = self._rollout.watched_by()
+                prune(self.con, self.settings.selection, kept, age_ms, most, *shares, watched)
                 self._pruned_ms = now_ms
 
     def champion(self) -> Champion:

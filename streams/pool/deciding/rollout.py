@@ -106,6 +106,10 @@ class Rollout:
         """Whom it watches, and how far that is; nothing where it watches nobody."""
         return [str(self._watched)] if self._watched else []
 
+    def watched_by(self) -> tuple[str, int] | None:
+        """The adapter that is watched, and from when on its answers count: what is to be kept."""
+        return (self._watched.adapter_hash, self._watched.tried_ms) if self._watched else None
+
     def _try_challenger(self, now_ms: int) -> ModelEvent | None:
         """Lets sellers decide about an adapter that held-out listings left undecided."""
         canary = self._settings.canary
