@@ -121,7 +121,9 @@ class CanarySettings(BaseModel):
         0.05,
         gt=0,
         lt=1,
-        description="how often, at most, an adapter as good as its parent is called worse",
+        description="how often, at most, an adapter as good as its parent is called worse: by its "
+        "canary, and again by the watch after it; and how often a guardrail ends an experiment "
+        "whose arms do no more harm than it allows",
     )
     margin: float = Field(
         0.05,

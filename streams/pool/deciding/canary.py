@@ -20,9 +20,9 @@ import duckdb
 
 from schemas.events import ModelEvent
 from schemas.experiment import ADAPTER, CANARY, CANARY_ARM, CHAMPION, PARENT_ARM, Arm, Experiment
-from streams.pool.deciding.sellers import Seller, in_trial, scaled
+from streams.pool.deciding.sellers import Seller, difference, in_trial, scaled
 from streams.pool.trials import Trial
-from streams.statistics.betting import BettingDifference, BettingMean
+from streams.statistics.betting import BettingMean
 from streams.trials import CanarySettings, utc
 
 # A look reads all that came since the canary began.
@@ -31,7 +31,6 @@ LOOK_EVERY_MS = 1_000
 STAND_INS = 20
 LONGEST_NAME = 100
 HOUR_MS = 3_600_000
-LARGEST_ERROR = 0.999  # what a sequence takes
 
 PASSED = "passed_gate"
 """In the details of the event that starts a canary: whether the gate had passed its adapter."""
@@ -92,14 +91,14 @@ class Canary:
         self._con, self._settings = con, settings
         self._name, self._looked_ms = "", 0
         self._seen: list[Seller] = []
-        self._sequence = self._new_sequence()
+        self._sequence = difference(settings.error)
         self._reading = Reading()
 
     def read(self, trial: Trial, now_ms: int) -> Reading:
         """What the sellers of `trial` say by now, or said less than a second ago."""
         name = trial.experiment.name
         if name != self._name:
-            self._name, self._seen, self._sequence = name, [], self._new_sequence()
+            self._name, self._seen, self._sequence = name, [], difference(self._settings.error)
         elif 0 <= now_ms - self._looked_ms < LOOK_EVERY_MS:
             return self._reading
         sellers = in_trial(self._con, name, trial.started_ms, self._settings.cost_of_wrong)
@@ -161,16 +160,13 @@ class Canary:
                 mean.update(scaled(seller.net_benefit, cost))
         return mean.bounds.low * (1 + cost) - cost
 
-    def _new_sequence(self) -> BettingDifference:
-        return BettingDifference(min(2 * self._settings.error, LARGEST_ERROR))
-
     def _take(self, sellers: list[Seller], experiment: Experiment) -> Reading:
         [tried] = [arm.adapter_hash for arm in experiment.arms if arm.name == CANARY_ARM]
         cost = self._settings.cost_of_wrong
         counted = [s for s in sellers if s.arm == PARENT_ARM or s.adapter_hash == tried]
         if counted[: len(self._seen)] != self._seen:
             # A prediction was read after its review, or a listing is forgotten.
-            self._seen, self._sequence = [], self._new_sequence()
+            self._seen, self._sequence = [], difference(self._settings.error)
         for seller in counted[len(self._seen) :]:
             self._sequence.update(seller.arm == CANARY_ARM, scaled(seller.net_benefit, cost))
         self._seen = counted
