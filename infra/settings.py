@@ -2,7 +2,8 @@
 
 Where a value comes from, strongest first:
 
-1. environment: `LISTUNE_<ROOM>__<NAME>`, for example `LISTUNE_STREAMS__K=50`;
+1. environment: `LISTUNE_<ROOM>__<NAME>`, for example `LISTUNE_STREAMS__K=50`; lists and tables
+   as JSON;
 2. the file named by `LISTUNE_CONFIG`, else `listune.toml` in the working folder, where it exists;
 3. the profile named by `LISTUNE_PROFILE`: `laptop` (default) or `paper`, in infra/profiles/;
 4. the defaults beside the fields.
@@ -12,6 +13,7 @@ and the commands that talk to it read that file, so that all of them agree.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as NotParsed
 
 from infra.catalogs.sellers import SellerSettings
 from infra.local.settings import LocalSettings
@@ -147,6 +150,13 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings.model_validate(_Loader(**overrides).model_dump())
     except ValidationError as error:
         raise SettingsError(_first_fault(error)) from None
+    except NotParsed as error:
+        room = re.search(r'field "(\w+)"', str(error))
+        name = f"LISTUNE_{room[1].upper()}__…" if room else "LISTUNE_…"
+        raise SettingsError(
+            f"a list or a table in the environment's {name} is no JSON; write it as JSON, or put "
+            "it into listune.toml"
+        ) from error
     except ValueError as error:
         raise SettingsError(f"a settings file cannot be read: {error}") from error
 

@@ -30,6 +30,7 @@ HEAD = """\
 Where a value comes from, strongest first:
 
 1. the environment: `LISTUNE_<ROOM>__<NAME>`, such as `LISTUNE_STREAMS__K=50`;
+   lists and tables as JSON;
 2. the file that `LISTUNE_CONFIG` names, else `listune.toml` in the working folder, where
    `k = 50` stands under `[streams]`;
 3. the profile that `LISTUNE_PROFILE` names: `laptop` (taken where none is named) or `paper`;

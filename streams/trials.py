@@ -121,7 +121,9 @@ class CanarySettings(BaseModel):
         0.05,
         gt=0,
         lt=1,
-        description="how often, at most, an adapter as good as its parent is called worse",
+        description="how often, at most, an adapter as good as its parent is called worse: by its "
+        "canary, and again by the watch after it; and how often a guardrail ends an experiment "
+        "whose arms do no more harm than it allows",
     )
     margin: float = Field(
         0.05,
@@ -134,6 +136,13 @@ class CanarySettings(BaseModel):
         description="reviewed sellers of the canary after which an undecided one ends: to all if "
         "the gate had passed it, back if not",
     )
+    most_hours: float = Field(
+        168.0,
+        ge=0,
+        le=87_600,
+        description="after which an undecided canary ends in the same way, however few sellers "
+        "came; 0 = never",
+    )
     watch_sellers: int = Field(
         1000,
         ge=0,
@@ -143,6 +152,11 @@ class CanarySettings(BaseModel):
     challengers: bool = Field(
         False, description="whether an adapter that the gate left open is tried so, too"
     )
+
+
+def utc(time_ms: int) -> str:
+    """A time in milliseconds since 1970, for a person."""
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def experiment_ms(time: datetime | None) -> int | None:

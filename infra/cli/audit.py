@@ -17,8 +17,8 @@ from infra.cli.keys import keys_here
 from infra.cli.output import console
 from infra.settings import RUNS, active_settings
 from schemas.sources.json_schema import read_schemas
-from streams.audit import report as reporting
 from streams.audit.errors import AuditError
+from streams.audit.page import grids, markdown, summary
 from streams.audit.record import (
     VerdictFile,
     auditors,
@@ -27,6 +27,7 @@ from streams.audit.record import (
     read_verdicts,
     verdicts_path,
 )
+from streams.audit.report import make_report, read_completeness
 from streams.audit.sampling import (
     SAMPLE_FILE,
     Ask,
@@ -132,9 +133,9 @@ def report(
     who = auditors(folder)
     sample = _without_forgotten(folder, ask, who)
     standing = {name: read_verdicts(verdicts_path(folder, name)) for name in who}
-    made = reporting.make_report(sample, standing, reporting.read_completeness(ask))
-    console.print(reporting.summary(made), highlight=False)
-    for title, header, lines in reporting.grids(made):
+    made = make_report(sample, standing, read_completeness(ask))
+    console.print(summary(made), highlight=False)
+    for title, header, lines in grids(made):
         table = Table(*header, title=title, title_justify="left", box=box.SIMPLE_HEAD)
         table.columns[0].overflow = "fold"  # names that differ at their end
         for line in lines:
@@ -143,7 +144,7 @@ def report(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         page = out / f"audit-{folder.name}.md"
-        page.write_text(reporting.markdown(made), encoding="utf-8")
+        page.write_text(markdown(made), encoding="utf-8")
         content = json.dumps(made.to_dict(), indent=1, ensure_ascii=False)
         page.with_suffix(".json").write_text(content + "\n", encoding="utf-8")
         console.print(f"Report: [bold]{page}[/]", highlight=False, soft_wrap=True)

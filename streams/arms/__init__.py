@@ -4,6 +4,7 @@ whoever reports asks the pool, and draws. Read in this order:
 - `observed`: what the pool's views say of one experiment, as data, and what to ask them.
 - `measures`: what is measured of a seller, each a number with a range.
 - `cost`: what an arm's answers cost.
+- `ratios`: whether the arms get their shares of sellers.
 - `report`: all arms, each beside the control.
 - `plan`: how many sellers an experiment will need, before it starts.
 

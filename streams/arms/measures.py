@@ -41,14 +41,18 @@ def measured(values: Values, measure: str, cost_of_wrong: float) -> float | None
 
 
 def numerator(values: Values, measure: str, cost_of_wrong: float) -> float:
-    """What is measured, in values."""
-    wrong = values.shown - values.accepted
+    """What is measured, in values; of those asked for no more than all.
+
+    A service may have shown more than was asked for, and what a seller reviewed is its word.
+    """
+    asked, wrong = values.asked, values.shown - values.accepted
+    net = values.accepted - cost_of_wrong * wrong
     return {
         ACCEPTANCE: values.accepted,
-        GENERATED: values.shown,
-        ACCEPTED: values.accepted,
-        FINAL: values.filled,
-        NET_BENEFIT: values.accepted - cost_of_wrong * wrong,
+        GENERATED: min(values.shown, asked),
+        ACCEPTED: min(values.accepted, asked),
+        FINAL: min(values.filled, asked),
+        NET_BENEFIT: min(max(net, -cost_of_wrong * asked), asked),
     }[measure]
 
 

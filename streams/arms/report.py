@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
 
-from schemas.experiment import Experiment, Slice, place
 from streams.arms.cost import cost_of
 from streams.arms.measures import (
     ACCEPTANCE,
@@ -25,8 +24,8 @@ from streams.arms.measures import (
     numerator,
 )
 from streams.arms.observed import Observed, Traffic, Unit, Values
+from streams.arms.ratios import Ratios, elsewhere, ratios
 from streams.statistics.fixed_horizon import Ratio, normal_test, ratio_delta, two_proportion_z
-from streams.statistics.srm import SampleRatioSequence
 from streams.trials import ArmPrices
 
 ALPHA = 0.05
@@ -93,14 +92,6 @@ class ArmRow:
 
 
 @dataclass(frozen=True)
-class Ratios:
-    """Whether the arms get their shares: sellers counted, and a p-value that holds at all looks."""
-
-    counts: Mapping[str, int]
-    p_value: float
-
-
-@dataclass(frozen=True)
 class ArmsReport:
     """The whole experiment; the first row is the control.
 
@@ -139,8 +130,8 @@ def report(
         cost_of_wrong,
         alpha,
         rows,
-        _ratios(observed.experiment, observed.units),
-        _elsewhere(observed.experiment, observed.units),
+        ratios(observed.experiment, observed.units),
+        elsewhere(observed.experiment, observed.units),
     )
 
 
@@ -279,38 +270,3 @@ def _per_accepted(
     if cost is None or traffic is None or not accepted or not traffic.answers:
         return None
     return cost / traffic.answers * reviews / accepted
-
-
-def _ratios(experiment: Experiment, units: Sequence[Unit]) -> Ratios | None:
-    """The check on sellers whose place lies in the slices that the experiment began with.
-
-    Those slices were open all the time, so their sellers come in the ratio of their widths, whoever
-    returns and whenever shares grew; a slice that was added later gets its sellers in a rush.
-    """
-    first: dict[str, Slice] = {}
-    for one in experiment.slices:
-        first.setdefault(one.arm, one)
-    widths = {name: one.end - one.start for name, one in first.items() if one.end > one.start}
-    if len(widths) < 2:
-        return None
-    sequence = SampleRatioSequence(widths)
-    for unit in _once(units):
-        at = place(experiment.name, unit.seller)
-        if unit.arm in widths and any(one.start <= at < one.end for one in first.values()):
-            sequence.update(unit.arm)
-    return Ratios(dict(sequence.counts), sequence.p_value)
-
-
-def _once(units: Sequence[Unit]) -> list[Unit]:
-    """Each seller at their first appearance."""
-    return list({unit.seller: unit for unit in reversed(units)}.values())[::-1]
-
-
-def _elsewhere(experiment: Experiment, units: Sequence[Unit]) -> int:
-    """Sellers who were answered in an arm that is not theirs."""
-    found = set()
-    for unit in units:
-        own = experiment.arm_of(unit.seller)
-        if experiment.slices and (own is None or own.name != unit.arm):
-            found.add(unit.seller)
-    return len(found)

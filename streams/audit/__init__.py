@@ -9,7 +9,8 @@ probabilities, and the confidence that the adapter gave to *all* values is used 
 - `streams.audit.record`: an auditor's verdicts, one a line.
 - `streams.audit.prediction_powered`: correctness and its interval.
 - `streams.audit.agreement`: whether two auditors mean the same.
-- `streams.audit.report`: all of it as figures, as tables and as a page.
+- `streams.audit.report`: all of it as figures.
+- `streams.audit.page`: these as tables, as a paragraph and as a page.
 - `streams.audit.errors`: what can be wrong with an audit.
 
 Pure, but for `record`, which writes files, and for what `sampling` and `report` ask the pool

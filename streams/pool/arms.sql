@@ -9,11 +9,13 @@ FROM store.experiments ORDER BY started_ms, name;
 COMMENT ON VIEW main.experiments IS
 'Experiments and canaries that run or ran: the arms, the control first; the slices of the hash range that each arm has, in the order in which they were given; since when, until when, and why one ended.';
 
--- Every review of every live answer. `filled`: of the values asked for, those that the listing has in
+-- Every review of every live answer. `tried`: the seller is in the arm of a canary's adapter, which
+-- then answers in place of the champion of another experiment's arm. `filled`: of the values asked for, those that the listing has in
 -- the end and that are legal, whoever filled them in.
 CREATE OR REPLACE VIEW store.reviewed_answers AS
 WITH matched AS (
     SELECT split_part(p.listing_id, chr(31), 1) AS seller, p.prediction_id, p.arms,
+           coalesce(regexp_matches(p.arms, '"canary:[^"]*":"canary"'), false) AS tried,
            p.adapter_id, p.adapter_hash, p.category, json_array_length(p.requested) AS asked,
            r.shown, r.accepted, p.latency_ms, r.timestamp_ms, r."offset", r.partition,
            list_intersect(from_json(p.requested, '["VARCHAR"]'),
@@ -30,7 +32,9 @@ FROM matched;
 
 -- One closed number per seller: what came of the first review of the first answer that the seller,
 -- or a listing without one, got in the experiment and reviewed. It never changes afterwards, and the
--- next reviews of the same seller, which resemble it, are no evidence of their own. Order by
+-- next reviews of the same seller, which resemble it, are no evidence of their own. What a canary's
+-- adapter answered counts in the canary alone: it is chance who is in it, so the others of the arm
+-- are like all of it. Order by
 -- (closed_ms, "offset", partition): the log's.
 CREATE OR REPLACE VIEW main.arm_sellers AS
 WITH of_each AS (
@@ -39,7 +43,7 @@ WITH of_each AS (
 )
 SELECT entry.key AS experiment, entry.value AS arm, seller, adapter_id, adapter_hash, category,
        asked, shown, accepted, latency_ms, timestamp_ms AS closed_ms, "offset", partition, filled
-FROM of_each
+FROM of_each WHERE NOT tried OR starts_with(entry.key, 'canary:')
 QUALIFY row_number() OVER (PARTITION BY entry.key, seller
     ORDER BY timestamp_ms, "offset", partition) = 1;
 COMMENT ON VIEW main.arm_sellers IS
@@ -57,7 +61,7 @@ FROM (SELECT split_part(listing_id, chr(31), 1) AS seller, prediction_id, status
 
 CREATE OR REPLACE VIEW main.arm_units AS
 WITH last_reviews AS (
-    SELECT prediction_id, asked, shown, accepted, filled FROM store.reviewed_answers
+    SELECT prediction_id, tried, asked, shown, accepted, filled FROM store.reviewed_answers
     WHERE arms IS NOT NULL QUALIFY row_number() OVER
         (PARTITION BY prediction_id ORDER BY timestamp_ms DESC, "offset" DESC, partition DESC) = 1
 )
@@ -65,7 +69,8 @@ SELECT experiment, arm, seller, make_timestamp_ms(min(timestamp_ms)) AS first_at
        count(*) AS answers, count(asked) AS reviews, coalesce(sum(asked), 0)::BIGINT AS asked,
        coalesce(sum(shown), 0)::BIGINT AS shown, coalesce(sum(accepted), 0)::BIGINT AS accepted,
        coalesce(sum(filled), 0)::BIGINT AS filled
-FROM store.arm_answers LEFT JOIN last_reviews USING (prediction_id)
+FROM store.arm_answers a LEFT JOIN last_reviews r ON r.prediction_id = a.prediction_id
+ AND (NOT r.tried OR starts_with(a.experiment, 'canary:'))
 GROUP BY experiment, arm, seller ORDER BY experiment, first_at, seller;
 COMMENT ON VIEW main.arm_units IS
 'One row per experiment, arm and seller (or listing without one) that was answered: when first, and sums over all answers that were reviewed, each by its last review. For the delta method, and to see whether the arms get their shares.';

@@ -12,8 +12,15 @@ SELECT until_ms, until_ms - (3600000 * newest)::BIGINT AS now_ms,
        until_ms - (3600000 * (newest + before))::BIGINT AS reference_ms
 FROM setting, (SELECT max(timestamp_ms) AS until_ms FROM store.predictions WHERE purpose = 'live');
 
--- Live answers in either period. Those in an arm are left out, unless the champion gave them: it
--- answers the sellers of its arm as it answers everyone.
+-- Arms that the champion answers.
+CREATE OR REPLACE VIEW store.champions_arms AS
+SELECT coalesce(list(name || chr(31) || one.name), []) AS names
+FROM (SELECT name, unnest(from_json(content, '{"arms": [{"name": "VARCHAR", "answers": "VARCHAR"}]}').arms) AS one
+      FROM store.experiments)
+WHERE one.answers = 'champion';
+
+-- Live answers in either period. Those in an arm are left out, unless the champion of now or of then
+-- gave them: it answers the sellers of its arm as it answers everyone.
 CREATE OR REPLACE VIEW store.drift_answers AS
 SELECT CASE WHEN p.timestamp_ms > t.now_ms THEN 'now' ELSE 'reference' END AS period,
        p.request_id, p.prediction_id, p.adapter_id, p.adapter_hash,
@@ -23,7 +30,11 @@ SELECT CASE WHEN p.timestamp_ms > t.now_ms THEN 'now' ELSE 'reference' END AS pe
        coalesce(len(json_keys(p.invalid)), 0) AS invalid
 FROM store.predictions p, store.drift_time t
 WHERE p.purpose = 'live' AND p.status = 'ok' AND p.timestamp_ms > t.reference_ms
-  AND (p.arms IS NULL OR p.adapter_hash = (SELECT adapter_hash FROM store.champion));
+  AND (p.arms IS NULL OR p.fell_back IS NOT NULL
+       OR p.adapter_hash = (SELECT adapter_hash FROM store.champion)
+       OR list_has_all((SELECT names FROM store.champions_arms),
+              list_transform(map_entries(p.arms::JSON::MAP(VARCHAR, VARCHAR)),
+                             lambda e: e.key || chr(31) || e.value)));
 
 -- A row for each value suggested. `accepted`: of all values of its answer, those that the last
 -- review took; NULL without a review.

@@ -7,6 +7,7 @@ pool's champion alias ends its canaries: the parent of one is no longer what it 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
@@ -30,6 +31,14 @@ class Trial:
     started_ms: int
     ended_ms: int | None
     reason: str | None
+
+
+@dataclass(frozen=True)
+class Running:
+    """What runs: at most one experiment of the settings, and at most one canary."""
+
+    experiment: Trial | None = None
+    canary: Trial | None = None
 
 
 def observe_experiment(
@@ -76,18 +85,21 @@ def running_canary(con: duckdb.DuckDBPyConnection) -> Experiment | None:
 
 def running_trial(con: duckdb.DuckDBPyConnection, *, canary: bool = False) -> Trial | None:
     """As `running` or `running_canary`, with when it began."""
-    return _one(
-        con,
-        "state = 'running' AND starts_with(name, ?) = ? ORDER BY started_ms DESC, name",
-        CANARY,
-        canary,
+    found = running_trials(con)
+    return found.canary if canary else found.experiment
+
+
+def running_trials(con: duckdb.DuckDBPyConnection) -> Running:
+    """The experiment and the canary that run, by one statement."""
+    rows = con.execute(
+        f"SELECT {_COLUMNS} FROM store.experiments WHERE state = 'running' "
+        "ORDER BY started_ms DESC, name"
+    ).fetchall()
+    trials = [_trial(row) for row in rows]
+    return Running(
+        next((one for one in trials if not one.experiment.is_canary), None),
+        next((one for one in trials if one.experiment.is_canary), None),
     )
-
-
-def running_trials(con: duckdb.DuckDBPyConnection) -> list[Trial]:
-    """The experiment and the canary that run."""
-    both = (running_trial(con), running_trial(con, canary=True))
-    return [trial for trial in both if trial is not None]
 
 
 def find(con: duckdb.DuckDBPyConnection, name: str) -> Trial | None:
@@ -99,4 +111,8 @@ def _one(con: duckdb.DuckDBPyConnection, where: str, *parameters: object) -> Tri
     row = con.execute(
         f"SELECT {_COLUMNS} FROM store.experiments WHERE {where} LIMIT 1", list(parameters)
     ).fetchone()
-    return Trial(Experiment.model_validate_json(row[0]), *row[1:]) if row else None
+    return _trial(row) if row else None
+
+
+def _trial(row: tuple[Any, ...]) -> Trial:
+    return Trial(Experiment.model_validate_json(row[0]), *row[1:])

@@ -131,6 +131,20 @@ def test_a_file_that_is_no_toml_is_one_sentence() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_arms_come_from_the_environment_as_json_and_what_is_none_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arms = '[{"name": "a", "share": 0.5, "answers": "champion"}, '
+    arms += '{"name": "b", "share": 0.5, "answers": "base"}]'
+    monkeypatch.setenv("LISTUNE_STREAMS__EXPERIMENT__NAME", "titles")
+    monkeypatch.setenv("LISTUNE_STREAMS__EXPERIMENT__ARMS", arms)
+    assert [arm.name for arm in load_settings().streams.experiment.arms] == ["a", "b"]
+    monkeypatch.setenv("LISTUNE_STREAMS__EXPERIMENT__ARMS", "a and b")
+    with pytest.raises(SettingsError, match=r"LISTUNE_STREAMS__.* is no JSON; write") as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
 def test_the_file_that_listune_config_names_replaces_the_working_folders(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

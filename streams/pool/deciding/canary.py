@@ -20,17 +20,17 @@ import duckdb
 
 from schemas.events import ModelEvent
 from schemas.experiment import ADAPTER, CANARY, CANARY_ARM, CHAMPION, PARENT_ARM, Arm, Experiment
-from streams.pool.deciding.sellers import Seller, in_trial, scaled
+from streams.pool.deciding.sellers import Seller, difference, in_trial, scaled
 from streams.pool.trials import Trial
-from streams.statistics.betting import BettingDifference, BettingMean
-from streams.trials import CanarySettings
+from streams.statistics.betting import BettingMean
+from streams.trials import CanarySettings, utc
 
 # A look reads all that came since the canary began.
 LOOK_EVERY_MS = 1_000
 # So many sellers whom the parent had to answer, and more than the adapter did, are no accident.
 STAND_INS = 20
 LONGEST_NAME = 100
-LARGEST_ERROR = 0.999  # what a sequence takes
+HOUR_MS = 3_600_000
 
 PASSED = "passed_gate"
 """In the details of the event that starts a canary: whether the gate had passed its adapter."""
@@ -91,21 +91,23 @@ class Canary:
         self._con, self._settings = con, settings
         self._name, self._looked_ms = "", 0
         self._seen: list[Seller] = []
-        self._sequence = self._new_sequence()
+        self._sequence = difference(settings.error)
         self._reading = Reading()
 
     def read(self, trial: Trial, now_ms: int) -> Reading:
         """What the sellers of `trial` say by now, or said less than a second ago."""
         name = trial.experiment.name
         if name != self._name:
-            self._name, self._seen, self._sequence = name, [], self._new_sequence()
+            self._name, self._seen, self._sequence = name, [], difference(self._settings.error)
         elif 0 <= now_ms - self._looked_ms < LOOK_EVERY_MS:
             return self._reading
         sellers = in_trial(self._con, name, trial.started_ms, self._settings.cost_of_wrong)
         self._reading, self._looked_ms = self._take(sellers, trial.experiment), now_ms
         return self._reading
 
-    def decide(self, seen: Reading, passed_gate: bool) -> tuple[Outcome, str] | None:
+    def decide(
+        self, seen: Reading, trial: Trial, passed_gate: bool, now_ms: int
+    ) -> tuple[Outcome, str] | None:
         """What the canary comes to, and why in one sentence; None while it is open.
 
         Args:
@@ -117,22 +119,33 @@ class Canary:
         if seen.low > self._least(passed_gate):
             more = "as much as" if passed_gate else "more than"
             return Outcome.TO_ALL, f"sellers get {more} by its parent: {seen}"
+        undecided = Outcome.TO_ALL if passed_gate else Outcome.BACK
         if seen.sellers >= most:
-            outcome = Outcome.TO_ALL if passed_gate else Outcome.BACK
-            return outcome, f"undecided after {most} sellers: {seen}"
-        if seen.stand_ins >= max(STAND_INS, seen.sellers):
+            return undecided, f"undecided after {most} sellers: {seen}"
+        last_ms = self._last_ms(trial)
+        over = last_ms is not None and now_ms >= last_ms
+        if seen.stand_ins >= (max(1, seen.sellers) if over else max(STAND_INS, seen.sellers)):
             return Outcome.BACK, (
                 f"its parent had to answer {seen.stand_ins} sellers in its place, and `fell_back` "
                 f"in their predictions says why: {seen}"
             )
+        if over:
+            return undecided, f"undecided after {self._settings.most_hours:g} hours: {seen}"
         return None
 
-    def waits_for(self, seen: Reading, passed_gate: bool) -> str:
+    def waits_for(self, seen: Reading, trial: Trial, passed_gate: bool) -> str:
         """For a person: where it stands, and what decides it."""
+        last_ms = self._last_ms(trial)
         return (
             f"{seen}; decided when all of that is below 0 or above {self._least(passed_gate):g}, "
             f"at the latest at {self._settings.most_sellers} sellers"
+            + ("" if last_ms is None else f" or {utc(last_ms)}")
         )
+
+    def _last_ms(self, trial: Trial) -> int | None:
+        """When it ends, however few sellers came."""
+        hours = self._settings.most_hours
+        return trial.started_ms + round(hours * HOUR_MS) if hours else None
 
     def _least(self, passed_gate: bool) -> float:
         return -self._settings.margin if passed_gate else 0.0
@@ -147,16 +160,13 @@ class Canary:
                 mean.update(scaled(seller.net_benefit, cost))
         return mean.bounds.low * (1 + cost) - cost
 
-    def _new_sequence(self) -> BettingDifference:
-        return BettingDifference(min(2 * self._settings.error, LARGEST_ERROR))
-
     def _take(self, sellers: list[Seller], experiment: Experiment) -> Reading:
         [tried] = [arm.adapter_hash for arm in experiment.arms if arm.name == CANARY_ARM]
         cost = self._settings.cost_of_wrong
         counted = [s for s in sellers if s.arm == PARENT_ARM or s.adapter_hash == tried]
         if counted[: len(self._seen)] != self._seen:
             # A prediction was read after its review, or a listing is forgotten.
-            self._seen, self._sequence = [], self._new_sequence()
+            self._seen, self._sequence = [], difference(self._settings.error)
         for seller in counted[len(self._seen) :]:
             self._sequence.update(seller.arm == CANARY_ARM, scaled(seller.net_benefit, cost))
         self._seen = counted

@@ -47,6 +47,7 @@ from streams.pool.state import (
     parent_of,
 )
 from streams.pool.store import Pool
+from streams.pool.trials import Running, running_trials
 
 # A wish for a round that could not be granted for so long, or that a rebuild reads again, lapses.
 WISH_LAPSES_MS = 600_000
@@ -82,6 +83,7 @@ class Conductor:
         self._experiments = Experiments(self.con, self.settings)
         self._shadows = Shadows(self.con, self.settings)
         self._rollout = Rollout(self.con, self.settings)
+        self._running = Running()
         self._pruned_ms = self._nothing_stale_ms = 0
         self._last_try = _LastTry()
 
@@ -102,7 +104,8 @@ class Conductor:
                 age_ms = self.settings.pool_max_age_hours * 3_600_000
                 kept, most = self.settings.pool_max_rows, self.settings.heldout_most
                 shares = Shares.among_trained(self.settings), Shares.among_judges(self.settings)
-                prune(self.con, self.settings.selection, kept, age_ms, most, *shares)
+                watched = self._rollout.watched_by()
+                prune(self.con, self.settings.selection, kept, age_ms, most, *shares, watched)
                 self._pruned_ms = now_ms
 
     def champion(self) -> Champion:
@@ -124,6 +127,9 @@ class Conductor:
         look = lru_cache(partial(self._look, now_ms))
         judges = partial(self._candidates.judges, now_ms)
         again = lru_cache(partial(next_look, self.con, self.settings, judges))
+        # What runs changes only through the log, which no tick reads.
+        self._running = running_trials(self.con)
+        self._rollout.look(self._running, now_ms)
         if not self._count("store.pending"):
             self._decide(now_ms, look, again, lag)
         self._shadows.order(self.pool.schemas, now_ms, lag)
@@ -131,7 +137,8 @@ class Conductor:
         line = self._rollout.status(now_ms) or status_line(
             self.con, self.settings, now_ms, look, again, lag, alarm
         )
-        more = [*self._rollout.watching(now_ms), *self._experiments.status(now_ms)]
+        experiment = self._experiments.status(self._running.experiment, now_ms)
+        more = [*self._rollout.watching(), *experiment]
         self._remember_status(" · ".join([line, *more]))
 
     def _look(self, now_ms: int) -> Outlook:
@@ -157,7 +164,7 @@ class Conductor:
         """At most one thing a tick; what a person asked for comes first."""
         if self._answer_wish(now_ms) or self._roll_back_on_drift(now_ms):
             return
-        if due := self._experiments.due(now_ms):
+        if due := self._experiments.due(self._running.experiment, now_ms):
             self._say(due)
             return
         current = open_round(self.con)

@@ -86,16 +86,12 @@ class DriftWatch:
 
     def __call__(self, now_ms: int) -> Alarm:
         """What it says by the last look; a new champion or a new round is a reason for one."""
-        row = self._con.execute("SELECT adapter_hash, since_ms FROM store.champion").fetchone()
+        row = self._con.execute(
+            "SELECT adapter_hash, since_ms, (SELECT list(requested_ms ORDER BY requested_ms) "
+            "FROM store.rounds WHERE requested_ms >= since_ms) FROM store.champion"
+        ).fetchone()
         assert row is not None
-        adapter, since_ms = row
-        rounds = tuple(
-            ms
-            for (ms,) in self._con.execute(
-                "SELECT requested_ms FROM store.rounds WHERE requested_ms >= ? ORDER BY ALL",
-                [since_ms],
-            ).fetchall()
-        )
+        adapter, since_ms, rounds = row[0], row[1], tuple(row[2] or ())
         seen = (adapter, since_ms, rounds, now_ms // LOOK_EVERY_MS)
         if seen != self._seen:
             self._seen = seen

@@ -11,7 +11,6 @@ An adapter that does not exist, or a change that is refused, stops nothing else.
 
 import logging
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 import duckdb
 
@@ -19,9 +18,9 @@ from schemas.events import ModelEvent, ModelEventKind
 from schemas.experiment import ADAPTER, Arm, Experiment
 from streams.pool.deciding.guardrail import Sellers
 from streams.pool.state import find_adapter
-from streams.pool.trials import STARTED_MS, Trial, find, running_trial
+from streams.pool.trials import STARTED_MS, Trial, find
 from streams.settings import StreamsSettings
-from streams.trials import ArmSettings, ExperimentSettings, experiment_ms
+from streams.trials import ArmSettings, ExperimentSettings, experiment_ms, utc
 
 WORKER = "conductor"
 _DAY_MS = 86_400_000
@@ -42,10 +41,13 @@ class Experiments:
         self._refused = ""
         self._sellers = Sellers(con, settings)
 
-    def due(self, now_ms: int) -> ModelEvent | None:
-        """The one thing that is to be said now; None where all is as it should be."""
+    def due(self, trial: Trial | None, now_ms: int) -> ModelEvent | None:
+        """The one thing that is to be said now; None where all is as it should be.
+
+        Args:
+            trial: the experiment that runs.
+        """
         wanted = self._settings.experiment
-        trial = running_trial(self._con)
         try:
             if trial is None:
                 return self._start(wanted, now_ms) if wanted.name else None
@@ -59,10 +61,10 @@ class Experiments:
                 logger.warning("%s", refused)
             return None
 
-    def status(self, now_ms: int) -> Iterator[str]:
+    def status(self, trial: Trial | None, now_ms: int) -> Iterator[str]:
         """For the status line: what runs and how many sellers have reviewed in each arm, and what
         is missing or refused."""
-        wanted, trial = self._settings.experiment, running_trial(self._con)
+        wanted = self._settings.experiment
         if trial:
             yield _running(trial, self._sellers.counts(trial.experiment, now_ms), now_ms)
         if not wanted.name:
@@ -150,8 +152,9 @@ def _opens(wanted: ExperimentSettings, before: Trial | None, now_ms: int) -> Non
         raise NotYet(f"experiment {wanted.name} has ended: {why}; give another one another name")
     if _passed(experiment_ms(wanted.end), now_ms):
         raise NotYet(f"experiment {wanted.name} never began before its end; give a later `end`")
-    if wanted.start and not _passed(experiment_ms(wanted.start), now_ms):
-        raise NotYet(f"experiment {wanted.name} starts at {_time(experiment_ms(wanted.start))}")
+    starts_ms = experiment_ms(wanted.start)
+    if starts_ms is not None and not _passed(starts_ms, now_ms):
+        raise NotYet(f"experiment {wanted.name} starts at {utc(starts_ms)}")
 
 
 def _grown(running: Experiment, wanted: ExperimentSettings) -> Experiment:
@@ -180,13 +183,9 @@ def _running(trial: Trial, sellers: dict[str, int], now_ms: int) -> str:
     experiment = trial.experiment
     day = 1 + max(0, now_ms - trial.started_ms) // _DAY_MS
     reviewed = ", ".join(f"{arm} {count}" for arm, count in sellers.items())
-    until = f", until {_time(experiment.ends_ms)}" if experiment.ends_ms else ""
+    until = f", until {utc(experiment.ends_ms)}" if experiment.ends_ms else ""
     return f"experiment {experiment.name}, day {day}{until}: reviewed sellers {reviewed}"
 
 
 def _passed(time_ms: int | None, now_ms: int) -> bool:
     return time_ms is not None and time_ms <= now_ms
-
-
-def _time(time_ms: int | None) -> str:
-    return f"{datetime.fromtimestamp((time_ms or 0) / 1000, UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,7 +1,8 @@
 """Whether an arm of the experiment that runs does surely more harm than its guardrail allows.
 
 One betting sequence of each arm's net benefit against the control's, one closed number per seller
-in the log's order, with `canary.error` over all looks and all arms together. A blind arm has none:
+in the log's order. An arm that does no more harm than is allowed ends it with `canary.error` at
+most, over all looks and all arms together. A blind arm has none:
 it suggests nothing, so that its net benefit is 0 whatever happens.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 import duckdb
 
 from schemas.experiment import BLIND, Arm, Experiment
+from streams.pool.deciding.sellers import difference, net_benefit, scaled
 from streams.settings import StreamsSettings
 from streams.statistics.betting import BettingDifference
 
@@ -85,7 +87,7 @@ class Sellers:
         guarded = [arm.name for arm in _guarded(experiment)]
         error = self._settings.canary.error / max(1, len(guarded))
         for arm in guarded:
-            self._sequences.setdefault(arm, BettingDifference(error))
+            self._sequences.setdefault(arm, difference(error))
         for seller, arm, benefit in self._closed():
             if seller in self._seen:
                 continue
@@ -106,9 +108,7 @@ class Sellers:
             [self._name],
         ).fetchall()
         for seller, arm, asked, shown, accepted in rows:
-            benefit = (accepted - cost * (shown - accepted)) / asked
-            # A service may have shown more than was asked for.
-            yield seller, arm, min(1.0, max(0.0, (benefit + cost) / (1 + cost)))
+            yield seller, arm, scaled(net_benefit(asked, shown, accepted, cost), cost)
 
 
 def _guarded(experiment: Experiment) -> list[Arm]:

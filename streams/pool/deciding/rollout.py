@@ -10,10 +10,10 @@ from typing import Any
 import duckdb
 
 from schemas.events import ModelEvent, ModelEventKind, new_id
-from schemas.experiment import CANARY_ARM, PARENT_ARM
+from schemas.experiment import CANARY_ARM, CHAMPION, PARENT_ARM
 from streams import metrics
 from streams.pool.deciding.canary import PASSED, Canary, Outcome, Reading, experiment_of
-from streams.pool.deciding.watch import Watch
+from streams.pool.deciding.watch import Watch, Watched
 from streams.pool.observe import REFERENCE
 from streams.pool.state import (
     Champion,
@@ -24,7 +24,7 @@ from streams.pool.state import (
     open_round,
     parent_of,
 )
-from streams.pool.trials import STARTED_MS, Trial, running_trial
+from streams.pool.trials import STARTED_MS, Running, Trial
 from streams.settings import StreamsSettings
 
 WORKER = "conductor"
@@ -38,17 +38,23 @@ class Rollout:
         self._con, self._settings = con, settings
         self._canary = Canary(con, settings.canary)
         self._watch = Watch(con, settings.canary)
+        self._running = Running()
+        self._watched: Watched | None = None
+
+    def look(self, running: Running, now_ms: int) -> None:
+        """Takes note of what runs and of the champion that is watched; call it first in a tick."""
+        self._running, self._watched = running, self._watch.read(now_ms)
 
     def due(self, current: OpenRound | None, now_ms: int) -> ModelEvent | None:
         """What is to be said now of the adapter that is proposed, tried or live."""
-        trial = running_trial(self._con, canary=True)
+        trial = self._running.canary
         if trial is not None and (current is None or current.state != "canary"):
             # As the round of a worker that had the pool meanwhile may leave it.
             over = ModelEvent(
                 kind=ModelEventKind.EXPERIMENT_ENDED, pool=self._settings.pool, round=0
             )
             return _back(over, trial, now_ms, "its round is over")
-        if (fell := self._watch_over_champion(now_ms)) is not None:
+        if (fell := self._take_back(now_ms)) is not None:
             return fell
         if current is None:
             return self._try_challenger(now_ms)
@@ -71,7 +77,7 @@ class Rollout:
 
         A rollback that names no adapter takes back what is newest, and that is the canary's.
         """
-        trial, current = running_trial(self._con, canary=True), open_round(self._con)
+        trial, current = self._running.canary, open_round(self._con)
         if trial is None or current is None or current.proposal is None:
             return None
         started, details = current.proposal, {"wish": event_id}
@@ -84,19 +90,25 @@ class Rollout:
 
     def status(self, now_ms: int) -> str | None:
         """Where the canary stands, in place of the rest of the status; None where none runs."""
-        trial, current = running_trial(self._con, canary=True), open_round(self._con)
+        trial = self._running.canary
         seen = self._canary.read(trial, now_ms) if trial else Reading()
         metrics.CANARY_SELLERS.labels(CANARY_ARM).set(seen.sellers)
         metrics.CANARY_SELLERS.labels(PARENT_ARM).set(seen.parents)
+        current = open_round(self._con) if trial else None
         if trial is None or current is None or current.proposal is None:
             return None
-        waits_for = self._canary.waits_for(seen, bool(current.proposal.details.get(PASSED)))
-        return f"canary {current.proposal.adapter_id} {waits_for}"
+        passed_gate = bool(current.proposal.details.get(PASSED))
+        waits_for = self._canary.waits_for(seen, trial, passed_gate)
+        left = _left_by(self._running.experiment)
+        return f"canary {current.proposal.adapter_id} {waits_for}{left}"
 
-    def watching(self, now_ms: int) -> list[str]:
+    def watching(self) -> list[str]:
         """Whom it watches, and how far that is; nothing where it watches nobody."""
-        watched = self._watch.read(now_ms)
-        return [str(watched)] if watched else []
+        return [str(self._watched)] if self._watched else []
+
+    def watched_by(self) -> tuple[str, int] | None:
+        """The adapter that is watched, and from when on its answers count: what is to be kept."""
+        return (self._watched.adapter_hash, self._watched.tried_ms) if self._watched else None
 
     def _try_challenger(self, now_ms: int) -> ModelEvent | None:
         """Lets sellers decide about an adapter that held-out listings left undecided."""
@@ -121,7 +133,8 @@ class Rollout:
             why = "the champion alias moved, which ended its canary"
             return answer(started, ModelEventKind.SUPERSEDED, now_ms, why)
         seen = self._canary.read(trial, now_ms)
-        decision = self._canary.decide(seen, bool(started.details.get(PASSED)))
+        passed_gate = bool(started.details.get(PASSED))
+        decision = self._canary.decide(seen, trial, passed_gate, now_ms)
         if decision is None:
             return None
         outcome, why = decision
@@ -131,9 +144,9 @@ class Rollout:
         details = {**figures, REFERENCE: self._canary.least_of_parent()}
         return answer(started, ModelEventKind.PROMOTED, now_ms, why, details=details)
 
-    def _watch_over_champion(self, now_ms: int) -> ModelEvent | None:
+    def _take_back(self, now_ms: int) -> ModelEvent | None:
         """Takes back a champion that a canary let go to all, if all its sellers get less by it."""
-        watched = self._watch.read(now_ms)
+        watched = self._watched
         if watched is None or not watched.raised:
             return None
         parent_id = parent_of(self._con, watched.adapter_hash)
@@ -170,6 +183,15 @@ def answer(
         "experiment": None,
     }
     return proposal.model_copy(update=said | changes)
+
+
+def _left_by(experiment: Trial | None) -> str:
+    """What the experiment that runs leaves to a canary; empty where that is all."""
+    if experiment is None:
+        return ""
+    shares, name = experiment.experiment.shares(), experiment.experiment.name
+    taken = sum(shares[arm.name] for arm in experiment.experiment.arms if arm.answers != CHAMPION)
+    return f"; experiment {name} leaves it {1 - taken:.0%} of sellers" if taken else ""
 
 
 def alias_move(

@@ -132,20 +132,26 @@ def prune(
     heldout_most: int,
     shares: Shares = Shares(),
     judges: Shares = Shares(),
+    watched: tuple[str, int] | None = None,
 ) -> None:
     """Bounds the pool by age and rows, in record time, so that a replay prunes the same.
 
     Over `max_rows` held-out listings that no longer judge go first, then what is beyond its share
     of so many, lest one seller push all others out, then the last by `selection`, the oldest of
     equals before the newer ones; the newest `heldout_most` held-out ones go last. What an open
-    round uses is kept, and but for its age what decides a canary or an experiment that runs: the
-    good answers would go first, and leave them the bad ones. With the last sample of a listing its
-    events go too.
+    round uses is kept, and but for its age what decides a canary, an experiment that runs or the
+    watch after a canary: the good answers would go first, and leave them the bad ones. With the
+    last sample of a listing its events go too.
+
+    Args:
+        watched: the hash of an adapter whose answers decide, and from what record time on.
     """
     bounds = {"rows": max_rows, "age": max_age_ms}
     if not any(_out_of_bounds(con, table, bounds) for table in ("samples", *EVENT_TABLES.values())):
         return
-    running = [trial.experiment.name for trial in running_trials(con)]
+    both = running_trials(con)
+    running = [trial.experiment.name for trial in (both.experiment, both.canary) if trial]
+    adapter, since = watched or (None, 0)
     newest = heldout.newest_statement(heldout.limits(con, heldout_most, judges))
     best = f"{score(selection)} DESC, s.timestamp_ms DESC, s.listing_id"
     con.execute(
@@ -163,9 +169,10 @@ def prune(
               WHERE closed_ms IS NULL)
           AND (timestamp_ms < oldest OR listing_id NOT IN (
               SELECT listing_id FROM store.predictions
-              WHERE arms IS NOT NULL AND list_has_any(json_keys(arms), $running)))
+              WHERE arms IS NOT NULL AND list_has_any(json_keys(arms), $running)
+                 OR adapter_hash = $watched AND timestamp_ms >= $since))
         """,
-        bounds | {"most": heldout_most, "running": running},
+        bounds | {"most": heldout_most, "running": running, "watched": adapter, "since": since},
     )
     con.execute(
         "DELETE FROM store.samples s USING pruned p "

@@ -1,4 +1,4 @@
-"""One closed number per seller, as a canary and the watch after it are decided by.
+"""One closed number per seller, as a canary, the watch after it and the guardrail are decided by.
 
 The number is the net benefit of the first reviewed answer that a seller (or a listing without one)
 got, at its first review: as the view `arm_sellers` has it, but read from a time on, so that a look
@@ -9,9 +9,13 @@ from dataclasses import dataclass
 
 import duckdb
 
+from streams.statistics.betting import BettingDifference
+
 # A broker's clock and ours may differ by so much; nothing of before is let in by it, as what is
 # asked for tells what came later.
 CLOCKS_MS = 60_000
+
+LARGEST_ERROR = 0.999  # what a sequence takes
 
 Place = tuple[int, int, int]
 
@@ -41,13 +45,19 @@ def of_adapter(
 
 
 def net_benefit(asked: int, shown: int, accepted: int, cost: float) -> float:
-    """(accepted - cost x those shown and not accepted) / asked, from -cost to 1."""
+    """(accepted - cost x those shown and not accepted) / asked, from -cost to 1: a service may have
+    shown more than was asked for."""
     return min(1.0, max(-cost, (accepted - cost * (shown - accepted)) / asked))
 
 
 def scaled(net_benefit: float, cost: float) -> float:
     """A net benefit, from -cost to 1, as a number from 0 to 1."""
     return (net_benefit + cost) / (1 + cost)
+
+
+def difference(error: float) -> BettingDifference:
+    """A sequence each of whose two tails errs in `error` of all cases, over all looks."""
+    return BettingDifference(min(2 * error, LARGEST_ERROR))
 
 
 def _closed(

@@ -28,11 +28,13 @@ FOUND_SOONEST = 0.1
 
 @dataclass(frozen=True)
 class Watched:
-    """A champion that is watched and what its sellers say: `net_benefit`, their mean. `most`: after
-    so many sellers the watch is over. `raised`: they get less than the parent's did."""
+    """A champion that is watched and what its sellers say: `net_benefit`, their mean. `tried_ms`:
+    when its canary began. `most`: after so many sellers the watch is over. `raised`: they get less
+    than the parent's did."""
 
     adapter_id: str
     adapter_hash: str
+    tried_ms: int
     reference: float
     most: int
     sellers: int = 0
@@ -57,15 +59,19 @@ class Watch:
     def read(self, now_ms: int) -> Watched | None:
         """What is seen of the champion by now, or was less than a second ago; None where no canary
         let it go to all, or the watch is over."""
+        if not self._settings.watch_sellers:
+            return None
         row = self._con.execute(
             "SELECT adapter_id, adapter_hash, since_ms, watch_reference FROM store.alias_moves "
             "ORDER BY n DESC LIMIT 1"
         ).fetchone()
-        if row is None or row[3] is None or not self._settings.watch_sellers:
+        if row is None or row[3] is None:
             return None
         if row != self._since:
             self._since, self._looked_ms, self._seen = row, 0, []
-            self._watched = Watched(row[0], row[1], row[3], self._settings.watch_sellers)
+            trial, most = find(self._con, canary_name(row[0])), self._settings.watch_sellers
+            tried_ms = trial.started_ms if trial else row[2]
+            self._watched = Watched(row[0], row[1], tried_ms, row[3], most)
             self._alarm = self._new_alarm(row[3])
         watched = self._watched
         assert watched is not None
@@ -73,17 +79,15 @@ class Watch:
             return None
         if not 0 <= now_ms - self._looked_ms < LOOK_EVERY_MS:
             self._looked_ms = now_ms
-            self._watched = watched = self._take(watched, self._sellers(*row[:3])[: watched.most])
+            self._watched = watched = self._take(watched, self._sellers(watched, row[2]))
         return watched
 
-    def _sellers(self, adapter_id: str, adapter_hash: str, since_ms: int) -> list[Seller]:
+    def _sellers(self, watched: Watched, since_ms: int) -> list[Seller]:
         """Who closed their number with this adapter since it went to all, in the log's order."""
-        trial = find(self._con, canary_name(adapter_id))
-        # Who closed it in the canary has had their say.
-        first_ms = trial.started_ms if trial else since_ms
         cost = self._settings.cost_of_wrong
-        sellers = of_adapter(self._con, adapter_hash, first_ms, cost)
-        return [seller for seller in sellers if seller.place[0] > since_ms]
+        # Who closed it in the canary has had their say.
+        sellers = of_adapter(self._con, watched.adapter_hash, watched.tried_ms, cost)
+        return [seller for seller in sellers if seller.place[0] > since_ms][: watched.most]
 
     def _new_alarm(self, reference: float) -> DropAlarm:
         cost, scale = self._settings.cost_of_wrong, 1 + self._settings.cost_of_wrong

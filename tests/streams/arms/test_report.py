@@ -78,6 +78,14 @@ def test_intervals_stay_in_the_range_of_what_they_measure() -> None:
     assert (figures[NET_BENEFIT].low, figures[NET_BENEFIT].high) == (-COST, 1.0)
 
 
+def test_who_was_shown_more_than_was_asked_for_counts_as_shown_all() -> None:
+    closed = [(arm, Values(2, 5, 3, 2)) for arm in ("today", "none") for _ in range(2)]
+    found = row(observed(closed), "none")
+    assert found.figures[GENERATED].value == found.figures[ACCEPTED].value == 1.0
+    assert found.figures[ACCEPTANCE].value == 0.6
+    assert found.fixed[GENERATED].z == 0.0
+
+
 def test_an_arm_that_shows_nothing_has_no_acceptance_and_its_listings_are_measured() -> None:
     blind = row(observed([("none", Values(10, 0, 0, 6)), ("today", Values(10, 8, 6, 9))]), "none")
     assert ACCEPTANCE not in blind.figures

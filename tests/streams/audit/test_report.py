@@ -4,9 +4,10 @@ import math
 
 import pytest
 
+from streams.audit.page import markdown, summary
 from streams.audit.prediction_powered import Estimate
 from streams.audit.record import Said, Verdict
-from streams.audit.report import COMPLETENESS, make_report, markdown, read_completeness, summary
+from streams.audit.report import COMPLETENESS, make_report, read_completeness
 from streams.audit.sampling import Item, Sample
 from streams.audit.stratifying import Stratum
 from streams.sql.guard import SqlGuard

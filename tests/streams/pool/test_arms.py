@@ -75,6 +75,21 @@ def test_a_seller_in_an_experiment_and_in_a_canary_is_in_both(world: World) -> N
     ]
 
 
+def test_whom_a_canarys_adapter_answered_is_no_number_of_the_arm_that_the_champion_answers(
+    world: World,
+) -> None:
+    sold(world, "a", "s1", arms={"titles": "today", "canary:r1": "canary"})
+    sold(world, "b", "s2", arms={"titles": "today", "canary:r1": "parent"})
+    closed = "SELECT experiment, arm, seller FROM arm_sellers ORDER BY ALL"
+    assert world.rows(closed) == [
+        ("canary:r1", "canary", "s1"),
+        ("canary:r1", "parent", "s2"),
+        ("titles", "today", "s2"),
+    ]
+    units = "SELECT seller, answers, reviews FROM arm_units WHERE experiment = 'titles' ORDER BY 1"
+    assert world.rows(units) == [("s1", 1, 0), ("s2", 1, 1)]
+
+
 def test_an_arm_says_how_it_answered_how_fast_and_what_was_read(world: World) -> None:
     for n, latency in enumerate([100.0, 200.0, 300.0]):
         answered(world, f"l{n}", f"s{n}", latency_ms=latency, tokens_read=10, tokens_written=2)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from schemas.events import Purpose
+from schemas.events import ModelEventKind, Purpose
+from schemas.experiment import Arm, Experiment
 from tests.streams.world import DAY_MS, SUBMITTED, World, prediction, promoted, request, review
 
 
@@ -101,6 +102,18 @@ def test_answers_of_an_arm_count_only_where_the_champion_gave_them(world: World)
     traffic(world, "hidden", 6, arms={"trial": "none"}, adapter_id="blind", adapter_hash="blind")
     traffic(world, "again", 7, purpose=Purpose.BACKFILL)
     assert world.rows("SELECT adapter_id, answers FROM drift_outputs") == [("base", 7)]
+
+
+def test_after_a_promotion_the_champion_of_before_still_counts_in_its_arm(world: World) -> None:
+    own = Arm(name="today", answers="champion"), Arm(name="other", answers="example")
+    trial = Experiment(name="trial", arms=own)
+    world.say(ModelEventKind.EXPERIMENT_STARTED, experiment=trial)
+    traffic(world, "control", 4, arms={"trial": "today"})
+    traffic(world, "arm", 5, arms={"trial": "other"}, adapter_id="base+example",
+            adapter_hash="base+example")  # fmt: skip
+    traffic(world, "stand-in", 6, arms={"trial": "other"}, fell_back="it is away")
+    promoted(world)
+    assert world.rows("SELECT adapter_id, answers FROM drift_outputs") == [("base", 15)]
 
 
 def test_too_few_and_another_adapter_are_remarked(world: World) -> None:

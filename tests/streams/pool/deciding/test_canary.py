@@ -12,9 +12,11 @@ from schemas.experiment import CANARY_ARM, PARENT_ARM, Arm, Experiment
 from streams.pool.deciding.canary import STAND_INS, canary_name
 from streams.pool.deciding.sellers import in_trial
 from streams.pool.trials import running_canary, running_trial
+from streams.trials import utc
 from tests.streams.world import SUBMITTED, World, prediction, request, review
 
 K = ModelEventKind
+HOUR_MS = 3_600_000
 NAME = "default-r1-a1"
 CANARY = canary_name(NAME)
 QUICK = {"canary": {"share": 0.1, "most_sellers": 60, "watch_sellers": 0}, "max_rounds": 1}
@@ -120,11 +122,13 @@ def test_no_round_begins_and_no_attempt_is_made_meanwhile(tmp_path: Path) -> Non
 
 def test_the_status_says_what_is_seen_and_what_is_waited_for(world: World) -> None:
     adapter = tried(world)
+    began = world.now_ms - 1_000
     by_turns(world, adapter, 2, accepted=2)
     assert world.step() == []
     assert world.conductor.status() == (
         f"canary {NAME} 2 sellers of the canary, 4 of the parent, net benefit +0.00 [-1.25, +1.25]"
-        "; decided when all of that is below 0 or above -0.05, at the latest at 60 sellers"
+        "; decided when all of that is below 0 or above -0.05, at the latest at 60 sellers or "
+        f"{utc(began + 168 * HOUR_MS)}"
     )
     for arm, number in (("canary", 2), ("parent", 4)):
         labels = {"arm": arm}
@@ -192,6 +196,51 @@ def test_undecided_after_most_sellers_it_goes_to_all_as_the_gate_had_passed_it(
     [moved] = world.step()
     assert moved.kind is K.PROMOTED
     assert moved.reason.startswith("undecided after 60 sellers: ")
+
+
+@pytest.mark.parametrize("sellers", [0, 2])
+def test_undecided_after_most_hours_it_ends_as_after_most_sellers(
+    world: World, sellers: int
+) -> None:
+    by_turns(world, tried(world), sellers, accepted=2)
+    world.now_ms += 167 * HOUR_MS
+    assert world.step() == []
+    world.now_ms += HOUR_MS
+    [moved] = world.step()
+    assert moved.kind is K.PROMOTED
+    assert moved.reason.startswith(f"undecided after 168 hours: {sellers} sellers of the canary")
+
+
+def test_an_adapter_that_answered_fewer_sellers_than_its_parent_had_to_goes_back_then(
+    world: World,
+) -> None:
+    by_turns(world, tried(world)[::-1], 3, accepted=2)
+    world.now_ms += 168 * HOUR_MS
+    [ended] = world.step()
+    assert ended.kind is K.EXPERIMENT_ENDED
+    assert ended.reason.startswith("its parent had to answer 3 sellers in its place")
+
+
+def test_without_most_hours_it_waits_for_sellers_for_ever(tmp_path: Path) -> None:
+    world = World(tmp_path, **QUICK | {"canary": {"share": 0.1, "most_hours": 0}})
+    tried(world)
+    world.now_ms += 10_000 * HOUR_MS
+    assert world.step() == []
+    assert world.conductor.status().endswith("at the latest at 500 sellers")
+    world.pool.close()
+
+
+def test_the_status_says_what_an_experiment_leaves_to_the_canary(tmp_path: Path) -> None:
+    arms = [
+        {"name": "today", "share": 0.1, "answers": "champion"},
+        {"name": "other", "share": 0.9, "answers": "example"},
+    ]
+    world = World(tmp_path, **QUICK | {"experiment": {"name": "titles", "arms": arms}})
+    world.step()
+    tried(world)
+    world.step()
+    assert "; experiment titles leaves it 10% of sellers ·" in world.conductor.status()
+    world.pool.close()
 
 
 def test_sellers_whom_the_parent_had_to_answer_say_nothing_of_the_adapter(world: World) -> None:

@@ -74,6 +74,28 @@ def test_one_by_which_they_get_as_much_stays_and_is_watched_no_longer(world: Wor
     assert world.conductor.champion().hash == adapter
 
 
+def test_whom_it_is_watched_by_stay_in_a_full_pool(tmp_path: Path) -> None:
+    canary = {**CANARY, "most_sellers": 3, "watch_sellers": 5}
+    world = World(tmp_path, canary=canary, max_rounds=1, pool_max_rows=5)
+    adapter = tried(world)
+    by_turns(world, adapter, 3, accepted=2)
+    assert kinds(world.step()) == [K.PROMOTED]
+    world.now_ms += 1_000
+    come(world, 4, 4, adapter)  # good answers would go first
+    world.now_ms += 60_000
+    world.step()
+    world.now_ms += 1_000
+    world.step()
+    assert f"watching {NAME}: 4 of 5 sellers" in world.conductor.status()
+    come(world, 1, 4, adapter)
+    world.now_ms += 60_000
+    world.step()
+    world.now_ms += 60_000
+    world.step()
+    assert world.rows("SELECT count(*) FROM store.samples") == [(5,)]  # the watch is over
+    world.pool.close()
+
+
 def test_who_closed_their_number_in_the_canary_is_not_counted_again(world: World) -> None:
     to_all(world)
     world.step()
