@@ -8,5 +8,5 @@ made-up adapters at once.
 - `figures`: what the topics say of each canary; pure.
 - `run`: all of it in order.
 
-Other rooms use: `infra.lab.canary.run`.
+Other rooms use: `infra.lab.canary.run`; `infra.lab.shadow` the rest, too.
 """
