@@ -2,12 +2,12 @@
 
 One stack, on which a canary runs from the first block to the last: it is whose adapter the shadow
 orders ask. Blocks with `shadow_share` 0 and 1 take turns; curate, which sends the orders, is
-started anew before each block, of either kind.
+started anew with the other setting, which is not measured.
 """
 
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,13 +18,13 @@ from rich.console import Console
 from infra import stack
 from infra.lab.bench.chart import draw_bars
 from infra.lab.bench.publish import bench_folder, publish
-from infra.lab.bench.results import ArmResult, BenchResult, Figures, Goal, begin
+from infra.lab.bench.results import ArmResult, BenchResult, Figures, Goal, Options, begin
 from infra.lab.canary.figures import unanswered
 from infra.lab.canary.market import Heard, Market
 from infra.lab.canary.proposer import CHAMPION, Proposer
 from infra.lab.canary.run import PLAYED, Kind, canary_settings
 from infra.lab.chaos.evidence import Topics, read_topics
-from infra.lab.shadow.figures import PERCENTILES, Compared, Estimate, Pair, compare, order
+from infra.lab.shadow.figures import PERCENTILES, Compared, Pair, compare, order
 from infra.local.fetch import ensure_all
 from infra.local.supervisor import Supervisor
 from infra.progress import bar
@@ -45,6 +45,7 @@ SETTLE_S = 4.0
 CANARY_S = 120.0
 MOST_RATIO = 1.01
 WITHOUT, BESIDE = "without shadow answers", "beside shadow answers"
+RATIO = "beside over without"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def run(console: Console, quick: bool = False, seed: int = 7) -> Path:
     rows = measure(
         (RUNS / "shadow" / str(int(time.time()))).absolute(), console, pairs, block_s, seed
     )
-    ratio = rows[1].figure("wait_p99_ratio")
+    ratio = rows[2].figure("wait_p99_ratio")
     result = replace(
         begun,
         rows=rows,
@@ -107,7 +108,13 @@ def measure(
         with Market(resolved.streams, proposer.acceptance, RATE, seed, even=False) as market:
             _await_canary(proposer)
             for shadows in order(pairs):
-                blocks.append(_block(resolved, run_dir, supervisor, shadows, block_s))
+                if not blocks or blocks[-1].shadows is not shadows:
+                    share = {"shadow_share": float(shadows)}
+                    stack.write_settings(resolved.changed(streams=share), run_dir)
+                    supervisor.restart("curate")
+                    time.sleep(SETTLE_S)
+                blocks.append(_block(resolved, shadows, block_s))
+                supervisor.check()
                 proposer.check()
                 shown.update(task, advance=1)
         topics = read_topics(resolved.streams)
@@ -126,16 +133,9 @@ def _await_canary(proposer: Proposer) -> None:
         time.sleep(0.2)
 
 
-def _block(
-    settings: Settings, run_dir: Path, supervisor: Supervisor, shadows: bool, block_s: float
-) -> Block:
-    share = 1.0 if shadows else 0.0
-    stack.write_settings(settings.changed(streams={"shadow_share": share}), run_dir)
-    supervisor.restart("curate")
-    time.sleep(SETTLE_S)
+def _block(settings: Settings, shadows: bool, block_s: float) -> Block:
     before, began_s = _broken_off(settings), time.time()
     time.sleep(block_s)
-    supervisor.check()
     return Block(shadows, began_s, time.time(), _broken_off(settings) - before)
 
 
@@ -151,49 +151,49 @@ def _broken_off(settings: Settings) -> int:
 def _rows(
     blocks: Sequence[Block], heard: Sequence[Heard], topics: Topics, lost: int, seed: int
 ) -> list[ArmResult]:
-    waits = compare(_pairs(blocks, heard, lambda one: one.waited_s), seed)
+    waits = compare(_pairs(blocks, heard, lambda one: 1000 * one.waited_s), seed)
     latencies = compare(_pairs(blocks, heard, lambda one: one.latency_ms), seed)
-    rows = []
-    for name, shadows in ((WITHOUT, False), (BESIDE, True)):
-        mine = [block for block in blocks if block.shadows is shadows]
-        seconds = sum(block.ended_s - block.began_s for block in mine)
-        answers = [_shadow_answers(topics, block) for block in mine]
-        figures: Figures = {
-            "requests": sum(len(_within(heard, block)) for block in mine),
-            "shadow_answers_per_s": sum(ok for ok, _ in answers) / seconds,
-            "shadow_superseded": sum(lost_ for _, lost_ in answers),
-            "broken_off_per_s": sum(block.broken_off for block in mine) / seconds,
-        }
-        figures |= _figures("wait", "s", waits, shadows) | _figures(
-            "predict", "ms", latencies, shadows
-        )
-        if shadows:
-            figures |= {"lost_requests": lost}
-        raw = {
-            f"wait_s_{at}": [round(one.waited_s, 4) for one in _within(heard, block)]
-            for at, block in enumerate(blocks)
-            if block.shadows is shadows
-        }
-        rows.append(ArmResult(name, {"shadow_share": float(shadows)}, figures, raw))
-    return rows
+    compared = {"wait": waits, "predict": latencies}
+    rows = [_arm(name, blocks, heard, topics, compared) for name in (WITHOUT, BESIDE)]
+    figures: Figures = {"lost_requests": lost}
+    for what, found in compared.items():
+        for percent, one in found.items():
+            name = f"{what}_p{percent}_ratio"
+            ends = {f"{name}_low": one.ratio.low, f"{name}_high": one.ratio.high}
+            figures |= {name: one.ratio.value} | ends
+    return [*rows, ArmResult(RATIO, {}, figures)]
 
 
-def _figures(what: str, unit: str, found: dict[int, Compared], shadows: bool) -> Figures:
-    figures: Figures = {}
-    for percent in PERCENTILES:
-        one = found[percent]
-        figures |= _told(f"{what}_p{percent}", f"_{unit}", one.beside if shadows else one.without)
-        if shadows:
-            figures |= _told(f"{what}_p{percent}_ratio", "", one.ratio)
-    return figures
-
-
-def _told(name: str, unit: str, found: Estimate) -> Figures:
-    return {
-        f"{name}{unit}": found.value,
-        f"{name}_low{unit}": found.low,
-        f"{name}_high{unit}": found.high,
+def _arm(
+    name: str,
+    blocks: Sequence[Block],
+    heard: Sequence[Heard],
+    topics: Topics,
+    compared: Mapping[str, Mapping[int, Compared]],
+) -> ArmResult:
+    shadows = name == BESIDE
+    numbered = {at: block for at, block in enumerate(blocks) if block.shadows is shadows}
+    mine = numbered.values()
+    seconds = sum(block.ended_s - block.began_s for block in mine)
+    answers = [_shadow_answers(topics, block) for block in mine]
+    figures: Figures = {
+        "requests": sum(len(_within(heard, block)) for block in mine),
+        "shadow_answers_per_s": sum(ok for ok, _ in answers) / seconds,
+        "shadow_superseded": sum(superseded for _, superseded in answers),
+        "broken_off_per_s": sum(block.broken_off for block in mine) / seconds,
     }
+    intervals = []
+    for what, found in compared.items():
+        for percent, one in found.items():
+            told = one.beside if shadows else one.without
+            figures[f"{what}_p{percent}_ms"] = told.value
+            intervals.append(f"{what} p{percent} {told.low:.0f} to {told.high:.0f}")
+    raw = {
+        f"wait_ms_{at}": [round(1000 * one.waited_s, 1) for one in _within(heard, block)]
+        for at, block in numbered.items()
+    }
+    settings: Options = {"shadow_share": float(shadows)}
+    return ArmResult(name, settings, figures, raw, note=f"95 %, ms: {', '.join(intervals)}")
 
 
 def _pairs(
@@ -225,4 +225,4 @@ def _shadow_answers(topics: Topics, block: Block) -> tuple[int, int]:
 
 def draw(result: BenchResult, path: Path) -> Path:
     """Draw how long sellers wait in both arms."""
-    return draw_bars(result, [f"wait_p{percent}_s" for percent in PERCENTILES], path)
+    return draw_bars(result, [f"wait_p{percent}_ms" for percent in PERCENTILES], path)
