@@ -65,13 +65,13 @@ def run(console: Console, quick: bool = False, seed: int = 7) -> Path:
     """
     begun = begin("shadow")
     pairs, block_s = (QUICK_PAIRS, QUICK_BLOCK_S) if quick else (PAIRS, BLOCK_S)
-    rows = measure(
+    found = measure(
         (RUNS / "shadow" / str(int(time.time()))).absolute(), console, pairs, block_s, seed
     )
-    ratio = rows[2].figure("wait_p99_ratio")
+    ratio = found[2].figure("wait_p99_ratio")
     result = replace(
         begun,
-        rows=rows,
+        rows=found,
         goals=[
             Goal(
                 "p99 of the wait beside shadow answers, over that without", MOST_RATIO, ratio, False
@@ -121,7 +121,7 @@ def measure(
     if proposer.ended:
         raise ListuneError("the canary ended before the last block, and with it the shadow orders")
     lost = unanswered(topics) + market.outcomes["not sent"] + market.outcomes["no answer"]
-    return _rows(blocks, market.heard, topics, lost, seed)
+    return rows(blocks, market.heard, topics, lost, seed)
 
 
 def _await_canary(proposer: Proposer) -> None:
@@ -148,20 +148,21 @@ def _broken_off(settings: Settings) -> int:
     return int(float(found[0].split()[1])) if found else 0
 
 
-def _rows(
+def rows(
     blocks: Sequence[Block], heard: Sequence[Heard], topics: Topics, lost: int, seed: int
 ) -> list[ArmResult]:
+    """Both arms, and the second over the first."""
     waits = compare(_pairs(blocks, heard, lambda one: 1000 * one.waited_s), seed)
     latencies = compare(_pairs(blocks, heard, lambda one: one.latency_ms), seed)
     compared = {"wait": waits, "predict": latencies}
-    rows = [_arm(name, blocks, heard, topics, compared) for name in (WITHOUT, BESIDE)]
+    arms = [_arm(name, blocks, heard, topics, compared) for name in (WITHOUT, BESIDE)]
     figures: Figures = {"lost_requests": lost}
     for what, found in compared.items():
         for percent, one in found.items():
             name = f"{what}_p{percent}_ratio"
             ends = {f"{name}_low": one.ratio.low, f"{name}_high": one.ratio.high}
             figures |= {name: one.ratio.value} | ends
-    return [*rows, ArmResult(RATIO, {}, figures)]
+    return [*arms, ArmResult(RATIO, {}, figures)]
 
 
 def _arm(
