@@ -38,7 +38,7 @@ SHADOW_MOST = 16
 """Shadow orders at once; they are sent once a second, so this is also the most a second."""
 TRIED = Kind("as good", CHAMPION, 1, 0.02, 100_000, 0.0)
 """On trial all the time: too few sellers get it for a decision."""
-PAIRS, BLOCK_S = 6, 36.0
+PAIRS, BLOCK_S = 6, 32.0
 QUICK_PAIRS, QUICK_BLOCK_S = 1, 12.0
 SETTLE_S = 4.0
 """After curate's start, until it has read on and sent its first orders."""
