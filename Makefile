@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help env fetch demo format check unit test chaos experiment bench-serving bench-training \
-	bench-stream bench-gate bench-arms bench-canary lint types clean
+	bench-stream bench-gate bench-arms bench-canary bench-shadow lint types clean
 
 CATALOG ?=
 SCHEMA ?=
@@ -76,6 +76,9 @@ bench-arms: env ## Simulate how sure live statistics are (ARGS=--quick to try)
 
 bench-canary: env fetch ## Try worse adapters on the real stack's sellers (ARGS=--quick to try)
 	@$(BIN)/python -m infra.cli bench canary $(ARGS)
+
+bench-shadow: env fetch ## See whether sellers wait longer beside shadow answers (ARGS=--quick to try)
+	@$(BIN)/python -m infra.cli bench shadow $(ARGS)
 
 experiment: env ## Compare strategies on real catalogs, resumable (ARGS="--data DIR --profile full")
 	@$(BIN)/python -m infra.cli experiment $(ARGS)

@@ -26,6 +26,7 @@ ANSWERS = Counter("listune_answers", "Predictions written", ["status", "purpose"
 FELL_BACK = Counter(
     "listune_fell_back", "Answers of the champion in place of an arm's own", ["arm", "reason"]
 )
+GAVE_WAY = Counter("listune_gave_way", "Tries of shadow orders that were broken off for others")
 REFUSED_EXPERIMENTS = Counter(
     "listune_refused_experiments", "Records of experiments that cannot be read"
 )

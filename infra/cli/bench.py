@@ -43,6 +43,9 @@ def register(app: typer.Typer) -> None:
     bench.command(epilog="Examples: `listune bench canary` · `listune bench canary --quick`")(
         canary
     )
+    bench.command(epilog="Examples: `listune bench shadow` · `listune bench shadow --quick`")(
+        shadow
+    )
     bench.command(epilog="Examples: `listune bench audit` · `listune bench audit --quick`")(audit)
     app.add_typer(bench, name="bench")
 
@@ -117,6 +120,15 @@ def canary(
 ) -> None:
     """Try worse adapters on sellers of the real stack, and see how soon they are taken back."""
     from infra.lab.canary.run import run
+
+    run(console, quick)
+
+
+def shadow(
+    quick: bool = typer.Option(False, help="two short blocks, to try; kept under runs/bench"),
+) -> None:
+    """Let an adapter on trial answer beside sellers, and see whether they wait longer for it."""
+    from infra.lab.shadow.run import run
 
     run(console, quick)
 

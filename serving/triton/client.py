@@ -5,6 +5,7 @@ server with the model answers, `TimedOut` where it takes too long (the engine th
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tritonclient.utils import InferenceServerException
 
 from schemas.category import Attribute
 from schemas.events import BASE_ADAPTER, Mode
-from serving.errors import Refused, ServingError, TimedOut, Unavailable
+from serving.errors import Cancelled, Refused, ServingError, TimedOut, Unavailable
 from serving.generation import AdapterName, EngineStatus, GenerationResult
 from serving.listing import Listing
 from serving.prompt import Example
@@ -71,10 +72,16 @@ class TritonClient:
         adapter_hash: str = BASE_ADAPTER,
         timeout_s: float | None = None,
         example: Example | None = None,
+        give_up: Future[None] | None = None,
     ) -> GenerationResult:
         """Fill `attributes` of `listing` with the adapter named, shown `example` before it.
 
+        Args:
+            give_up: once it is done nobody wants the answer any more, and the engine drops the work
+                before its next forward pass.
+
         Raises:
+            Cancelled: `give_up` was done before the answer.
             UnknownAdapter: push the adapter (`serving.triton.push.ensure_adapter`) and ask again.
             Busy, Unavailable, TimedOut: ask again later.
             Refused: the request is wrong.
@@ -87,7 +94,7 @@ class TritonClient:
             adapter_hash=adapter_hash,
             example=example,
         )
-        return decode_result(self._call(message, timeout_s=timeout_s))
+        return decode_result(self._call(message, timeout_s=timeout_s, give_up=give_up))
 
     def push(self, blob: bytes, adapter_id: str, adapter_hash: str) -> None:
         """Send an adapter's bytes to the live engine. The same one again changes nothing.
@@ -105,7 +112,11 @@ class TritonClient:
         return EngineStatus(adapters=adapters, **answer)
 
     def _call(
-        self, message: Message, payload: bytes | None = None, timeout_s: float | None = None
+        self,
+        message: Message,
+        payload: bytes | None = None,
+        timeout_s: float | None = None,
+        give_up: Future[None] | None = None,
     ) -> bytes:
         request = grpc.InferInput("request", [1], "BYTES")
         request.set_data_from_numpy(np.array([message.model_dump_json().encode()], dtype=object))
@@ -116,10 +127,30 @@ class TritonClient:
             inputs.append(content)
         timeout = self._settings.timeout_s if timeout_s is None else timeout_s
         try:
-            result = self._client.infer(self._settings.model_name, inputs, client_timeout=timeout)
+            result = self._infer(inputs, timeout, give_up)
         except InferenceServerException as error:
+            if give_up is not None and give_up.done():
+                raise Cancelled("whoever asked gave up; ask again where it is wanted") from None
             raise self._typed(error, timeout) from None
         return bytes(result.as_numpy("response")[0])
+
+    def _infer(
+        self, inputs: list[grpc.InferInput], timeout: float, give_up: Future[None] | None
+    ) -> Any:
+        name = self._settings.model_name
+        if give_up is None:
+            return self._client.infer(name, inputs, client_timeout=timeout)
+        outcome: Future[Any] = Future()
+
+        def take(result: Any, error: InferenceServerException | None) -> None:
+            if error is None:
+                outcome.set_result(result)
+            else:
+                outcome.set_exception(error)
+
+        call = self._client.async_infer(name, inputs, take, client_timeout=timeout)
+        give_up.add_done_callback(lambda _: call.cancel())  # at once, where it is done by now
+        return outcome.result()
 
     def _typed(self, error: Any, timeout: float) -> ServingError:
         status, message = str(error.status()), str(error.message())

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -56,6 +56,7 @@ class Engine(Protocol):
         adapter_hash: str = ...,
         timeout_s: float | None = None,
         example: Example | None = None,
+        give_up: Future[None] | None = None,
     ) -> GenerationResult: ...
 
 
@@ -120,14 +121,22 @@ class Answerers:
         self._broken: dict[str, tuple[float, str]] = {}
         self._examples: dict[str, Example] = {}
 
-    async def ask(self, plan: Plan, question: Question, left_s: float | None) -> GenerationResult:
+    async def ask(
+        self,
+        plan: Plan,
+        question: Question,
+        left_s: float | None,
+        give_up: Future[None] | None = None,
+    ) -> GenerationResult:
         """The answer, under the identity that its prediction is to have.
 
         Args:
             left_s: the time that somebody still waits; None: for ever.
+            give_up: once it is done, the adapter of an order is asked no longer.
 
         Raises:
             CannotAnswer: the champion is to be asked in its place.
+            Cancelled: `give_up` was done before the answer.
             UnknownAdapter: the engine has been given the adapter, or cannot be now; ask again.
             ServingError: as `serving.triton.client.TritonClient.generate` raises them.
         """
@@ -141,7 +150,7 @@ class Answerers:
                 result = await self._ask_with_example(question, left_s)
                 return replace(result, adapter_id=EXAMPLE_ADAPTER, adapter_hash=EXAMPLE_ADAPTER)
             case By.ADAPTER:
-                return await self._ask_adapter(plan.adapter, question, left_s)
+                return await self._ask_adapter(plan.adapter, question, left_s, give_up)
             case By.CHAMPION | By.BASE:
                 return await self._ask_champion(plan.adapter or BASE, question, left_s)
 
@@ -158,7 +167,11 @@ class Answerers:
             raise
 
     async def _ask_adapter(
-        self, adapter: Champion | None, question: Question, left_s: float | None
+        self,
+        adapter: Champion | None,
+        question: Question,
+        left_s: float | None,
+        give_up: Future[None] | None,
     ) -> GenerationResult:
         if adapter is None:
             raise CannotAnswer("adapter_unknown", "the control log names no file of the adapter")
@@ -166,11 +179,11 @@ class Answerers:
         if time.monotonic() < until:
             raise CannotAnswer("adapter_broken", why)
         try:
-            return await self._generate(question, adapter.hash, left_s)
+            return await self._generate(question, adapter.hash, left_s, give_up=give_up)
         except UnknownAdapter:
             await self._give_on_trial(adapter)
         try:
-            return await self._generate(question, adapter.hash, left_s)
+            return await self._generate(question, adapter.hash, left_s, give_up=give_up)
         except UnknownAdapter as error:
             raise CannotAnswer("adapter_lost", f"the engine lost it at once: {error}") from None
 
@@ -230,6 +243,7 @@ class Answerers:
         adapter_hash: str,
         left_s: float | None,
         example: Example | None = None,
+        give_up: Future[None] | None = None,
     ) -> GenerationResult:
         return await asyncio.get_running_loop().run_in_executor(
             self._executor,
@@ -240,6 +254,7 @@ class Answerers:
                 adapter_hash=adapter_hash,
                 timeout_s=left_s,
                 example=example,
+                give_up=give_up,
             ),
         )
 

@@ -5,12 +5,15 @@ Knows nothing of Kafka. Every valid event gets an answer:
 - `failed`: unknown category, a schema hash that was never ours, an attribute that the category does
   not have, an empty listing, or a listing that the engine refuses; `error` says which;
 - `expired`: its patience was over, before or while it waited for the engine;
-- `superseded`: an order whose adapter is no longer champion, or no longer on trial;
+- `superseded`: an order whose adapter is no longer champion, or no longer on trial; and a shadow
+  order that has found no quiet moment for `SHADOW_WAIT_S`;
 - `ok`: the values of whoever answers it (`streams.predict.traffic`) at that moment.
 
 While the engine is away or busy the request waits; one of unlimited patience waits for ever. An arm
 whose own answerer cannot answer falls back to the champion, and `fell_back` says why; a shadow
-order, which asks for one adapter only, is `failed` then.
+order, which asks for one adapter only, is `failed` then. It is asked only while nothing else is
+under way, and broken off when something comes, to be asked anew later: it makes no seller wait but
+for the forward pass that the engine is at.
 
 A category or an attribute that is asked for by a former name is answered under the name in force.
 The engine answers all attributes side by side; of those with a condition (`when`) an answer is kept
@@ -25,7 +28,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -34,7 +37,7 @@ from schemas.errors import SchemaError
 from schemas.events import ListingPrediction, ListingRequest, Mode, Purpose, Status, now_ms
 from schemas.markup import without_markup
 from schemas.versions import SchemaVersions
-from serving.errors import Busy, Refused, ServingError, Unavailable, UnknownAdapter
+from serving.errors import Busy, Cancelled, Refused, ServingError, Unavailable, UnknownAdapter
 from serving.listing import Listing
 from streams import metrics
 from streams.predict.answerers import Answerers, CannotAnswer, Question
@@ -47,6 +50,9 @@ log = logging.getLogger(__name__)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 2.0
 MAX_FAULTS = 3
 """An engine that fails on the same request this often will not do better the next time."""
+SHADOW_WAIT_S = 60.0
+"""A shadow order is not tried again after this time. It holds back the commits of its partition,
+and the next look of the conductor orders that listing anew."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,11 @@ class Asked:
     def latency_ms(self) -> float:
         """The time since it was taken on."""
         return (time.monotonic() - self.started) * 1000
+
+    @property
+    def give_way(self) -> Future[None] | None:
+        """What tells a shadow order to give way; None: it need not."""
+        return None if self.slot is None else self.slot.give_way
 
     async def hold_slot(self, needed: bool) -> None:
         """Takes its slot again, or gives it back while it is not needed."""
@@ -120,6 +131,7 @@ class Answerer:
             request: as its record has it.
             written_ms: the record's time, from which the request's patience counts.
             slot: one of the engine's that the caller holds; given back while an endpoint is asked.
+                A shadow order's is not held: it is taken for each try.
         """
         asked = Asked(request, written_ms, slot)
         early = self._moot(asked)
@@ -140,7 +152,10 @@ class Answerer:
         question = Question(listing, schema, attributes, request.mode or self._mode)
         self.waiting += 1
         try:
-            answer = await self._ask(asked, question)
+            if request.purpose is Purpose.SHADOW and slot is not None:
+                answer = await self._ask_when_quiet(asked, slot, question)
+            else:
+                answer = await self._ask(asked, question)
             return answer.model_copy(update={"category_schema_hash": schema.hash})
         finally:
             self.waiting -= 1
@@ -179,15 +194,40 @@ class Answerer:
             raise SchemaError("the listing has neither title nor description; give one of them")
         return schema
 
+    async def _ask_when_quiet(
+        self, asked: Asked, slot: Slot, question: Question
+    ) -> ListingPrediction:
+        """Asks while nothing else is under way, and anew after something else came."""
+        while True:
+            left_s = SHADOW_WAIT_S - asked.latency_ms() / 1000
+            try:
+                await asyncio.wait_for(slot.acquire(), left_s)
+            except TimeoutError:
+                reason = (
+                    f"for {SHADOW_WAIT_S:g} s there was no quiet moment long enough for an answer "
+                    "that nobody waits for; the listing may be ordered again"
+                )
+                return self._unanswered(asked, Status.SUPERSEDED, reason)
+            try:
+                return self._moot(asked) or await self._ask(asked, question)
+            except Cancelled:
+                metrics.GAVE_WAY.inc()
+            finally:
+                slot.release()
+
     async def _ask(self, asked: Asked, question: Question) -> ListingPrediction:
-        """Asks until there is an answer or the request is moot."""
+        """Asks until there is an answer or the request is moot.
+
+        Raises:
+            Cancelled: a shadow order that has to give way.
+        """
         wait_s, faults = FIRST_WAIT_S, 0
         given_up: dict[str, str] = {}
         while True:
             plan = self._plan(asked, given_up)
             try:
                 await asked.hold_slot(plan.by is not By.ENDPOINT)
-                result = await self._answerers.ask(plan, question, asked.left_s())
+                result = await self._answerers.ask(plan, question, asked.left_s(), asked.give_way)
                 return answered(asked.request, question, plan, result, asked.latency_ms())
             except CannotAnswer as error:
                 if (answer := self._give_up(asked, plan, error, given_up)) is not None:
@@ -198,6 +238,8 @@ class Answerer:
             except (Busy, Unavailable, UnknownAdapter) as error:
                 log.debug("listing %s waits: %s", asked.request.listing_id, error)
             except ServingError as error:  # it failed or timed out on this very request
+                if isinstance(error, Cancelled) and asked.give_way is not None:
+                    raise
                 faults += 1
                 log.warning("listing %s, try %d: %s", asked.request.listing_id, faults, error)
                 if faults == MAX_FAULTS:

@@ -3,7 +3,8 @@
 For each request it asks Triton (`streams.predict.answering`), writes the prediction to the
 partition that the request came from, and commits the request's offset only after the broker has
 confirmed the prediction, strictly in offset order. A malformed event becomes a dead letter in the
-same way. At most `in_flight` requests are under way, so a slow Triton pauses the reading by itself.
+same way. At most `in_flight` requests are under way, so a slow Triton pauses the reading by itself;
+a shadow order is tried beside them, but only while none is.
 After a SIGKILL what was not committed is answered again; the first answer in the log is the
 canonical one.
 """
@@ -17,7 +18,7 @@ import faust
 
 from schemas.decoding import decode
 from schemas.errors import EventError
-from schemas.events import ListingRequest
+from schemas.events import ListingRequest, Purpose
 from schemas.topic_names import BACKFILL, PREDICTIONS, REQUESTS
 from schemas.versions import SchemaVersions
 from serving.endpoint.arm import EndpointArm
@@ -51,6 +52,8 @@ WINDOW_PER_SLOT = 16
 """Requests begun but not committed, per slot: they pile up behind one that takes long."""
 ENDPOINT_WINDOW = 4096
 """As many more where an endpoint answers: one slow call of it must not stop the reading."""
+STAGES = {Lane.LIVE: "answer", Lane.BACKFILL: "measure_again", Lane.SHADOW: "shadow"}
+"""What sellers wait for is measured apart from what nobody waits for."""
 
 
 class PredictApp:
@@ -112,31 +115,41 @@ class PredictApp:
             if await self._ledger.start(place, message.offset):
                 await self._ledger.done(place, message.offset)
             return
-        if await self._ledger.start(place, message.offset):
-            slot = Slot(self._gate, lane)
-            await slot.acquire()
-            metrics.EVENTS.labels(place[0]).inc()
-            faust_app.spawn(self._handle(lane, slot, place, message))
-
-    async def _handle(self, lane: Lane, slot: Slot, place: Partition, message: Any) -> None:
+        if not await self._ledger.start(place, message.offset):
+            return
+        metrics.EVENTS.labels(place[0]).inc()
         try:
             request = decode(ListingRequest, message.value, self._settings.max_event_bytes)
         except EventError as error:
-            letter = to_dead_letter(*place, message.offset, message.key, message.value, error)
-            await asyncio.wrap_future(bury(self._publisher, letter))
-        else:
-            # What sellers wait for is measured apart from what nobody waits for.
-            with metrics.stage("answer" if lane is Lane.LIVE else "measure_again"):
-                written_ms = round(1000 * message.timestamp)
-                prediction = await self._answerer.answer(request, written_ms, slot)
-            with metrics.stage("publish"):
-                await asyncio.wrap_future(
-                    self._publisher.send(
-                        PREDICTIONS, request.listing_key, prediction.to_bytes(), message.partition
-                    )
+            faust_app.spawn(self._bury(place, message, error))
+            return
+        if request.purpose is Purpose.SHADOW:
+            # It waits beside the reading, so that it holds up no order behind it.
+            lane = Lane.SHADOW
+        slot = Slot(self._gate, lane)
+        if lane is not Lane.SHADOW:
+            await slot.acquire()
+        faust_app.spawn(self._handle(STAGES[lane], slot, place, message, request))
+
+    async def _handle(
+        self, stage: str, slot: Slot, place: Partition, message: Any, request: ListingRequest
+    ) -> None:
+        with metrics.stage(stage):
+            written_ms = round(1000 * message.timestamp)
+            prediction = await self._answerer.answer(request, written_ms, slot)
+        with metrics.stage("publish"):
+            await asyncio.wrap_future(
+                self._publisher.send(
+                    PREDICTIONS, request.listing_key, prediction.to_bytes(), message.partition
                 )
-            metrics.ANSWERS.labels(prediction.status, prediction.purpose).inc()
+            )
+        metrics.ANSWERS.labels(prediction.status, prediction.purpose).inc()
         slot.release()
+        await self._ledger.done(place, message.offset)
+
+    async def _bury(self, place: Partition, message: Any, error: EventError) -> None:
+        letter = to_dead_letter(*place, message.offset, message.key, message.value, error)
+        await asyncio.wrap_future(bury(self._publisher, letter))
         await self._ledger.done(place, message.offset)
 
     async def _follow_schemas(self) -> None:
@@ -209,7 +222,8 @@ def main(
                 )
             ensure_adapter(client, champion.hash, champion.uri)
 
-        executor = ThreadPoolExecutor(settings.in_flight, thread_name_prefix="triton")
+        # One more than there are slots: a shadow order has none.
+        executor = ThreadPoolExecutor(settings.in_flight + 1, thread_name_prefix="triton")
         answerer = Answerer(
             versions,
             lambda: schema_file.look(versions.replace),

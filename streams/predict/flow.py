@@ -2,11 +2,13 @@
 
 - `Ledger`: which offsets are under way and which are done, so that only a gapless prefix is
   committed.
-- `Gate`: a bounded number of slots for two lanes, live first, backfill never starved.
+- `Gate`: a bounded number of slots for two lanes, live first, backfill never starved; and a third
+  lane, shadow, that gets out of the way of both.
 """
 
 import asyncio
 from collections import deque
+from concurrent.futures import Future
 from enum import Enum
 
 from streams.kafka.partitions import Partition
@@ -69,10 +71,11 @@ class Ledger:
 
 
 class Lane(Enum):
-    """Who waits for an answer: a seller, or the measuring of gaps."""
+    """Who waits for an answer: a seller, the measuring of gaps, or nobody soon."""
 
     LIVE = "live"
     BACKFILL = "backfill"
+    SHADOW = "shadow"
 
 
 LIVE_PER_BACKFILL = 9
@@ -80,19 +83,52 @@ LIVE_PER_BACKFILL = 9
 
 
 class Gate:
-    """`slots` requests under way at once, of which backfill takes at most half."""
+    """`slots` requests under way at once, of which backfill takes at most half.
+
+    Beside them one of the shadow lane, while nothing else is under way or waits: it takes no slot,
+    and is told to give way as soon as something else comes.
+    """
 
     def __init__(self, slots: int) -> None:
-        self._free = slots
+        self._slots = self._free = slots
         # Otherwise a seller would find every slot taken by orders that nobody waits for.
         self._free_backfill = max(1, slots // 2)
         self._waiting: dict[Lane, deque[asyncio.Future[None]]] = {lane: deque() for lane in Lane}
         self._live_in_a_row = 0
+        self._shadow: Future[None] | None = None
 
     async def acquire(self, lane: Lane) -> None:
-        """Waits for a slot of this lane."""
+        """Waits for a slot of this lane, `LIVE` or `BACKFILL`."""
+        await self._turn(lane)
+
+    async def acquire_quiet(self) -> Future[None]:
+        """Waits until nothing else is under way or waits; released as `Lane.SHADOW`.
+
+        Returns:
+            What is done as soon as something else comes: whoever holds it is to give way.
+        """
+        await self._turn(Lane.SHADOW)
+        assert self._shadow is not None
+        return self._shadow
+
+    def crowded(self) -> bool:
+        """Whether somebody waits for a slot."""
+        return bool(self._waiting[Lane.LIVE] or self._waiting[Lane.BACKFILL])
+
+    def release(self, lane: Lane) -> None:
+        """Gives a slot back."""
+        if lane is Lane.SHADOW:
+            self._shadow = None
+        else:
+            self._free += 1
+            self._free_backfill += lane is Lane.BACKFILL
+        self._grant()
+
+    async def _turn(self, lane: Lane) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[lane].append(turn)
+        if lane is not Lane.SHADOW and self._shadow is not None and not self._shadow.done():
+            self._shadow.set_result(None)
         self._grant()
         try:
             await turn
@@ -101,36 +137,33 @@ class Gate:
                 self.release(lane)
             raise
 
-    def crowded(self) -> bool:
-        """Whether somebody waits for a slot."""
-        return any(self._waiting.values())
-
-    def release(self, lane: Lane) -> None:
-        """Gives a slot back."""
-        self._free += 1
-        if lane is Lane.BACKFILL:
-            self._free_backfill += 1
-        self._grant()
-
     def _grant(self) -> None:
-        while self._free and (lane := self._choose()) is not None:
+        while (lane := self._choose()) is not None:
             turn = self._waiting[lane].popleft()
             if turn.done():  # its waiter was cancelled
                 continue
-            self._free -= 1
-            if lane is Lane.BACKFILL:
-                self._free_backfill -= 1
-                self._live_in_a_row = 0
-            else:
-                self._live_in_a_row += 1
+            match lane:
+                case Lane.SHADOW:
+                    self._shadow = Future()
+                case Lane.BACKFILL:
+                    self._free -= 1
+                    self._free_backfill -= 1
+                    self._live_in_a_row = 0
+                case Lane.LIVE:
+                    self._free -= 1
+                    self._live_in_a_row += 1
             turn.set_result(None)
 
     def _choose(self) -> Lane | None:
-        backfill = bool(self._waiting[Lane.BACKFILL]) and self._free_backfill > 0
-        live = bool(self._waiting[Lane.LIVE])
-        if backfill and (not live or self._live_in_a_row >= LIVE_PER_BACKFILL):
-            return Lane.BACKFILL
-        return Lane.LIVE if live else None
+        live, backfill, shadow = (bool(self._waiting[lane]) for lane in Lane)
+        if self._free:
+            may_backfill = backfill and self._free_backfill > 0
+            if may_backfill and (not live or self._live_in_a_row >= LIVE_PER_BACKFILL):
+                return Lane.BACKFILL
+            if live:
+                return Lane.LIVE
+        quiet = self._free == self._slots and not live and not backfill
+        return Lane.SHADOW if shadow and quiet and self._shadow is None else None
 
 
 class Slot:
@@ -140,11 +173,16 @@ class Slot:
         self._gate = gate
         self._lane = lane
         self._held = False
+        self.give_way: Future[None] | None = None
+        """Of a shadow's slot, while it is held: done as soon as somebody else comes."""
 
     async def acquire(self) -> None:
         """Waits for it, unless it is held."""
         if not self._held:
-            await self._gate.acquire(self._lane)
+            if self._lane is Lane.SHADOW:
+                self.give_way = await self._gate.acquire_quiet()
+            else:
+                await self._gate.acquire(self._lane)
             self._held = True
 
     def release(self) -> None:

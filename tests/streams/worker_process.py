@@ -14,13 +14,14 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from schemas.category import Attribute  # noqa: E402
-from serving.errors import Refused, Unavailable, UnknownAdapter  # noqa: E402
+from serving.errors import Cancelled, Refused, Unavailable, UnknownAdapter  # noqa: E402
 from serving.generation import GenerationRequest, GenerationResult  # noqa: E402
 from serving.listing import Listing  # noqa: E402
 from serving.settings import ServingSettings  # noqa: E402
@@ -47,10 +48,15 @@ class StandIn:
         adapter_hash: str = "base",
         timeout_s: float | None = None,
         example: object = None,
+        give_up: Future[None] | None = None,
     ) -> GenerationResult:
         if adapter_hash not in self._adapters:
             raise UnknownAdapter("push it")
-        if "slow" in listing.title:
+        if "slow" in listing.title and give_up is not None:
+            wait([give_up], float(os.environ.get("SLOW_S", "1")))
+            if give_up.done():
+                raise Cancelled("given up")
+        elif "slow" in listing.title:
             time.sleep(float(os.environ.get("SLOW_S", "1")))
         if "away" in listing.title:
             self._back_at = self._back_at or time.monotonic() + float(os.environ.get("AWAY_S", "2"))

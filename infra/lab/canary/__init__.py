@@ -8,5 +8,6 @@ made-up adapters at once.
 - `figures`: what the topics say of each canary; pure.
 - `run`: all of it in order.
 
-Other rooms use: `infra.lab.canary.run`.
+Other rooms use: `infra.lab.canary.run`, and its parts: `infra.lab.canary.market`,
+`infra.lab.canary.proposer`, `infra.lab.canary.figures`.
 """

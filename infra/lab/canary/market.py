@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from string import ascii_lowercase
 from types import TracebackType
 from typing import Self
@@ -37,6 +38,19 @@ PATIENCE_S = 60.0
 FLUSH_S = 30.0
 
 
+@dataclass(frozen=True)
+class Heard:
+    """One answer as its seller saw it.
+
+    asked_s: when it was asked for, in seconds since 1970. waited_s: until it was there.
+    latency_ms: as the prediction has it, which is predict's part of that.
+    """
+
+    asked_s: float
+    waited_s: float
+    latency_ms: float
+
+
 class Market:
     """`rate` sellers a second while the block lasts, but `MOST_WAITING` at a time."""
 
@@ -46,14 +60,23 @@ class Market:
         acceptance: Callable[[str], float],
         rate: float,
         seed: int,
+        even: bool = True,
     ) -> None:
-        """`acceptance`: of suggestions by the adapter of this hash."""
+        """Who comes and what they do.
+
+        Args:
+            acceptance: of suggestions by the adapter of this hash.
+            even: whether they come in even steps, or at random (a Poisson process).
+        """
         self.outcomes: Counter[str] = Counter()
+        self.heard: list[Heard] = []
+        """Each answer with values, in the order in which they came."""
         self._client = ListuneClient(settings, SCHEMAS)
         self._acceptance = acceptance
         self._lock = threading.Lock()
         self._random = random.Random(seed)
-        self._came, self._pause_s, self._due = 0, 1 / rate, time.monotonic()
+        self._came, self._due = 0, time.monotonic()
+        self._pause = (lambda: 1 / rate) if even else (lambda: self._random.expovariate(rate))
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._serve, name=f"seller-{n}", daemon=True)
@@ -84,7 +107,7 @@ class Market:
         while not self._stop.is_set():
             with self._lock:
                 self._came += 1
-                self._due = due = max(self._due + self._pause_s, time.monotonic())
+                self._due = due = max(self._due + self._pause(), time.monotonic())
                 name, dice = f"seller-{self._came}", random.Random(self._random.random())
             if self._stop.wait(max(0.0, due - time.monotonic())):
                 return
@@ -95,6 +118,7 @@ class Market:
     def _one(self, name: str, dice: random.Random) -> str:
         # Titles that nothing is nearly the same as, so that no listing is passed over for it.
         title = " ".join(f"{dice.getrandbits(32):08x}" for _ in range(4))
+        asked_s, began = time.time(), time.monotonic()
         try:
             prediction = self._client.predict(
                 listing_id=f"lamp-of-{name}",
@@ -109,6 +133,9 @@ class Market:
         except DeliveryError:
             return "not sent"
         if prediction.status is Status.OK:
+            heard = Heard(asked_s, time.monotonic() - began, prediction.latency_ms)
+            with self._lock:
+                self.heard.append(heard)
             submitted = self._decide(prediction, dice)
             self._client.review(prediction, shown=prediction.values, submitted=submitted)
         return str(prediction.status)

@@ -41,8 +41,8 @@ class Proposer:
         self._base_hash = base_hash(base)
         self._publisher = Publisher(settings, client_id="made-up-trainer")
         self._log = ControlLog(settings, [self._take])
-        self.ended = 0
-        """Canaries that are over."""
+        self.started = self.ended = 0
+        """Canaries that have begun, and those that are over."""
 
     def __enter__(self) -> Self:
         self._log.start()
@@ -70,6 +70,8 @@ class Proposer:
         event = record.event
         if isinstance(event, RetrainRequest) and self._plan:
             self._propose(event)
+        elif isinstance(event, ModelEvent) and event.kind is ModelEventKind.EXPERIMENT_STARTED:
+            self.started += 1
         elif isinstance(event, ModelEvent) and event.kind in (
             ModelEventKind.EXPERIMENT_ENDED,
             ModelEventKind.PROMOTED,

@@ -1,7 +1,7 @@
 """The engine inside the real Triton: over gRPC, with several clients, pushes and a restart."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -14,6 +14,7 @@ from serving.errors import (
     AdapterError,
     Busy,
     CanaryFailed,
+    Cancelled,
     Refused,
     TimedOut,
     Unavailable,
@@ -189,6 +190,29 @@ def test_the_engine_drops_what_nobody_waits_for(client):
     wait_for(lambda: not client.status().running)
     passes = client.status().forward_passes - before
     assert passes < len(endless), "each answer in a branch takes a pass at least"
+
+
+def test_who_gives_up_is_let_go_and_the_engine_drops_the_work(client):
+    endless = notes(MAX_ATTRIBUTES)
+    before = client.status().forward_passes
+    give_up = Future()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(client.generate, LAMP, endless, batches=1, give_up=give_up)
+        wait_for(lambda: client.status().running)
+        give_up.set_result(None)
+        with pytest.raises(Cancelled):
+            asked.result(LONG_S)
+    wait_for(lambda: not client.status().running)
+    passes = client.status().forward_passes - before
+    assert passes < len(endless), "each answer in a branch takes a pass at least"
+    with pytest.raises(Cancelled):
+        client.generate(LAMP, (COLOUR,), give_up=give_up)
+
+
+def test_who_could_give_up_and_does_not_gets_the_same_answer(client):
+    assert_alike(
+        client.generate(LAMP, EVERY_KIND, give_up=Future()), client.generate(LAMP, EVERY_KIND)
+    )
 
 
 def test_a_request_that_is_wrong_is_refused_in_one_sentence(client):

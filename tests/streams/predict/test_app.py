@@ -268,6 +268,28 @@ def test_the_champion_answers_and_orders_for_an_earlier_one_are_superseded(
     assert answers(settings, request(schemas))[0].adapter_hash == "a2"
 
 
+def test_a_shadow_order_gives_way_to_sellers_and_holds_up_no_order_behind_it(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    trial = promoted("a3")[2].replace(b'"promoted"', b'"published"')
+    send(settings, (MODEL_EVENTS, "adapter:a3", trial))
+    # One slot, which an order that took it would keep.
+    one_slot = settings.model_copy(update={"in_flight": 1})
+    first = worker("predict", one_slot, SLOW_S="3600").start()
+    shadow = request(schemas, title="slow", purpose=Purpose.SHADOW, adapter_hash="a3")
+    send(settings, (BACKFILL, shadow.listing_id, shadow.to_bytes()))
+    measured = request(schemas, purpose=Purpose.BACKFILL, adapter_hash="base")
+    assert answers(settings, measured, topic=BACKFILL)[0].status is Status.OK
+    for _ in range(3):
+        assert answers(settings, request(schemas))[0].status is Status.OK
+    assert len(predictions(settings)) == 4
+
+    # It is not lost, either.
+    first.kill()
+    worker("predict", SLOW_S="0").start()
+    wait_for(lambda: shadow.request_id in {p.request_id for p in predictions(settings)})
+
+
 def test_behind_a_slow_endpoint_champion_answers_go_on_and_their_reading_too(
     settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import random
 
+import pytest
+
 from streams.predict.flow import LIVE_PER_BACKFILL, Gate, Lane, Ledger, Slot
 
 PLACE = ("listing.requests", 0)
@@ -116,5 +118,80 @@ def test_a_slot_that_is_given_back_is_taken_again_once_and_released_once() -> No
         await asyncio.sleep(0)
         assert not third.done()
         third.cancel()
+
+    asyncio.run(scenario())
+
+
+# ------------------------------------------------------------------------------------- shadow
+
+
+async def is_waiting(turn: asyncio.Future[None]) -> bool:
+    """Whether `turn` is still not granted after everything else has run."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return not turn.done()
+
+
+@pytest.mark.parametrize("other", [Lane.LIVE, Lane.BACKFILL])
+def test_a_shadow_begins_only_while_nothing_else_is_under_way(other: Lane) -> None:
+    async def scenario() -> None:
+        gate = Gate(4)
+        await gate.acquire(other)
+        turn = asyncio.ensure_future(Slot(gate, Lane.SHADOW).acquire())
+        assert await is_waiting(turn)
+        gate.release(other)
+        await asyncio.wait_for(turn, 1)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("other", [Lane.LIVE, Lane.BACKFILL])
+def test_a_shadow_takes_no_slot_and_is_told_to_give_way(other: Lane) -> None:
+    async def scenario() -> None:
+        gate = Gate(1)
+        slot = Slot(gate, Lane.SHADOW)
+        await slot.acquire()
+        assert slot.give_way is not None
+        assert not slot.give_way.done()
+        await asyncio.wait_for(gate.acquire(other), 1)
+        assert slot.give_way.done()
+        # It comes to its turn again with a new word, once the other is done.
+        slot.release()
+        again = asyncio.ensure_future(slot.acquire())
+        assert await is_waiting(again)
+        gate.release(other)
+        await asyncio.wait_for(again, 1)
+        assert not slot.give_way.done()
+
+    asyncio.run(scenario())
+
+
+def test_one_shadow_is_under_way_at_a_time() -> None:
+    async def scenario() -> None:
+        gate = Gate(8)
+        first, second = Slot(gate, Lane.SHADOW), Slot(gate, Lane.SHADOW)
+        await first.acquire()
+        turn = asyncio.ensure_future(second.acquire())
+        assert await is_waiting(turn)
+        first.release()
+        await asyncio.wait_for(turn, 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_shadow_waits_while_somebody_waits_for_a_slot() -> None:
+    async def scenario() -> None:
+        gate = Gate(1)
+        await gate.acquire(Lane.BACKFILL)
+        shadow = asyncio.ensure_future(Slot(gate, Lane.SHADOW).acquire())
+        assert await is_waiting(shadow)
+        seller = asyncio.ensure_future(gate.acquire(Lane.LIVE))
+        assert await is_waiting(seller)
+        gate.release(Lane.BACKFILL)
+        await asyncio.wait_for(seller, 1)
+        assert await is_waiting(shadow)
+        assert not gate.crowded()  # nobody whom the engine holds up
+        gate.release(Lane.LIVE)
+        await asyncio.wait_for(shadow, 1)
 
     asyncio.run(scenario())
