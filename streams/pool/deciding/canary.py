@@ -20,13 +20,11 @@ import duckdb
 
 from schemas.events import ModelEvent
 from schemas.experiment import ADAPTER, CANARY, CANARY_ARM, CHAMPION, PARENT_ARM, Arm, Experiment
-from streams.pool.deciding.sellers import Seller, difference, in_trial, scaled
+from streams.pool.deciding.sellers import Pace, Seller, difference, in_trial, scaled
 from streams.pool.trials import Trial
 from streams.statistics.betting import BettingMean
 from streams.trials import CanarySettings, utc
 
-# A look reads all that came since the canary began.
-LOOK_EVERY_MS = 1_000
 # So many sellers whom the parent had to answer, and more than the adapter did, are no accident.
 STAND_INS = 20
 LONGEST_NAME = 100
@@ -85,24 +83,25 @@ def experiment_of(proposal: ModelEvent, share: float) -> Experiment:
 
 
 class Canary:
-    """Reads the sellers of the canary that runs, at most once a second."""
+    """Reads the sellers of the canary that runs, now and then."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, settings: CanarySettings) -> None:
         self._con, self._settings = con, settings
-        self._name, self._looked_ms = "", 0
+        self._name, self._pace = "", Pace()
         self._seen: list[Seller] = []
         self._sequence = difference(settings.error)
         self._reading = Reading()
 
     def read(self, trial: Trial, now_ms: int) -> Reading:
-        """What the sellers of `trial` say by now, or said less than a second ago."""
+        """What the sellers of `trial` say by now, or said at the last look."""
         name = trial.experiment.name
         if name != self._name:
             self._name, self._seen, self._sequence = name, [], difference(self._settings.error)
-        elif 0 <= now_ms - self._looked_ms < LOOK_EVERY_MS:
+        elif not self._pace.is_due(now_ms):
             return self._reading
-        sellers = in_trial(self._con, name, trial.started_ms, self._settings.cost_of_wrong)
-        self._reading, self._looked_ms = self._take(sellers, trial.experiment), now_ms
+        with self._pace.looking(now_ms):
+            sellers = in_trial(self._con, name, trial.started_ms, self._settings.cost_of_wrong)
+            self._reading = self._take(sellers, trial.experiment)
         return self._reading
 
     def decide(

@@ -6,20 +6,14 @@ most, over all looks and all arms together. A blind arm has none:
 it suggests nothing, so that its net benefit is 0 whatever happens.
 """
 
-import time
 from collections.abc import Iterator
 
 import duckdb
 
 from schemas.experiment import BLIND, Arm, Experiment
-from streams.pool.deciding.sellers import difference, net_benefit, scaled
+from streams.pool.deciding.sellers import Pace, difference, net_benefit, scaled
 from streams.settings import StreamsSettings
 from streams.statistics.betting import BettingDifference
-
-# Sellers are looked at so seldom, and so that looks take no more than this share of the time: each
-# reads all answers that were given in arms.
-LOOK_EVERY_MS = 1_000
-LOOKS_SHARE = 0.05
 
 
 class Sellers:
@@ -29,7 +23,7 @@ class Sellers:
         self._con = con
         self._settings = settings
         self._name = ""
-        self._next_ms = 0
+        self._pace = Pace()
         self._forget("")
 
     def counts(self, experiment: Experiment, now_ms: int) -> dict[str, int]:
@@ -56,17 +50,15 @@ class Sellers:
         return None
 
     def _look(self, experiment: Experiment, now_ms: int) -> None:
-        if experiment.name == self._name and now_ms < self._next_ms:
+        if experiment.name == self._name and not self._pace.is_due(now_ms):
             return
         if experiment.name != self._name:
             self._forget(experiment.name)
-        began = time.monotonic()
-        if self._settings.experiment.guardrail:
-            self._compare(experiment)
-        else:
-            self._count()
-        took_ms = (time.monotonic() - began) * 1000
-        self._next_ms = now_ms + max(LOOK_EVERY_MS, round(took_ms / LOOKS_SHARE))
+        with self._pace.looking(now_ms):
+            if self._settings.experiment.guardrail:
+                self._compare(experiment)
+            else:
+                self._count()
 
     def _forget(self, name: str) -> None:
         self._name = name

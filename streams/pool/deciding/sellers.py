@@ -5,6 +5,9 @@ got, at its first review: as the view `arm_sellers` has it, but read from a time
 scans what is new and not the whole pool.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
@@ -16,8 +19,31 @@ from streams.statistics.betting import BettingDifference
 CLOCKS_MS = 60_000
 
 LARGEST_ERROR = 0.999  # what a sequence takes
+# Sellers are looked at so seldom, and so that looks take no more than this share of the time: each
+# reads all answers since the beginning.
+LOOK_EVERY_MS = 1_000
+LOOKS_SHARE = 0.05
 
 Place = tuple[int, int, int]
+
+
+class Pace:
+    """When to look at sellers again."""
+
+    def __init__(self) -> None:
+        self._looked_ms = self._wait_ms = 0
+
+    def is_due(self, now_ms: int) -> bool:
+        """Whether the last look is long enough ago; also where the clock went back before it."""
+        return not 0 <= now_ms - self._looked_ms < self._wait_ms
+
+    @contextmanager
+    def looking(self, now_ms: int) -> Iterator[None]:
+        """Around a look. By this thread's own time, so that a busy machine delays none."""
+        began = time.thread_time()
+        yield
+        took_ms = (time.thread_time() - began) * 1000
+        self._looked_ms, self._wait_ms = now_ms, max(LOOK_EVERY_MS, round(took_ms / LOOKS_SHARE))
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from statistics import fmean
 
 import duckdb
 
-from streams.pool.deciding.canary import LOOK_EVERY_MS, canary_name
-from streams.pool.deciding.sellers import Seller, of_adapter, scaled
+from streams.pool.deciding.canary import canary_name
+from streams.pool.deciding.sellers import Pace, Seller, of_adapter, scaled
 from streams.pool.trials import find
 from streams.statistics.betting import DropAlarm
 from streams.trials import CanarySettings
@@ -46,18 +46,18 @@ class Watched:
 
 
 class Watch:
-    """Reads the sellers of a champion that a canary let go to all, at most once a second."""
+    """Reads the sellers of a champion that a canary let go to all, now and then."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, settings: CanarySettings) -> None:
         self._con, self._settings = con, settings
         self._since: tuple[object, ...] = ()
-        self._looked_ms = 0
+        self._pace = Pace()
         self._seen: list[Seller] = []
         self._alarm = self._new_alarm(0.0)
         self._watched: Watched | None = None
 
     def read(self, now_ms: int) -> Watched | None:
-        """What is seen of the champion by now, or was less than a second ago; None where no canary
+        """What is seen of the champion by now, or was at the last look; None where no canary
         let it go to all, or the watch is over."""
         if not self._settings.watch_sellers:
             return None
@@ -68,7 +68,7 @@ class Watch:
         if row is None or row[3] is None:
             return None
         if row != self._since:
-            self._since, self._looked_ms, self._seen = row, 0, []
+            self._since, self._pace, self._seen = row, Pace(), []
             trial, most = find(self._con, canary_name(row[0])), self._settings.watch_sellers
             tried_ms = trial.started_ms if trial else row[2]
             self._watched = Watched(row[0], row[1], tried_ms, row[3], most)
@@ -77,9 +77,9 @@ class Watch:
         assert watched is not None
         if not watched.raised and watched.sellers >= watched.most:
             return None
-        if not 0 <= now_ms - self._looked_ms < LOOK_EVERY_MS:
-            self._looked_ms = now_ms
-            self._watched = watched = self._take(watched, self._sellers(watched, row[2]))
+        if self._pace.is_due(now_ms):
+            with self._pace.looking(now_ms):
+                self._watched = watched = self._take(watched, self._sellers(watched, row[2]))
         return watched
 
     def _sellers(self, watched: Watched, since_ms: int) -> list[Seller]:

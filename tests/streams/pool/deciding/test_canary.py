@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from schemas.events import BASE_ADAPTER, ModelEvent, ModelEventKind, RetrainRequest
 from schemas.experiment import CANARY_ARM, PARENT_ARM, Arm, Experiment
 from streams.pool.deciding.canary import STAND_INS, canary_name
-from streams.pool.deciding.sellers import in_trial
+from streams.pool.deciding.sellers import Pace, in_trial
 from streams.pool.trials import running_canary, running_trial
 from streams.trials import utc
 from tests.streams.world import SUBMITTED, World, prediction, request, review
@@ -277,6 +277,17 @@ def test_it_looks_at_most_once_a_second(world: World) -> None:
     assert world.step() == []
     world.now_ms += 1
     assert kinds(world.step()) == [K.EXPERIMENT_ENDED]
+
+
+def test_a_look_that_takes_long_is_made_the_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace, took = Pace(), iter([0.0, 0.01, 0.0, 0.5])
+    monkeypatch.setattr("time.thread_time", lambda: next(took))
+    with pace.looking(10_000):
+        pass
+    assert [pace.is_due(ms) for ms in (10_999, 11_000, 9_999)] == [False, True, True]
+    with pace.looking(11_000):
+        pass
+    assert [pace.is_due(ms) for ms in (20_999, 21_000)] == [False, True]
 
 
 def test_it_reads_the_numbers_of_the_view(world: World) -> None:
