@@ -10,7 +10,9 @@ of whose events has been compacted away. Left out as well is what is no fact of 
   `reviews.request_id` and `text_group`, which a file from before they were kept lacks;
 - `reviews.origins`, for both reasons;
 - a round that is only decided, which is in the outbox and not in the log, and a round's lease;
-- the tables `outbox`, `pending` and `backfill_orders`, which hold decisions under way.
+- the tables `outbox`, `pending` and `backfill_orders`, which hold decisions under way, and
+  `experiments`: when and why a canary ended is not told any more after compaction, where a move of
+  the champion alias ended it.
 
 Two pools that stand at the same offsets, have read the same records and measure by the same
 category schemas (`Snapshot.schemas`) are equal in all tables, unless one has let go of listings
