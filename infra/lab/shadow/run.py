@@ -230,4 +230,5 @@ def _shadow_answers(topics: Topics, block: Block) -> tuple[int, int]:
 
 def draw(result: BenchResult, path: Path) -> Path:
     """Draw how long sellers wait in both arms."""
-    return draw_bars(result, [f"wait_p{percent}_ms" for percent in PERCENTILES], path)
+    arms = replace(result, rows=[row for row in result.rows if row.name != RATIO])
+    return draw_bars(arms, [f"wait_p{percent}_ms" for percent in PERCENTILES], path)
