@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help env fetch demo format check unit test chaos experiment bench-serving bench-training \
-	bench-stream bench-gate bench-arms bench-canary bench-shadow lint types clean
+	bench-stream bench-gate bench-arms bench-drift bench-audit bench-canary bench-shadow lint types clean
 
 CATALOG ?=
 SCHEMA ?=
@@ -73,6 +73,12 @@ bench-gate: env ## Simulate how often the gate is wrong (ARGS=--quick to try)
 
 bench-arms: env ## Simulate how sure live statistics are (ARGS=--quick to try)
 	@$(BIN)/python -m infra.cli bench arms $(ARGS)
+
+bench-drift: env ## Simulate the alarm on falling acceptance (ARGS=--quick to try)
+	@$(BIN)/python -m infra.cli bench drift $(ARGS)
+
+bench-audit: env ## Simulate how narrow an audit's interval is (ARGS=--quick to try)
+	@$(BIN)/python -m infra.cli bench audit $(ARGS)
 
 bench-canary: env fetch ## Try worse adapters on the real stack's sellers (ARGS=--quick to try)
 	@$(BIN)/python -m infra.cli bench canary $(ARGS)
