@@ -22,6 +22,7 @@ from serving.settings import ServingSettings
 from serving.triton.protocol import Generate, Message, Push, Status, decode_answer, decode_result
 
 READY_TIMEOUT_S = 5.0
+GAVE_UP = "whoever asked gave up; ask again where it is wanted"
 CHANNEL_ARGUMENTS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -86,6 +87,10 @@ class TritonClient:
             Busy, Unavailable, TimedOut: ask again later.
             Refused: the request is wrong.
         """
+        if (
+            give_up is not None and give_up.done()
+        ):  # the engine might be quicker than the cancelling
+            raise Cancelled(GAVE_UP)
         message = Generate(
             listing=listing,
             attributes=tuple(attributes),
@@ -130,7 +135,7 @@ class TritonClient:
             result = self._infer(inputs, timeout, give_up)
         except InferenceServerException as error:
             if give_up is not None and give_up.done():
-                raise Cancelled("whoever asked gave up; ask again where it is wanted") from None
+                raise Cancelled(GAVE_UP) from None
             raise self._typed(error, timeout) from None
         return bytes(result.as_numpy("response")[0])
 

@@ -117,10 +117,11 @@ class PredictApp:
             return
         if not await self._ledger.start(place, message.offset):
             return
-        metrics.EVENTS.labels(place[0]).inc()
+        taken = metrics.EVENTS.labels(place[0])
         try:
             request = decode(ListingRequest, message.value, self._settings.max_event_bytes)
         except EventError as error:
+            taken.inc()
             faust_app.spawn(self._bury(place, message, error))
             return
         if request.purpose is Purpose.SHADOW:
@@ -129,6 +130,7 @@ class PredictApp:
         slot = Slot(self._gate, lane)
         if lane is not Lane.SHADOW:
             await slot.acquire()
+        taken.inc()
         faust_app.spawn(self._handle(STAGES[lane], slot, place, message, request))
 
     async def _handle(
