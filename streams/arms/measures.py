@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from streams.arms.observed import Values
 from streams.statistics.betting import BettingDifference, BettingMean
 from streams.statistics.bounds import Bounds
+from streams.statistics.net_benefit import net_values
 
 ACCEPTANCE, GENERATED, ACCEPTED = "acceptance", "generated", "accepted"
 FINAL, NET_BENEFIT = "final", "net_benefit"
@@ -45,14 +46,13 @@ def numerator(values: Values, measure: str, cost_of_wrong: float) -> float:
 
     A service may have shown more than was asked for, and what a seller reviewed is its word.
     """
-    asked, wrong = values.asked, values.shown - values.accepted
-    net = values.accepted - cost_of_wrong * wrong
+    asked = values.asked
     return {
         ACCEPTANCE: values.accepted,
         GENERATED: min(values.shown, asked),
         ACCEPTED: min(values.accepted, asked),
         FINAL: min(values.filled, asked),
-        NET_BENEFIT: min(max(net, -cost_of_wrong * asked), asked),
+        NET_BENEFIT: net_values(asked, values.shown, values.accepted, cost_of_wrong),
     }[measure]
 
 

@@ -8,9 +8,9 @@ once. The unit is a seller, one closed number each.
 - `asymptotic`: the same for what has no bounds, such as times.
 - `srm`: whether the arms get the shares they should. `power`: how many sellers one needs.
 - `fixed_horizon`: tests and intervals for one look, as papers give them.
-- `bounds`: two bounds.
+- `net_benefit`: what suggestions were worth to a seller. `bounds`: two bounds.
 
 Other rooms use `streams.statistics.asymptotic`, `streams.statistics.betting`,
-`streams.statistics.bounds`, `streams.statistics.fixed_horizon`, `streams.statistics.power` and
-`streams.statistics.srm`.
+`streams.statistics.bounds`, `streams.statistics.fixed_horizon`, `streams.statistics.net_benefit`,
+`streams.statistics.power` and `streams.statistics.srm`.
 """

@@ -20,9 +20,10 @@ import duckdb
 
 from schemas.events import ModelEvent
 from schemas.experiment import ADAPTER, CANARY, CANARY_ARM, CHAMPION, PARENT_ARM, Arm, Experiment
-from streams.pool.deciding.sellers import Pace, Seller, difference, in_trial, scaled
+from streams.pool.deciding.sellers import Pace, Seller, difference, in_trial
 from streams.pool.trials import Trial
 from streams.statistics.betting import BettingMean
+from streams.statistics.net_benefit import scaled
 from streams.trials import CanarySettings, utc
 
 # So many sellers whom the parent had to answer, and more than the adapter did, are no accident.

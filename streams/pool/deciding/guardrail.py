@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import duckdb
 
 from schemas.experiment import BLIND, Arm, Experiment
-from streams.pool.deciding.sellers import Pace, difference, net_benefit, scaled
+from streams.pool.deciding.sellers import Pace, difference
 from streams.settings import StreamsSettings
 from streams.statistics.betting import BettingDifference
+from streams.statistics.net_benefit import net_benefit, scaled
 
 
 class Sellers:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import duckdb
 
 from streams.statistics.betting import BettingDifference
+from streams.statistics.net_benefit import net_benefit
 
 # A broker's clock and ours may differ by so much; nothing of before is let in by it, as what is
 # asked for tells what came later.
@@ -68,17 +69,6 @@ def of_adapter(
     """All sellers with an answer of that adapter which was asked for and given after `since_ms`."""
     wanted = "p.adapter_hash = $hash AND p.timestamp_ms > $since"
     return _closed(con, "NULL", wanted, since_ms, cost, hash=adapter_hash, since=since_ms)
-
-
-def net_benefit(asked: int, shown: int, accepted: int, cost: float) -> float:
-    """(accepted - cost x those shown and not accepted) / asked, from -cost to 1: a service may have
-    shown more than was asked for."""
-    return min(1.0, max(-cost, (accepted - cost * (shown - accepted)) / asked))
-
-
-def scaled(net_benefit: float, cost: float) -> float:
-    """A net benefit, from -cost to 1, as a number from 0 to 1."""
-    return (net_benefit + cost) / (1 + cost)
 
 
 def difference(error: float) -> BettingDifference:

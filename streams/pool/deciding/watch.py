@@ -17,9 +17,10 @@ from statistics import fmean
 import duckdb
 
 from streams.pool.deciding.canary import canary_name
-from streams.pool.deciding.sellers import Pace, Seller, of_adapter, scaled
+from streams.pool.deciding.sellers import Pace, Seller, of_adapter
 from streams.pool.trials import find
 from streams.statistics.betting import DropAlarm
+from streams.statistics.net_benefit import scaled
 from streams.trials import CanarySettings
 
 FOUND_SOONEST = 0.1
