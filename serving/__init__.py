@@ -3,6 +3,7 @@
 This room knows no Kafka and no DuckDB, and the engine knows no Triton. Read in this order:
 
 - `listing`, `settings`, `errors`: what the model sees, what can be set, what can go wrong.
+- `pictures/`: how a listing's pictures are got, checked, shrunk and kept.
 - `prompt`: one trunk for the product, one branch for each batch of attributes.
 - `examples`: what to show a base model before the product, from the schema alone.
 - `generation`: what is asked of a generator, and what it answers.

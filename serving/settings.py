@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from schemas.events import Mode
+from serving.pictures.settings import LookingSettings
 
 Change = Literal["training", "answers", "neither"]
 """What a setting changes: the adapter that a training gives, what an adapter answers, or neither.
@@ -154,6 +155,31 @@ class ServingSettings(BaseModel):
         description="allowed values are listed up to this many",
         json_schema_extra=TRAINING,
     )
+    pictures: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="most pictures of a listing that are looked at; 0 = none",
+        json_schema_extra=TRAINING,
+    )
+    picture_edge: int = Field(
+        384,
+        ge=32,
+        le=2048,
+        description="pixels of the longer edge that a picture is shrunk to",
+        json_schema_extra=TRAINING,
+    )
+    picture_place: Literal["first", "after_category", "last"] = Field(
+        "after_category",
+        description="where in a listing's text its pictures stand",
+        json_schema_extra=TRAINING,
+    )
+    encoder: str = Field(
+        "",
+        description="folder of a frozen picture encoder, eyes for a base that has none; empty = "
+        "the base's own, or none",
+        json_schema_extra=TRAINING,
+    )
     abstain_below: float = Field(
         0.0,
         ge=0.0,
@@ -197,4 +223,5 @@ class ServingSettings(BaseModel):
     timeout_s: float = Field(
         120.0, gt=0, description="client time-out of one generation", json_schema_extra=NEITHER
     )
+    looking: LookingSettings = Field(LookingSettings(), json_schema_extra=NEITHER)
     endpoint: LiveEndpointSettings = Field(LiveEndpointSettings(), json_schema_extra=NEITHER)
