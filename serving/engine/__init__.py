@@ -7,6 +7,7 @@ It knows no Triton, no Kafka, no champions. Read in this order:
 - `branch`: what a branch feeds next, and what it makes of the answer; `constraints`: which tokens a
   schema allows.
 - `decoding`: one pass for all trees; `tree_cache`, `pages`: where their keys and values are.
+- `eyes/`: from a picture to rows of the trunk; `seen`: these rows in a forward pass.
 - `decoder`: the forward pass itself; `tree_attention`, `linear`, `lora`, `shape`: its parts;
   `decoder_check`: whether it computes what transformers computes.
 - `model`: the base, and merged copies of it; `precision`: the number type of this machine.
@@ -17,6 +18,7 @@ Other rooms use:
 
 - `serving.engine.engine`: `Engine`.
 - `serving.engine.model`: `Base`, `load_base`, `merge`, `resolve_base`.
+- `serving.engine.seen`: `Seen`.
 - `serving.engine.precision`: `choose_dtype`; `serving.engine.passing_thread`: `in_passing`.
 - `serving.engine.decoder`, `serving.engine.linear`: the benchmarks take their products apart.
 """

@@ -1,0 +1,16 @@
+"""Made-up pictures for tests: rows at random in place of what eyes would make of pixels."""
+
+import torch
+
+from serving.engine.eyes.features import Features
+from serving.prompt import PictureTokens
+
+
+def random_features(seed: int, rows: int, width: int, pushes: bool = True) -> Features:
+    """A picture of `rows` rows, wrapped in a token on each side where it `pushes` the text on."""
+    generator = torch.Generator().manual_seed(seed)
+    wrap = (5,) if pushes else ()
+    ids = (*wrap, *[0] * rows, *wrap)
+    places = tuple(range(len(wrap), len(wrap) + rows))
+    tokens = PictureTokens(ids, places, range(len(ids)), len(ids) if pushes else 0)
+    return Features(tokens, torch.randn(rows, width, generator=generator))
