@@ -10,6 +10,7 @@ It knows no Triton, no Kafka, no champions. Read in this order:
 - `decoder`: the forward pass itself; `tree_attention`, `linear`, `lora`, `shape`: its parts;
   `decoder_check`: whether it computes what transformers computes.
 - `model`: the base, and merged copies of it; `precision`: the number type of this machine.
+- `eyes/`: pictures into rows of the trunk.
 - `adapter_store`, `loaded_adapters`: adapters on disk and in memory.
 - `passing_thread`: why the forward passes have a thread of their own.
 
@@ -18,5 +19,6 @@ Other rooms use:
 - `serving.engine.engine`: `Engine`.
 - `serving.engine.model`: `Base`, `load_base`, `merge`, `resolve_base`.
 - `serving.engine.precision`: `choose_dtype`; `serving.engine.passing_thread`: `in_passing`.
+- `serving.engine.eyes`: the trainer sees with the same eyes.
 - `serving.engine.decoder`, `serving.engine.linear`: the benchmarks take their products apart.
 """
