@@ -158,6 +158,8 @@ class ListingRequest(ListingEvent):
     # Of orders only: the champion that is to be measured, or the adapter on trial.
     adapter_hash: str | None = None
     live_input_hash: str | None = None  # of orders only: of the live request that they repeat
+    # Of orders only: SHA-256 of the pictures that the live answer saw, to be looked at again.
+    pictures: list[str] = []
 
     def expires_ms(self, written_ms: int) -> int | None:
         """When nobody waits any more, by the clock that `written_ms` is of; None: never.
@@ -219,6 +221,8 @@ class ListingPrediction(ListingEvent):
     fell_back: str | None = None  # why the champion answered in place of the arm's own
     tokens_read: int = Field(default=0, ge=0)
     tokens_written: int = Field(default=0, ge=0)
+    pictures: list[str] = []  # SHA-256 of those that the model was given, in the listing's order
+    notes: list[str] = []  # what could not be looked at, a sentence each
 
 
 class ListingReview(ListingEvent):

@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from schemas.events import BASE_ADAPTER
 from serving.calibration import MAX_CALIBRATION_CHARACTERS, Calibration
 from serving.errors import AdapterError
-from serving.projector import EYES, PROJECTOR, Eyes, check_projector, read_eyes
+from serving.projector import EYES, PROJECTOR, Sight, check_projector, read_sight
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +76,7 @@ class AdapterFile:
     metadata: Mapping[str, str]
     blob: bytes
     calibration: Calibration | None = None
-    eyes: Eyes | None = None
+    sight: Sight | None = None
 
     @property
     def scale(self) -> float:
@@ -164,7 +164,7 @@ def read_adapter(blob: bytes) -> AdapterFile:
         metadata=metadata,
         blob=blob,
         calibration=_read_calibration(metadata.get(CALIBRATION)),
-        eyes=read_eyes(metadata.get(EYES)),
+        sight=read_sight(metadata.get(EYES)),
     )
 
 
@@ -194,7 +194,7 @@ def write_adapter(tensors: "Mapping[str, torch.Tensor]", metadata: Mapping[str, 
 
 
 def check_adapter(
-    adapter: AdapterFile, shapes: Shapes, base_hash: str, eyes: Eyes | None = None
+    adapter: AdapterFile, shapes: Shapes, base_hash: str, sight: Sight | None = None
 ) -> None:
     """Check that `adapter` fits the base model with these linear modules.
 
@@ -202,7 +202,7 @@ def check_adapter(
         adapter: what is checked.
         shapes: of the base's linear modules.
         base_hash: the base's.
-        eyes: what is here of an encoder, in front of this base; None for none.
+        sight: what is here of an encoder, in front of this base; None for none.
 
     Raises:
         AdapterError: another base or encoder, an unknown module, a wrong shape, or values not
@@ -223,7 +223,7 @@ def check_adapter(
         raise AdapterError(f"adapter {adapter.id} has no tensors; train it first")
     for module, (a, b) in pairs.items():
         _check_pair(adapter, module, a, b, shapes)
-    check_projector(adapter.id, adapter.eyes, adapter.projector(), eyes)
+    check_projector(adapter.id, adapter.sight, adapter.projector(), sight)
 
 
 def to_peft_folder(blob: bytes, folder: Path) -> None:
@@ -236,7 +236,7 @@ def to_peft_folder(blob: bytes, folder: Path) -> None:
     adapter = read_adapter(blob)
     folder.mkdir(parents=True, exist_ok=True)
     lora, metadata = folder / "adapter_model.safetensors", dict(adapter.metadata)
-    if adapter.eyes is None:
+    if adapter.sight is None:
         lora.write_bytes(blob)
     else:
         save_file(lora_tensors(adapter.tensors()), lora, metadata)

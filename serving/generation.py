@@ -15,7 +15,8 @@ class GenerationRequest:
     """Fill `attributes` of one listing.
 
     `batches` None takes the settings' number, 0 stands for one attribute each. `cancelled` is asked
-    between forward passes and ends the work when it says True; it must be cheap.
+    between forward passes and ends the work when it says True; it must be cheap. `pictures` are the
+    bytes of small JPEGs (`serving.pictures.picture`), in the listing's order.
     """
 
     listing: Listing
@@ -24,6 +25,7 @@ class GenerationRequest:
     batches: int | None = None
     adapter_hash: str = BASE_ADAPTER
     example: Example | None = None
+    pictures: tuple[bytes, ...] = ()
     cancelled: Callable[[], bool] | None = None
 
 
@@ -36,6 +38,7 @@ class GenerationResult:
     probability of its answer, stop included, 0 to 1. `forward_passes` are those that it took part
     in, `tokens_computed` and `logits_computed` (tokens that went through the head) its own.
     `seconds` is the time at work, side by side with others, without the time in the queue.
+    `pictures` is how many were seen, and `notes` says in a sentence each what was not.
     """
 
     values: ValueLists
@@ -49,6 +52,8 @@ class GenerationResult:
     logits_computed: int
     seconds: float
     cut: tuple[str, ...] = ()  # attributes of `invalid` whose answer the cap ended
+    pictures: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

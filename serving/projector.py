@@ -1,4 +1,4 @@
-"""The eyes of an adapter, as its file has them: which encoder it sees through, and a projector.
+"""What an adapter sees through, as its file has it: the name of an encoder, and a projector.
 
 The projector turns an encoder's features into rows of the base's trunk (`serving.engine.eyes`). Its
 tensors travel beside LoRA's, under names that begin with `projector.`; the header entry `eyes`
@@ -19,12 +19,12 @@ PROJECTOR = "projector."
 """What the names of a projector's tensors begin with."""
 
 EYES = "eyes"
-"""The header entry with `Eyes` as JSON."""
+"""The header entry with a `Sight` as JSON."""
 
-MAX_EYES_CHARACTERS = 1000
+MAX_SIGHT_CHARACTERS = 1000
 
 
-class Eyes(BaseModel):
+class Sight(BaseModel):
     """An encoder, and the sizes of a projector from its features to a base's hidden size."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,7 +56,7 @@ class Eyes(BaseModel):
         return f"{self.encoder} ({self.encoder_hash[:12]}, {sizes})"
 
 
-def read_eyes(text: str | None) -> Eyes | None:
+def read_sight(text: str | None) -> Sight | None:
     """What a header's entry says; None where there is none.
 
     Raises:
@@ -65,7 +65,7 @@ def read_eyes(text: str | None) -> Eyes | None:
     if text is None:
         return None
     try:
-        return Eyes.model_validate_json(text[: MAX_EYES_CHARACTERS + 1])
+        return Sight.model_validate_json(text[: MAX_SIGHT_CHARACTERS + 1])
     except ValidationError as error:
         reason = error.errors(include_url=False)[0]["msg"]
         raise AdapterError(
@@ -74,7 +74,7 @@ def read_eyes(text: str | None) -> Eyes | None:
 
 
 def check_projector(
-    adapter_id: str, own: Eyes | None, tensors: "Mapping[str, torch.Tensor]", here: Eyes | None
+    adapter_id: str, own: Sight | None, tensors: "Mapping[str, torch.Tensor]", here: Sight | None
 ) -> None:
     """Check an adapter's projector.
 

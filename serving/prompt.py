@@ -4,6 +4,9 @@
     segment   Colour (red, blue, green):
     answer    ␣blue ⏎
 
+A picture is a block of rows in the trunk, whose embeddings come from eyes (`serving.engine.eyes`)
+and not from the vocabulary. It is never cut; the text around it has the tokens that it has without.
+
 A branch is a sequence of segments, each followed by its answer. Trunk, segment and answer are
 tokenised apart and concatenated, and every newline between them is the one canonical newline
 token, so that token ids are the same in generation, in training and in the reference
@@ -55,11 +58,47 @@ class Segment:
     ids: tuple[int, ...]
 
 
+Position = int | tuple[int, int, int]
+"""Of a row; a base whose rotary positions have three axes takes a number for all three."""
+
+
+@dataclass(frozen=True)
+class PictureTokens:
+    """How a picture stands in the trunk.
+
+    `ids` are what its base wraps it in, and a placeholder for each row that eyes fill; `rows` are
+    the places of these among them. `positions`, one for each id, count from where the picture
+    begins; the text after it begins `advance` further on.
+    """
+
+    ids: tuple[int, ...]
+    rows: tuple[int, ...]
+    positions: Sequence[Position]
+    advance: int
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """The rows of a trunk, at least one.
+
+    `end` is the position that its branches begin at; `seen` are the places of the rows that eyes
+    fill, picture by picture, where `ids` has placeholders.
+    """
+
+    ids: tuple[int, ...]
+    positions: Sequence[Position]
+    end: int
+    seen: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
 @dataclass(frozen=True)
 class PromptTree:
-    """The token ids of a trunk, and its branches."""
+    """A trunk, and its branches."""
 
-    trunk: tuple[int, ...]
+    trunk: Trunk
     branches: tuple[tuple[Segment, ...], ...]
 
 
@@ -144,21 +183,50 @@ class PromptBuilder:
         attributes: Sequence[Attribute],
         example: Example | None = None,
         batches: int | None = None,
+        pictures: Sequence[PictureTokens] = (),
     ) -> PromptTree:
         """The prompt of `listing`, with `attributes` split into `batches` (None: the settings')."""
         count = self.settings.batches if batches is None else batches
         split = split_batches(attributes, count, listing.listing_id)
         return PromptTree(
-            trunk=self.trunk(listing, example),
+            trunk=self.trunk(listing, example, pictures),
             branches=tuple(tuple(self.segment(a) for a in batch) for batch in split),
         )
 
-    def trunk(self, listing: Listing, example: Example | None = None) -> tuple[int, ...]:
-        """The trunk's token ids, cut to `max_trunk_tokens`, with the canonical newline last."""
+    def trunk(
+        self,
+        listing: Listing,
+        example: Example | None = None,
+        pictures: Sequence[PictureTokens] = (),
+    ) -> Trunk:
+        """The trunk, its text cut to `max_trunk_tokens`, with the canonical newline at its end."""
         limit = self.settings.max_trunk_tokens
-        body = self.vocabulary.encode(trunk_text(listing, limit * CHARACTERS_PER_TOKEN))
+        text = trunk_text(listing, limit * CHARACTERS_PER_TOKEN)
+        body = self.vocabulary.encode(text)[: limit - 1]
         shown = self.vocabulary.encode(example_text(example, self)) if example else []
-        return (*shown, *body[: limit - 1], self.vocabulary.newline)
+        ids = [*shown, *body, self.vocabulary.newline]
+        if not pictures:
+            return Trunk(tuple(ids), range(len(ids)), len(ids))
+        match self.settings.picture_place:
+            case "first":
+                place = len(shown)
+            case "after_category":
+                place = len(shown) + self._after_category(text, body)
+            case "last":
+                place = len(ids)
+        return lay_out(ids[:place], pictures, ids[place:])
+
+    def _after_category(self, text: str, body: Sequence[int]) -> int:
+        """The place in `body`, the ids of `text`, after its first line."""
+        line, _, rest = text.partition("\n")
+        head = self.vocabulary.encode(line)
+        alone = not rest or body[len(head) : len(head) + 1] == [self.vocabulary.newline]
+        if alone and body[: len(head)] == head:
+            return len(head) + 1
+        # The tokenizer writes the line's end together with what is before or after it: then the
+        # picture stands where the token does that covers the end.
+        ends = (len(self.vocabulary.decode(body[:count])) > len(line) for count in range(len(body)))
+        return next((count for count, over in enumerate(ends) if over), len(body))
 
     def segment(self, attribute: Attribute) -> Segment:
         """The question for one attribute."""
@@ -189,14 +257,49 @@ def split_batches(
     return [shuffled[start::count] for start in range(count)]
 
 
+def lay_out(
+    before: Sequence[int], pictures: Sequence[PictureTokens], after: Sequence[int]
+) -> Trunk:
+    """The trunk of text ids around `pictures`, each where the one before it ends."""
+    ids = list(before)
+    positions: list[Position] = list(range(len(before)))
+    seen: list[int] = []
+    at = len(before)
+    for picture in pictures:
+        seen += (len(ids) + row for row in picture.rows)
+        ids += picture.ids
+        positions += (_moved(position, at) for position in picture.positions)
+        at += picture.advance
+    ids += after
+    positions += range(at, at + len(after))
+    return Trunk(tuple(ids), tuple(positions), at + len(after), tuple(seen))
+
+
+def on_axes(positions: Sequence[Position]) -> Sequence[Position]:
+    """`positions` as numbers, or where some have three axes all with three."""
+    if all(isinstance(position, int) for position in positions):
+        return positions
+    return [(p, p, p) if isinstance(p, int) else p for p in positions]
+
+
+def _moved(position: Position, by: int) -> Position:
+    if isinstance(position, int):
+        return position + by
+    one, two, three = position
+    return one + by, two + by, three + by
+
+
 def trunk_text(listing: Listing, max_characters: int) -> str:
-    """The product as the model reads it, each field on one line, without markup and in NFC."""
+    """The product as the model reads it, each field that it has on one line, without markup and in
+    NFC."""
     # Markup is often more than half of a text, and to read a megabyte of it takes half a second.
     title, description = (
         one_line(without_markup(text[: MARKUP_SHARE * max_characters]))
         for text in (listing.title, listing.description)
     )
-    lines = [f"Category: {_one_line(listing.category)}", f"Title: {title}"]
+    lines = [f"Category: {_one_line(listing.category)}"]
+    if title:
+        lines.append(f"Title: {title}")
     if description:
         lines.append(f"Description: {description[:max_characters]}")
     return "\n".join(lines)[:max_characters]

@@ -7,10 +7,10 @@ It knows no Triton, no Kafka, no champions. Read in this order:
 - `branch`: what a branch feeds next, and what it makes of the answer; `constraints`: which tokens a
   schema allows.
 - `decoding`: one pass for all trees; `tree_cache`, `pages`: where their keys and values are.
+- `eyes/`: from a picture to rows of the trunk; `seen`: these rows in a forward pass.
 - `decoder`: the forward pass itself; `tree_attention`, `linear`, `lora`, `shape`: its parts;
   `decoder_check`: whether it computes what transformers computes.
 - `model`: the base, and merged copies of it; `precision`: the number type of this machine.
-- `eyes/`: pictures into rows of the trunk.
 - `adapter_store`, `loaded_adapters`: adapters on disk and in memory.
 - `passing_thread`: why the forward passes have a thread of their own.
 
@@ -18,6 +18,7 @@ Other rooms use:
 
 - `serving.engine.engine`: `Engine`.
 - `serving.engine.model`: `Base`, `load_base`, `merge`, `resolve_base`.
+- `serving.engine.seen`: `Seen`.
 - `serving.engine.precision`: `choose_dtype`; `serving.engine.passing_thread`: `in_passing`.
 - `serving.engine.eyes`: the trainer sees with the same eyes.
 - `serving.engine.decoder`, `serving.engine.linear`: the benchmarks take their products apart.

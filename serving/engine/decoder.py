@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from serving.engine.linear import PackedLinear
 from serving.engine.lora import Segment, add_lora, interleaved
+from serving.engine.seen import Seen
 from serving.engine.shape import Shape
 from serving.errors import ModelRefused
 
@@ -92,6 +93,7 @@ class Decoder:
         attend: Attend,
         wanted: torch.Tensor,
         lora: Sequence[Segment] = (),
+        seen: Seen | None = None,
     ) -> torch.Tensor:
         """One forward pass.
 
@@ -101,15 +103,20 @@ class Decoder:
             attend: attention over keys of its own keeping, called once a layer.
             wanted: (n,) the rows after which logits are wanted.
             lora: the adapters of stretches of rows; rows in none go through the base alone.
+            seen: rows that come from pictures; their ids are placeholders.
 
         Returns:
             (n, vocabulary) logits in the model's number type.
         """
         x = functional.embedding(ids, self._embedding)
+        if seen is not None:
+            seen.put_into(x)
         turns = self._turned(int(positions.max()))[positions]
         for number, layer in enumerate(self._layers):
             x = self._attention(number, layer, x, turns, attend, lora)
             x = self._mlp(number, layer, x, lora)
+            if seen is not None:
+                seen.add_to(x, number)
         return self._head(self._normed(x[wanted], self._norm))
 
     def _attention(

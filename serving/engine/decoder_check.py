@@ -12,6 +12,7 @@ from serving.engine.decoder import Decoder
 from serving.engine.pages import Pages
 from serving.engine.tree_cache import TreeCache, TreePass
 from serving.errors import ModelRefused
+from serving.prompt import Trunk
 
 CHECKED_TOKENS = 24
 # Relative error of the logits, as vectors: rounding of another order of summation is far below,
@@ -33,9 +34,10 @@ def check(decoder: Decoder, model: Any) -> None:
     everywhere = torch.arange(CHECKED_TOKENS, device=model.device)
     theirs = model(ids[None].to(model.device), use_cache=False).logits[0].float()
     pages = Pages(decoder.shape)
-    cache = TreeCache(pages, half, 1)
+    trunk = Trunk(tuple(ids[:half].tolist()), range(half), half)
+    cache = TreeCache(pages, trunk, 1)
     tree_pass = TreePass(pages)
-    tree_pass.add(cache, ids[:half].tolist(), [(0, 0, ids[half:].tolist())])
+    tree_pass.add(cache, trunk, [(0, 0, ids[half:].tolist())])
     ours = tree_pass.run(decoder, everywhere.tolist()).float()
     error = float((ours - theirs).norm() / theirs.norm())
     if not error < CHECK_TOLERANCE[model.dtype]:

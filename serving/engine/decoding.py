@@ -14,10 +14,11 @@ import torch
 from schemas.events import BASE_ADAPTER
 from serving.engine.branch import Answer, Branch, Rules
 from serving.engine.decoder import Decoder
+from serving.engine.eyes.features import Features, seen_in
 from serving.engine.lora import Lora
 from serving.engine.pages import Pages
 from serving.engine.tree_cache import Fed, TreeCache, TreePass
-from serving.prompt import PromptTree
+from serving.prompt import PromptTree, Trunk
 
 # A pass of few rows costs as much as one of this many: the weights have to come from memory anyway.
 DRAFT_ROWS = {"cpu": 24, "cuda": 256}
@@ -42,10 +43,18 @@ class Decoded:
 class Tree:
     """One tree in the making."""
 
-    def __init__(self, tree: PromptTree, rules: Rules, lora: Lora | None = None) -> None:
+    def __init__(
+        self,
+        tree: PromptTree,
+        rules: Rules,
+        lora: Lora | None = None,
+        pictures: Sequence[Features] = (),
+    ) -> None:
+        """`pictures` are those of the trunk in its order, their rows embeddings by now."""
         self.lora = lora
         self.trunk = tree.trunk
-        self.branches = [Branch(segments, rules, tree.trunk) for segments in tree.branches]
+        self.branches = [Branch(segments, rules, tree.trunk.ids) for segments in tree.branches]
+        self.seen = seen_in(tree.trunk, pictures)
         self.cache: TreeCache | None = None
         self.decoded = Decoded()
 
@@ -88,10 +97,10 @@ def step(decoder: Decoder, pages: Pages, trees: Sequence[Tree], merged: bool = F
     asked: list[tuple[Branch, int]] = []
     drafts = _drafts(trees, DRAFT_ROWS.get(decoder.shape.device.type, 0))
     for tree in trees:
-        trunk: Sequence[int] = ()
+        trunk: Trunk | None = None
         if tree.cache is None:
             trunk = tree.trunk
-            tree.cache = TreeCache(pages, len(trunk), len(tree.branches))
+            tree.cache = TreeCache(pages, trunk, len(tree.branches))
         fed: list[Fed] = []
         places: list[tuple[Branch, list[int]]] = []
         for number, branch in enumerate(tree.branches):
@@ -99,13 +108,15 @@ def step(decoder: Decoder, pages: Pages, trees: Sequence[Tree], merged: bool = F
                 tokens, wants = branch.plan(drafts)
                 fed.append((number, branch.fed, tokens))
                 places.append((branch, wants))
-        rows = tree_pass.add(tree.cache, trunk, fed, None if merged else tree.lora)
+        lora = None if merged else tree.lora
+        rows = tree_pass.add(tree.cache, trunk, fed, lora, tree.seen)
         before = len(wanted)
         for (branch, wants), row in zip(places, rows, strict=True):
             asked.append((branch, len(wanted)))
             wanted += [row + place for place in wants]
         tree.decoded.forward_passes += 1
-        tree.decoded.tokens_computed += len(trunk) + sum(len(tokens) for _, _, tokens in fed)
+        of_trunk = 0 if trunk is None else len(trunk)
+        tree.decoded.tokens_computed += of_trunk + sum(len(tokens) for _, _, tokens in fed)
         tree.decoded.logits_computed += len(wanted) - before
     scores = LogProbabilities(tree_pass.run(decoder, wanted))
     for branch, first in asked:

@@ -21,6 +21,7 @@ from serving.adapter_file import AdapterFile
 from serving.base_hash import base_hash
 from serving.engine.decoder import Decoder
 from serving.engine.decoder_check import check
+from serving.engine.eyes.features import Eyes
 from serving.engine.precision import choose_dtype
 from serving.errors import ModelRefused
 from serving.prompt import Vocabulary
@@ -43,6 +44,7 @@ class Base:
     hash: str
     dtype: torch.dtype
     device: torch.device
+    eyes: Eyes | None = None
 
     @property
     def vocabulary_size(self) -> int:

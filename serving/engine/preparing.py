@@ -10,24 +10,38 @@ from serving.calibration import Calibration, abstain_below
 from serving.engine.branch import Answer, Matcher, Rules
 from serving.engine.constraints import Constraints
 from serving.engine.decoding import Tree
+from serving.engine.eyes.features import Features
 from serving.engine.lora import Lora
 from serving.engine.model import Base
+from serving.engine.passing_thread import in_passing
 from serving.errors import Refused
 from serving.generation import GenerationRequest, GenerationResult
+from serving.pictures.picture import Picture
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 
 # One pass computes all first questions, so their number bounds its time and memory.
 MAX_ATTRIBUTES = 1000
+NO_EYES = "the model has no eyes, so pictures were not looked at; see serving.encoder"
 
 
 class PreparedRequest:
     """A request on its way through the engine, and where its answer goes."""
 
-    def __init__(self, request: GenerationRequest, tree: Tree, mode: Mode) -> None:
+    def __init__(
+        self,
+        request: GenerationRequest,
+        tree: Tree,
+        mode: Mode,
+        pictures: int = 0,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        """`pictures` were seen, and `notes` say what was not."""
         self.request = request
         self.tree = tree
         self.mode = mode
+        self.pictures = pictures
+        self.notes = notes
         self.start()
 
     def start(self) -> None:
@@ -53,6 +67,8 @@ class PreparedRequest:
             tokens_computed=decoded.tokens_computed,
             logits_computed=decoded.logits_computed,
             seconds=time.perf_counter() - self._started,
+            pictures=self.pictures,
+            notes=self.notes,
         )
 
 
@@ -69,7 +85,8 @@ class Preparer:
         """`request` with its tree, to be answered by the base with `lora`.
 
         Raises:
-            Refused: two attributes have the same name, or there are too many.
+            Refused: two attributes have the same name, or there are too many; or what is said to
+                be a picture is none.
         """
         names = [attribute.name for attribute in request.attributes]
         if len(names) > MAX_ATTRIBUTES:
@@ -79,15 +96,33 @@ class Preparer:
         if len(set(names)) < len(names):
             raise Refused("two attributes have the same name; ask for each once")
         mode = Mode(request.mode or self._settings.mode)
+        pictures, notes = self._look(request, lora)
         prompt = self._builder.tree(
-            request.listing, request.attributes, request.example, request.batches
+            request.listing,
+            request.attributes,
+            request.example,
+            request.batches,
+            [picture.tokens for picture in pictures],
         )
         rules = Rules(
             vocabulary=self._base.vocabulary,
             cap={a: self._builder.cap(a) for a in request.attributes}.__getitem__,
             matcher=self._matchers(request) if mode is Mode.CONSTRAINED else lambda _: None,
         )
-        return PreparedRequest(request, Tree(prompt, rules, lora), mode)
+        tree = Tree(prompt, rules, lora, pictures)
+        return PreparedRequest(request, tree, mode, len(pictures), notes)
+
+    def _look(
+        self, request: GenerationRequest, lora: Lora | None
+    ) -> tuple[list[Features], tuple[str, ...]]:
+        """The pictures as embeddings, and what could not be seen."""
+        if not request.pictures:
+            return [], ()
+        eyes = self._base.eyes
+        if eyes is None:
+            return [], (NO_EYES,)
+        pictures = [Picture(data) for data in request.pictures]
+        return in_passing(lambda: eyes.see(pictures)), ()
 
     def _matchers(self, request: GenerationRequest) -> Callable[[Attribute], Matcher | None]:
         fresh = {a: self._constraints.compiled(a) for a in request.attributes}

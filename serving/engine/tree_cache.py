@@ -1,13 +1,14 @@
 """One forward pass over tokens of many trees, and where each tree keeps its keys and values.
 
 A token of a branch sees the whole trunk and what came before it in its own branch, and nothing
-else: `serving.engine.tree_attention`. Positions in a branch count on from the trunk's end.
+else: `serving.engine.tree_attention`. Positions in a branch count on from the trunk's end, which
+pictures may move away from the number of its tokens.
 
 A slot can be written again and is then simply overtaken. What lies in later slots meanwhile is
 never seen: a token sees the slots of its branch up to its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from weakref import finalize
 
 import torch
@@ -15,7 +16,9 @@ import torch
 from serving.engine.decoder import Decoder
 from serving.engine.lora import Lora, Segment
 from serving.engine.pages import PAGE, Pages
+from serving.engine.seen import Seen, joined
 from serving.engine.tree_attention import Attention, Chunk, alike, grouped
+from serving.prompt import Position, Trunk, on_axes
 
 TRUNK_ROWS = 256
 """A longer trunk is attended to in pieces: the scores of a piece, rows * keys, bound the memory."""
@@ -27,10 +30,11 @@ Fed = tuple[int, int, Sequence[int]]
 class TreeCache:
     """The pages of one tree. They go back when nobody holds the cache any more."""
 
-    def __init__(self, pages: Pages, trunk: int, branches: int) -> None:
-        """For `trunk` tokens, at least one, which the first pass has to feed, and `branches`."""
-        self.tokens = trunk
-        self.trunk = pages.take(-(-trunk // PAGE))
+    def __init__(self, pages: Pages, trunk: Trunk, branches: int) -> None:
+        """For `trunk`, which the first pass has to feed, and `branches`."""
+        self.tokens = len(trunk)
+        self.end = trunk.end
+        self.trunk = pages.take(-(-len(trunk) // PAGE))
         self.branches: list[list[int]] = [[] for _ in range(branches)]
         self._pages = pages
         finalize(self, _give_all, pages, self.trunk, self.branches)
@@ -52,38 +56,44 @@ class TreePass:
     def __init__(self, pages: Pages) -> None:
         self.ids: list[int] = []
         self._pages = pages
-        self._positions: list[int] = []
+        self._positions: list[Position] = []
         self._written: list[tuple[int, int]] = []  # page, and offset in it, of each row
         self._chunks: list[Chunk] = []
         self._segments: list[Segment] = []
+        self._seen: list[tuple[int, Seen]] = []
 
     def add(
         self,
         cache: TreeCache,
-        trunk: Sequence[int],
+        trunk: Trunk | None,
         fed: Sequence[Fed],
         lora: Lora | None = None,
+        seen: Seen | None = None,
     ) -> list[int]:
         """Add tokens of one tree.
 
         Args:
             cache: the tree's.
-            trunk: the trunk's token ids the first time, nothing later.
+            trunk: the trunk the first time, None later.
             fed: what its branches feed, each at most once and at least a token.
             lora: the adapter that its rows go through.
+            seen: what pictures put into the trunk, its rows counted from the trunk's first.
 
         Returns:
             The row of each branch's first token; its others follow.
         """
         start = len(self.ids)
-        if trunk:
-            self._add(trunk, 0, cache.trunk, 0)
+        if trunk is not None:
+            self._add(trunk.ids, trunk.positions, cache.trunk, 0)
+            if seen is not None:
+                self._seen.append((start, seen))
             self._chunks += trunk_chunks(cache.trunk, len(trunk), start)
         first = []
         for branch, slot, ids in fed:
             cache.reserve(branch, slot + len(ids))
             first.append(len(self.ids))
-            self._add(ids, cache.tokens + slot, cache.branches[branch], slot)
+            position = cache.end + slot
+            self._add(ids, range(position, position + len(ids)), cache.branches[branch], slot)
         for places in alike([len(ids) for _, _, ids in fed]):
             chosen = [fed[place] for place in places]
             self._chunks.append(
@@ -104,9 +114,11 @@ class TreePass:
                 self._segments.append(Segment(start, len(self.ids), lora))
         return first
 
-    def _add(self, ids: Sequence[int], position: int, pages: list[int], slot: int) -> None:
+    def _add(
+        self, ids: Sequence[int], positions: Iterable[Position], pages: list[int], slot: int
+    ) -> None:
         self.ids += ids
-        self._positions += range(position, position + len(ids))
+        self._positions += positions
         places = range(slot, slot + len(ids))
         self._written += [(pages[place // PAGE], place % PAGE) for place in places]
 
@@ -116,10 +128,11 @@ class TreePass:
         attention = Attention(self._pages, self._written, grouped(self._chunks))
         return decoder(
             torch.tensor(self.ids, device=device),
-            torch.tensor(self._positions, device=device),
+            torch.tensor(on_axes(self._positions), device=device),
             attention,
             torch.tensor(wanted, dtype=torch.long, device=device),
             self._segments,
+            joined(self._seen, device),
         )
 
 

@@ -74,12 +74,14 @@ class TritonClient:
         timeout_s: float | None = None,
         example: Example | None = None,
         give_up: Future[None] | None = None,
+        pictures: Sequence[bytes] = (),
     ) -> GenerationResult:
         """Fill `attributes` of `listing` with the adapter named, shown `example` before it.
 
         Args:
             give_up: once it is done nobody wants the answer any more, and the engine drops the work
                 before its next forward pass.
+            pictures: small JPEGs (`serving.pictures.picture`), in the listing's order.
 
         Raises:
             Cancelled: `give_up` was done before the answer.
@@ -98,8 +100,10 @@ class TritonClient:
             batches=batches,
             adapter_hash=adapter_hash,
             example=example,
+            pictures=tuple(len(picture) for picture in pictures),
         )
-        return decode_result(self._call(message, timeout_s=timeout_s, give_up=give_up))
+        payload = b"".join(pictures) or None
+        return decode_result(self._call(message, payload, timeout_s, give_up))
 
     def push(self, blob: bytes, adapter_id: str, adapter_hash: str) -> None:
         """Send an adapter's bytes to the live engine. The same one again changes nothing.

@@ -1,7 +1,7 @@
 """The JSON that travels between `serving.triton.client` and the Triton model; it knows neither.
 
     {"op": "generate", "listing": {...}, "attributes": [...], "mode", "batches", "adapter_hash",
-     "example"}
+     "example", "pictures": [bytes of each]}, with these bytes, one after the other, beside it
     {"op": "push", "adapter_id", "adapter_hash"}, with the adapter's bytes beside it
     {"op": "status"}
 
@@ -12,6 +12,7 @@ words of `serving.errors`.
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import accumulate, pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -34,9 +35,22 @@ class Generate(BaseModel):
     batches: int | None = Field(None, ge=0)
     adapter_hash: str = BASE_ADAPTER
     example: Example | None = None
+    pictures: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
-    def request(self, cancelled: Callable[[], bool] | None = None) -> GenerationRequest:
-        """The same, as the engine takes it."""
+    def request(
+        self, cancelled: Callable[[], bool] | None = None, payload: bytes = b""
+    ) -> GenerationRequest:
+        """The same, as the engine takes it; `payload` is what travelled beside it.
+
+        Raises:
+            Refused: the payload has not the length of the pictures.
+        """
+        if sum(self.pictures) != len(payload):
+            raise Refused(
+                f"the pictures have {sum(self.pictures)} bytes by the request and {len(payload)} "
+                "beside it; send them one after the other as `payload`"
+            )
+        ends = list(accumulate(self.pictures, initial=0))
         return GenerationRequest(
             listing=self.listing,
             attributes=self.attributes,
@@ -44,6 +58,7 @@ class Generate(BaseModel):
             batches=self.batches,
             adapter_hash=self.adapter_hash,
             example=self.example,
+            pictures=tuple(payload[start:end] for start, end in pairwise(ends)),
             cancelled=cancelled,
         )
 
@@ -107,4 +122,5 @@ def decode_answer(text: bytes) -> dict[str, Any]:
 def decode_result(text: bytes) -> GenerationResult:
     """The result in the answer to a generate message; raises as `decode_answer`."""
     content = decode_answer(text)
-    return GenerationResult(**content | {"cut": tuple(content.get("cut", ()))})
+    lists = {name: tuple(content.get(name, ())) for name in ("cut", "notes")}
+    return GenerationResult(**content | lists)

@@ -17,17 +17,17 @@ from serving.adapter_file import (
     write_adapter,
 )
 from serving.errors import AdapterError
-from serving.projector import Eyes
+from serving.projector import Sight
 from tests.serving.helpers import lora_tensors, metadata
 
 BASE = "b" * 64
-EYES = Eyes(encoder="tiny", encoder_hash="e" * 64, features=16, rows=4, hidden=64)
+EYES = Sight(encoder="tiny", encoder_hash="e" * 64, features=16, rows=4, hidden=64)
 
 
-def weights(eyes: Eyes = EYES, seed: int = 0) -> dict[str, torch.Tensor]:
+def weights(sight: Sight = EYES, seed: int = 0) -> dict[str, torch.Tensor]:
     """A projector's tensors as they are named in a file."""
     dice = torch.Generator().manual_seed(seed)
-    return {f"projector.{n}": torch.randn(s, generator=dice) for n, s in eyes.shapes.items()}
+    return {f"projector.{n}": torch.randn(s, generator=dice) for n, s in sight.shapes.items()}
 
 
 def seeing(shapes, projector=None, eyes: str | None = EYES.model_dump_json()) -> AdapterFile:
@@ -38,13 +38,13 @@ def seeing(shapes, projector=None, eyes: str | None = EYES.model_dump_json()) ->
 
 def test_a_projector_is_read_as_it_was_written_and_is_no_pair_of_lora(shapes):
     adapter = seeing(shapes)
-    assert adapter.eyes == EYES
+    assert adapter.sight == EYES
     read = adapter.projector()
     assert {f"projector.{name}" for name in read} == weights().keys()
     assert all(torch.equal(read[n.removeprefix("projector.")], t) for n, t in weights().items())
     blind = read_adapter(write_adapter(lora_tensors(shapes), metadata(BASE)))
     assert adapter.pairs().keys() == blind.pairs().keys()
-    assert (blind.eyes, blind.projector()) == (None, {})
+    assert (blind.sight, blind.projector()) == (None, {})
 
 
 def test_another_projector_is_another_adapter(shapes):

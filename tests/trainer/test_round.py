@@ -99,7 +99,7 @@ def answers_by(model: PeftModel, builder: PromptBuilder, row: Row) -> dict[str, 
     tree = builder.tree(row.listing, row.attributes)
     answers = {}
     for branch in tree.branches:
-        ids = list(tree.trunk)
+        ids = list(tree.trunk.ids)
         for segment in branch:
             ids += segment.ids
             prompt = torch.tensor([ids])

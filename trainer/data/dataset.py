@@ -31,6 +31,7 @@ class Row:
 
     origins: attribute to where its value comes from (`schemas.origins`); without one it is unknown.
     blind: whether no model has touched the values; false where a file does not say.
+    pictures: SHA-256 of what was seen of the listing's pictures, in order.
     """
 
     listing: Listing
@@ -38,6 +39,7 @@ class Row:
     values: ValueLists
     origins: Mapping[str, str] = field(default_factory=dict)
     blind: bool = False
+    pictures: tuple[str, ...] = ()
 
     def accepted(self, attribute: Attribute) -> bool:
         """Whether the seller submitted what had been suggested for `attribute`."""
@@ -131,7 +133,8 @@ def file_hash(path: Path) -> str:
 
 def _asked(row: Row) -> list[Any]:
     attributes = [attribute.content() for attribute in row.attributes]
-    return [dataclasses.asdict(row.listing), attributes]
+    asked = [dataclasses.asdict(row.listing), attributes]
+    return [*asked, row.pictures] if row.pictures else asked
 
 
 def _digest(content: object) -> str:
@@ -188,6 +191,7 @@ def _parse_row(record: Mapping[str, Any], where: str) -> Row:
             values=values,
             origins=_ORIGINS.validate_python(_json(record.get("origins")) or {}),
             blind=_json(record.get("blind")) is True,
+            pictures=tuple(_json(record.get("pictures")) or ()),
         )
     except KeyError as error:
         raise DataError(f"{where}: the column {error} is missing; write the file again") from error

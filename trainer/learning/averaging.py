@@ -69,8 +69,8 @@ def make_candidate(
         "alpha": settings.alpha,
         "peft_config": made.peft_config,
     }
-    if made.eyes is not None:
-        header[EYES] = made.eyes.model_dump_json()
+    if made.sight is not None:
+        header[EYES] = made.sight.model_dump_json()
     return write_adapter(tensors, header), error
 
 

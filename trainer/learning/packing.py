@@ -18,10 +18,12 @@ would cut it off, so to teach it is to teach answers that never come.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import torch
 
-from serving.prompt import PromptBuilder, split_batches
+from serving.engine.eyes.features import Features
+from serving.prompt import Position, PromptBuilder, Trunk, on_axes, split_batches
 from trainer.data.dataset import Row
 from trainer.learning.tree_attention import TRUNK, TreeLayout, lay_out
 from trainer.settings import Blank
@@ -35,14 +37,17 @@ class PackedTree:
     """One listing; the lists are equally long.
 
     `labels` stand at the answer tokens' own places: the token before predicts them. `weights` are
-    those of the labels; empty where each weighs 1.
+    those of the labels; empty where each weighs 1. `seen` are the places of the rows of `pictures`,
+    where `ids` has placeholders.
     """
 
     ids: list[int]
-    positions: list[int]
+    positions: list[Position]
     branches: list[int]
     labels: list[int]
     weights: list[float] = field(default_factory=list)
+    pictures: Sequence[Features] = ()
+    seen: Sequence[int] = ()
 
     @property
     def label_tokens(self) -> int:
@@ -56,15 +61,30 @@ class PackedTree:
 
 
 @dataclass(frozen=True)
+class SeenRows:
+    """What eyes make of the pictures of a batch, before a projector."""
+
+    rows: torch.Tensor  # (n,) places of tokens
+    features: torch.Tensor  # (n, width)
+    deep: tuple[torch.Tensor, ...]  # each (n, hidden), added after the first layers
+
+    def to(self, device: torch.device) -> "SeenRows":
+        """The same on another device."""
+        deep = tuple(layer.to(device) for layer in self.deep)
+        return SeenRows(self.rows.to(device), self.features.to(device), deep)
+
+
+@dataclass(frozen=True)
 class Batch:
     """Trees one after the other as tensors: nothing is padded."""
 
     ids: torch.Tensor  # (1, tokens)
-    positions: torch.Tensor  # (1, tokens)
+    positions: torch.Tensor  # (1, tokens), or (3, 1, tokens) where pictures have three axes
     tree: TreeLayout
     predicting: torch.Tensor  # (labels,) places of the tokens whose next one is taught
     labels: torch.Tensor  # (labels,) those next ones
     weights: torch.Tensor | None = None  # (labels,) of each in the loss; None: 1 each
+    seen: SeenRows | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
@@ -75,6 +95,7 @@ class Batch:
             self.predicting.to(device),
             self.labels.to(device),
             None if self.weights is None else self.weights.to(device),
+            None if self.seen is None else self.seen.to(device),
         )
 
 
@@ -85,25 +106,31 @@ def pack(
     max_length: int,
     blank: Blank = "mask",
     weight_accepted: float = 1.0,
+    pictures: Sequence[Features] = (),
 ) -> PackedTree:
     """The tree of `row` in at most `max_length` tokens; `rng` draws the order and the split.
 
+    A trunk alone that is longer is cut, without its pictures: nothing can be taught after it.
     Questions that do not fit are left out; since the order is drawn anew each time, each gets its
     turn in another epoch.
     """
     answers = taught_answers(row, builder, blank, weight_accepted)
     asked = [a for a in row.attributes if a.name in answers]
     batches = split_batches(asked, builder.settings.batches, str(rng.getrandbits(64)))
-    trunk = builder.trunk(row.listing)[:max_length]
+    trunk = builder.trunk(row.listing, pictures=[picture.tokens for picture in pictures])
+    if len(trunk) > max_length:
+        pictures, trunk = (), Trunk(trunk.ids[:max_length], range(max_length), max_length)
     tree = PackedTree(
-        ids=list(trunk),
-        positions=list(range(len(trunk))),
+        ids=list(trunk.ids),
+        positions=list(trunk.positions),
         branches=[TRUNK] * len(trunk),
         labels=[IGNORED] * len(trunk),
         weights=[] if weight_accepted == 1 else [1.0] * len(trunk),
+        pictures=pictures,
+        seen=trunk.seen,
     )
     for branch, attributes in enumerate(batches, start=TRUNK + 1):
-        position = len(trunk)
+        position = trunk.end
         for attribute in attributes:
             question = builder.segment(attribute).ids
             answer = answers[attribute.name]
@@ -173,12 +200,33 @@ def collate(trees: Sequence[PackedTree]) -> Batch:
     taught = [place for place, label in enumerate(labels) if label != IGNORED]
     return Batch(
         ids=torch.tensor([[token for tree in trees for token in tree.ids]]),
-        positions=torch.tensor([[position for tree in trees for position in tree.positions]]),
+        positions=_positions(trees),
         tree=lay_out([tree.branches for tree in trees]),
         # A label never stands first: a trunk or a question comes before.
         predicting=torch.tensor([place - 1 for place in taught], dtype=torch.long),
         labels=torch.tensor([labels[place] for place in taught], dtype=torch.long),
         weights=_weights(trees),
+        seen=_seen(trees),
+    )
+
+
+def _positions(trees: Sequence[PackedTree]) -> torch.Tensor:
+    positions = torch.tensor(on_axes([position for tree in trees for position in tree.positions]))
+    return positions[None] if positions.ndim == 1 else positions.T[:, None]
+
+
+def _seen(trees: Sequence[PackedTree]) -> SeenRows | None:
+    pictures = [picture for tree in trees for picture in tree.pictures]
+    if not pictures:
+        return None
+    starts = accumulate((len(tree.ids) for tree in trees), initial=0)
+    rows = [
+        start + place for tree, start in zip(trees, starts, strict=False) for place in tree.seen
+    ]
+    return SeenRows(
+        torch.tensor(rows, dtype=torch.long),
+        torch.cat([picture.rows for picture in pictures]),
+        tuple(torch.cat(layer) for layer in zip(*(p.deep for p in pictures), strict=True)),
     )
 
 

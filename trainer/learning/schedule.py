@@ -1,7 +1,9 @@
 """What a step learns from, and how fast: functions of the step alone, so nothing to be resumed."""
 
 import random
+from collections.abc import Sequence
 
+from serving.engine.eyes.features import Features
 from serving.prompt import PromptBuilder
 from trainer.data.dataset import Row
 from trainer.learning.packing import PackedTree, pack
@@ -28,11 +30,16 @@ def draws(rows: int, step: int, settings: TrainerSettings) -> list[tuple[int, in
 
 
 def draw_tree(
-    row: Row, epoch: int, builder: PromptBuilder, settings: TrainerSettings
+    row: Row,
+    epoch: int,
+    builder: PromptBuilder,
+    settings: TrainerSettings,
+    pictures: Sequence[Features] = (),
 ) -> PackedTree:
     """The tree of `row` in `epoch`: order and split of its questions are drawn by the seed."""
     rng = random.Random(f"pack {settings.seed} {epoch} {row.listing.listing_id}")
-    return pack(row, builder, rng, settings.max_length, settings.blank, settings.weight_accepted)
+    blank, weight = settings.blank, settings.weight_accepted
+    return pack(row, builder, rng, settings.max_length, blank, weight, pictures)
 
 
 def _epoch_order(rows: int, epoch: int, seed: int) -> list[int]:

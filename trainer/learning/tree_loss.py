@@ -32,7 +32,7 @@ class SummedLoss(nn.Module):
     def forward(self, batch: Batch) -> torch.Tensor:
         """The loss in nats, each label's by its weight, shape ()."""
         hidden = self.body(
-            input_ids=batch.ids, position_ids=batch.positions, tree=batch.tree, use_cache=False
+            **self._inputs(batch), position_ids=batch.positions, tree=batch.tree, use_cache=False
         ).last_hidden_state
         logits = self.head(hidden[0, batch.predicting])
         if batch.weights is None:
@@ -40,3 +40,17 @@ class SummedLoss(nn.Module):
         losses = functional.cross_entropy(logits.float(), batch.labels, reduction="none")
         # Not as a product of vectors, which autocast would compute in bfloat16.
         return (losses * batch.weights).sum()
+
+    def _inputs(self, batch: Batch) -> dict[str, Any]:
+        """The token ids; or embeddings, where some rows come from pictures."""
+        seen = batch.seen
+        if seen is None:
+            return {"input_ids": batch.ids}
+        embeddings = self.body.get_input_embeddings()(batch.ids)
+        rows = seen.features.to(embeddings.dtype)
+        inputs = {"inputs_embeds": embeddings.index_copy(1, seen.rows, rows[None])}
+        if seen.deep:
+            places = torch.zeros_like(batch.ids, dtype=torch.bool)
+            places[0, seen.rows] = True
+            inputs |= {"visual_pos_masks": places, "deepstack_visual_embeds": list(seen.deep)}
+        return inputs

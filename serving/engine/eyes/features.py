@@ -1,71 +1,56 @@
-"""What an encoder sees, computed once per picture: a picture is its bytes.
+"""What frozen eyes make of a picture, and what every kind of eyes promises."""
 
-Kept in memory as fp16, 125 kB a picture of EfficientNet-Lite0, whose features are 0 to 6. Whoever
-asks gets what is kept, the first time too, and each picture goes through the encoder alone: so the
-engine and the trainer get the same numbers, whatever came before or stands beside it.
-"""
-
-import hashlib
-import io
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from PIL import Image
 
-from serving.engine.eyes.encoder import Encoder
-from serving.errors import Refused
-
-MOST_BYTES = 256 << 20
-"""Of features that are kept: 2,000 pictures of EfficientNet-Lite0."""
+from serving.engine.seen import Seen
+from serving.pictures.picture import Picture
+from serving.prompt import PictureTokens, Trunk
 
 
-class FeatureCache:
-    """An encoder that remembers what it saw; that of the picture used longest ago goes first.
+@dataclass(frozen=True)
+class Features:
+    """One picture as a model's eyes see it.
 
-    Safe for several threads: two that ask for one picture at once both compute it.
+    `rows` (n, width), one for each of `tokens.rows`: embeddings as they are, where width is the
+    model's own, or what a projector makes embeddings of. `deep`, each (n, hidden), is added after
+    the first layers (`serving.engine.seen`).
     """
 
-    def __init__(self, encoder: Encoder, most_bytes: int = MOST_BYTES) -> None:
-        self.encoder = encoder
-        self.computed = 0
-        """Pictures that went through the encoder."""
-        self._most_bytes = most_bytes
-        self._kept: OrderedDict[str, torch.Tensor] = OrderedDict()  # by SHA-256
-        self._bytes = 0
-        self._lock = threading.Lock()
+    tokens: PictureTokens
+    rows: torch.Tensor
+    deep: tuple[torch.Tensor, ...] = ()
 
-    def features(self, pictures: Sequence[bytes]) -> torch.Tensor:
-        """(pictures, rows, features), fp16, on the CPU, of pictures as files.
+    @property
+    def nbytes(self) -> int:
+        """Of all tensors."""
+        return self.rows.nbytes + sum(layer.nbytes for layer in self.deep)
+
+
+class Eyes(Protocol):
+    """Frozen eyes of a base model, or beside it. For several threads."""
+
+    projected: bool
+    """Whether rows need a projector, which is part of the adapter."""
+
+    def see(self, pictures: Sequence[Picture]) -> list[Features]:
+        """The features of each; kept by content, so that a picture is computed once.
 
         Raises:
-            Refused: one of them is no picture.
+            Refused: one is no picture.
         """
-        config = self.encoder.config
-        if not pictures:
-            return torch.empty(0, config.rows, config.features, dtype=torch.float16)
-        return torch.stack([self._of(data) for data in pictures])
-
-    def _of(self, data: bytes) -> torch.Tensor:
-        name = hashlib.sha256(data).hexdigest()
-        with self._lock:
-            if name in self._kept:
-                self._kept.move_to_end(name)
-                return self._kept[name]
-        seen = self.encoder.features([_pixels(data)])[0].half().cpu()
-        with self._lock:
-            self.computed += 1
-            if name not in self._kept:
-                self._kept[name] = seen
-                self._bytes += seen.nbytes
-            while self._bytes > self._most_bytes:
-                self._bytes -= self._kept.popitem(last=False)[1].nbytes
-        return seen
+        ...
 
 
-def _pixels(data: bytes) -> Image.Image:
-    try:
-        return Image.open(io.BytesIO(data)).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise Refused(f"a picture cannot be read ({error}); send it as a JPEG file") from None
+def seen_in(trunk: Trunk, pictures: Sequence[Features]) -> Seen | None:
+    """What `pictures`, in the trunk's order, put into its rows; None where there are none."""
+    if not pictures:
+        return None
+    return Seen(
+        torch.tensor(trunk.seen, dtype=torch.long),
+        torch.cat([picture.rows for picture in pictures]),
+        tuple(torch.cat(layer) for layer in zip(*(p.deep for p in pictures), strict=True)),
+    )

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from serving.projector import Eyes
+from serving.projector import Sight
 
 # Root of E[gelu(z)²] for a standard normal z: what the first layer leaves of a unit variance.
 GELU_SIZE = 0.652
@@ -23,14 +23,14 @@ GELU_SIZE = 0.652
 class Projector(nn.Module):
     """See the module. fp32, wherever the base is."""
 
-    def __init__(self, eyes: Eyes) -> None:
+    def __init__(self, sight: Sight) -> None:
         """A projector of these sizes with weights that are not set; see `fresh` and `loaded`."""
         super().__init__()
-        self.eyes = eyes
-        self.norm = nn.LayerNorm(eyes.features)
-        self.widen = nn.Linear(eyes.features, eyes.hidden)
-        self.out = nn.Linear(eyes.hidden, eyes.hidden)
-        self.places = nn.Parameter(torch.zeros(eyes.rows, eyes.hidden))
+        self.sight = sight
+        self.norm = nn.LayerNorm(sight.features)
+        self.widen = nn.Linear(sight.features, sight.hidden)
+        self.out = nn.Linear(sight.hidden, sight.hidden)
+        self.places = nn.Parameter(torch.zeros(sight.rows, sight.hidden))
         self.scale = nn.Parameter(torch.ones(()))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -43,16 +43,16 @@ class Projector(nn.Module):
         return {name: t.detach().float().cpu().clone() for name, t in self.state_dict().items()}
 
 
-def fresh(eyes: Eyes, embeddings: torch.Tensor, seed: int) -> Projector:
+def fresh(sight: Sight, embeddings: torch.Tensor, seed: int) -> Projector:
     """A projector to begin with: the same `seed`, the same weights.
 
     `embeddings` are the base's, (tokens, hidden): rows begin as large as they are.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        projector = Projector(eyes)
-        nn.init.normal_(projector.widen.weight, std=eyes.features**-0.5)
-        nn.init.normal_(projector.out.weight, std=eyes.hidden**-0.5 / GELU_SIZE)
+        projector = Projector(sight)
+        nn.init.normal_(projector.widen.weight, std=sight.features**-0.5)
+        nn.init.normal_(projector.out.weight, std=sight.hidden**-0.5 / GELU_SIZE)
     for layer in (projector.widen, projector.out):
         nn.init.zeros_(layer.bias)
     with torch.no_grad():
@@ -60,8 +60,8 @@ def fresh(eyes: Eyes, embeddings: torch.Tensor, seed: int) -> Projector:
     return projector
 
 
-def loaded(eyes: Eyes, tensors: Mapping[str, torch.Tensor]) -> Projector:
+def loaded(sight: Sight, tensors: Mapping[str, torch.Tensor]) -> Projector:
     """The projector with these weights, as `serving.adapter_file` has checked them."""
-    projector = Projector(eyes)
+    projector = Projector(sight)
     projector.load_state_dict(dict(tensors))
     return projector

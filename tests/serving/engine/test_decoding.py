@@ -103,7 +103,7 @@ def reference(model, vocabulary, tree, cap=CAP):
     )
     answers = {}
     for branch in tree.branches:
-        ids = list(tree.trunk)
+        ids = list(tree.trunk.ids)
         for segment in branch:
             ids += segment.ids
             prompt = torch.tensor([ids])
@@ -200,12 +200,12 @@ def test_teacher_forced_logits_agree(base, builder, monkeypatch, piece):
     assert len(tree.trunk) > 7
     branches = [[t for segment in branch for t in segment.ids] for branch in tree.branches]
     pages = Pages(base.decoder.shape)
-    cache = TreeCache(pages, len(tree.trunk), len(branches))
+    cache = TreeCache(pages, tree.trunk, len(branches))
     theirs = [
-        base.model(torch.tensor([[*tree.trunk, *branch]])).logits[0, len(tree.trunk) :]
+        base.model(torch.tensor([[*tree.trunk.ids, *branch]])).logits[0, len(tree.trunk) :]
         for branch in branches
     ]
-    for part, trunk in ((slice(0, 6), tree.trunk), (slice(6, None), ())):
+    for part, trunk in ((slice(0, 6), tree.trunk), (slice(6, None), None)):
         fed = [(n, part.start, branch[part]) for n, branch in enumerate(branches) if branch[part]]
         tree_pass = TreePass(pages)
         rows = tree_pass.add(cache, trunk, fed)

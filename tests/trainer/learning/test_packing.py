@@ -47,7 +47,7 @@ def test_the_packed_tree_asks_what_serving_asks(tiny: Base, row: Row) -> None:
     prompt = builder(tiny)
     tree = pack(row, prompt, random.Random(0), 4096)
     served = prompt.tree(row.listing, row.filled())
-    assert tuple(tree.ids[: len(served.trunk)]) == served.trunk
+    assert tuple(tree.ids[: len(served.trunk)]) == served.trunk.ids
     asked = {segment.ids for branch in served.branches for segment in branch}
     questions = set()
     for branch in range(1, max(tree.branches) + 1):

@@ -13,6 +13,7 @@ from serving.engine.model import Base, load_base
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from tests.builders import make_rows
+from tests.serving.pictures import random_features
 from trainer.learning import lora
 from trainer.learning.packing import IGNORED, PackedTree, collate, pack
 from trainer.learning.tree_loss import SummedLoss
@@ -132,3 +133,30 @@ def nothing_taught(tree: PackedTree) -> PackedTree:
 def altered(tree: PackedTree, places: Sequence[int]) -> PackedTree:
     ids = [token + 1 if place in set(places) else token for place, token in enumerate(tree.ids)]
     return PackedTree(ids, tree.positions, tree.branches, tree.labels)
+
+
+def test_a_picture_costs_its_trunk_what_embeddings_cost_a_plain_model(tiny_base: Path) -> None:
+    base = load_base(ServingSettings(dtype="float32", device="cpu"), tiny_base)
+    plain = load_base(ServingSettings(dtype="float32", device="cpu"), tiny_base).model
+    builder = PromptBuilder(base.vocabulary, ServingSettings())
+    hidden = base.model.config.hidden_size
+    rows, rng = make_rows(3), random.Random(1)
+    pictures = [[random_features(n, 5, hidden) for n in range(count)] for count in (0, 1, 2)]
+    packed = [
+        pack(row, builder, rng, 4096, pictures=seen)
+        for row, seen in zip(rows, pictures, strict=True)
+    ]
+    total = torch.zeros(())
+    for tree, seen in zip(packed, pictures, strict=True):
+        embedded = plain.get_input_embeddings()(torch.tensor(tree.ids))
+        if seen:
+            embedded[list(tree.seen)] = torch.cat([picture.rows for picture in seen])
+        for branch in range(1, max(tree.branches) + 1):
+            places = [i for i, b in enumerate(tree.branches) if b in (0, branch)]
+            logits = plain(inputs_embeds=embedded[places][None]).logits[0, :-1]
+            labels = torch.tensor([tree.labels[i] for i in places])[1:]
+            total = total + functional.cross_entropy(
+                logits, labels, ignore_index=IGNORED, reduction="sum"
+            )
+    loss = SummedLoss(base.model)(collate(packed))
+    torch.testing.assert_close(loss, total, rtol=1e-4, atol=1e-4)

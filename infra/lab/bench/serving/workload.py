@@ -96,7 +96,7 @@ def _tokenize(question: Question, builder: PromptBuilder) -> ListingPlan:
     return ListingPlan(
         listing={field: getattr(listing, field) for field in FIELDS},
         attributes=[attribute.model_dump(mode="json") for attribute in attributes],
-        trunk=list(builder.trunk(listing)),
+        trunk=list(builder.trunk(listing).ids),
         questions=[list(builder.segment(attribute).ids) for attribute in attributes],
         caps=[builder.cap(attribute) for attribute in attributes],
         branches=branches,

@@ -51,7 +51,9 @@ class TritonPythonModel:
         """Hand one request over."""
         message = decode_message(tensor(request, "request")[0])
         if isinstance(message, Generate):
-            self.engine.submit(message.request(sender.is_cancelled), partial(answer, sender))
+            payload = tensor(request, "payload").tobytes()
+            asked = message.request(sender.is_cancelled, payload)
+            self.engine.submit(asked, partial(answer, sender))
         elif isinstance(message, Push):
             payload = tensor(request, "payload").tobytes()
             self.pushes.submit(self.push, message, payload, sender)

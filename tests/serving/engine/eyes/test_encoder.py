@@ -1,6 +1,5 @@
 """The frozen encoder sees what the published one sees, and each picture once."""
 
-import io
 import json
 import shutil
 from pathlib import Path
@@ -13,8 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from infra.local.tiny_encoder import make_tiny_encoder
 from serving.engine.eyes.encoder import SameConv, load_encoder
-from serving.engine.eyes.features import FeatureCache
+from serving.engine.eyes.encoder_eyes import EncoderEyes
 from serving.errors import ModelRefused, Refused
+from serving.pictures.picture import Picture
+from serving.prompt import lay_out
+from tests.serving.pictures import plain as jpeg
 
 CPU = torch.device("cpu")
 
@@ -24,12 +26,6 @@ def pattern() -> Image.Image:
     y, x = np.mgrid[:300, :400]
     board = (x // 40 + y // 40) % 2 * 255
     return Image.fromarray(np.stack([x * 255 // 399, y * 255 // 299, board], -1).astype(np.uint8))
-
-
-def jpeg(colour: str) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (40, 30), colour).save(file, "JPEG")
-    return file.getvalue()
 
 
 @pytest.mark.slow
@@ -114,38 +110,46 @@ def test_a_folder_that_holds_no_encoder_is_refused_in_a_sentence(
         load_encoder(folder, CPU)
 
 
+def eyes(folder: Path, **bounds: int) -> EncoderEyes:
+    return EncoderEyes(load_encoder(folder, CPU), hidden=64, **bounds)
+
+
 def test_a_picture_is_looked_at_once(tiny_encoder: Path) -> None:
-    cache = FeatureCache(load_encoder(tiny_encoder, CPU))
-    first = cache.features([jpeg("red"), jpeg("blue")])
-    again = cache.features([jpeg("blue"), jpeg("red")])
-    assert torch.equal(first, again.flip(0))
-    assert cache.computed == 2
+    seeing = eyes(tiny_encoder)
+    first = seeing.see([jpeg("red"), jpeg("blue")])
+    again = seeing.see([jpeg("blue"), jpeg("red")])
+    assert [torch.equal(a.rows, b.rows) for a in first for b in again] == [False, True, True, False]
+    assert seeing.kept.computed == 2
 
 
 def test_what_is_kept_has_a_bound_and_the_one_used_longest_ago_goes(tiny_encoder: Path) -> None:
     a_picture = 4 * 16 * 2  # rows, features, bytes of fp16
-    cache = FeatureCache(load_encoder(tiny_encoder, CPU), most_bytes=2 * a_picture)
+    seeing = eyes(tiny_encoder, most_bytes=2 * a_picture)
     for colour in ("red", "blue", "red", "green"):  # blue goes
-        cache.features([jpeg(colour)])
-    assert cache.computed == 3
-    cache.features([jpeg("red"), jpeg("green")])
-    assert cache.computed == 3
-    cache.features([jpeg("blue")])
-    assert cache.computed == 4
+        seeing.see([jpeg(colour)])
+    assert seeing.kept.computed == 3
+    seeing.see([jpeg("red"), jpeg("green")])
+    assert seeing.kept.computed == 3
+    seeing.see([jpeg("blue")])
+    assert seeing.kept.computed == 4
 
 
 def test_what_does_not_fit_is_seen_all_the_same(tiny_encoder: Path) -> None:
-    cache = FeatureCache(load_encoder(tiny_encoder, CPU), most_bytes=1)
-    assert cache.features([jpeg("red")]).abs().max() > 0
+    (seen,) = eyes(tiny_encoder, most_bytes=1).see([jpeg("red")])
+    assert seen.rows.abs().max() > 0
 
 
-def test_no_pictures_have_no_features(tiny_encoder: Path) -> None:
-    cache = FeatureCache(load_encoder(tiny_encoder, CPU))
-    assert cache.features([]).shape == (0, 4, 16)
+def test_a_picture_is_rows_that_do_not_push_the_text(tiny_encoder: Path) -> None:
+    seeing = eyes(tiny_encoder)
+    (seen,) = seeing.see([jpeg("red")])
+    trunk = lay_out([7, 8], [seen.tokens, seen.tokens], [9])
+    assert trunk.ids == (7, 8, *[0] * 8, 9)
+    assert list(trunk.positions) == [0, 1, *[2] * 8, 2]
+    assert (trunk.end, trunk.seen) == (3, tuple(range(2, 10)))
+    assert seeing.see([]) == []
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture", jpeg("red")[:200]])
+@pytest.mark.parametrize("data", [b"", b"no picture", jpeg("red").data[:200]])
 def test_bytes_that_are_no_picture_are_refused(tiny_encoder: Path, data: bytes) -> None:
-    cache = FeatureCache(load_encoder(tiny_encoder, CPU))
     with pytest.raises(Refused, match="send it as a JPEG file"):
-        cache.features([data])
+        eyes(tiny_encoder).see([Picture(data)])
