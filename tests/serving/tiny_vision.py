@@ -5,6 +5,7 @@ and what a picture shows changes them. FastVLM's own tower comes from timm, whic
 a ResNet, whose outputs have the same shape, stands for it.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
 from infra.local.tiny_model import tiny_tokenizer
+from serving.pictures.picture import Picture
 
 SPECIAL_TOKENS = {
     "smolvlm": ("<fake_token_around_image>", "<global-img>", "<image>"),
@@ -38,6 +40,10 @@ PROCESSORS = {
     "internvl": GotOcr2ImageProcessorPil,
     "fast_vlm": CLIPImageProcessorPil,
     "qwen3_vl": Qwen2VLImageProcessorPil,
+}
+ONE_TILE = {
+    "smolvlm": {"do_image_splitting": False},
+    "internvl": {"crop_to_patches": False},
 }
 KINDS = tuple(SPECIAL_TOKENS)
 VISION = {
@@ -70,6 +76,24 @@ def make_tiny_vision_model(path: Path, kind: str, seed: int = 0) -> Path:
     processor.save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
+
+
+def pixels_for(
+    config: Any, folder: Path, pictures: Sequence[Picture]
+) -> Callable[[torch.Tensor], dict[str, Any]]:
+    """What transformers' model takes of `pictures` beside a prompt (1, n), by its own processor."""
+    if not pictures:
+        return lambda prompt: {}
+    kind, row = config.model_type, config.image_token_id
+    processor = PROCESSORS[kind].from_pretrained(folder)
+    images: Any = [picture.pixels() for picture in pictures]
+    # SmolVLM takes the pictures of a prompt as a list in the list of prompts.
+    images = [images] if kind == "smolvlm" else images
+    made = processor(images, return_tensors="pt", **ONE_TILE.get(kind, {}))
+    inputs = {name: made[name] for name in processor.model_input_names}
+    if kind != "qwen3_vl":
+        return lambda prompt: inputs
+    return lambda prompt: inputs | {"mm_token_type_ids": (prompt == row).int()}
 
 
 def _text(tokenizer: Any, **more: Any) -> dict[str, Any]:

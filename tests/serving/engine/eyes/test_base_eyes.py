@@ -27,7 +27,7 @@ from serving.settings import ServingSettings
 from tests.serving.engine.test_decoding import assert_exact, random_question, reference, rules
 from tests.serving.helpers import EVERY_KIND, adapter_blob
 from tests.serving.pictures import noise, plain
-from tests.serving.tiny_vision import KINDS, PROCESSORS, make_tiny_vision_model
+from tests.serving.tiny_vision import KINDS, make_tiny_vision_model, pixels_for
 
 PLACES = ("first", "after_category", "last")
 # Text, pictures, or both; the shapes of pictures differ, which Qwen3-VL sees.
@@ -77,31 +77,10 @@ def jobs_of(base, place, repeats=2):
     return made
 
 
-def pixels_for(base, folder, pictures):
-    """What transformers' generate is given of `pictures`, by transformers' own processor."""
-    if not pictures:
-        return lambda prompt: {}
-    kind = base.model.config.model_type
-    options = {
-        "smolvlm": {"do_image_splitting": False},
-        "internvl": {"crop_to_patches": False},
-    }
-    processor = PROCESSORS[kind].from_pretrained(folder)
-    images = [picture.pixels() for picture in pictures]
-    # SmolVLM takes the pictures of a prompt as a list in the list of prompts.
-    images = [images] if kind == "smolvlm" else images
-    made = processor(images, return_tensors="pt", **options.get(kind, {}))
-    inputs = {name: made[name] for name in processor.model_input_names}
-    if kind != "qwen3_vl":
-        return lambda prompt: inputs
-    row = base.model.config.image_token_id
-    return lambda prompt: inputs | {"mm_token_type_ids": (prompt == row).int()}
-
-
 def expected_of(seeing, model, job):
     base, folder = seeing
     prompt, _, pictures = job
-    inputs = pixels_for(base, folder, pictures)
+    inputs = pixels_for(base.model.config, folder, pictures)
     return reference(model, base.vocabulary, prompt, inputs=inputs)
 
 
@@ -151,7 +130,7 @@ def test_teacher_forced_logits_are_those_of_the_whole_model(seeing, place):
         logits = tree_pass.run(base.decoder, range(len(tree_pass.ids)))
         for row, ids in zip(rows, questions, strict=True):
             whole = torch.tensor([[*prompt.trunk.ids, *ids]])
-            more = pixels_for(base, folder, pictures)(whole)
+            more = pixels_for(base.model.config, folder, pictures)(whole)
             want = base.model(whole, use_cache=False, **more).logits[0, len(prompt.trunk) :]
             ours = logits[row : row + len(ids)]
             torch.testing.assert_close(ours, want, rtol=1e-4, atol=2e-4)
