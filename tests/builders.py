@@ -47,7 +47,7 @@ def evaluated(generator: Generator, rows: Sequence[Row], key: EvaluationKey) -> 
 def write_manifest(rows: Sequence[Row], path: Path, role: str = "train") -> ManifestFile:
     """`rows` as Parquet, nested columns as JSON text."""
     source = path.with_suffix(".json")
-    nested = ("attributes", "values", "origins", "images")
+    nested = ("attributes", "values", "origins", "images", "pictures")
     records = [
         {k: json.dumps(v) if k in nested else v for k, v in record(row).items()} for row in rows
     ]
@@ -78,6 +78,7 @@ def record(row: Row) -> dict[str, Any]:
         "values": row.values,
         "origins": dict(row.origins),
         "images": list(listing.images),
+        "pictures": list(row.pictures),
     }
 
 
