@@ -40,7 +40,7 @@ def make_rows(count: int, seed: int = 0) -> list[Row]:
 
 def evaluated(generator: Generator, rows: Sequence[Row], key: EvaluationKey) -> Evaluation:
     """The scores of `generator`, asked about `rows` one after the other."""
-    results = answers(generator, [question(row, key, None) for row in rows])
+    results = answers(generator, rows, lambda row: question(row, key))
     return scored(key, rows, results, sum(result.seconds for result in results), in_flight=1)
 
 
