@@ -41,7 +41,9 @@ def detect(path: Path, given: FileForm | None = None) -> tuple[FileForm, Format 
 
 def tables_of(files: Sequence[Path], form: FileForm, export: Format | None) -> list[Table]:
     """A table for each of the files, all read in the same way."""
-    return [Table(path, form, export.flatten if export else None) for path in files]
+    if export is None:
+        return [Table(path, form) for path in files]
+    return [Table(path, form, export.flatten, export.prepare) for path in files]
 
 
 def _container(path: Path, head: bytes) -> tuple[FileForm, dict[str, str]]:

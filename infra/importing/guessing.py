@@ -24,6 +24,10 @@ from infra.importing.reading import Survey
 from schemas.units import scale
 
 ONE_CATEGORY = "=Products"
+NO_CATEGORY = (
+    "no column is named like a category: all products are of this one; name a column, or write "
+    "another constant"
+)
 FILLED = 0.95
 NEARLY_ALL = 0.98
 MOSTLY_OWN = 0.7
@@ -185,10 +189,7 @@ def _category(guess: _Guess) -> Source:
         return guess.take("category", tuple(levels), "numbered levels of one path")
     if named:
         return guess.take("category", named[0], f"named so; {_values(guess, named[0])}")
-    guess.reasons["columns", "category"] = (
-        "no column is named like a category: all products are of this one; name a column, or "
-        "write another constant"
-    )
+    guess.reasons["columns", "category"] = NO_CATEGORY
     return ONE_CATEGORY
 
 

@@ -20,6 +20,7 @@ SAMPLED_FIRST = 2_000
 SAMPLED_LATER = 50
 SAMPLED_AT_MOST = 20_000
 Flatten = Callable[[Path], Iterator[dict[str, str]]]
+"""The rows of a file that is no table."""
 
 
 class Row(NamedTuple):
@@ -28,6 +29,11 @@ class Row(NamedTuple):
     line: int
     cells: dict[str, str]
     fault: str | None = None
+
+
+Rows = Callable[[], Iterator[Row]]
+"""All rows of a file, from the first, each time that it is called."""
+Prepare = Callable[[Rows], Iterator[Row]]
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,18 @@ class Table:
     path: Path
     form: FileForm
     flatten: Flatten | None = None
+    prepare: Prepare | None = None
 
     def rows(self) -> Iterator[Row]:
-        """The rows, in the order of the file.
+        """The rows, in the order of the file, as the export's format makes them.
+
+        Raises:
+            ImportFault: the file cannot be read on; says where.
+        """
+        return self.prepare(self.raw) if self.prepare is not None else self.raw()
+
+    def raw(self) -> Iterator[Row]:
+        """The rows as they stand in the file.
 
         Raises:
             ImportFault: the file cannot be read on; says where.
@@ -78,12 +93,13 @@ class Table:
             if kept and len(sample) < SAMPLED_AT_MOST and row.fault is None:
                 sample.append(row)
             count += 1
-        return Survey(tuple(self._in_order(columns)), count, tuple(sample))
+        return Survey(tuple(dict.fromkeys(self._in_order(columns))), count, tuple(sample))
 
     def _in_order(self, found: dict[str, None]) -> Iterator[str]:
         """Those of the header that no row fills stay away: nothing can be said of them."""
         if self.form.format in ("csv", "excel") and self.flatten is None:
-            return (name for name in header(self) if name in found)
+            named = dict.fromkeys(header(self))
+            return (name for name in [*named, *found] if name in found)
         return iter(found)
 
 

@@ -7,7 +7,7 @@ never stands for a whole one.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from infra.importing.detecting import detect, tables_of
 from infra.importing.errors import ImportFault
 from infra.importing.evidence import with_evidence
 from infra.importing.formats.known import BY_NAME
-from infra.importing.guessing import guess
+from infra.importing.guessing import NO_CATEGORY, ONE_CATEGORY, guess
 from infra.importing.map import ImportMap, Reasons
 from infra.importing.map_file import map_text, read_map
 from infra.importing.products import ProductMaker, Rejected
-from infra.importing.reading import Row, Survey, Table
+from infra.importing.reading import Survey, Table
 from infra.importing.seen import Seen
 
 MAP_NAME = "map.toml"
@@ -102,7 +102,10 @@ def make_map(survey: Survey, tables: Sequence[Table]) -> tuple[ImportMap, Reason
     form = tables[0].form
     if form.export:
         preset = BY_NAME[form.export].preset(survey.columns)
-        import_map, reasons = preset.model_copy(update={"file": form}), {}
+        import_map = preset.model_copy(update={"file": form})
+        reasons: Reasons = {("columns",): f"as {form.export} names them"}
+        if import_map.columns.category == ONE_CATEGORY:
+            reasons["columns", "category"] = NO_CATEGORY
     else:
         import_map, reasons = guess(survey, form)
     described, more = with_evidence(import_map, survey)
@@ -146,18 +149,11 @@ def _names(source: str | tuple[str, ...]) -> list[str]:
     return [part for part in parts if not part.startswith("=")]
 
 
-def _rows(tables: Sequence[Table]) -> Iterator[tuple[str, Row]]:
-    for table in tables:
-        prepare = BY_NAME[table.form.export].prepare if table.form.export else None
-        for row in prepare(table.rows) if prepare else table.rows():
-            yield table.path.name, row
-
-
 def _write(report: ImportReport, tables: Sequence[Table], survey: Survey, told: Told) -> None:
     parts = [path.with_name(f"{path.name}.part") for path in (report.out, report.rejected)]
     with Seen() as seen, parts[0].open("wb") as products, parts[1].open("wb") as rejected:
         maker = ProductMaker(report.import_map, survey.columns, seen)
-        for file, row in _rows(tables):
+        for file, row in ((one.path.name, row) for one in tables for row in one.rows()):
             entry, faults = maker.make(file, row)
             report.rows += 1
             if entry is not None:

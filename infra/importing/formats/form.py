@@ -1,14 +1,12 @@
 """What a known export is to the importer."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from infra.importing.map import ImportMap
-from infra.importing.reading import Row
+from infra.importing.reading import Flatten, Prepare, Rows
 
-Rows = Callable[[], Iterator[Row]]
-"""All rows of the files, from the first, each time that it is called."""
+__all__ = ["Format", "Rows"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Format:
     preset: Callable[[Sequence[str]], ImportMap]
     recognise: Callable[[Sequence[str]], bool] = lambda columns: False
     sniff: Callable[[bytes], bool] = lambda head: False
-    flatten: Callable[[Path], Iterator[dict[str, str]]] | None = None
-    prepare: Callable[[Rows], Iterator[Row]] | None = None
+    flatten: Flatten | None = None
+    prepare: Prepare | None = None
     header: Callable[[Sequence[Sequence[str]]], int | None] = lambda rows: None
     """The header's row, counted from 1, where it is not the first full one."""
