@@ -19,7 +19,14 @@ from infra.importing.map import (
     Source,
     ValueRules,
 )
-from infra.importing.names import IGNORED, ROLES, bare_name, readable, without_locale
+from infra.importing.names import (
+    IGNORED,
+    ROLES,
+    bare_name,
+    readable,
+    without_locale,
+    without_prefix,
+)
 from infra.importing.reading import Survey
 from schemas.units import scale
 
@@ -31,10 +38,12 @@ NO_CATEGORY = (
 FILLED = 0.95
 NEARLY_ALL = 0.98
 MOSTLY_OWN = 0.7
+LISTED = 0.5
 REPEATED = 0.8
 FEW_ROWS = 20
 _IMAGE = re.compile(r"\S+\.(?:jpe?g|png|webp|gif|avif|tiff?)(?:[?#]\S*)?", re.IGNORECASE)
 _PRODUCT_IDS = frozenset(map(bare_name, ROLES["id"][:14]))
+_BARE_NUMBER = re.compile(r"\s*[+-]?[\d.,]*\d\s*$")
 _URL = re.compile(r"(?:https?:)?//\S+")
 _NUMBERED = re.compile(r"(.*?)[\s_.-]*(\d{1,2})$")
 _UNIT_WORDS = ("unitofmeasure", "units", "unit", "einheit", "unite", "unidad", "unita", "uom")
@@ -282,7 +291,7 @@ def _pairs(guess: _Guess) -> tuple[Pairs, ...]:
 def _cells(guess: _Guess) -> tuple[Cells, ...]:
     """Columns of which nearly all cells are lists of `name=value`."""
     found = []
-    for name in list(guess.left):
+    for name in [name for name in guess.left if guess.filled(name) >= LISTED]:
         best = max(
             ((_items(guess.cells[name], s, e), s, e) for s in ",;|\n" for e in "=:"),
             key=lambda scored: scored[0],
@@ -319,18 +328,28 @@ def _attributes(guess: _Guess) -> tuple[dict[str, AttributeColumn], dict[str, st
         if column in unit_of.values():
             continue
         localised = without_locale(column)
-        name = readable(localised[0] if localised and _is_kept(guess, column) else column)
-        header = _HEADER_UNIT.fullmatch(name)
-        if header is not None and scale(header["unit"]) is not None:
-            name = header["name"]
-            units[name] = header["unit"]
-        if name in attributes:
-            name = column
+        stem = localised[0] if localised and _is_kept(guess, column) else column
+        header = _HEADER_UNIT.fullmatch(stem)
+        unit = header["unit"] if header is not None and _is_amount(guess, column) else None
+        if unit is None or header is None or scale(unit) is None or unit_of.get(column):
+            names = [stem]
+        else:
+            names = [header["name"], stem]
+        pretty = [readable(name) for name in names]
+        # Two columns may differ in what is made pretty only.
+        name = next(n for n in (*pretty, without_prefix(stem), column) if n not in attributes)
+        if unit and name == pretty[0] and len(names) > 1:
+            units[name] = unit
         locale = localised[1] if localised and name != column and "-" in localised[1] else None
         attributes[name] = AttributeColumn(
             column=column, unit_column=unit_of.get(column), locale=locale
         )
     return attributes, units
+
+
+def _is_amount(guess: _Guess, column: str) -> bool:
+    """Whether the cells are numbers without a unit: `Color(s)` is not in seconds."""
+    return guess.share(column, _BARE_NUMBER) >= REPEATED
 
 
 def _is_kept(guess: _Guess, column: str) -> bool:

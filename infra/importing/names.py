@@ -128,11 +128,15 @@ def without_locale(column: str) -> tuple[str, str] | None:
     )
 
 
+def without_prefix(column: str) -> str:
+    """`column` without the name of the object that it was in, as `attributes.Color`."""
+    return _PREFIX.sub("", column, count=1) or column
+
+
 def readable(column: str) -> str:
     """An attribute's name from a column's: `item_weight` is `item weight`."""
-    name = (
-        column.rpartition(".")[2]
-        if re.match(r"(?i)attributes?\.|specs?\.|catalog\.", column)
-        else column
-    )
-    return " ".join(name.replace("_", " ").split()) if "_" in name and " " not in name else name
+    name = without_prefix(column)
+    return " ".join(name.replace("_", " ").split()) if " " not in name else name
+
+
+_PREFIX = re.compile(r"(?i)^(?:attributes?|specs?|specifications|catalog|features?|properties)\.")

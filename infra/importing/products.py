@@ -114,7 +114,8 @@ class ProductMaker:
                 raise RowFault(name, "is empty; fill the column, or name another in the map")
         requested = self._sources["requested"](cells)
         if requested:
-            parts = re.split(rf"[|{ITEM}]", requested)
+            own = self._map.values.list_separator
+            parts = re.split("[|" + ITEM + re.escape(own) + "]", requested)
             names = [self._values.name(tidy(part)) for part in parts if part.strip()]
             entry["requested"] = list(dict.fromkeys(names))
         return entry
