@@ -18,6 +18,7 @@ from infra.importing.values import LONGEST_SHOWN, ValueReader, tidy
 from schemas.texts import HALF_CHARACTER, comparable, is_cut
 
 PATH = " > "
+KEPT_CATEGORIES = 50_000
 Cells = Mapping[str, str]
 Entry = dict[str, Any]
 _INHERITED = ("title", "category", "description", "images")
@@ -138,7 +139,8 @@ class ProductMaker:
     def _category(self, cell: str) -> str:
         known = self._known.get(cell)
         if known is None:
-            # Categories are few, rows are many.
+            if len(self._known) >= KEPT_CATEGORIES:
+                self._known.clear()
             known = self._known[cell] = self._spelled(cell)
         return known
 
