@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from infra.importing.map import FileForm
 # One field of a broken file, whose quote is never closed, would be all that follows it.
 LONGEST_FIELD = 1 << 22
 DELIMITERS = (",", ";", "\t", "|")
-LOOKED_AT = 200
+LOOKED_AT = 500
 HEADER_WITHIN = 10
 _BLOCK = 1 << 20
 
@@ -100,14 +101,17 @@ def find_form(path: Path) -> tuple[FileForm, dict[str, str]]:
     """How the delimited text in `path` is written, and by field why."""
     encoding, why = find_encoding(path)
     lines = _first_lines(path, encoding)
-    best: tuple[float, int, str, str] | None = None
-    for quote, delimiter in itertools.product(('"', ""), DELIMITERS):
-        score = _score(lines, delimiter, quote)
-        # A quote has to be worth its while: without one, commas inside of texts part them.
-        if best is None or score[0] * score[1] > best[0] * best[1] * (1 if quote else 1.2):
-            best = (*score, delimiter, quote)
-    assert best is not None
-    share, width, delimiter, quote = best
+    scores = {
+        (delimiter, quote): _score(lines, delimiter, quote)
+        for delimiter, quote in itertools.product(DELIMITERS, ('"', ""))
+    }
+    # Without quotes only where these part rows wrongly: `"` is for inches, too.
+    likely = {
+        delimiter: max(('"', ""), key=lambda quote, d=delimiter: scores[d, quote][0])
+        for delimiter in DELIMITERS
+    }
+    delimiter, quote = max(likely.items(), key=lambda pair: math.prod(scores[pair]))
+    share, width = scores[delimiter, quote]
     rows = list(_parse(lines, delimiter, quote))
     header = find_header([cells for _, cells in rows])
     form = FileForm(encoding=encoding, delimiter=delimiter, quote=quote, header_row=header or 1)
@@ -116,19 +120,20 @@ def find_form(path: Path) -> tuple[FileForm, dict[str, str]]:
         "delimiter": f"{share:.0%} of the first {len(rows)} rows have {width} cells so",
     }
     if header and header > 1:
-        reasons["header_row"] = "the first row in which nearly all cells are filled and differ"
+        reasons["header_row"] = "the first row of which half is filled"
     return form, reasons
 
 
 def find_header(rows: Sequence[Sequence[str]]) -> int | None:
-    """The row, counted from 1, that names the columns: the first that is nearly full."""
+    """The row, counted from 1, that names the columns: the first that is half full.
+
+    Above it may stand a title, or settings."""
     widths = Counter(len(row) for row in rows if any(row))
     if not widths:
         return None
     usual = widths.most_common(1)[0][0]
     for number, row in enumerate(rows[:HEADER_WITHIN], 1):
-        filled = [cell for cell in row if cell.strip()]
-        if len(filled) >= 0.8 * usual and len(set(filled)) == len(filled):
+        if 2 * sum(not cell.isspace() and cell != "" for cell in row) >= usual:
             return number
     return 1
 

@@ -9,7 +9,9 @@ from infra.importing.formats.form import Format
 from infra.importing.formats.known import BY_NAME, FORMATS
 from infra.importing.map import FileForm, Reasons
 from infra.importing.reading import Table, header, raw_rows_of
+from infra.importing.records import structure
 
+STRUCTURED = 0.9
 _HEAD = 1 << 16
 _ZIP, _PARQUET = b"PK\x03\x04", b"PAR1"
 
@@ -98,7 +100,20 @@ def _known(path: Path, form: FileForm, reasons: Reasons) -> tuple[FileForm, Form
         if one.recognise(columns):
             reasons["file", "export"] = "by the names of its columns"
             return form.model_copy(update={"export": one.name}), one, reasons
+    found = _json_columns(table.path, form) if form.format in ("csv", "excel") else ()
+    if found:
+        reasons["file", "json_columns"] = "all cells looked at are objects or lists"
+        form = form.model_copy(update={"json_columns": found})
     return form, None, reasons
+
+
+def _json_columns(path: Path, form: FileForm) -> tuple[str, ...]:
+    """The columns of which nearly all cells are objects or lists, some broken ones aside."""
+    cells: dict[str, list[bool]] = {}
+    for row in _sample(Table(path, form)):
+        for name, cell in row.items():
+            cells.setdefault(name, []).append(structure(cell) is not None)
+    return tuple(name for name, own in cells.items() if sum(own) >= STRUCTURED * len(own))
 
 
 def _first(table: Table, count: int) -> list[tuple[int, list[str]]]:

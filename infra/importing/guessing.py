@@ -73,8 +73,14 @@ class _Guess:
     def named(self, role: str) -> list[str]:
         """The columns left whose name is a word of the role, in the order of the words."""
         words = {bare_name(word): place for place, word in reversed(list(enumerate(ROLES[role])))}
-        found = [name for name in self.left if bare_name(name) in words]
-        return sorted(found, key=lambda name: words[bare_name(name)])
+        found = [(words[bare], name) for name in self.left if (bare := bare_name(name)) in words]
+        if not found:
+            found = [
+                (words[bare], name)
+                for name in self.left
+                if (stem := without_locale(name)) and (bare := bare_name(stem[0])) in words
+            ]
+        return [name for _, name in sorted(found, key=lambda pair: pair[0])]
 
     def take(self, role: str, source: Source, why: str) -> Source:
         for name in [source] if isinstance(source, str) else source:

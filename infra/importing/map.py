@@ -34,7 +34,8 @@ class FileForm(_Part):
 
     `format` is the container, `export` the program whose export it is (`infra.importing.formats`).
     `header_row` counts from 1; `delimiter`, `quote` and `encoding` are those of a CSV, `sheet` is
-    Excel's, by default the first.
+    Excel's, by default the first. The cells of `json_columns` are objects or lists, which become
+    columns and lists as those of a JSON file do.
     """
 
     format: Container = "csv"
@@ -44,6 +45,7 @@ class FileForm(_Part):
     quote: Character = '"'
     sheet: str = ""
     header_row: int = Field(1, ge=1)
+    json_columns: tuple[str, ...] = ()
 
 
 class ColumnRoles(_Part):

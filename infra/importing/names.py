@@ -139,4 +139,7 @@ def readable(column: str) -> str:
     return " ".join(name.replace("_", " ").split()) if " " not in name else name
 
 
-_PREFIX = re.compile(r"(?i)^(?:attributes?|specs?|specifications|catalog|features?|properties)\.")
+_PREFIX = re.compile(
+    r"(?i)^(?:(?:product[_ ])?"
+    r"(?:attributes?|specs?|specifications?|catalog|features?|properties|details)\.)+"
+)

@@ -23,7 +23,7 @@ Cells = Mapping[str, str]
 Entry = dict[str, Any]
 _INHERITED = ("title", "category", "description", "images")
 _URLS = re.compile(r"[|,;\s]+(?=https?://)")
-_ARROW = re.compile(r"\s*(?:>|»|›|→)\s*")
+_ARROW = re.compile(r"\s*(?:>+|»|›|→)\s*")
 
 
 @dataclass(frozen=True)

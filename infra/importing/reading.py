@@ -71,6 +71,10 @@ class Table:
         if self.flatten is not None:
             return _numbered(self.flatten(self.path))
         match self.form.format:
+            case "csv" | "excel" if self.form.json_columns:
+                columns = self.form.json_columns
+                rows = _under_header(self)
+                return (row._replace(cells=records.expanded(row.cells, columns)) for row in rows)
             case "csv" | "excel":
                 return _under_header(self)
             case "parquet":

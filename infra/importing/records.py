@@ -5,9 +5,10 @@ part at `ITEM`; a list of `{name, value}` objects is a column for each name. Num
 are written. DuckDB streams arrays and Parquet.
 """
 
+import ast
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from infra.importing.errors import ImportFault
 ITEM = "\x1f"
 """Parts the items of a list in one cell: ASCII's unit separator, which no text has."""
 LONGEST_OBJECT = 1 << 26
+LONGEST_LITERAL = 100_000
 DEEPEST = 8
 MOST_ITEMS = 50
 _NAMES = ("name", "key", "attribute", "label", "attribute_name", "property", "code")
@@ -90,6 +92,31 @@ def flat(entry: Mapping[str, Any]) -> dict[str, str]:
     cells: dict[str, str] = {}
     _flatten(entry, "", cells, 0)
     return cells
+
+
+def structure(cell: str) -> Any:
+    """The object or list that a cell is, as JSON, as Ruby or as Python writes it; else None."""
+    text = cell.strip()
+    if text[:1] + text[-1:] not in ("{}", "[]"):
+        return None
+    for candidate in (text, text.replace("=>", ": ").replace(": nil", ": null")):
+        try:
+            return _loads(candidate)
+        except (ValueError, RecursionError):
+            continue
+    try:
+        return ast.literal_eval(text) if len(text) <= LONGEST_LITERAL else None
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+
+
+def expanded(cells: dict[str, str], columns: Sequence[str]) -> dict[str, str]:
+    """`cells` with those of `columns` as columns and lists of their own; what is none stays."""
+    found: dict[str, str] = {}
+    for name, cell in cells.items():
+        value = structure(cell) if name in columns else None
+        _flatten(cell if value is None else value, name, found, 0)
+    return found
 
 
 def _flatten(value: Any, name: str, cells: dict[str, str], depth: int) -> None:
