@@ -11,8 +11,11 @@ import gzip
 import io
 import itertools
 import math
+import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -25,9 +28,24 @@ DELIMITERS = (",", ";", "\t", "|")
 LOOKED_AT = 500
 HEADER_WITHIN = 10
 _BLOCK = 1 << 20
+_HINT = re.compile(r'"?sep=(.)"?')
 
 RawRow = tuple[int, list[str]]
 """The line of the file at which a row ends, and its cells."""
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Faults in the packing or in the encoding of `path` become a sentence."""
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ImportFault(f"{path}: is no whole gzip file ({error}); fetch it again") from error
+    except UnicodeError as error:
+        raise ImportFault(
+            f"{path}: is not {error.encoding if isinstance(error, UnicodeDecodeError) else 'text'}"
+            " all through; set [file] encoding in the map, or save the file as UTF-8"
+        ) from error
 
 
 def is_packed(path: Path) -> bool:
@@ -101,6 +119,9 @@ def find_form(path: Path) -> tuple[FileForm, dict[str, str]]:
     """How the delimited text in `path` is written, and by field why."""
     encoding, why = find_encoding(path)
     lines = _first_lines(path, encoding)
+    # Excel's own hint, which it writes and hides.
+    hint = _HINT.fullmatch(lines[0].strip()) if lines else None
+    lines = lines[1:] if hint else lines
     scores = {
         (delimiter, quote): _score(lines, delimiter, quote)
         for delimiter, quote in itertools.product(DELIMITERS, ('"', ""))
@@ -114,12 +135,13 @@ def find_form(path: Path) -> tuple[FileForm, dict[str, str]]:
     share, width = scores[delimiter, quote]
     rows = list(_parse(lines, delimiter, quote))
     header = find_header([cells for _, cells in rows])
-    form = FileForm(encoding=encoding, delimiter=delimiter, quote=quote, header_row=header or 1)
+    number = (header or 1) + (hint is not None)
+    form = FileForm(encoding=encoding, delimiter=delimiter, quote=quote, header_row=number)
     reasons = {
         "encoding": why,
         "delimiter": f"{share:.0%} of the first {len(rows)} rows have {width} cells so",
     }
-    if header and header > 1:
+    if number > 1:
         reasons["header_row"] = "the first row of which half is filled"
     return form, reasons
 

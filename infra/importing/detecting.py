@@ -12,6 +12,7 @@ from infra.importing.reading import Table, header, raw_rows_of
 from infra.importing.records import structure
 
 STRUCTURED = 0.9
+MOST_CONTROLS = 0.02
 _HEAD = 1 << 16
 _ZIP, _PARQUET = b"PK\x03\x04", b"PAR1"
 
@@ -28,6 +29,11 @@ def detect(path: Path, given: FileForm | None = None) -> tuple[FileForm, Format 
                 f"[file] export = {given.export!r} is not known; write one of {', '.join(BY_NAME)}"
             )
         return given, BY_NAME.get(given.export), {}
+    with delimited.readable(path):
+        return _detect(path)
+
+
+def _detect(path: Path) -> tuple[FileForm, Format | None, Reasons]:
     with delimited.open_bytes(path) as file:
         head = file.read(_HEAD)
     if not head.strip():
@@ -56,6 +62,11 @@ def _container(path: Path, head: bytes) -> tuple[FileForm, dict[str, str]]:
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         raise ImportFault(f"{path}: is an Excel file of before 2007; save it as .xlsx or as CSV")
     encoding, why = delimited.find_encoding(path)
+    controls = sum(ord(c) < 32 and c not in "\t\n\r\f\x1f" for c in head.decode("latin-1"))
+    if not encoding.startswith("utf-16") and controls > MOST_CONTROLS * len(head):
+        raise ImportFault(
+            f"{path}: is no text; give CSV, JSON, Parquet, Excel or XML, or any in .gz"
+        )
     text = head.decode(encoding, "replace").lstrip("\ufeff").lstrip()
     if text.startswith("["):
         return FileForm(format="json", encoding=encoding), {"format": "begins with a bracket"}

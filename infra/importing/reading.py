@@ -60,7 +60,8 @@ class Table:
         Raises:
             ImportFault: the file cannot be read on; says where.
         """
-        return self.prepare(self.raw) if self.prepare is not None else self.raw()
+        with delimited.readable(self.path):
+            yield from self.prepare(self.raw) if self.prepare is not None else self.raw()
 
     def raw(self) -> Iterator[Row]:
         """The rows as they stand in the file.
@@ -80,7 +81,7 @@ class Table:
             case "parquet":
                 return _numbered(records.parquet_rows(self.path))
             case "json":
-                return _numbered(records.json_rows(self.path, self.form.encoding))
+                return _or_faults(records.json_rows(self.path, self.form.encoding))
             case "jsonl":
                 return _or_faults(records.jsonl_rows(self.path, self.form.encoding))
             case other:

@@ -35,24 +35,25 @@ def jsonl_rows(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str] 
         delimited.open_bytes(path), encoding, "surrogateescape", newline="\n"
     ) as file:
         for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                entry = _loads(line)
-            except (ValueError, RecursionError) as error:
-                yield number, f"is not JSON ({error}); give one object a line"
-                continue
-            if isinstance(entry, dict):
-                yield number, flat(entry)
-            else:
-                yield number, "is not an object; give one object a line"
+            if line.strip():
+                yield number, _object(line)
 
 
-def json_rows(path: Path, encoding: str) -> Iterator[dict[str, str]]:
-    """The objects of an array, or of the one list that an object has; flat."""
+def _object(text: str) -> dict[str, str] | str:
+    try:
+        entry = _loads(text)
+    except (ValueError, RecursionError) as error:
+        return f"is not JSON ({error}); give objects"
+    return flat(entry) if isinstance(entry, dict) else "is not an object; give objects"
+
+
+def json_rows(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str] | str]]:
+    """The objects of an array, or of the one list that an object has, flat and by their number;
+    one that cannot be read is a sentence instead."""
     if encoding not in ("utf-8", "ascii") or _begins_with(path) != "[":
-        yield from map(flat, _listed(path, encoding))
+        yield from enumerate(map(flat, _listed(path, encoding)), 1)
         return
+    number = 0
     con = duckdb.connect()
     try:
         con.execute(
@@ -62,9 +63,8 @@ def json_rows(path: Path, encoding: str) -> Iterator[dict[str, str]]:
         )
         while batch := con.fetchmany(_BATCH):
             for (text,) in batch:
-                entry = _loads(text)
-                if isinstance(entry, dict):
-                    yield flat(entry)
+                number += 1
+                yield number, _object(text)
     except duckdb.Error as error:
         said = str(error).splitlines()[0]
         raise ImportFault(f"{path}: {said}; give an array of objects, or one a line") from error

@@ -180,6 +180,10 @@ def test_the_encoding_is_found(tmp_path: Path, encoding: str) -> None:
     assert products(tmp_path, as_csv(";").encode(encoding)) == EXPECTED
 
 
+def test_excels_hint_of_the_delimiter_is_no_header(tmp_path: Path) -> None:
+    assert products(tmp_path, "sep=;\n" + as_csv(";")) == EXPECTED
+
+
 def test_latin_1_is_found_too(tmp_path: Path) -> None:
     content = "sku,category,title,color\n1,Möbel,Stuhl grün,grün\n2,Möbel,Tisch,weiß\n"
     found = products(tmp_path, content.encode("latin-1"))
@@ -284,6 +288,13 @@ def test_several_files_are_one_catalog(tmp_path: Path) -> None:
         (b"\xd0\xcf\x11\xe0 old", "before 2007"),
         (b"<unknown/>", "unknown kind"),
         (b"sku,title\n", "has no rows"),
+        (b"[" * 5000 + b"]" * 5000, "none of the 1 rows is a product .is not JSON"),
+        (bytes(range(32)) * 50, "is no text"),
+        (gzip.compress(b"sku,title\n1,a\n" * 99)[:-9], "is no whole gzip file"),
+        (b"PK\x03\x04junk", "is no Excel file"),
+        (b'[{"sku": 1}, {"sku":', "give an array of objects"),
+        (b'<rss xmlns:g="http://base.google.com/ns/1.0"><item>', "not XML"),
+        (b'sku,title\n1,"' + b"x" * 5_000_000, "line 2: field larger"),
     ],
 )
 def test_a_file_that_is_none_is_one_sentence(tmp_path: Path, content: bytes, fault: str) -> None:
