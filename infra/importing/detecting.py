@@ -1,9 +1,10 @@
 """What a file is: its container, the program that exported it, and how its text is written."""
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
-from infra.importing import delimited
+from infra.importing import delimited, excel
 from infra.importing.errors import ImportFault
 from infra.importing.formats.form import Format
 from infra.importing.formats.known import BY_NAME, FORMATS
@@ -12,6 +13,8 @@ from infra.importing.reading import Table, header, raw_rows_of
 from infra.importing.records import structure
 
 STRUCTURED = 0.9
+SAMPLED = 200
+MOST_SHEETS = 12
 MOST_CONTROLS = 0.02
 _HEAD = 1 << 16
 _ZIP, _PARQUET = b"PK\x03\x04", b"PAR1"
@@ -94,15 +97,18 @@ def _known(path: Path, form: FileForm, reasons: Reasons) -> tuple[FileForm, Form
     """The form with the export that the columns tell of, if they do."""
     table = Table(path, form)
     if form.format in ("csv", "excel"):
-        rows = [cells for _, cells in _first(table, delimited.HEADER_WITHIN)]
-        for one in FORMATS:
-            number = one.header(rows)
-            if number is not None:
-                form = form.model_copy(update={"header_row": number, "export": one.name})
-                reasons["file", "export"] = "by the rows above its header"
-                return form, one, reasons
+        # The goods may stand behind sheets of instructions.
+        names = excel.sheets(path)[:MOST_SHEETS] if form.format == "excel" else [""]
+        for name in names:
+            rows = _first(Table(path, form.model_copy(update={"sheet": name})))
+            for one in FORMATS:
+                number = one.header(rows)
+                if number is not None:
+                    found = {"header_row": number, "export": one.name, "sheet": name}
+                    reasons["file", "export"] = "by the names in the row of its header"
+                    return form.model_copy(update=found), one, reasons
         if form.format == "excel":
-            number = delimited.find_header(rows) or 1
+            number = delimited.find_header(_first(table)) or 1
             form = form.model_copy(update={"header_row": number})
         columns = header(Table(path, form))
     else:
@@ -111,10 +117,10 @@ def _known(path: Path, form: FileForm, reasons: Reasons) -> tuple[FileForm, Form
         if one.recognise(columns):
             reasons["file", "export"] = "by the names of its columns"
             return form.model_copy(update={"export": one.name}), one, reasons
-    found = _json_columns(table.path, form) if form.format in ("csv", "excel") else ()
-    if found:
+    structured = _json_columns(table.path, form) if form.format in ("csv", "excel") else ()
+    if structured:
         reasons["file", "json_columns"] = "all cells looked at are objects or lists"
-        form = form.model_copy(update={"json_columns": found})
+        form = form.model_copy(update={"json_columns": structured})
     return form, None, reasons
 
 
@@ -127,9 +133,9 @@ def _json_columns(path: Path, form: FileForm) -> tuple[str, ...]:
     return tuple(name for name, own in cells.items() if sum(own) >= STRUCTURED * len(own))
 
 
-def _first(table: Table, count: int) -> list[tuple[int, list[str]]]:
-    return [row for row, _ in zip(raw_rows_of(table), range(count), strict=False)]
+def _first(table: Table) -> list[list[str]]:
+    return [cells for _, cells in islice(raw_rows_of(table), delimited.HEADER_WITHIN)]
 
 
 def _sample(table: Table) -> list[dict[str, str]]:
-    return [row.cells for row, _ in zip(table.rows(), range(200), strict=False)]
+    return [row.cells for row in islice(table.rows(), SAMPLED)]

@@ -1,10 +1,13 @@
 """Excel sheets as rows of texts; dates as YYYY-MM-DD, whole numbers without decimals."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
+from infra.importing.delimited import open_bytes
 from infra.importing.errors import ImportFault
 from infra.importing.map import FileForm
 
@@ -15,15 +18,7 @@ def raw_rows(path: Path, form: FileForm) -> Iterator[tuple[int, list[str]]]:
     Raises:
         ImportFault: the file is no Excel file, or has no such sheet.
     """
-    # Imported here: an import of another format does without it.
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        book = load_workbook(path, read_only=True, data_only=True)
-    except (InvalidFileException, OSError, KeyError, ValueError) as error:
-        raise ImportFault(f"{path}: is no Excel file (.xlsx); save it as one, or as CSV") from error
-    try:
+    with _book(path) as book:
         if form.sheet and form.sheet not in book.sheetnames:
             raise ImportFault(
                 f"{path}: has no sheet {form.sheet!r}; it has {', '.join(book.sheetnames)}"
@@ -34,8 +29,30 @@ def raw_rows(path: Path, form: FileForm) -> Iterator[tuple[int, list[str]]]:
             cells = [_text(value) for value in row]
             if any(cells):
                 yield number, cells
-    finally:
-        book.close()
+
+
+@contextmanager
+def _book(path: Path) -> Iterator[Any]:
+    # Imported here: an import of another format does without it.
+    from openpyxl import load_workbook
+
+    with open_bytes(path) as file:
+        try:
+            book = load_workbook(file, read_only=True, data_only=True)
+        except (BadZipFile, OSError, KeyError, ValueError) as error:
+            raise ImportFault(
+                f"{path}: is no Excel file (.xlsx); save it as one, or as CSV"
+            ) from error
+        try:
+            yield book
+        finally:
+            book.close()
+
+
+def sheets(path: Path) -> list[str]:
+    """The names of the sheets, in their order."""
+    with _book(path) as book:
+        return list(book.sheetnames)
 
 
 def _text(value: Any) -> str:

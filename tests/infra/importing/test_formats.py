@@ -176,6 +176,20 @@ def test_amazon_listing_template_with_its_newer_names(tmp_path: Path) -> None:
     }
 
 
+def test_amazon_template_in_excel_behind_a_sheet_of_instructions(tmp_path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.append(["How to fill this in", "", ""])
+    sheet = book.create_sheet("Template")
+    for line in (EXPORTS / "amazon_new.tsv").read_text(encoding="utf-8").splitlines():
+        sheet.append(line.split("\t"))
+    book.save(tmp_path / "f.xlsm")
+    report = import_files([tmp_path / "f.xlsm"], tmp_path / "products.jsonl")
+    assert (report.products, report.import_map.file.sheet) == (1, "Template")
+    assert report.import_map.file.header_row == 4
+
+
 @pytest.mark.parametrize("name", ["google_merchant.tsv", "google_merchant.xml"])
 def test_google_merchant(tmp_path: Path, name: str) -> None:
     report, found = imported(name, tmp_path)
