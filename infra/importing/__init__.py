@@ -10,6 +10,7 @@
 - `products`: rows to products; under it `values` (cells) and `seen` (ids and parents).
 - `names`: what columns are called in several languages.
 
-Other rooms use: `infra.importing.map`, `infra.importing.reading` (the formats),
-`infra.importing.run` (the command).
+Other rooms use: `infra.importing.run`; the formats below use `infra.importing.map`,
+`infra.importing.reading`, `infra.importing.records`, `infra.importing.delimited`,
+`infra.importing.seen` and `infra.importing.errors`.
 """

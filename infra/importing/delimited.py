@@ -126,12 +126,11 @@ def find_form(path: Path) -> tuple[FileForm, dict[str, str]]:
         (delimiter, quote): _score(lines, delimiter, quote)
         for delimiter, quote in itertools.product(DELIMITERS, ('"', ""))
     }
-    # Without quotes only where these part rows wrongly: `"` is for inches, too.
-    likely = {
-        delimiter: max(('"', ""), key=lambda quote, d=delimiter: scores[d, quote][0])
-        for delimiter in DELIMITERS
-    }
-    delimiter, quote = max(likely.items(), key=lambda pair: math.prod(scores[pair]))
+    delimiter, quote = max(
+        # Without quotes only where these part rows wrongly: `"` is for inches, too.
+        ((d, "" if scores[d, ""][0] > scores[d, '"'][0] else '"') for d in DELIMITERS),
+        key=lambda way: math.prod(scores[way]),
+    )
     share, width = scores[delimiter, quote]
     rows = list(_parse(lines, delimiter, quote))
     header = find_header([cells for _, cells in rows])

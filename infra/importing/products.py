@@ -187,7 +187,7 @@ def deepest(written: str, list_separator: str, path_separator: str) -> str:
     paths = written.split(list_separator) if list_separator else [written]
     mark = re.compile(rf"\s*{re.escape(path_separator)}\s*") if path_separator else _ARROW
     parted = [[part.strip() for part in mark.split(path) if part.strip()] for path in paths]
-    return PATH.join(max(parted, key=len))
+    return PATH.join(max(parted, key=lambda parts: len(parts)))
 
 
 def _source(source: Source | None, joint: str) -> Callable[[Cells], str]:
@@ -254,10 +254,10 @@ class _AttributeValues:
             if cell := source(cells):
                 unit = tidy(cells.get(unit_column, "")) if unit_column else ""
                 yield name, cell, unit, reader
-        for name_column, value_column, unit_column, separator in self._pairs:
+        for name_column, value_column, units, separator in self._pairs:
             if (cell := cells.get(value_column)) and (written := cells.get(name_column)):
                 name = tidy(written)
-                yield name, cell, tidy(cells.get(unit_column, "")), self._reader(name, separator)
+                yield name, cell, tidy(cells.get(units, "")), self._reader(name, separator)
         for column, split, equals, separator in self._cells:
             for item in split(cells.get(column, "")):
                 written, found, cell = item.partition(equals)

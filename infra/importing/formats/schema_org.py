@@ -136,7 +136,8 @@ def _products(nodes: list[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
             continue
         variants = [v for v in _list(node.get("hasVariant")) if isinstance(v, Mapping)]
         shared = {k: v for k, v in node.items() if k not in ("hasVariant", "@type")}
-        for own in [{**shared, **variant} for variant in variants] or [node]:
+        several: list[Mapping[str, Any]] = [{**shared, **variant} for variant in variants]
+        for own in several or [node]:
             cells = _cells(own, node.get("productGroupID") if variants else None)
             if path and not cells["product.category"]:
                 crumbs = path[:-1] if path[-1] == cells.get("product.title") else path
