@@ -186,7 +186,9 @@ def deepest(written: str, list_separator: str, path_separator: str) -> str:
     """Of several category paths the longest, the first of these; its parts parted by ` > `."""
     paths = written.split(list_separator) if list_separator else [written]
     mark = re.compile(rf"\s*{re.escape(path_separator)}\s*") if path_separator else _ARROW
-    parted = [[part.strip() for part in mark.split(path) if part.strip()] for path in paths]
+    parted: list[list[str]] = [
+        [part.strip() for part in mark.split(path) if part.strip()] for path in paths
+    ]
     return PATH.join(max(parted, key=lambda parts: len(parts)))
 
 
@@ -255,8 +257,8 @@ class _AttributeValues:
                 unit = tidy(cells.get(unit_column, "")) if unit_column else ""
                 yield name, cell, unit, reader
         for name_column, value_column, units, separator in self._pairs:
-            if (cell := cells.get(value_column)) and (written := cells.get(name_column)):
-                name = tidy(written)
+            cell, name = cells.get(value_column, ""), tidy(cells.get(name_column, ""))
+            if cell and name:
                 yield name, cell, tidy(cells.get(units, "")), self._reader(name, separator)
         for column, split, equals, separator in self._cells:
             for item in split(cells.get(column, "")):
