@@ -189,7 +189,8 @@ def deepest(written: str, list_separator: str, path_separator: str) -> str:
     parted: list[list[str]] = [
         [part.strip() for part in mark.split(path) if part.strip()] for path in paths
     ]
-    return PATH.join(max(parted, key=lambda parts: len(parts)))
+    longest: list[str] = max(parted, key=len)
+    return PATH.join(longest)
 
 
 def _source(source: Source | None, joint: str) -> Callable[[Cells], str]:
