@@ -46,7 +46,7 @@ _PRODUCT_IDS = frozenset(map(bare_name, ROLES["id"][:14]))
 _BARE_NUMBER = re.compile(r"\s*[+-]?[\d.,]*\d\s*$")
 _URL = re.compile(r"(?:https?:)?//\S+")
 _NUMBERED = re.compile(r"(.*?)[\s_.-]*(\d{1,2})$")
-_UNIT_WORDS = ("unitofmeasure", "units", "unit", "einheit", "unite", "unidad", "unita", "uom")
+_UNIT_WORDS = ("unitofmeasure", "units", "unit", "einheit", "unite", "unidad", "unita", "uom", "me")
 _HEADER_UNIT = re.compile(r"(?P<name>.+?)\s*[(\[](?:in\s+)?(?P<unit>[^()\[\]]{1,12})[)\]]$")
 _NAME_WORDS = (
     "name", "names", "label", "key", "title", "attribute", "property", "feature", "option", "spec",

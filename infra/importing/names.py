@@ -81,6 +81,7 @@ IGNORED: frozenset[str] = frozenset(
         """
         price saleprice regularprice listprice currency stock inventory availability quantity qty
         instock cost costprice margin tax vat taxclass discount rating ratings reviews reviewcount
+        averagerating ratingnumber
         url link producturl productlink canonicalurl slug permalink created createdat createdon
         updated updatedat updatedon modified published publishedat status visibility enabled active
         position sortorder rank metatitle metadescription metakeywords seotitle seodescription

@@ -148,7 +148,12 @@ class ProductMaker:
         if is_cut(cell):
             raise RowFault("category", HALF_CHARACTER)
         rules = self._map.values
-        written = tidy(cell, rules.strip_html)
+        items = [tidy(item, rules.strip_html) for item in cell.split(ITEM)]
+        # A list in JSON is of paths, or else of the levels of one.
+        of_paths = any(map(_ARROW.search, items))
+        written = (
+            max(items, key=lambda item: len(_ARROW.split(item))) if of_paths else PATH.join(items)
+        )
         path = deepest(written, rules.category_list_separator, rules.category_path_separator)
         meant = self._meant.get(comparable(written), self._meant.get(comparable(path), path))
         if not meant:

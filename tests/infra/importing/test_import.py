@@ -229,6 +229,21 @@ def test_nested_json_has_dots_lists_and_named_values(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("category", "expected"),
+    [
+        (["Home", "Kitchen", "Mugs"], "Home > Kitchen > Mugs"),
+        (["Sale", "Home > Mugs"], "Home > Mugs"),
+        ("Home>Kitchen » Mugs", "Home > Kitchen > Mugs"),
+    ],
+)
+def test_a_list_of_categories_is_a_path_or_paths(
+    tmp_path: Path, category: object, expected: str
+) -> None:
+    row = {"id": 1, "category": category, "title": "Mug"}
+    assert products(tmp_path, json.dumps(row), "f.jsonl")[0]["category"] == expected
+
+
 def test_a_line_that_is_no_json_is_rejected_and_the_others_are_products(tmp_path: Path) -> None:
     per_line = [json.dumps(row) for row in TABLE]
     report = imported(tmp_path / "f.jsonl", "\n".join([per_line[0], "{broken", *per_line[1:]]))
