@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
-from infra.catalogs.catalog import CatalogError, Product, read_catalog
+from infra.catalogs.catalog import CatalogError, Product, read_products
 from infra.catalogs.generate import generate
 from infra.catalogs.grouping import parted, stratified
+from infra.catalogs.rejected_file import rejected_file, rejected_path
 from infra.settings import Settings
 from schemas.category import CategorySchemas
 from schemas.sources.json_schema import read_schemas, write_schemas
@@ -36,14 +38,20 @@ def read_stage(settings: Settings, console: Console) -> Stage:
             that is too small for the rounds.
     """
     demo, share = settings.demo, settings.streams.heldout_share
-    warnings: list[str] = []
     if demo.catalog is None or demo.catalog_schema is None:
         schemas, products = generate(demo.seed, _to_generate(settings))
     else:
         schemas = read_schemas(demo.catalog_schema, alternatives=demo.alternatives)
-        products, warnings = read_catalog(demo.catalog, schemas, demo.alternatives)
-    for warning in warnings:
-        console.print(f"[yellow]{warning}[/]")
+        with rejected_file(demo.catalog) as told:
+            reading = read_products(
+                demo.catalog, schemas, demo.alternatives, demo.strict, told=told
+            )
+        for warning in reading.warnings:
+            console.print(Text(warning, style="yellow"))
+        if reading.wrong or reading.refused:
+            console.print(f"see {rejected_path(demo.catalog)}", highlight=False, markup=False)
+        reading.check(demo.most_rejected)
+        products = reading.products
     check_enough(products, settings)
     console.print(
         f"Catalog [bold]{demo.catalog or 'generated'}[/]: {len(schemas)} categories, "

@@ -2,30 +2,52 @@
 
 A line is an object with `product_id`, `category`, `title` and, where there are any, `description`,
 `images`, `catalog` (attribute to a value or a list of values), `requested` (attribute names) and
-`cluster` (offers of one product). A wrong line stops the reading with one sentence; a value that
-the schema does not know or refuses is left out and counted in a warning.
+`cluster` (offers of one product). A wrong line, and a value that the schema refuses, is left out
+and told of as `Rejected`; `strict` stops at the first wrong line. What the schema does not know is
+left out and counted in a warning.
 """
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from infra.catalogs.entries import (
+    CatalogError,
+    Entry,
+    Fault,
+    LineFault,
+    Names,
+    lines,
+    read_entry,
+    shown,
+    texts_of,
+)
+from infra.importing.rejected import Rejected
 from schemas.aliases import in_force
 from schemas.category import Attribute, CategorySchema
-from schemas.errors import ListuneError
 from schemas.events import ValueLists
-from schemas.texts import HALF_CHARACTER, is_cut_json
-from schemas.values import is_valid, mend, problem
+from schemas.values import SEPARATOR, is_valid, mend, problem
+
+__all__ = [
+    "CatalogError",
+    "Product",
+    "Reading",
+    "listing_row",
+    "read_catalog",
+    "read_products",
+    "write_catalog",
+]
 
 REFUSED = "values that the schema refuses"
+WRONG = "lines that are no product"
+MOST_REJECTED = 0.1
+"""The share of a catalog's lines that may be wrong: where it is more, not single products are
+wrong but what wrote the file."""
 Schemas = Mapping[str, CategorySchema]
-
-
-class CatalogError(ListuneError):
-    """A catalog that cannot be used; names the file, the line and the fault."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +72,62 @@ class Product:
         return schemas[self.category].select(self.requested)
 
 
+@dataclass
+class Reading:
+    """What was read of a catalog.
+
+    lines: those that are not empty. wrong: those that are no product. refused: values that were
+    left out. first: of either, how the first one reads.
+    """
+
+    path: Path
+    products: list[Product] = field(default_factory=list)
+    lines: int = 0
+    wrong: int = 0
+    refused: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    hints: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence for each kind of thing that was left out or is written otherwise."""
+        counts = self.dropped + Counter({REFUSED: self.refused, WRONG: self.wrong})
+        said = [f"left out {n} {what}{self._first(what)}" for what, n in sorted(counts.items())]
+        said += [
+            f"{n} times {what} are written otherwise than in the schema and taken as meant"
+            f"{self._first(what)}"
+            for what, n in sorted(self.hints.items())
+        ]
+        return [f"{self.path.name}: {sentence}" for sentence in said]
+
+    def check(self, most_rejected: float = MOST_REJECTED) -> None:
+        """See whether the catalog is of use.
+
+        Raises:
+            CatalogError: more than this share (0 to 1) of the lines is wrong, or no product is
+                left.
+        """
+        if self.wrong > most_rejected * self.lines:
+            raise CatalogError(
+                f"{self.path}: {self.wrong} of {self.lines} lines are no product"
+                f"{self._first(WRONG)}, and at most {most_rejected:.0%} may be; mend the file"
+            )
+        if not self.products:
+            raise CatalogError(
+                f"{self.path}: no product is of a category of the schema; check that they match"
+            )
+
+    def _first(self, what: str) -> str:
+        return f" (the first: {self.first[what]})" if what in self.first else ""
+
+
 def read_catalog(
-    path: Path, schemas: Schemas, alternatives: bool = False
+    path: Path,
+    schemas: Schemas,
+    alternatives: bool = False,
+    strict: bool = False,
+    most_rejected: float = MOST_REJECTED,
 ) -> tuple[list[Product], list[str]]:
     """The products in the JSONL file `path`, and warnings about what was left out of it.
 
@@ -59,43 +135,33 @@ def read_catalog(
         path: the catalog, UTF-8, a product a line; empty lines are skipped.
         schemas: what each category asks for.
         alternatives: several values of an attribute are spellings of one value.
+        strict: a wrong line stops the reading.
+        most_rejected: the share of the lines that may be wrong, 0 to 1.
 
     Raises:
-        CatalogError: the file cannot be read, a line is wrong, or no product is left.
+        CatalogError: the file cannot be read, too many lines are wrong, or no product is left.
     """
-    dropped: Counter[str] = Counter()
-    first: dict[str, str] = {}
-    products: list[Product] = []
-    seen: dict[str, int] = {}
-    known = {name: schema for schema in schemas.values() for name in schema.names}
-    for number, line in _lines(path):
-        entry = _entry(f"{path}, line {number}", line)
-        identity = entry["product_id"]
-        if identity in seen:
-            raise CatalogError(
-                f"{path}, line {number}: product_id {identity!r} stands in line {seen[identity]} "
-                "already; give each product an id of its own"
-            )
-        seen[identity] = number
-        schema = known.get(entry["category"])
-        if schema is None:
-            dropped["products of categories that the schema lacks"] += 1
-            continue
-        product, refused = _product(entry, schema, alternatives, dropped)
-        if refused is not None:
-            first.setdefault(REFUSED, f" (the first: line {number}, {refused})")
-        if schema.select(product.requested):
-            products.append(product)
-        else:
-            dropped["products of which no attribute is asked for"] += 1
-    if not products:
-        raise CatalogError(
-            f"{path}: no product is of a category of the schema; check that they match"
-        )
-    return products, [
-        f"{path.name}: left out {n} {what}{first.get(what, '')}"
-        for what, n in sorted(dropped.items())
-    ]
+    reading = read_products(path, schemas, alternatives, strict)
+    reading.check(most_rejected)
+    return reading.products, reading.warnings
+
+
+def read_products(
+    path: Path,
+    schemas: Schemas,
+    alternatives: bool = False,
+    strict: bool = False,
+    told: Callable[[Rejected], object] = lambda rejected: None,
+) -> Reading:
+    """As `read_catalog`; `told` hears of each line and value that is left out as wrong.
+
+    Raises:
+        CatalogError: the file cannot be read, or it is `strict` and a line is wrong.
+    """
+    reader = _Reader(path, schemas, alternatives, strict, told)
+    for number, line in lines(path):
+        reader.read(number, line)
+    return reader.reading
 
 
 def listing_row(product: Product, schemas: Schemas, values: ValueLists) -> dict[str, Any]:
@@ -129,97 +195,133 @@ def write_catalog(path: Path, products: Iterable[Product]) -> None:
             file.write(json.dumps(kept, ensure_ascii=False) + "\n")
 
 
-def _lines(path: Path) -> Iterable[tuple[int, str]]:
-    try:
-        content = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise CatalogError(f"{path}, line {line}: is not UTF-8; save the file as UTF-8") from error
-    except OSError as error:
-        raise CatalogError(f"{path}: {error.strerror}; give the path of a JSONL file") from error
-    # Not splitlines: it also cuts at characters that JSON allows inside of a text.
-    return [(n, line) for n, line in enumerate(content.split("\n"), 1) if line.strip()]
+class _Reader:
+    """Makes products of a catalog's lines, one after the other."""
 
+    def __init__(
+        self,
+        path: Path,
+        schemas: Schemas,
+        alternatives: bool,
+        strict: bool,
+        told: Callable[[Rejected], object],
+    ) -> None:
+        self.reading = Reading(path)
+        self._alternatives, self._strict, self._told = alternatives, strict, told
+        self._schemas = {name: schema for schema in schemas.values() for name in schema.names}
+        self._categories = Names(list(self._schemas))
+        self._seen: dict[str, int] = {}
+        # Of a category's attributes, by all their names.
+        self._attributes = cache(lambda category: Names(list(self._schemas[category].by_any_name)))
 
-def _entry(where: str, line: str) -> dict[str, Any]:
-    """The object on a line, with the fields that every product needs, of the right types."""
-    try:
-        entry = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        reason = f"{error.msg} (column {error.colno})" if isinstance(error, ValueError) else "deep"
-        raise CatalogError(f"{where}: not JSON: {reason}; give one object a line") from error
-    if not isinstance(entry, dict):
-        raise CatalogError(f"{where}: is not an object; give one object a line")
-    if is_cut_json(line):
-        raise CatalogError(f"{where}: {HALF_CHARACTER}")
-    for name in ("product_id", "category", "title"):
-        if not isinstance(entry.get(name), str) or not entry[name].strip():
-            raise CatalogError(f"{where}: {name!r} should be a text that is not empty")
-    for name, (check, wanted) in _OPTIONAL.items():
-        if entry.get(name) is not None and not check(entry[name]):
-            raise CatalogError(f"{where}: {name!r} should be {wanted}, or left out")
-    return entry
+    def read(self, number: int, line: bytes) -> None:
+        """One line: a product, or none."""
+        reading = self.reading
+        reading.lines += 1
+        identity: str | None = None
+        try:
+            entry = read_entry(line)
+            identity = entry["product_id"]
+            before = self._seen.setdefault(identity, number)
+            if before != number:
+                raise LineFault(
+                    f"product_id {identity!r} stands in line {before} already; give each product "
+                    "an id of its own"
+                )
+        except LineFault as fault:
+            self._stop_where_strict(number, str(fault))
+            reading.wrong += 1
+            reading.first.setdefault(WRONG, f"line {number}, {fault}")
+            self._told(Rejected(reading.path.name, number, identity, None, None, str(fault)))
+            return
+        category = self._categories.find(entry["category"])
+        if category is None:
+            reading.dropped["products of categories that the schema lacks"] += 1
+            return
+        self._hint("categories", number, entry["category"], category)
+        schema = self._schemas[category]
+        product = self._product(number, entry, schema)
+        if schema.select(product.requested):
+            reading.products.append(product)
+        else:
+            reading.dropped["products of which no attribute is asked for"] += 1
 
+    def _product(self, number: int, entry: Entry, schema: CategorySchema) -> Product:
+        cluster = entry.get("cluster")
+        return Product(
+            product_id=entry["product_id"],
+            category=schema.category,
+            title=entry["title"],
+            description=entry.get("description") or "",
+            truth=self._truth(number, entry, schema),
+            images=tuple(entry.get("images") or ()),
+            requested=self._requested(entry.get("requested"), schema),
+            cluster=None if cluster is None else str(cluster),
+        )
 
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    def _truth(self, number: int, entry: Entry, schema: CategorySchema) -> ValueLists:
+        truth: ValueLists = {}
+        for name, given in in_force(schema, self._named(number, entry, schema)).items():
+            attribute = schema.by_name.get(name)
+            if attribute is None:
+                self.reading.dropped["values of attributes that their category lacks"] += 1
+                continue
+            texts, faults = texts_of(attribute, given)
+            for fault in faults:
+                self._stop_where_strict(number, f"attribute {name!r}: {fault.reason}")
+                self._refuse(number, entry, name, fault)
+            values = mend(attribute, texts)
+            legal = _legal(attribute, values, self._alternatives)
+            if legal:
+                truth[name] = legal
+            elif values:
+                judged = values[:1] if self._alternatives else values
+                told = problem(attribute, judged) or ""
+                self._refuse(number, entry, name, Fault(shown(SEPARATOR.join(judged)), told))
+            elif any(text.strip() for text in texts):
+                self.reading.dropped["values that stand for none, such as N/A"] += 1
+        return truth
 
+    def _named(self, number: int, entry: Entry, schema: CategorySchema) -> dict[str, Any]:
+        """The entry's values by the names that the schema has; one that it lacks stays."""
+        given: dict[str, Any] = entry.get("catalog") or {}
+        names = self._attributes(schema.category)
+        found = {name: value for name, value in given.items() if names.find(name) == name}
+        for written, value in given.items():
+            meant = names.find(written)
+            if meant is None:
+                found[written] = value
+            elif meant != written and not found.get(meant):
+                self._hint("attributes", number, written, meant)
+                found[meant] = value
+        return found
 
-def _is_value_lists(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(item, str) or _is_texts(item) for item in value.values()
-    )
-
-
-_OPTIONAL: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "description": (lambda value: isinstance(value, str), "a text"),
-    "images": (_is_texts, "a list of texts"),
-    "requested": (_is_texts, "a list of attribute names"),
-    "cluster": (lambda value: isinstance(value, str | int), "a text"),
-    "catalog": (_is_value_lists, "an object of attribute to a text or a list of texts"),
-}
-
-
-def _product(
-    entry: dict[str, Any], schema: CategorySchema, alternatives: bool, dropped: Counter[str]
-) -> tuple[Product, str | None]:
-    """The product, and what is wrong with the first value that the schema refuses."""
-    truth: ValueLists = {}
-    refused: str | None = None
-    for name, given in in_force(schema, entry.get("catalog") or {}).items():
-        attribute = schema.by_name.get(name)
-        if attribute is None:
-            dropped["values of attributes that their category lacks"] += 1
-            continue
-        texts = [given] if isinstance(given, str) else given
-        values = mend(attribute, texts)
-        legal = _legal(attribute, values, alternatives)
-        if legal:
-            truth[name] = legal
-        elif values:
-            dropped[REFUSED] += 1
-            told = problem(attribute, values[:1] if alternatives else values)
-            refused = refused or f"attribute {name!r}: {told}"
-        elif any(text.strip() for text in texts):
-            dropped["values that stand for none, such as N/A"] += 1
-    requested = entry.get("requested")
-    if requested is not None:
-        known = tuple(name for name in requested if schema.find(name))
+    def _requested(self, requested: Any, schema: CategorySchema) -> tuple[str, ...] | None:
+        if requested is None:
+            return None
+        names = self._attributes(schema.category)
+        known = tuple(found for name in requested if (found := names.find(name)))
         if len(known) < len(requested):
-            dropped["requested attributes that their category lacks"] += len(requested) - len(known)
-        requested = known
-    cluster = entry.get("cluster")
-    product = Product(
-        product_id=entry["product_id"],
-        category=schema.category,
-        title=entry["title"],
-        description=entry.get("description") or "",
-        truth=truth,
-        images=tuple(entry.get("images") or ()),
-        requested=requested,
-        cluster=None if cluster is None else str(cluster),
-    )
-    return product, refused
+            self.reading.dropped["requested attributes that their category lacks"] += len(
+                requested
+            ) - len(known)
+        return known
+
+    def _refuse(self, number: int, entry: Entry, name: str, fault: Fault) -> None:
+        reading = self.reading
+        reading.refused += 1
+        reading.first.setdefault(REFUSED, f"line {number}, attribute {name!r}: {fault.reason}")
+        identity = entry["product_id"]
+        self._told(Rejected(reading.path.name, number, identity, name, fault.value, fault.reason))
+
+    def _hint(self, of_what: str, number: int, written: str, meant: str) -> None:
+        if written != meant:
+            self.reading.hints[of_what] += 1
+            self.reading.first.setdefault(of_what, f"line {number}, {written!r} for {meant!r}")
+
+    def _stop_where_strict(self, number: int, reason: str) -> None:
+        if self._strict:
+            raise CatalogError(f"{self.reading.path}, line {number}: {reason}")
 
 
 def _legal(attribute: Attribute, values: Sequence[str], alternatives: bool) -> list[str]:

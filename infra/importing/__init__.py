@@ -8,9 +8,9 @@
   Parquet).
 - `formats`: exports of known programs.
 - `products`: rows to products; under it `values` (cells) and `seen` (ids and parents).
-- `names`: what columns are called in several languages.
+- `names`: what columns are called in several languages. `rejected`: what was left out.
 
-Other rooms use: `infra.importing.run`; the formats below use `infra.importing.map`,
-`infra.importing.reading`, `infra.importing.records`, `infra.importing.delimited`,
-`infra.importing.seen` and `infra.importing.errors`.
+Other rooms use: `infra.importing.run`, `infra.importing.names`, `infra.importing.rejected`; the
+formats below use `infra.importing.map`, `infra.importing.reading`, `infra.importing.records`,
+`infra.importing.delimited`, `infra.importing.seen` and `infra.importing.errors`.
 """

@@ -18,8 +18,9 @@ from infra.importing.formats.known import BY_NAME
 from infra.importing.guessing import NO_CATEGORY, ONE_CATEGORY, guess
 from infra.importing.map import ImportMap, Reasons
 from infra.importing.map_file import map_text, read_map
-from infra.importing.products import ProductMaker, Rejected
+from infra.importing.products import ProductMaker
 from infra.importing.reading import Survey, Table
+from infra.importing.rejected import Rejected
 from infra.importing.seen import Seen
 
 MAP_NAME = "map.toml"

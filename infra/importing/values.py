@@ -13,12 +13,12 @@ from datetime import date, datetime
 from infra.importing.map import AttributeColumn, ValueRules
 from infra.importing.names import NO_WORDS, YES_WORDS
 from infra.importing.records import ITEM
+from infra.importing.rejected import LONGEST_SHOWN
 from schemas.markup import without_markup
 from schemas.numbers import Number, read_number
 from schemas.texts import HALF_CHARACTER, is_cut, one_line
 from schemas.values import NO, YES
 
-LONGEST_SHOWN = 80
 KEPT_CELLS = 2_000
 _LOCALES = {".": "en-US", ",": "de-DE"}
 _NUMBER = re.compile(r"[+\-\u2212]?\s*(\d[\d.,]*)")

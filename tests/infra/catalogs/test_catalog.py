@@ -106,7 +106,7 @@ def test_what_stands_for_no_value_is_a_blank_and_counted_apart(tmp_path: Path) -
 def test_half_of_a_character_is_refused_with_its_line(tmp_path: Path) -> None:
     path = written(tmp_path, LINE, LINE | {"product_id": "2", "title": "\ud83d"})
     with pytest.raises(CatalogError, match=r"line 2: a text has half of a character"):
-        read_catalog(path, SCHEMAS)
+        read_catalog(path, SCHEMAS, strict=True)
 
 
 def test_alternative_spellings_are_judged_one_by_one(tmp_path: Path) -> None:
@@ -123,8 +123,9 @@ def test_alternative_spellings_are_judged_one_by_one(tmp_path: Path) -> None:
         ("[" * 100_000, ["line 2", "not JSON"]),
         ({"category": "Lamps", "title": "x"}, ["line 2", "'product_id'"]),
         (LINE | {"title": " "}, ["line 2", "'title'"]),
-        (LINE | {"product_id": 5}, ["line 2", "'product_id'"]),
-        (LINE | {"catalog": {"Color": 5}}, ["line 2", "'catalog'"]),
+        (LINE | {"product_id": True}, ["line 2", "'product_id'"]),
+        (LINE | {"catalog": {"Color": {"is": "red"}}}, ["line 2", "attribute 'Color'"]),
+        ('{"product_id": ' + "9" * 5_000 + "}", ["line 2", "not JSON"]),
         (LINE | {"catalog": ["red"]}, ["line 2", "'catalog'"]),
         (LINE | {"requested": "Color"}, ["line 2", "'requested'"]),
         (LINE | {"images": [1]}, ["line 2", "'images'"]),
@@ -132,11 +133,11 @@ def test_alternative_spellings_are_judged_one_by_one(tmp_path: Path) -> None:
         (LINE | {"product_id": "0"}, ["line 2", "'0' stands in line 1"]),
     ],
 )
-def test_a_wrong_line_is_one_sentence_with_its_number(
+def test_a_wrong_line_stops_a_strict_reading_with_one_sentence_and_its_number(
     tmp_path: Path, line: dict[str, Any] | str, words: list[str]
 ) -> None:
     with pytest.raises(CatalogError) as caught:
-        read_catalog(written(tmp_path, LINE | {"product_id": "0"}, line), SCHEMAS)
+        read_catalog(written(tmp_path, LINE | {"product_id": "0"}, line), SCHEMAS, strict=True)
     message = str(caught.value)
     assert all(word in message for word in ["catalog.jsonl", *words]), message
     assert "\n" not in message
@@ -145,9 +146,12 @@ def test_a_wrong_line_is_one_sentence_with_its_number(
 def test_a_file_that_is_no_catalog_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=r"No such file.*; give the path"):
         read_catalog(tmp_path / "nothing.jsonl", SCHEMAS)
-    (tmp_path / "latin.jsonl").write_bytes(b'{}\n"caf\xe9"\n')
+    (tmp_path / "latin.jsonl").write_bytes(json.dumps(LINE).encode() + b'\n"caf\xe9"\n')
     with pytest.raises(CatalogError, match=r"line 2: is not UTF-8"):
-        read_catalog(tmp_path / "latin.jsonl", SCHEMAS)
+        read_catalog(tmp_path / "latin.jsonl", SCHEMAS, strict=True)
+    (tmp_path / "wide.jsonl").write_text(json.dumps(LINE), encoding="utf-16")
+    with pytest.raises(CatalogError, match="is UTF-16; save the file as UTF-8"):
+        read_catalog(tmp_path / "wide.jsonl", SCHEMAS)
     with pytest.raises(CatalogError, match="no product is of a category"):
         read_catalog(written(tmp_path, LINE | {"category": "Tents"}), SCHEMAS)
 

@@ -1,0 +1,148 @@
+"""Catalogs with faults: the other lines are read, and each fault is told with line and reason."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.catalogs.catalog import CatalogError, Reading, read_catalog, read_products
+from infra.importing.rejected import Rejected
+from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
+
+E = AttributeType
+MUGS = CategorySchema(
+    category="Mugs",
+    attributes=(
+        Attribute(name="Colour", type=E.ENUM, values=("red", "café")),
+        Attribute(name="Size", type=E.NUMBER),
+        Attribute(name="Weight", type=E.NUMBER, locale="de-DE"),
+        Attribute(name="Safe", type=E.BOOLEAN),
+        Attribute(name="Lid", type=E.ENUM, values=("True", "False")),
+        Attribute(name="Sizes", type=E.NUMBER, multi_value=True),
+        Attribute(name="Note", type=E.TEXT),
+    ),
+)
+SCHEMAS = CategorySchemas([MUGS])
+LINE: dict[str, Any] = {"category": "Mugs", "title": "Mug"}
+
+
+def written(folder: Path, *lines: dict[str, Any] | str) -> Path:
+    """A catalog; each line has its number as id unless it says another."""
+    path = folder / "mugs.jsonl"
+    texts = [
+        line if isinstance(line, str) else json.dumps({"product_id": str(n)} | LINE | line)
+        for n, line in enumerate(lines, 1)
+    ]
+    path.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    return path
+
+
+def read(path: Path) -> tuple[Reading, list[Rejected]]:
+    rejected: list[Rejected] = []
+    return read_products(path, SCHEMAS, told=rejected.append), rejected
+
+
+def test_a_wrong_line_is_left_out_and_the_others_are_read(tmp_path: Path) -> None:
+    path = written(tmp_path, {}, "{", {"title": " "}, {"product_id": "1"}, {"title": "\ud83d"}, {})
+    reading, rejected = read(path)
+    assert [product.product_id for product in reading.products] == ["1", "6"]
+    assert (reading.lines, reading.wrong) == (6, 4)
+    assert [(one.line, one.product_id, one.attribute) for one in rejected] == [
+        (2, None, None),
+        (3, None, None),
+        (4, "1", None),
+        (5, None, None),
+    ]
+    assert "not JSON" in rejected[0].reason
+    assert "mugs.jsonl: left out 4 lines that are no product (the first: line 2, not JSON" in str(
+        reading.warnings
+    )
+
+
+def test_a_value_that_is_refused_is_told_with_attribute_and_reason(tmp_path: Path) -> None:
+    catalog = {"Colour": "mauve", "Size": {"cm": 3}, "Note": ["good", "x\ud83d"]}
+    reading, rejected = read(written(tmp_path, {"catalog": catalog}))
+    assert [(one.attribute, one.value) for one in rejected] == [
+        ("Colour", "mauve"),
+        ("Size", '{"cm": 3}'),
+        ("Note", "x?"),
+    ]
+    assert "not an allowed value" in rejected[0].reason
+    assert reading.products[0].truth == {"Note": ["good"]}
+    assert (reading.wrong, reading.refused) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "taken"),
+    [
+        ("Size", 350, ["350"]),
+        ("Size", 350.0, ["350"]),
+        ("Size", 1e-7, ["0.0000001"]),
+        ("Size", 1.2, ["1.2"]),
+        ("Size", 1.234, ["1.2340"]),
+        ("Weight", 1.5, ["1,5"]),
+        ("Sizes", [1, None, 2.5], ["1", "2.5"]),
+        ("Note", 350, ["350"]),
+        ("Note", True, ["yes"]),
+        ("Safe", True, ["yes"]),
+        ("Safe", False, ["no"]),
+        ("Safe", 0, ["no"]),
+        ("Safe", "TRUE", ["yes"]),
+        ("Safe", "Ja", ["yes"]),
+        ("Safe", "0", ["no"]),
+        ("Lid", True, ["True"]),
+        ("Lid", "FALSE", ["False"]),
+        ("Colour", "cafe\u0301", ["caf\u00e9"]),
+        ("Colour", None, None),
+        ("Colour", [None], None),
+    ],
+)
+def test_a_value_is_taken_as_json_writes_it(
+    tmp_path: Path, name: str, given: Any, taken: list[str] | None
+) -> None:
+    reading, rejected = read(written(tmp_path, {"catalog": {name: given}}))
+    assert reading.products[0].truth.get(name) == taken
+    assert not rejected
+
+
+def test_ids_may_be_numbers_and_the_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = written(tmp_path, {"product_id": 7}, {"product_id": 7.0, "title": "cafe\u0301"}, {})
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    reading, rejected = read(path)
+    assert [product.product_id for product in reading.products] == ["7", "3"]
+    assert "product_id '7' stands in line 1 already" in rejected[0].reason
+
+
+def test_a_category_and_an_attribute_are_found_however_they_are_spelled(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        {},
+        {"category": "mugs ", "catalog": {"COLOUR": "red"}, "requested": ["colour"]},
+        {"category": "MUGS"},
+    )
+    reading, _ = read(path)
+    assert {product.category for product in reading.products} == {"Mugs"}
+    assert reading.products[1].truth == {"Colour": ["red"]}
+    assert reading.products[1].requested == ("Colour",)
+    assert reading.warnings == [
+        "mugs.jsonl: 1 times attributes are written otherwise than in the schema and taken as "
+        "meant (the first: line 2, 'COLOUR' for 'Colour')",
+        "mugs.jsonl: 2 times categories are written otherwise than in the schema and taken as "
+        "meant (the first: line 2, 'mugs ' for 'Mugs')",
+    ]
+
+
+def test_lines_that_are_no_utf_8_are_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path, {}, {"title": "caf_"}, {})
+    path.write_bytes(path.read_bytes().replace(b"caf_", b"caf\xe9"))
+    reading, rejected = read(path)
+    assert (len(reading.products), rejected[0].line) == (2, 2)
+    assert "is not UTF-8" in rejected[0].reason
+
+
+def test_a_catalog_of_which_too_much_is_wrong_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, *[{}] * 8, "{", "[")
+    with pytest.raises(CatalogError, match=r"2 of 10 lines are no product .*line 9.*at most 10%"):
+        read_catalog(path, SCHEMAS)
+    assert len(read_catalog(path, SCHEMAS, most_rejected=0.2)[0]) == 8
