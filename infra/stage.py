@@ -10,10 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from infra.catalogs.catalog import CatalogError, Product, read_products
+from infra.catalogs.catalog import REFUSED, CatalogError, Product, read_products
 from infra.catalogs.generate import generate
 from infra.catalogs.grouping import parted, stratified
 from infra.catalogs.rejected_file import rejected_file, rejected_path
+from infra.checkup.learnable import why_not
 from infra.settings import Settings
 from schemas.category import CategorySchemas
 from schemas.sources.json_schema import read_schemas, write_schemas
@@ -38,6 +39,7 @@ def read_stage(settings: Settings, console: Console) -> Stage:
             that is too small for the rounds.
     """
     demo, share = settings.demo, settings.streams.heldout_share
+    refused = ""
     if demo.catalog is None or demo.catalog_schema is None:
         schemas, products = generate(demo.seed, _to_generate(settings))
     else:
@@ -51,7 +53,8 @@ def read_stage(settings: Settings, console: Console) -> Stage:
         if reading.wrong or reading.refused:
             console.print(f"see {rejected_path(demo.catalog)}", highlight=False, markup=False)
         reading.check(demo.most_rejected)
-        products = reading.products
+        products, refused = reading.products, reading.first.get(REFUSED, "")
+    check_learnable(products, settings, refused)
     check_enough(products, settings)
     console.print(
         f"Catalog [bold]{demo.catalog or 'generated'}[/]: {len(schemas)} categories, "
@@ -69,6 +72,19 @@ def _to_generate(settings: Settings) -> int:
     a_round = max(demo.wave, streams.k / (1 - share), streams.heldout_least / share)
     in_arms = SPARE * demo.arm_sellers * demo.arm_listings
     return SPARE * math.ceil(demo.rounds * a_round) + demo.final_wave + in_arms
+
+
+def check_learnable(products: list[Product], settings: Settings, refused: str = "") -> None:
+    """See whether `products` could teach anything, whatever they are; `refused` is how the first
+    refused value reads.
+
+    Raises:
+        CatalogError: they could not.
+    """
+    demo = settings.demo
+    why = why_not(products, settings.streams.heldout_share, demo.rounds, refused)
+    if why is not None:
+        raise CatalogError(f"{demo.catalog or 'the generated catalog'}: {why}")
 
 
 def check_enough(products: list[Product], settings: Settings) -> None:

@@ -269,7 +269,7 @@ class _Reader:
             texts, faults = texts_of(attribute, given)
             for fault in faults:
                 self._stop_where_strict(number, f"attribute {name!r}: {fault.reason}")
-                self._refuse(number, entry, name, fault)
+                self._refuse(number, entry, attribute, schema, fault)
             values = mend(attribute, texts)
             legal = _legal(attribute, values, self._alternatives)
             if legal:
@@ -277,7 +277,8 @@ class _Reader:
             elif values:
                 judged = values[:1] if self._alternatives else values
                 told = problem(attribute, judged) or ""
-                self._refuse(number, entry, name, Fault(shown(SEPARATOR.join(judged)), told))
+                fault = Fault(shown(SEPARATOR.join(judged)), told)
+                self._refuse(number, entry, attribute, schema, fault)
             elif any(text.strip() for text in texts):
                 self.reading.dropped["values that stand for none, such as N/A"] += 1
         return truth
@@ -307,12 +308,28 @@ class _Reader:
             ) - len(known)
         return known
 
-    def _refuse(self, number: int, entry: Entry, name: str, fault: Fault) -> None:
-        reading = self.reading
+    def _refuse(
+        self,
+        number: int,
+        entry: Entry,
+        attribute: Attribute,
+        schema: CategorySchema,
+        fault: Fault,
+    ) -> None:
+        reading, name = self.reading, attribute.name
         reading.refused += 1
         reading.first.setdefault(REFUSED, f"line {number}, attribute {name!r}: {fault.reason}")
-        identity = entry["product_id"]
-        self._told(Rejected(reading.path.name, number, identity, name, fault.value, fault.reason))
+        self._told(
+            Rejected(
+                file=reading.path.name,
+                line=number,
+                product_id=entry["product_id"],
+                attribute=name,
+                value=fault.value,
+                reason=fault.reason,
+                category=schema.category,
+            )
+        )
 
     def _hint(self, of_what: str, number: int, written: str, meant: str) -> None:
         if written != meant:

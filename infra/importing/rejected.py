@@ -17,7 +17,11 @@ class Rejected:
     attribute: str | None
     value: str | None
     reason: str
+    category: str | None = None
 
     def entry(self) -> dict[str, Any]:
-        """As it is written to `…rejected.jsonl`."""
-        return asdict(self)
+        """As it is written to `…rejected.jsonl`; the category only where it is known."""
+        entry = asdict(self)
+        if self.category is None:
+            del entry["category"]
+        return entry

@@ -1,14 +1,21 @@
 """What a run plays with: enough products, and every category on the way."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from rich.console import Console
 
-from infra.catalogs.catalog import CatalogError, Product
+from infra.catalogs.catalog import CatalogError, Product, write_catalog
+from infra.catalogs.generate import generate
 from infra.catalogs.grouping import parted
 from infra.settings import Settings, load_settings
-from infra.stage import check_enough, read_stage
+from infra.stage import check_enough, check_learnable, read_stage
+from schemas.sources.json_schema import write_schemas
 
 PRODUCTS = [Product(f"p{n}", "Lamps", f"lamp {n}", "", {"Color": ["red"]}) for n in range(40)]
+
+TRUTH = {"Color": ["red"]}
 
 
 @pytest.fixture
@@ -50,3 +57,31 @@ def test_products_of_which_no_value_is_known_teach_nothing(settings: Settings) -
     blank = [Product(p.product_id, p.category, p.title, "", {}) for p in PRODUCTS]
     with pytest.raises(CatalogError, match="has 0 products to learn from"):
         check_enough(blank, settings)
+
+
+def test_a_catalog_that_could_teach_nothing_is_refused_with_its_reason(settings: Settings) -> None:
+    variants = [
+        Product(f"p{n}", "Mugs", f"{'abcdefghij'[n // 40] * 12} mug no. {n % 40}", "", TRUTH)
+        for n in range(400)
+    ]
+    with pytest.raises(CatalogError, match="400 products none could be trained on"):
+        check_learnable(variants, settings)
+    blank = [replace(product, truth={}) for product in variants]
+    with pytest.raises(CatalogError, match=r"none of the 400 products .*line 1, attribute 'X'"):
+        check_learnable(blank, settings, "line 1, attribute 'X': no such colour")
+
+
+def test_a_staged_catalog_has_its_wrong_lines_beside_it(tmp_path: Path) -> None:
+    schemas, products = generate(1, 400)
+    catalog, schema = tmp_path / "mugs.jsonl", tmp_path / "schema.json"
+    write_schemas(schema, schemas)
+    write_catalog(catalog, products)
+    catalog.write_text(catalog.read_text() + "{\n")
+    chosen = {"catalog": catalog, "catalog_schema": schema}
+    settings = load_settings().changed(demo=chosen)
+    assert len(read_stage(settings, Console(quiet=True)).products) == 400
+    assert "not JSON" in (tmp_path / "mugs.jsonl.rejected.jsonl").read_text()
+    with pytest.raises(CatalogError, match="line 401: not JSON"):
+        read_stage(settings.changed(demo={"strict": True}), Console(quiet=True))
+    with pytest.raises(CatalogError, match="1 of 401 lines are no product"):
+        read_stage(settings.changed(demo={"most_rejected": 0.0}), Console(quiet=True))
