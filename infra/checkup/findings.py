@@ -71,32 +71,31 @@ def _catalog(report: CheckReport) -> list[Finding]:
 
 
 def _attribute(row: AttributeCheck, report: CheckReport) -> list[Finding]:
-    """A finding counts by its share of the attribute, and is ordered by its part of the catalog."""
+    """An attribute that few products fill costs little, however many of its values are lost."""
     where, found = f"{row.category}, {row.attribute}", []
     given = row.filled + row.refused
-    part = row.products / report.products if report.products else 0.0
     if row.refused:
         first = row.reasons[0]
         sentence = (
             f"{where}: {row.refused} of {given} values are refused; {first.count} because "
             f"{first.reason} ({first.examples[0]})"
         )
-        found.append(_of_attribute(row.refused, given, part, sentence))
+        found.append(_of_attribute(row.refused, given, report, sentence))
     if row.over_cap:
         sentence = (
             f"{where}: {row.over_cap} of {row.filled} answers are longer than their cap "
             f"({row.longest} tokens, {row.cap} have room); shorten them, or raise "
             "LISTUNE_SERVING__MAX_ANSWER_TOKENS"
         )
-        found.append(_of_attribute(row.over_cap, row.filled, part, sentence))
+        found.append(_of_attribute(row.over_cap, row.filled, report, sentence))
     if not given:
         sentence = f"{where}: no product has a value, so it is never learnt; fill it, or drop it"
-        found.append(Finding(severity="hint", loss=part, sentence=sentence))
+        found.append(Finding(severity="hint", loss=0.0, sentence=sentence))
     return found
 
 
-def _of_attribute(lost: int, given: int, part: float, sentence: str) -> Finding:
-    loss = lost / given * part
+def _of_attribute(lost: int, given: int, report: CheckReport, sentence: str) -> Finding:
+    loss = min(1.0, lost / report.products)
     is_systematic = lost >= max(FEW, SYSTEMATIC * given)
     severity = "mend" if is_systematic or loss >= WORTH_MENDING else "hint"
     return Finding.model_validate({"severity": severity, "loss": loss, "sentence": sentence})

@@ -9,7 +9,7 @@ from pathlib import Path
 from infra.catalogs.catalog import REFUSED, Product, Reading
 from infra.catalogs.grouping import parted, together
 from infra.checkup.findings import findings
-from infra.checkup.learnable import apart, why_not
+from infra.checkup.learnable import apart, compared, why_not
 from infra.checkup.lengths import Lengths
 from infra.checkup.mentions import stands_in, text_of
 from infra.checkup.report import AttributeCheck, CheckReport, DuplicateGroup, Reason, Split
@@ -21,8 +21,6 @@ EXAMPLES = 10
 KEPT_REASONS = 20
 LARGEST_GROUPS = 10
 GROUP_EXAMPLES = 3
-MOST_COMPARED = 20_000
-"""Products whose titles are compared: all with all would take hours of a million."""
 
 _CUT_VALUE = re.compile(r"""^(['"]).*?…\1""")
 
@@ -89,8 +87,8 @@ def measure(
 ) -> CheckReport:
     """All that can be said of the catalog, with what to mend."""
     products = reading.products
-    compared = products[:: -(-len(products) // MOST_COMPARED)] if products else []
-    groups = together(compared)
+    some = compared(products)
+    groups = together(some)
     report = CheckReport(
         catalog=str(reading.path),
         schema_file=str(schema_file),
@@ -102,10 +100,10 @@ def measure(
         wrong=rejections.reasons(),
         warnings=reading.warnings,
         attributes=_attributes(products, schemas, rejections, lengths),
-        compared=len(compared),
+        compared=len(some),
         groups=len(groups),
         largest=_largest(groups),
-        split=_split(products, compared, needs),
+        split=_split(products, some, needs),
     )
     reason = None
     if products:
@@ -114,16 +112,16 @@ def measure(
     return report.model_copy(update={"findings": findings(report, reason, needs.most_rejected)})
 
 
-def _split(products: Sequence[Product], compared: Sequence[Product], needs: Needs) -> Split:
+def _split(products: Sequence[Product], some: Sequence[Product], needs: Needs) -> Split:
     judges, others = parted(products, needs.heldout_share)
     teachers = sum(bool(product.truth) for product in others)
-    among = sum(bool(p.truth) for p in parted(compared, needs.heldout_share)[1])
-    found = sum(1 for _ in apart(compared, needs.heldout_share))
+    among = sum(bool(p.truth) for p in parted(some, needs.heldout_share)[1])
+    found = sum(1 for _ in apart(some, needs.heldout_share))
     return Split(
         share=needs.heldout_share,
         judges=len(judges),
         teachers=teachers,
-        apart=found if len(compared) == len(products) else round(teachers * found / (among or 1)),
+        apart=found if len(some) == len(products) else round(teachers * found / (among or 1)),
         needed=(needs.teachers, needs.judges),
     )
 

@@ -12,6 +12,7 @@ from infra.checkup.measuring import Needs, Rejections, measure
 from infra.checkup.page import write_check
 from infra.checkup.tables import print_check
 from infra.cli.output import console
+from infra.importing.rejected import Rejected
 from infra.settings import load_settings
 from schemas.sources.json_schema import read_schemas
 
@@ -45,9 +46,12 @@ def check(
     schemas = read_schemas(schema, alternatives)
     rejections = Rejections()
     with rejected_file(catalog) as write:
-        reading = read_products(
-            catalog, schemas, alternatives, strict, lambda one: (rejections(one), write(one))
-        )
+
+        def told(rejected: Rejected) -> None:
+            rejections(rejected)
+            write(rejected)
+
+        reading = read_products(catalog, schemas, alternatives, strict, told)
     needs = Needs(
         heldout_share=streams.heldout_share,
         rounds=rounds,

@@ -3,7 +3,7 @@
 import hashlib
 
 from infra.catalogs.catalog import Product
-from infra.checkup.learnable import apart, why_not
+from infra.checkup.learnable import MOST_COMPARED, apart, compared, why_not
 
 RED = {"Colour": ["red"]}
 
@@ -44,3 +44,10 @@ def test_a_product_is_apart_where_it_has_a_value_and_no_held_out_one_is_like_it(
     assert 0 < len(list(apart(UNLIKE, 0.2))) < len(UNLIKE)
     assert list(apart([product(n, own_name(n), {}) for n in range(60)], 0.2)) == []
     assert list(apart(VARIANTS, 0.2)) == []
+
+
+def test_of_very_many_products_an_even_part_is_compared() -> None:
+    many = [UNLIKE[0]] * (MOST_COMPARED * 2 + 2)
+    assert MOST_COMPARED / 2 < len(compared(many)) <= MOST_COMPARED
+    assert compared(UNLIKE) == UNLIKE
+    assert list(compared([])) == []
