@@ -13,7 +13,7 @@ from rich.text import Text
 from infra.catalogs.catalog import REFUSED, CatalogError, Product, read_products
 from infra.catalogs.generate import generate
 from infra.catalogs.grouping import parted, stratified
-from infra.catalogs.rejected_file import rejected_file, rejected_path
+from infra.catalogs.rejected_file import rejected_file, where_rejected
 from infra.checkup.learnable import why_not
 from infra.settings import Settings
 from schemas.category import CategorySchemas
@@ -51,7 +51,7 @@ def read_stage(settings: Settings, console: Console) -> Stage:
         for warning in reading.warnings:
             console.print(Text(warning, style="yellow"))
         if reading.wrong or reading.refused:
-            console.print(f"see {rejected_path(demo.catalog)}", highlight=False, markup=False)
+            console.print(where_rejected(demo.catalog), highlight=False, markup=False)
         reading.check(demo.most_rejected)
         products, refused = reading.products, reading.first.get(REFUSED, "")
     check_learnable(products, settings, refused)

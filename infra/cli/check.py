@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from infra.catalogs.catalog import read_products
-from infra.catalogs.rejected_file import rejected_file, rejected_path
+from infra.catalogs.rejected_file import rejected_file, where_rejected
 from infra.checkup.lengths import Lengths, base_vocabulary
 from infra.checkup.measuring import Needs, Rejections, measure
 from infra.checkup.page import write_check
@@ -64,7 +64,7 @@ def check(
     for warning in report.warnings:
         console.print(Text(warning, style="yellow"))
     if reading.wrong or reading.refused:
-        console.print(f"what was left out: {rejected_path(catalog)}", markup=False)
+        console.print(where_rejected(catalog), highlight=False, markup=False)
     if out is not None:
         for path in write_check(report, out):
             console.print(f"written to {path}", highlight=False, markup=False)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from infra.catalogs.catalog import CatalogError, Reading, read_catalog, read_products
+from infra.catalogs.rejected_file import rejected_file, rejected_path, where_rejected
 from infra.importing.rejected import Rejected
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
 
@@ -146,3 +147,24 @@ def test_a_catalog_of_which_too_much_is_wrong_is_refused(tmp_path: Path) -> None
     with pytest.raises(CatalogError, match=r"2 of 10 lines are no product .*line 9.*at most 10%"):
         read_catalog(path, SCHEMAS)
     assert len(read_catalog(path, SCHEMAS, most_rejected=0.2)[0]) == 8
+
+
+def test_what_is_left_out_stands_beside_the_catalog_until_nothing_is(tmp_path: Path) -> None:
+    path = written(tmp_path, {}, "{", {"catalog": {"Colour": "mauve"}})
+    with rejected_file(path) as write:
+        read_products(path, SCHEMAS, told=write)
+    said = [json.loads(line) for line in rejected_path(path).read_text().splitlines()]
+    assert [(one["line"], one["attribute"]) for one in said] == [(2, None), (3, "Colour")]
+    assert (said[1]["category"], said[1]["value"], said[1]["product_id"]) == ("Mugs", "mauve", "3")
+    assert str(rejected_path(path)) in where_rejected(path)
+    with rejected_file(written(tmp_path, {})) as write:
+        read_products(path, SCHEMAS, told=write)
+    assert not rejected_path(path).exists()
+
+
+def test_where_it_cannot_be_written_the_catalog_is_read_even_so(tmp_path: Path) -> None:
+    path = written(tmp_path, {}, "{")
+    rejected_path(path).mkdir()
+    with rejected_file(path) as write:
+        assert len(read_products(path, SCHEMAS, told=write).products) == 1
+    assert "could not be written" in where_rejected(path)
