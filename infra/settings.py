@@ -61,6 +61,9 @@ class DemoSettings(BaseModel):
     seed: int = Field(
         7, description="seeds the catalog, the arrivals, the sellers and the training"
     )
+    pictures: bool = Field(
+        True, description="look at the images of the catalog's products, where they have some"
+    )
     rounds: int = Field(2, ge=1, description="training rounds to play")
     wave: int = Field(
         56, ge=1, description="new listings that arrive in each round, held-out ones among them"

@@ -15,6 +15,7 @@ from infra.demo.report import print_report, write_report
 from infra.demo.rows import (
     MEASURED,
     ChangedValue,
+    InputsRow,
     LossPoint,
     PoolPoint,
     RoundRow,
@@ -29,9 +30,11 @@ from schemas.category import Attribute, CategorySchemas
 from schemas.events import BASE_ADAPTER, ValueLists
 from schemas.values import format_answer, matches
 from trainer.judging.evaluate import Evaluation
+from trainer.judging.intervals import draw_listings, interval
 from trainer.results import ONE_EXAMPLE, Contender, round_folder
 
 SAMPLE_LISTINGS = 3
+DRAWS = 2000
 
 
 @dataclass
@@ -81,6 +84,9 @@ def build(
         run=_run_info(settings, schemas, base.metrics.listings, started, commit),
         rounds=[_baseline_row(base, served.get(BASE_ADAPTER)), *rounds],
         baselines=[_baseline_row(judged[name]) for name in (ONE_EXAMPLE,) if name in judged],
+        by_inputs=[
+            row for one in played.judged for row in by_inputs(one, settings.trainer.cost_of_wrong)
+        ],
         serves=played.champion,
         losses={
             number: losses
@@ -104,6 +110,30 @@ def write(report: RunReport, run_dir: Path, console: Console) -> None:
     console.print(f"Report: [bold]{files[-1]}[/]", highlight=False)
 
 
+def by_inputs(judged: Contender, cost_of_wrong: float) -> list[InputsRow]:
+    """What an adapter is worth on the listings of each kind of input, if there are several."""
+    groups = _evaluation(judged).groups(lambda score: score.inputs)
+    rows = []
+    for inputs, group in groups.items() if len(groups) > 1 else ():
+        drawn = draw_listings(len(group.listings), DRAWS, seed=0)
+        worth, filled = (
+            interval(group.measure(name, cost_of_wrong), drawn)
+            for name in ("net_benefit", "completeness")
+        )
+        rows.append(
+            InputsRow(
+                inputs=inputs,
+                adapter=judged.name,
+                listings=len(group.listings),
+                net_benefit=worth.value,
+                net_benefit_interval=(worth.low, worth.high),
+                completeness=filled.value,
+                completeness_interval=(filled.low, filled.high),
+            )
+        )
+    return rows
+
+
 def changed_samples(
     products: Sequence[Product], schemas: CategorySchemas, base: Contender, new: Contender
 ) -> list[ChangedValue]:
@@ -120,8 +150,11 @@ def changed_samples(
 
 def _answers(judged: Contender) -> dict[str, ValueLists]:
     """Listing to the values that were suggested for it."""
-    evaluation = Evaluation.model_validate_json(judged.evaluation.read_bytes())
-    return {score.listing_id: score.values for score in evaluation.listings}
+    return {score.listing_id: score.values for score in _evaluation(judged).listings}
+
+
+def _evaluation(judged: Contender) -> Evaluation:
+    return Evaluation.model_validate_json(judged.evaluation.read_bytes())
 
 
 def _change(

@@ -197,6 +197,7 @@ def test_the_example_prompt_is_what_the_model_reads(tmp_path: Path) -> None:
 def test_the_example_catalog_is_read_whole(tmp_path: Path, alternatives: bool) -> None:
     for file in ("schema.json", "products.jsonl"):
         (tmp_path / file).write_text(example("catalog.md", file))
+    (tmp_path / "k2.jpg").write_bytes(b"")
     schemas = read_schemas(tmp_path / "schema.json", alternatives)
     attributes = [a for schema in schemas.values() for a in schema.attributes]
     assert {a.type for a in attributes} == set(AttributeType)

@@ -54,7 +54,9 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         folder = Path(job["folder"])
         names = ["base", "base, one example", *job["adapters"]]
         (folder / "side-by-side.json").write_text(
-            json.dumps([_judged(name, job["heldout"], folder) for name in names])
+            json.dumps(
+                [_judged(name, job["heldout"], folder, job.get("pictured", 0)) for name in names]
+            )
         )
         return subprocess.CompletedProcess(command, 0)
 
@@ -62,8 +64,8 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return job
 
 
-def _judged(name: str, heldout: str, folder: Path) -> dict[str, Any]:
-    """The base says blue, all others red, which is right."""
+def _judged(name: str, heldout: str, folder: Path, pictured: int) -> dict[str, Any]:
+    """The base says blue, all others red, which is right; the first products are pictures."""
     value = "blue" if name == "base" else "red"
     listings = [
         ListingScore(
@@ -76,6 +78,7 @@ def _judged(name: str, heldout: str, folder: Path) -> dict[str, Any]:
             seconds=1.0,
             values={"Color": [value]},
             invalid={},
+            inputs="image" if int(json.loads(line)["listing_id"][1:]) < pictured else "text",
         )
         for line in Path(heldout).read_text().splitlines()
     ]
@@ -115,15 +118,20 @@ def test_the_held_out_judge_by_their_truth_and_the_others_are_examples_as_submit
     settings: Settings, judge: dict[str, Any]
 ) -> None:
     submitted: dict[str, ValueLists] = {p.product_id: {"Color": ["blue"]} for p in PRODUCTS}
+    seen = {p.product_id: [f"hash of {p.product_id}"] for p in PRODUCTS[:30]}
     found = side_by_side.judge_side_by_side(
-        settings, SCHEMAS, PRODUCTS, submitted, ["default-r1-a1"]
+        settings, SCHEMAS, PRODUCTS, submitted, ["default-r1-a1"], seen
     )
     assert [entry.name for entry in found] == list(WORTH)
     held_out, others = parted(PRODUCTS, 0.5)
     assert all(is_held_out(p.product_id, 0.5) for p in held_out)
-    assert rows(judge["heldout"]) == [listing_row(p, SCHEMAS, p.truth) for p in held_out]
+    assert rows(judge["heldout"]) == [
+        listing_row(p, SCHEMAS, p.truth, seen.get(p.product_id, [])) for p in held_out
+    ]
     blue: ValueLists = {"Color": ["blue"]}
-    assert rows(judge["examples"]) == [listing_row(p, SCHEMAS, blue) for p in others]
+    assert rows(judge["examples"]) == [
+        listing_row(p, SCHEMAS, blue, seen.get(p.product_id, [])) for p in others
+    ]
     assert judge["trainer"] == settings.trainer.model_dump(mode="json")
     assert judge["adapters"] == ["default-r1-a1"]
 
@@ -135,7 +143,7 @@ def test_a_judging_that_fails_says_why(settings: Settings, monkeypatch: pytest.M
 
     monkeypatch.setattr(side_by_side, "subprocess", SimpleNamespace(run=run))
     with pytest.raises(ListuneError, match="judged side by side: no memory is left"):
-        side_by_side.judge_side_by_side(settings, SCHEMAS, [], {}, [])
+        side_by_side.judge_side_by_side(settings, SCHEMAS, [], {}, [], {})
 
 
 def a_play(settings: Settings) -> play.Play:
@@ -206,3 +214,25 @@ def test_a_round_that_failed_is_in_the_report_and_nothing_of_it_is_judged(
         None,
     )
     assert headline(report) == "No round brought a candidate: base serves, net benefit 0.10"
+
+
+def test_the_report_has_a_row_by_input_where_listings_differ_in_what_they_carry(
+    settings: Settings, judge: dict[str, Any]
+) -> None:
+    report = summary.build(settings, SCHEMAS, a_play(settings).judge(), {}, time.time(), "abc")
+    assert report.by_inputs == []
+    judge["pictured"] = 20
+    report = summary.build(settings, SCHEMAS, a_play(settings).judge(), {}, time.time(), "abc")
+    held_out = parted(PRODUCTS, 0.5)[0]
+    pictures = sum(int(p.product_id[1:]) < 20 for p in held_out)
+    found = {(row.adapter, row.inputs): row for row in report.by_inputs}
+    assert found.keys() == {(name, kind) for name in WORTH for kind in ("image", "text")}
+    assert [found["base", kind].listings for kind in ("image", "text")] == [
+        pictures,
+        len(held_out) - pictures,
+    ]
+    # All of the base's suggestions are wrong, all of the round's right.
+    cost = settings.trainer.cost_of_wrong
+    assert found["base", "image"].net_benefit == pytest.approx(-cost)
+    assert found["default-r1-a1", "image"].net_benefit == pytest.approx(1.0)
+    assert found["default-r1-a1", "text"].completeness_interval == (1.0, 1.0)
