@@ -121,6 +121,7 @@ class CanaryListing(BaseModel):
 
     listing: Listing
     attributes: tuple[Attribute, ...]
+    pictures: tuple[str, ...] = ()  # SHA-256 of what was seen of its pictures
 
 
 class RoundResult(BaseModel):

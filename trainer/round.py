@@ -37,7 +37,7 @@ from trainer.errors import TrainingError
 from trainer.judging.calibrate import calibrate, suggestions
 from trainer.judging.champions import Judged, judge_candidate
 from trainer.judging.forgetting import forgetting
-from trainer.judging.heldout import HeldOut, fit_to_train, read_held_out, taught_before
+from trainer.judging.heldout import fit_to_train, read_held_out, taught_before
 from trainer.judging.judge import Judge, judging, metrics_of
 from trainer.launch import end_with_parent
 from trainer.learning.averaging import make_candidate
@@ -118,12 +118,13 @@ def _train_and_judge(job: RoundJob, progress: RoundProgress, main: bool) -> Roun
     if not main or trained is None:
         return None
     with judging(trainer, job.serving, held_out.judging, job.folder / "engine", progress) as judge:
-        candidate = _calibrate(job, held_out.calibrating, judge)
+        calibrating = judge.pictures.in_store(held_out.calibrating, "calibrated on")
+        candidate = _calibrate(job, calibrating, judge)
         judged = judge_candidate(request, registry, parent, candidate, judge, trainer)
         remembered = forgetting(
             chain, parent, candidate, judge, job.serving, trainer, job.forgotten
         )
-    result = _result(job, candidate, judged, judge, held_out, trained.seconds).model_copy(
+    result = _result(job, candidate, judged, judge, trained.seconds).model_copy(
         update={
             "trained": trained,
             "losses": str((job.folder / LOSSES).resolve()),
@@ -147,7 +148,7 @@ def _look_again(job: RoundJob, progress: RoundProgress) -> RoundResult:
     held_out = read_held_out(trainer, request, taught, job.forgotten)
     with judging(trainer, job.serving, held_out.judging, job.folder / "engine", progress) as judge:
         judged = judge_candidate(request, registry, parent, candidate, judge, trainer)
-    return _result(job, candidate, judged, judge, held_out, entry.lineage.train_seconds)
+    return _result(job, candidate, judged, judge, entry.lineage.train_seconds)
 
 
 def _result(
@@ -155,10 +156,9 @@ def _result(
     candidate: AdapterFile,
     judged: Judged,
     judge: Judge,
-    held_out: HeldOut,
     train_seconds: float,
 ) -> RoundResult:
-    trainer, first = job.trainer, held_out.judging[0]
+    trainer = job.trainer
     return RoundResult(
         adapter_id=candidate.id,
         adapter_hash=candidate.hash,
@@ -170,8 +170,14 @@ def _result(
         eval_seconds=judge.seconds,
         evaluation=judge.path(judged.candidate),
         parent_evaluation=judge.path(judged.parent),
-        canary=CanaryListing(listing=first.listing, attributes=first.attributes),
+        canary=_canary(judge.rows),
     )
+
+
+def _canary(judged: Sequence[Row]) -> CanaryListing:
+    """The first that has a text, which every adapter sees; else the first."""
+    row = next((row for row in judged if row.has_text), judged[0])
+    return CanaryListing(listing=row.listing, attributes=row.attributes, pictures=row.pictures)
 
 
 def _train(

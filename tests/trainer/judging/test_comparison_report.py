@@ -28,8 +28,8 @@ def named(rows: list[Row], letter: str) -> list[Row]:
                 row.listing,
                 listing_id=f"{letter}{number}",
                 category="Mugs > Tea" if number % 2 else "Lamps",
-                images=("a.jpg",) if number % 3 else (),
             ),
+            pictures=("ab" * 32,) if number % 3 else (),
         )
         for number, row in enumerate(rows)
     ]
