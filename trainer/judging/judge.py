@@ -256,7 +256,11 @@ def judging(
 
 
 def metrics_of(evaluation: Evaluation, trainer: TrainerSettings) -> RoundMetrics:
-    """The evaluation's metrics with their intervals, as `trainer` says."""
-    return evaluation.metrics(
-        trainer.cost_of_wrong, trainer.bootstrap_draws, trainer.bootstrap_seed
-    )
+    """The evaluation's metrics with their intervals, as `trainer` says, also by what is seen."""
+
+    def of(part: Evaluation) -> RoundMetrics:
+        return part.metrics(trainer.cost_of_wrong, trainer.bootstrap_draws, trainer.bootstrap_seed)
+
+    kinds = evaluation.by_inputs()
+    by_inputs = {inputs: of(own) for inputs, own in kinds.items()} if len(kinds) > 1 else None
+    return of(evaluation).model_copy(update={"by_inputs": by_inputs})

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from schemas.events import Mode
+from schemas.events import Mode, RoundMetrics
 from serving.generation import GenerationRequest, GenerationResult
 from serving.pictures.picture import Picture
 from serving.pictures.settings import LookingSettings
@@ -19,7 +19,8 @@ from tests.trainer.judging.test_evaluate import answer
 from trainer.data.dataset import Row
 from trainer.errors import DataError
 from trainer.judging.evaluation_store import AnswerStore, EvaluationStore, Kept
-from trainer.judging.judge import Judge, LazyEngine
+from trainer.judging.judge import Judge, LazyEngine, metrics_of
+from trainer.settings import TrainerSettings
 
 RED, BLUE = Picture(b"red"), Picture(b"blue")
 
@@ -100,3 +101,19 @@ def test_a_listing_whose_picture_is_gone_is_judged_from_its_text_or_not_at_all(
     assert len(caplog.records) == 1
     with pytest.raises(DataError, match="none of 1 held-out listings has a text"):
         world.judge(gone)
+
+
+def test_the_metrics_of_several_kinds_of_input_are_told_for_each(world: Asked) -> None:
+    texts = make_rows(4)
+    trainer = TrainerSettings(bootstrap_draws=100)
+    alone = metrics_of(world.judge(*texts).evaluate(None, "judge base"), trainer)
+    assert alone.by_inputs is None
+    pictured = [seen(row, RED, title="", description="") for row in make_rows(2, seed=1)]
+    both = metrics_of(world.judge(*texts, *pictured).evaluate(None, "judge base"), trainer)
+    assert both.by_inputs is not None
+    assert {kind: own.listings for kind, own in both.by_inputs.items()} == {"image": 2, "text": 4}
+    assert both.by_inputs["text"].net_benefit == alone.net_benefit
+    again = RoundMetrics.model_validate_json(both.model_dump_json())
+    assert again == both
+    before = both.model_dump(mode="json", exclude={"by_inputs"})
+    assert RoundMetrics.model_validate(before).by_inputs is None
