@@ -79,7 +79,7 @@ def print_report(report: RunReport, console: Console) -> None:
 
 
 def inputs_sheets(report: RunReport) -> list[Sheet]:
-    """Base and best candidate by what a listing carries; nothing where all carry the same."""
+    """Base and best candidate by what is seen of a listing, if that is not always the same."""
     if not report.by_inputs:
         return []
     best = best_candidate(report)

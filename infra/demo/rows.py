@@ -54,11 +54,11 @@ class RoundRow(BaseModel):
 
 
 class InputsRow(BaseModel):
-    """One adapter on the held-out listings that carry the same; fields as in `RoundRow`."""
+    """One adapter on the held-out listings of which the same is seen; fields as in `RoundRow`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    inputs: str  # text, image, text+image
+    inputs: str  # text, image, text+image, nothing
     adapter: str
     listings: int
     net_benefit: float
@@ -113,7 +113,7 @@ class RunReport(BaseModel):
     run: RunInfo
     rounds: list[RoundRow]
     baselines: list[RoundRow] = []  # the base with a worked example
-    by_inputs: list[InputsRow] = []  # where listings differ in what they carry
+    by_inputs: list[InputsRow] = []  # where not the same is seen of all listings
     serves: str = "base"  # the adapter that answers in the end
     losses: dict[int, list[LossPoint]] = {}
     pool_history: list[PoolPoint] = []

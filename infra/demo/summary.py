@@ -27,14 +27,12 @@ from infra.demo.watch import WatchedRound
 from infra.machine import describe
 from infra.settings import Settings
 from schemas.category import Attribute, CategorySchemas
-from schemas.events import BASE_ADAPTER, ValueLists
+from schemas.events import BASE_ADAPTER, RoundMetrics, ValueLists
 from schemas.values import format_answer, matches
 from trainer.judging.evaluate import Evaluation
-from trainer.judging.intervals import draw_listings, interval
 from trainer.results import ONE_EXAMPLE, Contender, round_folder
 
 SAMPLE_LISTINGS = 3
-DRAWS = 2000
 
 
 @dataclass
@@ -84,9 +82,7 @@ def build(
         run=_run_info(settings, schemas, base.metrics.listings, started, commit),
         rounds=[_baseline_row(base, served.get(BASE_ADAPTER)), *rounds],
         baselines=[_baseline_row(judged[name]) for name in (ONE_EXAMPLE,) if name in judged],
-        by_inputs=[
-            row for one in played.judged for row in by_inputs(one, settings.trainer.cost_of_wrong)
-        ],
+        by_inputs=[row for one in played.judged for row in by_inputs(one)],
         serves=played.champion,
         losses={
             number: losses
@@ -110,28 +106,17 @@ def write(report: RunReport, run_dir: Path, console: Console) -> None:
     console.print(f"Report: [bold]{files[-1]}[/]", highlight=False)
 
 
-def by_inputs(judged: Contender, cost_of_wrong: float) -> list[InputsRow]:
+def by_inputs(judged: Contender) -> list[InputsRow]:
     """What an adapter is worth on the listings of each kind of input, if there are several."""
-    groups = _evaluation(judged).groups(lambda score: score.inputs)
-    rows = []
-    for inputs, group in groups.items() if len(groups) > 1 else ():
-        drawn = draw_listings(len(group.listings), DRAWS, seed=0)
-        worth, filled = (
-            interval(group.measure(name, cost_of_wrong), drawn)
-            for name in ("net_benefit", "completeness")
+    return [
+        InputsRow(
+            inputs=inputs,
+            adapter=judged.name,
+            listings=metrics.listings,
+            **_figures(metrics, ("net_benefit", "completeness")),
         )
-        rows.append(
-            InputsRow(
-                inputs=inputs,
-                adapter=judged.name,
-                listings=len(group.listings),
-                net_benefit=worth.value,
-                net_benefit_interval=(worth.low, worth.high),
-                completeness=filled.value,
-                completeness_interval=(filled.low, filled.high),
-            )
-        )
-    return rows
+        for inputs, metrics in (judged.metrics.by_inputs or {}).items()
+    ]
 
 
 def changed_samples(
@@ -150,11 +135,8 @@ def changed_samples(
 
 def _answers(judged: Contender) -> dict[str, ValueLists]:
     """Listing to the values that were suggested for it."""
-    return {score.listing_id: score.values for score in _evaluation(judged).listings}
-
-
-def _evaluation(judged: Contender) -> Evaluation:
-    return Evaluation.model_validate_json(judged.evaluation.read_bytes())
+    evaluation = Evaluation.model_validate_json(judged.evaluation.read_bytes())
+    return {score.listing_id: score.values for score in evaluation.listings}
 
 
 def _change(
@@ -213,14 +195,21 @@ def _measured(judged: Contender | None) -> dict[str, Any]:
     if judged is None:
         return {}
     columns: dict[str, Any] = {"eval_seconds": judged.seconds}
-    for name in MEASURED:
-        measured = getattr(judged.metrics, name)
-        if measured is not None:
-            columns |= {name: measured.value, f"{name}_interval": (measured.low, measured.high)}
+    columns |= _figures(judged.metrics, MEASURED)
     if judged.difference is not None:
         bounds = (judged.difference.lower, judged.difference.upper)
         columns |= {"over_base": judged.difference.value, "over_base_bounds": bounds}
     return columns
+
+
+def _figures(metrics: RoundMetrics, names: Sequence[str]) -> dict[str, Any]:
+    """Those of `names` that were measured, each with its interval."""
+    figures: dict[str, Any] = {}
+    for name in names:
+        measured = getattr(metrics, name)
+        if measured is not None:
+            figures |= {name: measured.value, f"{name}_interval": (measured.low, measured.high)}
+    return figures
 
 
 def _live(served: Served | None) -> dict[str, Any]:

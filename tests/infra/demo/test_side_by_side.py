@@ -55,7 +55,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         names = ["base", "base, one example", *job["adapters"]]
         (folder / "side-by-side.json").write_text(
             json.dumps(
-                [_judged(name, job["heldout"], folder, job.get("pictured", 0)) for name in names]
+                [_judged(name, job["heldout"], folder, job.get("pictures", 0)) for name in names]
             )
         )
         return subprocess.CompletedProcess(command, 0)
@@ -64,8 +64,8 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return job
 
 
-def _judged(name: str, heldout: str, folder: Path, pictured: int) -> dict[str, Any]:
-    """The base says blue, all others red, which is right; the first products are pictures."""
+def _judged(name: str, heldout: str, folder: Path, pictures: int) -> dict[str, Any]:
+    """The base says blue, all others red, which is right. Of some listings pictures are seen."""
     value = "blue" if name == "base" else "red"
     listings = [
         ListingScore(
@@ -78,7 +78,6 @@ def _judged(name: str, heldout: str, folder: Path, pictured: int) -> dict[str, A
             seconds=1.0,
             values={"Color": [value]},
             invalid={},
-            inputs="image" if int(json.loads(line)["listing_id"][1:]) < pictured else "text",
         )
         for line in Path(heldout).read_text().splitlines()
     ]
@@ -86,10 +85,17 @@ def _judged(name: str, heldout: str, folder: Path, pictured: int) -> dict[str, A
     key = EvaluationKey.of_baseline(name, "h")
     evaluation = Evaluation(key=key, adapter_id=name, listings=listings, seconds=9.0)
     path.write_text(evaluation.model_dump_json())
+    kinds = {
+        "image": metrics(WORTH[name] / 2, pictures),
+        "text": metrics(WORTH[name], len(listings) - pictures),
+    }
+    measured = metrics(WORTH[name], len(listings))
+    if pictures:
+        measured = measured.model_copy(update={"by_inputs": kinds})
     difference = {"value": WORTH[name] - 0.1, "lower": 0.1, "upper": 0.3, "error": 0.05}
     return {
         "name": name,
-        "metrics": metrics(WORTH[name], len(listings)).model_dump(mode="json"),
+        "metrics": measured.model_dump(mode="json"),
         "evaluation": str(path),
         "seconds": 9.0,
         "difference": None if name == "base" else difference,
@@ -216,23 +222,16 @@ def test_a_round_that_failed_is_in_the_report_and_nothing_of_it_is_judged(
     assert headline(report) == "No round brought a candidate: base serves, net benefit 0.10"
 
 
-def test_the_report_has_a_row_by_input_where_listings_differ_in_what_they_carry(
+def test_the_report_has_a_row_by_input_where_not_the_same_is_seen_of_all_listings(
     settings: Settings, judge: dict[str, Any]
 ) -> None:
     report = summary.build(settings, SCHEMAS, a_play(settings).judge(), {}, time.time(), "abc")
     assert report.by_inputs == []
-    judge["pictured"] = 20
+    judge["pictures"] = 5
     report = summary.build(settings, SCHEMAS, a_play(settings).judge(), {}, time.time(), "abc")
-    held_out = parted(PRODUCTS, 0.5)[0]
-    pictures = sum(int(p.product_id[1:]) < 20 for p in held_out)
     found = {(row.adapter, row.inputs): row for row in report.by_inputs}
     assert found.keys() == {(name, kind) for name in WORTH for kind in ("image", "text")}
-    assert [found["base", kind].listings for kind in ("image", "text")] == [
-        pictures,
-        len(held_out) - pictures,
-    ]
-    # All of the base's suggestions are wrong, all of the round's right.
-    cost = settings.trainer.cost_of_wrong
-    assert found["base", "image"].net_benefit == pytest.approx(-cost)
-    assert found["default-r1-a1", "image"].net_benefit == pytest.approx(1.0)
-    assert found["default-r1-a1", "text"].completeness_interval == (1.0, 1.0)
+    image, text = (found["default-r1-a1", kind] for kind in ("image", "text"))
+    assert (image.listings, text.listings) == (5, len(parted(PRODUCTS, 0.5)[0]) - 5)
+    assert (image.net_benefit, image.net_benefit_interval) == (0.15, (0.0, 0.4))
+    assert (text.net_benefit, text.completeness) == (0.3, 0.5)
