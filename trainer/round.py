@@ -32,6 +32,7 @@ from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_a
 from serving.process.files import write_file
 from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row
+from trainer.data.pictures import RowPictures
 from trainer.data.registry import Lineage, Registry
 from trainer.errors import TrainingError
 from trainer.judging.calibrate import calibrate, suggestions
@@ -192,13 +193,15 @@ def _train(
     if facts.exists():
         return Trained.model_validate_json(facts.read_bytes())
     settings = job.trainer.model_copy(update={"steps": plan.steps})
+    pictures = RowPictures.of_settings(job.serving)
+    rows = pictures.in_store(plan.rows, "trained on")
     with TrainingLog(adapter_id(request), settings, job.folder) as log:
 
         def on_step(step: StepReport) -> None:
             progress.update("train", step.step, plan.steps, step.loss)
             log.step(step)
 
-        made = finetune(plan.rows, plan.start, settings, job.serving, job.folder, on_step)
+        made = finetune(rows, plan.start, settings, job.serving, job.folder, on_step, pictures.of)
     if not main:
         return None
     blob, error = make_candidate(
@@ -212,7 +215,7 @@ def _train(
         seconds=sum(step.seconds for step in made.losses),
         first_loss=made.losses[0].loss,
         last_loss=made.losses[-1].loss,
-        listings=len(plan.rows),
+        listings=len(rows),
         earlier_listings=len(plan.rows) - len(known.new),
         parent_share=plan.parent_share,
         average_error=error,

@@ -44,7 +44,7 @@ class Row:
     @property
     def has_text(self) -> bool:
         """Whether there is a title or a description to read."""
-        return bool(self.listing.title.strip() or self.listing.description.strip())
+        return self.listing.has_text
 
     def accepted(self, attribute: Attribute) -> bool:
         """Whether the seller submitted what had been suggested for `attribute`."""
