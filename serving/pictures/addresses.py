@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from serving.errors import PictureUnavailable
 
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 SHOWN_CHARACTERS = 200
 
 HTTPS_PORT = 443
+MAX_HOST_CHARACTERS = 253
+"""RFC 1035; a label has 63, and Python's resolver raises what it likes of a longer one."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _AUTHORITY = re.compile(r"https://([^/?#]*)", re.IGNORECASE)
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 # The last label begins with a letter: no number in any notation is taken for a name.
-_HOST = re.compile(rf"((?:{_LABEL}\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?)(?::{HTTPS_PORT})?")
+_LAST_LABEL = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"((?:{_LABEL}\.)+{_LAST_LABEL})(?::{HTTPS_PORT})?")
 
 # https://www.iana.org/assignments/iana-ipv4-special-registry, and 224.0.0.0/4, multicast.
 _NOT_PUBLIC_4 = [
@@ -96,11 +99,11 @@ def file_path(uri: str, root: Path | None) -> Path:
     if root is None:
         raise refusal(uri, "set `serving.looking.root` to the folder that files may be read from")
     path = uri
-    if _SCHEME.match(uri):
-        parts = urlsplit(uri)
-        if parts.netloc:
+    if match := _SCHEME.match(uri):
+        path = uri[match.end() :]
+        if path.startswith("//") and not path.startswith("///"):
             raise refusal(uri, "a `file:` URI may not name a host; write file:///folder/name.jpg")
-        path = unquote(parts.path)
+        path = unquote(re.split(r"[?#]", path, maxsplit=1)[0])
     try:
         base = root.expanduser().resolve()
         resolved = (base / path).resolve()
@@ -128,7 +131,7 @@ def https_url(uri: str, hosts: Sequence[str]) -> "URL":
     if "@" in authority:
         raise refusal(uri, "a URL may not have credentials")
     named = _HOST.fullmatch(authority.lower())
-    if named is None:
+    if named is None or len(named.group(1)) > MAX_HOST_CHARACTERS:
         raise refusal(uri, "its host must be a name in ASCII, without a dot at its end or a port")
     host = named.group(1)
     if not any(_allows(entry.lower(), host) for entry in hosts):

@@ -5,6 +5,7 @@ tools use (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, `GOOGLE_APPLICATION_CREDENTI
 `AZURE_STORAGE_ACCOUNT_NAME`, …: obstore's documentation lists them).
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 SCHEMES = ("s3", "gs", "az")
+PROVIDERS = ("AWS", "GOOGLE", "AZURE")
 RETRIES = 1
 
 
@@ -75,9 +77,15 @@ class Bucket:
 
         return from_url(
             self._url,
-            client_options={"timeout": self._timeout},
+            client_options={"timeout": self._timeout, "allow_http": _http_allowed()},
             retry_config={"max_retries": RETRIES, "retry_timeout": 2 * self._timeout},
         )
+
+
+def _http_allowed() -> bool:
+    """What the environment says of it, which obstore forgets once it is given other options."""
+    said = (os.environ.get(f"{provider}_ALLOW_HTTP", "") for provider in PROVIDERS)
+    return any(word.lower() in ("true", "1") for word in said)
 
 
 @contextmanager

@@ -138,15 +138,19 @@ def _turned(image: "Image.Image") -> "Image.Image":
 
 
 def _shrunk(image: "Image.Image", edge: int) -> "Image.Image":
-    """In RGB, or RGBA where it is transparent, and no larger than `edge`."""
+    """In RGB, or RGBA where it is transparent, and no larger than `edge`.
+
+    Colours count by their opacity: of what is transparent none bleeds into its neighbours.
+    """
     from PIL import Image
 
     image = _in_8_bits(image)
     see_through = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
-    image = image.convert("RGBA" if see_through else "RGB")
+    image = image.convert("RGBA").convert("RGBa") if see_through else image.convert("RGB")
     size = _fitting(image.size, edge)
     # Averaged in whole blocks down to twice the size, then exactly: as good, and much quicker.
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return image.convert("RGBA") if see_through else image
 
 
 def _in_8_bits(image: "Image.Image") -> "Image.Image":

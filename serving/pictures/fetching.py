@@ -1,6 +1,7 @@
 """The bytes that a URI names, if the settings allow it: of a file, over https, in a bucket."""
 
 import asyncio
+import logging
 import os
 import stat
 from pathlib import Path
@@ -9,6 +10,8 @@ from serving.pictures.addresses import file_path, object_key, refusal, scheme_of
 from serving.pictures.buckets import SCHEMES, Bucket, BucketError
 from serving.pictures.settings import LookingSettings
 from serving.pictures.web import Network, Web
+
+_log = logging.getLogger(__name__)
 
 
 class Fetcher:
@@ -66,7 +69,11 @@ class Fetcher:
         try:
             data = bucket.read(key, self._looking.max_bytes)
         except BucketError as error:
-            raise refusal(uri, f"the object store says: {error}") from error
+            _log.warning(
+                "%s cannot be read: %s", base, error
+            )  # names the endpoint: not for sellers
+            why = "the object store refuses, or cannot be reached; the worker's log says more"
+            raise refusal(uri, why) from error
         if data is None:
             raise refusal(uri, "there is no such object")
         return self._short_enough(uri, data)

@@ -76,8 +76,10 @@ class Web:
                 raise refusal(uri, "its host has an address that is not public") from error
             except TimeoutError:
                 why = f"there was no whole answer within {self._looking.timeout_s:g} s"
-            except aiohttp.ClientError as error:
-                why = f"the connection failed ({str(error)[:200] or type(error).__name__})"
+            except aiohttp.ClientConnectorError as error:
+                why = f"the connection failed ({str(error)[:200]})"
+            except (aiohttp.ClientError, ValueError) as error:
+                why = f"the connection failed ({type(error).__name__})"  # some repeat the query
             if not left:
                 break
         raise refusal(uri, f"{why}, {ATTEMPTS} times")

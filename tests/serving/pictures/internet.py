@@ -181,6 +181,13 @@ def _hang_up(request: web.Request) -> None:
     request.transport.abort()
 
 
+async def _nonsense(request: web.Request, net: Internet) -> web.StreamResponse:
+    assert request.transport
+    request.transport.write(b"HTTP/9.x NOT HTTP\r\n\r\n")
+    _hang_up(request)
+    return web.Response()
+
+
 async def _packed(request: web.Request, net: Internet) -> web.StreamResponse:
     import gzip
 
@@ -194,5 +201,6 @@ _KINDS: dict[str, Any] = {
     "slow": _slow,
     "cut": _cut,
     "long": _long,
+    "nonsense": _nonsense,
     "packed": _packed,
 }

@@ -91,6 +91,7 @@ def test_one_fault_of_the_server_is_forgiven(fault: str) -> None:
         ("status/503", "the server answered 503, 2 times"),
         ("slow", "no whole answer within 0.3 s, 2 times"),
         ("cut", "the connection failed"),
+        ("nonsense", "the connection failed"),
     ],
 )
 def test_the_same_fault_twice_is_told(way: str, why: str) -> None:
