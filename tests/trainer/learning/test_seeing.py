@@ -11,7 +11,9 @@ import torch
 from torch.nn import functional
 
 from infra.local.tiny_encoder import make_tiny_encoder
-from serving.adapter_file import AdapterFile, read_adapter
+from schemas.category import AttributeType
+from schemas.events import Mode
+from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter
 from serving.engine.engine import Engine
 from serving.engine.eyes.projector import Projector
 from serving.engine.lora import load_lora
@@ -28,6 +30,7 @@ from tests.builders import ATTRIBUTES, COLOURS, make_rows
 from tests.serving.pictures import plain
 from trainer.data.dataset import Row
 from trainer.errors import TrainingError
+from trainer.judging.calibrate import Suggestion, calibrate
 from trainer.learning import finetune as module
 from trainer.learning.averaging import make_candidate
 from trainer.learning.finetune import Finetuned, StepReport, finetune
@@ -279,3 +282,13 @@ def served_logits(
     cache = TreeCache(pages, trunk, 1)
     tree_pass.add(cache, trunk, [(0, 0, tree.ids[size:])], lora, seen)
     return tree_pass.run(base.decoder, range(len(tree.ids)))
+
+
+def test_writing_an_adapter_anew_with_a_calibration_keeps_what_it_sees_with(world: World) -> None:
+    trained = candidate(world.train(coloured(3), steps=1))
+    examples = {mode: [Suggestion(AttributeType.ENUM, 0.9, True)] for mode in Mode}
+    calibration = calibrate(examples, cost_of_wrong=0.25)
+    header = {**trained.metadata, CALIBRATION: calibration.model_dump_json()}
+    calibrated = read_adapter(write_adapter(trained.tensors(), header))
+    assert calibrated.sight == trained.sight
+    assert equal(calibrated.projector(), trained.projector())
