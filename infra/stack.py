@@ -43,14 +43,13 @@ TOPICS_S = 5.0
 def ensure_parts(settings: Settings, console: Console) -> dict[str, Path]:
     """The folders of all parts that the settings need, fetched where they are not there yet.
 
-    A picture encoder is among them where pictures are looked at, none is named, and the base is a
-    folder of a model without eyes of its own. Raises PartError.
+    A picture encoder is among them where pictures are looked at, none is named, and the base is not
+    known to have eyes of its own, which are used in any case. Raises PartError.
     """
     serving = settings.serving
     parts = ensure_all(settings.local, console)
     base = Path(serving.base_model or parts["base"])
-    looks = serving.pictures > 0 and not serving.encoder
-    if looks and (base / "config.json").is_file() and not has_eyes(base):
+    if serving.pictures and not serving.encoder and not has_eyes(base):
         parts["encoder"] = ensure_encoder(settings.local.cache_dir, console)
     return parts
 

@@ -23,8 +23,14 @@ END_OF_TEXT = "<|endoftext|>"
 
 
 def has_eyes(base: Path) -> bool:
-    """Whether the model in the folder `base` sees pictures itself, as its configuration says."""
-    return "vision_config" in json.loads((base / "config.json").read_text(encoding="utf-8"))
+    """Whether the model in the folder `base` sees pictures itself, as its configuration says.
+
+    Of what is not here, such as a hub id, nobody knows: False.
+    """
+    try:
+        return "vision_config" in json.loads((base / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def convert_in_subprocess(gguf: Path, target: Path) -> None:
