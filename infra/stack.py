@@ -66,6 +66,7 @@ def resolve(
     settings = _with_free_ports(settings, console)
     local, heldout = settings.local, settings.trainer.heldout
     endpoint = settings.serving.endpoint
+    encoder = settings.serving.encoder or str(parts.get("encoder", ""))
     return settings.changed(
         streams={
             "bootstrap_servers": f"127.0.0.1:{local.kafka_port}",
@@ -79,7 +80,7 @@ def resolve(
         serving={
             "triton_url": f"127.0.0.1:{local.triton_grpc_port}",
             "base_model": settings.serving.base_model or str(parts["base"]),
-            "encoder": settings.serving.encoder or str(parts.get("encoder", "")),
+            "encoder": str(Path(encoder).expanduser().absolute()) if encoder else "",
             "looking": _looking(settings.serving.looking, run_dir),
             "adapter_store": run_dir / "triton" / "adapters",
             # Not of the run: a budget is of the day, and the workers have another folder.

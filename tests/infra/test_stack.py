@@ -41,12 +41,9 @@ def test_an_encoder_is_fetched_only_for_a_base_that_is_to_see_and_has_no_eyes(
     parts = ensure_parts(looks, QUIET)
     assert resolve(looks, fetched, parts, QUIET).serving.encoder == str(fetched / "encoder")
     assert "encoder" not in ensure_parts(Settings(), QUIET)
-    own = looks.changed(serving={"encoder": "mine"})
-    parts = ensure_parts(own, QUIET)
-    assert ("encoder" in parts, resolve(own, fetched, parts, QUIET).serving.encoder) == (
-        False,
-        "mine",
-    )
+    own = looks.changed(serving={"encoder": str(fetched / "mine")})
+    assert "encoder" not in (parts := ensure_parts(own, QUIET))
+    assert resolve(own, fetched, parts, QUIET).serving.encoder == str(fetched / "mine")
     (fetched / "config.json").write_text('{"model_type": "smolvlm", "vision_config": {}}')
     assert "encoder" not in ensure_parts(looks, QUIET)
 
@@ -64,3 +61,4 @@ def test_every_process_of_a_stack_keeps_pictures_in_one_place(
     assert resolved(store="kept").store == str(fetched / "kept")
     assert resolved(store="s3://kept/pictures").store == "s3://kept/pictures"
     assert resolved(root=Path("images")).root == fetched / "images"
+    assert resolved().root is None
