@@ -12,7 +12,8 @@ from rich.console import Console
 from infra.catalogs.catalog import CatalogError, Product, read_catalog
 from infra.catalogs.generate import generate
 from infra.catalogs.grouping import parted, stratified
-from infra.settings import Settings
+from infra.catalogs.inputs import mixed
+from infra.settings import Mix, Settings
 from schemas.category import CategorySchemas
 from schemas.sources.json_schema import read_schemas, write_schemas
 
@@ -44,6 +45,8 @@ def read_stage(settings: Settings, console: Console) -> Stage:
         products, warnings = read_catalog(demo.catalog, schemas, demo.alternatives)
     if not demo.pictures:
         products = [replace(product, images=()) for product in products]
+    if demo.mix is Mix.PAPER:
+        products = mixed(products)
     for warning in warnings:
         console.print(f"[yellow]{warning}[/]")
     check_enough(products, settings)

@@ -84,7 +84,7 @@ class PoolPoint(BaseModel):
 class ChangedValue(BaseModel):
     """A held-out attribute that base and best candidate answer differently; "" is blank."""
 
-    listing: str  # its title
+    listing: str  # its title; the id of one without
     attribute: str
     base: str
     new: str

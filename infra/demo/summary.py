@@ -148,7 +148,7 @@ def _change(
         return []
     return [
         ChangedValue(
-            listing=product.title,
+            listing=product.title or product.product_id,
             attribute=attribute.name,
             base=format_answer(before),
             new=format_answer(after),

@@ -115,7 +115,7 @@ def test_commands_that_a_page_names_are_there(page: Path) -> None:
             command = words.pop(0)
             assert command in found.commands, f"{name(page)} has `listune {line}`"
             found = found.commands[command]
-        known = {option for parameter in found.params for option in parameter.opts}
+        known = {o for parameter in found.params for o in parameter.opts + parameter.secondary_opts}
         options = {word.strip("[].") for word in words if word.strip("[").startswith("--")}
         assert options <= known | {"--help"}, f"{name(page)} has `listune {line}`"
 

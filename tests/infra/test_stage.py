@@ -8,7 +8,7 @@ from rich.console import Console
 
 from infra.catalogs.catalog import CatalogError, Product
 from infra.catalogs.grouping import parted
-from infra.settings import Settings, load_settings
+from infra.settings import Mix, Settings, load_settings
 from infra.stage import Stage, check_enough, read_stage, with_pictures
 from serving.pictures.settings import LookingSettings
 
@@ -108,3 +108,16 @@ def test_pictures_that_are_switched_off_are_neither_sent_nor_looked_at(pictured:
 def test_a_catalog_without_images_changes_no_setting() -> None:
     settings = load_settings()
     assert staged(settings)[1] == settings
+
+
+def test_the_papers_mix_sends_of_pictured_products_text_or_pictures_or_both(
+    pictured: Settings,
+) -> None:
+    def carried(settings: Settings) -> set[tuple[bool, bool]]:
+        stage, _ = staged(settings)
+        return {(bool(product.title), bool(product.images)) for product in stage.products}
+
+    paper = pictured.changed(demo={"mix": Mix.PAPER})
+    assert carried(pictured) == {(True, False), (True, True)}
+    assert carried(paper) == {(True, False), (True, True), (False, True)}
+    assert carried(paper.changed(demo={"pictures": False})) == {(True, False)}

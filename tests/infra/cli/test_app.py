@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from infra.cli.app import app, main
 from infra.demo import play
 from infra.local.ports import free_port
-from infra.settings import Settings
+from infra.settings import Mix, Settings
 from schemas.events import ListingPrediction, Status
 from streams.producer import ListuneClient
 
@@ -124,6 +124,14 @@ def test_the_demo_is_told_whether_to_look_at_pictures(
     monkeypatch.setattr(play, "run", lambda settings, _: told.append(settings))
     shown = CliRunner().invoke(app, ["demo", *options])
     assert (shown.exit_code, [settings.demo.pictures for settings in told]) == (0, [pictures])
+
+
+def test_the_demos_sellers_may_send_what_the_papers_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Settings] = []
+    monkeypatch.setattr(play, "run", lambda settings, _: told.append(settings))
+    for options in ([], ["--mix", "paper"]):
+        assert CliRunner().invoke(app, ["demo", *options]).exit_code == 0
+    assert [settings.demo.mix for settings in told] == [Mix.CATALOG, Mix.PAPER]
 
 
 def test_a_wrong_setting_is_one_sentence(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
