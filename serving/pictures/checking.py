@@ -55,6 +55,7 @@ def check(data: bytes, edge: int, max_bytes: int, max_pixels: int) -> Picture:
 def _opened(data: bytes, max_pixels: int) -> "Image.Image":
     """The picture with its header read and its pixels not."""
     from PIL import Image, UnidentifiedImageError
+    from PIL.TiffImagePlugin import TiffImageFile
 
     width, height = _webp_canvas(data)
     _check_size(width, height, max_pixels)
@@ -68,8 +69,9 @@ def _opened(data: bytes, max_pixels: int) -> "Image.Image":
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureRefused(_too_large(max_pixels)) from error
     _check_size(*image.size, max_pixels)
-    if image.format == "TIFF":
-        _check_size(*(int(image.tag_v2.get(side, 1)) for side in _TILE_SIDES), max_pixels)  # type: ignore[attr-defined]
+    if isinstance(image, TiffImageFile):
+        width, height = (int(image.tag_v2.get(side, 1)) for side in _TILE_SIDES)
+        _check_size(width, height, max_pixels)
     return image
 
 
