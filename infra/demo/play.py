@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from infra import stack
 from infra.arms.asking import arms_report
@@ -185,9 +186,17 @@ class Play:
     def _wave(self, client: ListuneClient, count: int, word: str) -> int:
         """Let up to `count` products arrive; returns how many did."""
         products = [p for p, _ in zip(self.coming, range(count), strict=False)]
-        for answer in self._play(client, [(None, product) for product in products], word):
-            self._count(*answer)
+        noted: list[str] = []  # the first note of each answer that has some
+        for prediction, submitted in self._play(client, [(None, p) for p in products], word):
+            self._count(prediction, submitted)
+            noted += prediction.notes[:1]
         client.flush(10.0)
+        if noted:
+            self.console.print(
+                f"[dim]{len(noted)} of {len(products)} listings were answered with a note, such as:"
+                f" {escape(noted[0])}[/]",
+                highlight=False,
+            )
         return len(products)
 
     def _play(

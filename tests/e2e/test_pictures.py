@@ -60,7 +60,8 @@ def test_a_catalogs_pictures_are_seen_by_the_live_answers_the_round_and_the_judg
 ) -> None:
     monkeypatch.setattr(play, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(stack, "ACTIVE", tmp_path / "runs" / "active")
-    run_dir = play.run(settings, Console())
+    console = Console(record=True, width=200)
+    run_dir = play.run(settings, console)
     report = json.loads((run_dir / "report.json").read_text())
 
     judged = _lines(run_dir / "rounds" / "side-by-side" / "heldout.jsonl")
@@ -73,6 +74,10 @@ def test_a_catalogs_pictures_are_seen_by_the_live_answers_the_round_and_the_judg
     assert len(kept) >= WAVE / 3
 
     (adapter,) = [row["adapter"] for row in report["rounds"][1:]]
+    # The base has no projector and says so; the adapter that serves in the end sees.
+    before, after = console.export_text().split("The last champion at work")
+    assert "were answered with a note" in before
+    assert "were answered with a note" not in after
     with safe_open(run_dir / "registry" / adapter / ADAPTER, "numpy") as tensors:
         assert any(name.startswith("projector.") for name in tensors.keys())  # noqa: SIM118
 
