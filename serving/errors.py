@@ -13,6 +13,10 @@
         ├── Unavailable       no server answers
         ├── TimedOut          the server did not answer in time
         ├── EndpointUnavailable  somebody else's endpoint has no usable answer; `reason` says why
+        ├── PictureError      a picture of a listing is not seen; the others are
+        │   ├── PictureRefused      these bytes are no picture that is looked at
+        │   ├── PictureUnavailable  it may not be got, or could not
+        │   └── PictureMissing      it is not in the store of what was seen
         ├── CanaryFailed      a pushed adapter does not answer as it should
         └── HealthPortTaken   a process's port for health and metrics cannot be opened
 
@@ -105,6 +109,22 @@ class EndpointUnavailable(ServingError):
         self.text = text
         self.tokens_read = tokens_read
         self.tokens_written = tokens_written
+
+
+class PictureError(ServingError):
+    """A picture of a listing is not seen."""
+
+
+class PictureRefused(PictureError):
+    """These bytes are no picture that is looked at: their format, their size, or a fault in them."""
+
+
+class PictureUnavailable(PictureError):
+    """A picture may not be got from where it is said to be, or could not be."""
+
+
+class PictureMissing(PictureError):
+    """The store of what was seen does not have a picture, or not undamaged."""
 
 
 class CanaryFailed(ServingError):

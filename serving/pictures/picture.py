@@ -1,4 +1,4 @@
-"""A picture as it is seen: a small JPEG of ours."""
+"""What is seen of a picture: a small JPEG of ours, known by the hash of its bytes."""
 
 import hashlib
 import io
@@ -7,23 +7,23 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL import Image
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The bytes of a small JPEG; `sha256` of them is its identity everywhere."""
+    """A JPEG that `serving.pictures.checking` made; the engine gets its bytes as they are."""
 
     data: bytes
 
     @cached_property
     def sha256(self) -> str:
-        """64 hexadecimal digits."""
+        """Its identity: 64 hexadecimal digits."""
         return hashlib.sha256(self.data).hexdigest()
 
-    def pixels(self) -> "Image":
-        """The picture in RGB."""
+    def pixels(self) -> "Image.Image":
+        """The picture decoded, in RGB."""
         from PIL import Image
 
-        with Image.open(io.BytesIO(self.data), formats=["JPEG"]) as opened:
-            return opened.convert("RGB")
+        with Image.open(io.BytesIO(self.data), formats=("JPEG",)) as image:
+            return image.convert("RGB")
