@@ -35,7 +35,7 @@ help: ## Show this list
 env: ## Make .venv with everything pinned in it (needs only Python 3.11 or 3.12)
 	@$(FIND_PYTHON); exec "$$found" infra/bootstrap.py
 
-fetch: env ## Bring Kafka, Triton and the base model into the cache (once, about 200 MB)
+fetch: env ## Bring Kafka, Triton, base model and picture encoder into the cache (once, about 220 MB)
 	@$(BIN)/python -m infra.cli fetch $(if $(filter test,$(MAKECMDGOALS)),,$(ARGS))
 
 demo: env ## Run the whole loop: make demo [CATALOG=x.jsonl SCHEMA=x.json [ALTERNATIVES=1]]

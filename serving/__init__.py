@@ -8,7 +8,8 @@ This room knows no Kafka and no DuckDB, and the engine knows no Triton. Read in 
 - `examples`: what to show a base model before the product, from the schema alone.
 - `generation`: what is asked of a generator, and what it answers.
 - `adapter_file`: how an adapter travels; `calibration`: the part of it that says how far its
-  confidence can be trusted; `base_hash`: which base it belongs to.
+  confidence can be trusted, `projector`: the part with which it sees; `base_hash`: which base it
+  belongs to.
 - `engine/`: generation in this process; `triton/`: the client's side of a server; `endpoint/`:
   somebody else's model, over the chat API of OpenAI.
 - `process/`: what any process of ours has. `model_repository/`: the engine as a model of Triton.
@@ -24,4 +25,5 @@ Other rooms use:
 - `serving.adapter_file`: `AdapterFile`, `read_adapter`, `write_adapter`.
 - `serving.base_hash`: `base_hash`.
 - `serving.calibration`: `Calibration`.
+- `serving.projector`: `Sight`.
 """

@@ -6,7 +6,8 @@ An adapter is one safetensors blob in peft's own key naming,
     base_model.model.<module>.lora_B.weight   (out, r)
 
 whose header carries `adapter_id, parent_id, parent_hash, base_hash, rank, alpha, peft_config`, and
-`calibration` where the trainer had listings to calibrate on. Its hash is the SHA-256 of the whole
+`calibration` where the trainer had listings to calibrate on. An adapter that sees has a projector
+as well (`serving.projector`). Its hash is the SHA-256 of the whole
 blob, and its identity everywhere; its id is a name that is never reused. The same content always
 gives the same bytes. The trainer writes these files, a push carries them, and the engine checks
 them before anything else sees them.
@@ -26,6 +27,7 @@ from pydantic import ValidationError
 from schemas.events import BASE_ADAPTER
 from serving.calibration import MAX_CALIBRATION_CHARACTERS, Calibration
 from serving.errors import AdapterError
+from serving.projector import EYES, PROJECTOR, Sight, check_projector, read_sight
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +76,7 @@ class AdapterFile:
     metadata: Mapping[str, str]
     blob: bytes
     calibration: Calibration | None = None
+    sight: Sight | None = None
 
     @property
     def scale(self) -> float:
@@ -81,7 +84,7 @@ class AdapterFile:
         return self.alpha / self.rank
 
     def tensors(self) -> "dict[str, torch.Tensor]":
-        """All tensors by their peft name."""
+        """All tensors by their name in the file: LoRA's by peft's, a projector's by ours."""
         from safetensors.torch import load
 
         return load(self.blob)
@@ -92,7 +95,7 @@ class AdapterFile:
         Raises:
             AdapterError: a tensor that is neither, or one without its other half.
         """
-        tensors = self.tensors()
+        tensors = lora_tensors(self.tensors())
         modules = {name.removesuffix(SUFFIX_A).removesuffix(SUFFIX_B) for name in tensors}
         pairs = {}
         for module in sorted(modules):
@@ -104,6 +107,21 @@ class AdapterFile:
                 )
             pairs[module.removeprefix(PREFIX)] = (a, b)
         return pairs
+
+    def projector(self) -> "dict[str, torch.Tensor]":
+        """The projector's tensors by name, without `projector.`; empty where it has none."""
+        return projector_tensors(self.tensors())
+
+
+def lora_tensors(tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    """Those of an adapter's tensors that are LoRA's."""
+    return {name: t for name, t in tensors.items() if not name.startswith(PROJECTOR)}
+
+
+def projector_tensors(tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    """Those of an adapter's tensors that are its projector's, by its own names."""
+    named = {name: t for name, t in tensors.items() if name.startswith(PROJECTOR)}
+    return {name.removeprefix(PROJECTOR): t for name, t in named.items()}
 
 
 def blob_hash(blob: bytes) -> str:
@@ -146,6 +164,7 @@ def read_adapter(blob: bytes) -> AdapterFile:
         metadata=metadata,
         blob=blob,
         calibration=_read_calibration(metadata.get(CALIBRATION)),
+        sight=read_sight(metadata.get(EYES)),
     )
 
 
@@ -153,8 +172,8 @@ def write_adapter(tensors: "Mapping[str, torch.Tensor]", metadata: Mapping[str, 
     """The blob of an adapter with these tensors (peft's names) and header entries.
 
     Args:
-        tensors: by name, as `peft.get_peft_model_state_dict` gives them.
-        metadata: `METADATA_KEYS`, `CALIBRATION` and any others; values are stored as text.
+        tensors: by name, as `peft.get_peft_model_state_dict` gives them, and a projector's.
+        metadata: `METADATA_KEYS`, `CALIBRATION`, `EYES` and any others; values are stored as text.
 
     Raises:
         AdapterError: a header entry is missing or cannot be served.
@@ -174,11 +193,20 @@ def write_adapter(tensors: "Mapping[str, torch.Tensor]", metadata: Mapping[str, 
     return blob
 
 
-def check_adapter(adapter: AdapterFile, shapes: Shapes, base_hash: str) -> None:
+def check_adapter(
+    adapter: AdapterFile, shapes: Shapes, base_hash: str, sight: Sight | None = None
+) -> None:
     """Check that `adapter` fits the base model with these linear modules.
 
+    Args:
+        adapter: what is checked.
+        shapes: of the base's linear modules.
+        base_hash: the base's.
+        sight: what is here of an encoder, in front of this base; None for none.
+
     Raises:
-        AdapterError: another base, an unknown module, a wrong shape, or values not finite.
+        AdapterError: another base or encoder, an unknown module, a wrong shape, or values not
+            finite.
     """
     if adapter.base_hash != base_hash:
         raise AdapterError(
@@ -195,13 +223,24 @@ def check_adapter(adapter: AdapterFile, shapes: Shapes, base_hash: str) -> None:
         raise AdapterError(f"adapter {adapter.id} has no tensors; train it first")
     for module, (a, b) in pairs.items():
         _check_pair(adapter, module, a, b, shapes)
+    check_projector(adapter.id, adapter.sight, adapter.projector(), sight)
 
 
 def to_peft_folder(blob: bytes, folder: Path) -> None:
-    """Write `blob` as a folder that `peft.PeftModel.from_pretrained` loads as it is."""
+    """Write `blob` as a folder that `peft.PeftModel.from_pretrained` loads as it is.
+
+    A projector, of which peft knows nothing, goes into a file beside: `projector.safetensors`.
+    """
+    from safetensors.torch import save_file
+
     adapter = read_adapter(blob)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "adapter_model.safetensors").write_bytes(blob)
+    lora, metadata = folder / "adapter_model.safetensors", dict(adapter.metadata)
+    if adapter.sight is None:
+        lora.write_bytes(blob)
+    else:
+        save_file(lora_tensors(adapter.tensors()), lora, metadata)
+        save_file(adapter.projector(), folder / "projector.safetensors", metadata)
     (folder / "adapter_config.json").write_text(adapter.metadata["peft_config"])
 
 

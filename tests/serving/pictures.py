@@ -1,8 +1,12 @@
-"""Made-up pictures for tests: rows at random in place of what eyes would make of pixels."""
+"""Made-up pictures for tests: of one colour; and rows at random in place of what eyes would see."""
+
+import io
 
 import torch
+from PIL import Image
 
 from serving.engine.eyes.features import Features
+from serving.pictures.picture import Picture
 from serving.prompt import PictureTokens
 
 
@@ -14,3 +18,10 @@ def random_features(seed: int, rows: int, width: int, pushes: bool = True) -> Fe
     places = tuple(range(len(wrap), len(wrap) + rows))
     tokens = PictureTokens(ids, places, range(len(ids)), len(ids) if pushes else 0)
     return Features(tokens, torch.randn(rows, width, generator=generator))
+
+
+def plain(colour: str) -> Picture:
+    """A picture of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), colour).save(file, "JPEG")
+    return Picture(file.getvalue())

@@ -7,14 +7,22 @@ a module average to a matrix of rank 2r,
 
 With B = Qb Rb and Aᵀ = Qa Ra (thin QR) its singular values are those of the small core Rb Raᵀ, and
 the r largest are the nearest matrix of rank r (Eckart and Young); √S goes to each side. Averaging A
-and B apart instead would be another matrix altogether.
+and B apart instead would be another matrix altogether. A projector's weights are averaged one by
+one, where the parent has a projector too.
 """
 
 import math
 
 import torch
 
-from serving.adapter_file import SUFFIX_A, SUFFIX_B, AdapterFile, write_adapter
+from serving.adapter_file import (
+    SUFFIX_A,
+    SUFFIX_B,
+    AdapterFile,
+    lora_tensors,
+    write_adapter,
+)
+from serving.projector import EYES
 from trainer.errors import TrainingError
 from trainer.learning.finetune import Finetuned
 from trainer.learning.lora import LoraTensors
@@ -61,6 +69,8 @@ def make_candidate(
         "alpha": settings.alpha,
         "peft_config": made.peft_config,
     }
+    if made.sight is not None:
+        header[EYES] = made.sight.model_dump_json()
     return write_adapter(tensors, header), error
 
 
@@ -71,28 +81,33 @@ def average(
 
     Args:
         parent: weighs `parent_share`, 0 to 1.
-        tensors: the trained adapter's, in peft's naming; they weigh the rest.
+        tensors: the trained adapter's, by their names in the file; they weigh the rest.
         parent_share: p above.
         scale: alpha / rank of the trained adapter.
 
     Returns:
         Tensors of the same names and shapes, and what the cut to rank r lost: the Frobenius norm
-        of the difference over that of the exact average, over all modules; 0 to 1.
+        of the difference over that of the exact average, over all modules; 0 to 1. A projector
+        loses nothing.
 
     Raises:
         TrainingError: the two differ in rank, modules or alpha / rank.
     """
-    old = parent.tensors()
-    if parent.scale != scale or {n: t.shape for n, t in old.items()} != {
-        n: t.shape for n, t in tensors.items()
-    }:
+    both = parent.tensors()
+    old, new = lora_tensors(both), lora_tensors(tensors)
+    if parent.scale != scale or _sizes(old) != _sizes(new):
         raise TrainingError(
             "the adapter cannot be averaged with its parent: rank, alpha or modules differ; keep "
             "`rank` and `alpha` as they were, or set average_with_parent to 0"
         )
-    averaged: dict[str, torch.Tensor] = {}
+    # A parent that does not see has no share in how its child does.
+    averaged: dict[str, torch.Tensor] = {
+        name: torch.lerp(tensor, both.get(name, tensor), parent_share)
+        for name, tensor in tensors.items()
+        if name not in new
+    }
     lost = whole = 0.0
-    for name_a in (name for name in tensors if name.endswith(SUFFIX_A)):
+    for name_a in (name for name in new if name.endswith(SUFFIX_A)):
         name_b = name_a.removesuffix(SUFFIX_A) + SUFFIX_B
         b = torch.cat([old[name_b] * parent_share, tensors[name_b] * (1 - parent_share)], dim=1)
         a = torch.cat([old[name_a], tensors[name_a]])
@@ -101,6 +116,10 @@ def average(
         whole += float(singular.square().sum())
         lost += float(singular[rank:].square().sum())
     return averaged, math.sqrt(lost / whole) if whole else 0.0
+
+
+def _sizes(tensors: LoraTensors) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def _nearest(

@@ -27,6 +27,7 @@ from schemas.events import BASE_ADAPTER
 from serving.adapter_file import AdapterFile
 from serving.engine.model import Base, load_base, merge
 from serving.engine.precision import choose_dtype
+from serving.projector import Sight
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row
@@ -70,6 +71,7 @@ class Finetuned:
     dtype: str
     base_hash: str
     losses: list[StepReport]
+    sight: Sight | None = None  # of the projector among the tensors
 
 
 def finetune(

@@ -24,6 +24,11 @@ class Features:
     rows: torch.Tensor
     deep: tuple[torch.Tensor, ...] = ()
 
+    @property
+    def nbytes(self) -> int:
+        """Of all tensors."""
+        return self.rows.nbytes + sum(layer.nbytes for layer in self.deep)
+
 
 class Eyes(Protocol):
     """Frozen eyes of a base model, or beside it. For several threads."""
