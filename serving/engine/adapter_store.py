@@ -10,6 +10,7 @@ from serving.adapter_file import AdapterFile, read_adapter
 from serving.calibration import Calibration
 from serving.errors import AdapterError, UnknownAdapter
 from serving.process.files import write_file
+from serving.projector import Sight
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +29,11 @@ class AdapterStore:
     asks for it later is told `unknown adapter` and pushes it again. Safe for several threads.
     """
 
-    def __init__(self, folder: Path, limit: int, base: str) -> None:
+    def __init__(self, folder: Path, limit: int, base: str, sight: Sight | None = None) -> None:
         """Open `folder` and take up its adapters for the base model with hash `base`.
 
-        Files for another base stay untouched; a file that is broken is removed.
+        Files for another base, or for another encoder than that of `sight`, stay untouched; a file
+        that is broken is removed.
         """
         self.folder = folder
         self.limit = limit
@@ -40,7 +42,9 @@ class AdapterStore:
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.glob("*.safetensors"), key=lambda p: p.stat().st_mtime_ns):
             adapter = self._read(path)
-            if adapter is not None and adapter.base_hash == base:
+            if adapter is None or adapter.sight not in (None, sight):
+                continue
+            if adapter.base_hash == base:
                 self._kept[adapter.hash] = _Kept(adapter.id, adapter.calibration)
 
     def ids(self) -> dict[str, str]:

@@ -49,6 +49,7 @@ Outcome = GenerationResult | EngineError
 OnDone = Callable[[Outcome], None]
 CLOSING = "the engine is closing; ask again when it is back"
 RUNNING = {"cpu": 8, "cuda": 64}
+BARE = (None, None)  # the base has neither LoRA nor a projector
 # Waiting trees enter a pass until it has this many rows: beyond, a pass is no cheaper a row, and
 # those that run would only wait longer for their next token.
 ENTERING_ROWS = 1024
@@ -157,7 +158,7 @@ class Engine:
                 f"the bytes announced as {adapter_id!r} call themselves {adapter.id!r}; "
                 "announce them by their own id"
             )
-        in_passing(lambda: check_adapter(adapter, self._shapes, self.base_hash))
+        in_passing(lambda: check_adapter(adapter, self._shapes, self.base_hash, self._sight))
         self._loaded.load(adapter)
         with self._changed:
             self._store.put(adapter, in_use=set(self._in_use))
@@ -198,7 +199,10 @@ class Engine:
         self.base_hash = base.hash
         self.dtype = str(base.dtype).removeprefix("torch.")
         self._shapes = linear_shapes(base.model)
-        self._store = AdapterStore(settings.adapter_store, settings.max_adapters, base.hash)
+        self._sight = base.sight
+        self._store = AdapterStore(
+            settings.adapter_store, settings.max_adapters, base.hash, base.sight
+        )
         self._loaded = LoadedAdapters(base, self._shapes, self._store, settings.max_adapters)
         self._merged = MergedDecoders(base, self._store, settings.max_merged)
         self._preparer = Preparer(base, settings)
@@ -231,8 +235,8 @@ class Engine:
         request = task.request
         try:
             name = request.adapter_hash
-            lora = None if name == BASE_ADAPTER else self._loaded.get(name)
-            task.job = self._preparer.prepare(request, lora)
+            adapter = BARE if name == BASE_ADAPTER else self._loaded.get(name)
+            task.job = self._preparer.prepare(request, *adapter)
         except EngineError as error:
             return error
         except Exception as error:

@@ -10,11 +10,14 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from schemas.events import BASE_ADAPTER
 from serving.adapter_file import AdapterFile
 from serving.engine.adapter_store import AdapterStore
 from serving.engine.decoder import Decoder
+from serving.engine.eyes import projector
+from serving.engine.eyes.projector import Projector
 from serving.engine.lora import Lora, load_lora
 from serving.engine.model import Base, merge
 from serving.engine.passing_thread import in_passing
@@ -23,6 +26,13 @@ logger = logging.getLogger(__name__)
 
 # About two listings: an adapter that is asked for once in a while is not worth a merge.
 PASSES_BEFORE_MERGING = 24
+
+
+class LoadedAdapter(NamedTuple):
+    """An adapter in memory."""
+
+    lora: Lora
+    projector: Projector | None  # of one that sees through an encoder
 
 
 class LoadedAdapters:
@@ -36,25 +46,23 @@ class LoadedAdapters:
         self._shapes = shapes
         self._store = store
         self._limit = limit
-        self._loaded: OrderedDict[str, Lora] = OrderedDict()
+        self._loaded: OrderedDict[str, LoadedAdapter] = OrderedDict()
         self._lock = threading.Lock()
 
-    def load(self, adapter: AdapterFile) -> Lora:
+    def load(self, adapter: AdapterFile) -> LoadedAdapter:
         """Take up an adapter that `serving.adapter_file.check_adapter` has passed.
 
         Raises:
             AdapterError: it changes what is not served.
         """
-        size = self._base.decoder.shape.head_size
-        base = self._base
-        lora = in_passing(lambda: load_lora(adapter, self._shapes, size, base.dtype, base.device))
+        loaded = in_passing(lambda: self._read(adapter))
         with self._lock:
-            self._loaded[adapter.hash] = lora
+            self._loaded[adapter.hash] = loaded
             while len(self._loaded) > self._limit:
                 self._loaded.popitem(last=False)
-        return lora
+        return loaded
 
-    def get(self, adapter_hash: str) -> Lora:
+    def get(self, adapter_hash: str) -> LoadedAdapter:
         """The adapter with this hash, read from the store if it has to be.
 
         Raises:
@@ -65,6 +73,15 @@ class LoadedAdapters:
                 self._loaded.move_to_end(adapter_hash)
                 return self._loaded[adapter_hash]
         return self.load(self._store.get(adapter_hash))
+
+    def _read(self, adapter: AdapterFile) -> LoadedAdapter:
+        base = self._base
+        size = base.decoder.shape.head_size
+        lora = load_lora(adapter, self._shapes, size, base.dtype, base.device)
+        if adapter.sight is None:
+            return LoadedAdapter(lora, None)
+        sees = projector.loaded(adapter.sight, adapter.projector())
+        return LoadedAdapter(lora, sees.to(base.device).requires_grad_(False))
 
 
 class MergedDecoders:

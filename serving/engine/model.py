@@ -21,9 +21,12 @@ from serving.adapter_file import AdapterFile
 from serving.base_hash import base_hash
 from serving.engine.decoder import Decoder
 from serving.engine.decoder_check import check
+from serving.engine.eyes.encoder import load_encoder
+from serving.engine.eyes.encoder_eyes import EncoderEyes
 from serving.engine.eyes.features import Eyes
 from serving.engine.precision import choose_dtype
 from serving.errors import ModelRefused
+from serving.projector import Sight
 from serving.prompt import Vocabulary
 from serving.settings import ServingSettings
 
@@ -47,6 +50,11 @@ class Base:
     eyes: Eyes | None = None
 
     @property
+    def sight(self) -> Sight | None:
+        """What an adapter's projector has to fit; None where no encoder stands before the base."""
+        return self.eyes.sight if isinstance(self.eyes, EncoderEyes) else None
+
+    @property
     def vocabulary_size(self) -> int:
         """The number of logits; may exceed the tokenizer's tokens."""
         return int(self.model.get_output_embeddings().weight.shape[0])
@@ -67,7 +75,8 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
     """Load the base model `base`, a folder or a hub id, as `settings` say.
 
     Raises:
-        ModelRefused: it cannot be read, or its attention is not one that a tree can share.
+        ModelRefused: it cannot be read, or its attention is not one that a tree can share; or the
+            picture encoder cannot be read.
     """
     folder = resolve_base(base)
     disable_progress_bar()  # it would fill a server's log
@@ -98,7 +107,14 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
         hash=base_hash(folder),
         dtype=dtype,
         device=device,
+        eyes=_encoder_eyes(settings, text.hidden_size, device),
     )
+
+
+def _encoder_eyes(settings: ServingSettings, hidden: int, device: torch.device) -> Eyes | None:
+    if not settings.encoder:
+        return None
+    return EncoderEyes(load_encoder(Path(settings.encoder), device), hidden)
 
 
 def align(model: Any) -> None:

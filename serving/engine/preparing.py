@@ -1,7 +1,10 @@
 """From a request to the tree that answers it, and from the tree's answers to a result."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import torch
 
 from schemas.category import Attribute
 from schemas.events import Mode, ValueLists
@@ -10,7 +13,8 @@ from serving.calibration import Calibration, abstain_below
 from serving.engine.branch import Answer, Matcher, Rules
 from serving.engine.constraints import Constraints
 from serving.engine.decoding import Tree
-from serving.engine.eyes.features import Features
+from serving.engine.eyes.features import Eyes, Features
+from serving.engine.eyes.projector import Projector
 from serving.engine.lora import Lora
 from serving.engine.model import Base
 from serving.engine.passing_thread import in_passing
@@ -23,6 +27,7 @@ from serving.settings import ServingSettings
 # One pass computes all first questions, so their number bounds its time and memory.
 MAX_ATTRIBUTES = 1000
 NO_EYES = "the model has no eyes, so pictures were not looked at; see serving.encoder"
+BLIND = "the adapter has not learnt to see, so pictures were not looked at; train it with pictures"
 
 
 class PreparedRequest:
@@ -81,8 +86,10 @@ class Preparer:
         self._builder = PromptBuilder(base.vocabulary, settings)
         self._constraints = Constraints(base.vocabulary, base.vocabulary_size)
 
-    def prepare(self, request: GenerationRequest, lora: Lora | None) -> PreparedRequest:
-        """`request` with its tree, to be answered by the base with `lora`.
+    def prepare(
+        self, request: GenerationRequest, lora: Lora | None, projector: Projector | None = None
+    ) -> PreparedRequest:
+        """`request` with its tree, to be answered by the base with `lora`, seen by `projector`.
 
         Raises:
             Refused: two attributes have the same name, or there are too many; or what is said to
@@ -96,7 +103,7 @@ class Preparer:
         if len(set(names)) < len(names):
             raise Refused("two attributes have the same name; ask for each once")
         mode = Mode(request.mode or self._settings.mode)
-        pictures, notes = self._look(request, lora)
+        pictures, notes = self._look(request, projector)
         prompt = self._builder.tree(
             request.listing,
             request.attributes,
@@ -113,7 +120,7 @@ class Preparer:
         return PreparedRequest(request, tree, mode, len(pictures), notes)
 
     def _look(
-        self, request: GenerationRequest, lora: Lora | None
+        self, request: GenerationRequest, projector: Projector | None
     ) -> tuple[list[Features], tuple[str, ...]]:
         """The pictures as embeddings, and what could not be seen."""
         if not request.pictures:
@@ -121,8 +128,10 @@ class Preparer:
         eyes = self._base.eyes
         if eyes is None:
             return [], (NO_EYES,)
+        if eyes.projected and projector is None:
+            return [], (BLIND,)
         pictures = [Picture(data) for data in request.pictures]
-        return in_passing(lambda: eyes.see(pictures)), ()
+        return in_passing(lambda: _embedded(eyes, pictures, projector)), ()
 
     def _matchers(self, request: GenerationRequest) -> Callable[[Attribute], Matcher | None]:
         fresh = {a: self._constraints.compiled(a) for a in request.attributes}
@@ -132,6 +141,19 @@ class Preparer:
             return None if make is None else make()
 
         return matcher
+
+
+@torch.no_grad()
+def _embedded(
+    eyes: Eyes, pictures: Sequence[Picture], projector: Projector | None
+) -> list[Features]:
+    """`pictures` as rows of the base's trunk."""
+    seen = eyes.see(pictures)
+    if projector is None:
+        return seen
+    device = projector.scale.device
+    rows = projector(torch.stack([picture.rows for picture in seen]).to(device))
+    return [replace(one, rows=own) for one, own in zip(seen, rows, strict=True)]
 
 
 def judge(
