@@ -5,7 +5,8 @@ It knows nothing of how a candidate is judged. Read in this order:
 - `history`: what a round comes from; `strategies`: from which adapter, on which listings.
 - `finetune`: the training loop. Its parts: `teachable`, `schedule`: which listings a step has;
   `packing`: listings into tensors; `tree_attention`, `tree_loss`: the model that attends in trees;
-  `lora`: what of it trains; `gradient`: over all devices; `checkpoint`: what survives a kill.
+  `learner`, `lora`: what of it trains; `gradient`: over all devices; `checkpoint`: what survives
+  a kill.
 - `averaging`: the candidate's file, averaged with its parent where the plan says so.
 - `training_log`: where the steps can be followed.
 - `listing_losses`: the loss of each listing, which a curation ranks by.

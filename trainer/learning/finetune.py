@@ -1,8 +1,8 @@
 """Fine-tuning: from a parent adapter and listings to a new adapter, in one readable loop.
 
-The base is always pristine; a round loads the parent's A and B only, and starts optimizer and
-schedule afresh. Everything random is a function of (seed, step, process), so that a round resumed
-from a checkpoint gives the adapter that it would have given uninterrupted.
+The base is always pristine; a round loads what its parent learnt only (`learner`), and starts
+optimizer and schedule afresh. Everything random is a function of (seed, step, process), so that a
+round resumed from a checkpoint gives the adapter that it would have given uninterrupted.
 
 Runs as one process or under `accelerate launch` in many: each step's listings are dealt out by
 rank, and the loss is normalised by the label tokens of the whole step (by their weights, where
@@ -21,12 +21,13 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from peft import PeftModel
 
 from schemas.events import BASE_ADAPTER
 from serving.adapter_file import AdapterFile
+from serving.engine.eyes.features import Features
 from serving.engine.model import Base, load_base, merge
 from serving.engine.precision import choose_dtype
+from serving.pictures.picture import Picture
 from serving.projector import Sight
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings, fields_that_change
@@ -35,8 +36,9 @@ from trainer.errors import TrainingError
 from trainer.learning import lora
 from trainer.learning.checkpoint import Checkpoint, LossLog, Saved
 from trainer.learning.gradient import Gradient
+from trainer.learning.learner import Learner, parent_projector, start
 from trainer.learning.packing import PackedTree, collate, join
-from trainer.learning.schedule import draw_tree, draws, learning_rate
+from trainer.learning.schedule import INVISIBLE, draw_tree, draws, learning_rate, picture_bias
 from trainer.learning.teachable import taught_by, teachable
 from trainer.learning.tree_loss import SummedLoss
 from trainer.settings import TrainerSettings
@@ -45,6 +47,9 @@ GUARD_TOLERANCE = 1e-4
 """How far, in nats a token, the model about to train may be from its parent (fp32)."""
 
 CHECKPOINT, LOSSES = "checkpoint.pt", "losses.jsonl"
+
+PicturesOf = Callable[[Row], Sequence[Picture]]
+"""The pictures of a listing, in its order, as they were seen."""
 
 TYPICAL_ROWS = 512
 """Tokens of a packed listing: the number type is measured on products of this size."""
@@ -81,20 +86,22 @@ def finetune(
     serving: ServingSettings,
     folder: Path,
     on_step: Callable[[StepReport], None] = lambda report: None,
+    pictures: PicturesOf = lambda row: (),
 ) -> Finetuned:
     """Train `trainer.steps` steps on `rows` from `parent`, or from the base where that is None.
 
-    `serving` names the base model and how a listing is asked, in training as in generation.
+    `serving` names the base model and how a listing is asked, in training as in generation;
+    `pictures` gives what was seen of a listing.
 
     A checkpoint and the losses of all steps are kept in `folder`; called again with equal
     arguments, the training goes on from its last checkpoint.
 
     Raises:
         TrainingError: no row has a value to learn, or room for one; the parent belongs to another
-            base, or the model does not start where it stands; memory does not suffice for one
-            listing; the loss is not finite; or nothing changed.
+            base or encoder, or the model does not start where it stands; memory does not suffice
+            for one listing; the loss is not finite; or nothing changed.
     """
-    return _Finetuning(rows, parent, trainer, serving, folder).run(on_step)
+    return _Finetuning(rows, parent, trainer, serving, folder, pictures).run(on_step)
 
 
 class _Finetuning:
@@ -107,10 +114,12 @@ class _Finetuning:
         trainer: TrainerSettings,
         serving: ServingSettings,
         folder: Path,
+        pictures: PicturesOf,
     ) -> None:
         self.parent = parent
         self.settings = trainer
         self.folder = folder
+        self.pictures = pictures
         if serving.threads:
             torch.set_num_threads(serving.threads)
         # The number type is our own autocast's business, not accelerate's.
@@ -128,13 +137,13 @@ class _Finetuning:
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint = Checkpoint(folder / CHECKPOINT, self._fingerprint())
         log = LossLog(folder / LOSSES)
-        model = self._start_model()
-        parameters = [p for p in model.parameters() if p.requires_grad]
+        learner = self._start()
+        model, parameters = learner.model, learner.parameters()
         count = sum(p.numel() for p in parameters)
         if count == 0:
             raise TrainingError("no parameter trains: every LoRA weight is frozen; unfreeze them")
         optimizer = torch.optim.AdamW(parameters, weight_decay=0.0)
-        before = lora.read_lora(model)
+        before = learner.read()
 
         main = self.accelerator.is_main_process
         place: Saved | None = None
@@ -145,24 +154,26 @@ class _Finetuning:
         # What was measured or read in one process need not be the same in another.
         [place] = broadcast_object_list([place])
         assert place is not None
-        lora.write_lora(model, place.tensors)
+        learner.write(place.tensors)
         optimizer.load_state_dict(place.optimizer)
         if place.dtype is torch.bfloat16:
             lora.freeze_in_bfloat16(model)
         reports = [StepReport(**entry) for entry in log.keep(place.step)] if main else []
-        loss = SummedLoss(model).train()
+        loss = SummedLoss(model, learner.projector).train()
         gradient = Gradient(loss, parameters, place.dtype, self.accelerator, self._at_once())
         for step in range(place.step, self.settings.steps):
+            if learner.fades_in:
+                loss.picture_bias = picture_bias(step, self.settings.steps)
             report = self._step(gradient, optimizer, parameters, step)
             reports.append(report)
             if main:
                 log.append(asdict(report))
                 if (step + 1) % self.settings.checkpoint_every == 0:
                     checkpoint.save(
-                        Saved(step + 1, place.dtype, lora.read_lora(model), optimizer.state_dict())
+                        Saved(step + 1, place.dtype, learner.read(), optimizer.state_dict())
                     )
                 on_step(report)
-        after = lora.read_lora(model)
+        after = learner.read()
         _check_changed(before, after)
         return Finetuned(
             tensors=after,
@@ -171,6 +182,7 @@ class _Finetuning:
             dtype=str(place.dtype).removeprefix("torch."),
             base_hash=self.base.hash,
             losses=reports,
+            sight=learner.sight,
         )
 
     def _measure_dtype(self) -> torch.dtype:
@@ -184,24 +196,22 @@ class _Finetuning:
             return 1  # a GPU is busy with one; dropout in several threads cannot be repeated
         return torch.get_num_threads()
 
-    def _start_model(self) -> PeftModel:
-        """The base with the parent's A and B, made sure to answer as the parent does (fp32)."""
+    def _start(self) -> Learner:
+        """What trains, made sure to answer as the parent does (fp32)."""
         parent = self.parent
         if parent is not None and parent.base_hash != self.base.hash:
             raise TrainingError(
                 f"the parent adapter belongs to the base {parent.base_hash[:12]}, this one is "
                 f"{self.base.hash[:12]}; set base_model as it was, or roll back to `base`"
             )
-        expected = self._first_loss(merge(self.base.model, parent) if parent else self.base.model)
-        model = lora.add_lora(self.base.model, self.settings)
-        if parent is not None:
-            if parent.scale != self.settings.alpha / self.settings.rank:
-                raise TrainingError(
-                    "the parent adapter has another alpha / rank; keep `alpha` and `rank` as they "
-                    "were, or roll back to `base`"
-                )
-            lora.write_lora(model, parent.tensors())
-        loss = self._first_loss(model.eval())
+        plain = merge(self.base.model, parent) if parent else self.base.model
+        sees = parent_projector(self.base, parent)
+        blind = self.base.sight is not None and sees is None
+        expected = self._first_loss(SummedLoss(plain, sees), blind)
+        pictured = any(self.pictures(row) for row in self.rows)
+        learner = start(self.base, parent, self.settings, pictured)
+        bias = INVISIBLE if learner.fades_in else 0.0
+        loss = self._first_loss(SummedLoss(learner.model.eval(), learner.projector, bias))
         # `not <=` also catches a loss that is no number.
         if not abs(loss - expected) <= GUARD_TOLERANCE:
             raise TrainingError(
@@ -210,14 +220,17 @@ class _Finetuning:
             )
         if self.settings.gradient_checkpointing:
             self.base.model.gradient_checkpointing_enable({"use_reentrant": False})
-        return model
+        return learner
 
     @torch.no_grad()
-    def _first_loss(self, model: torch.nn.Module) -> float:
-        """Nats a token over the first listing; a whole step would be slow on a CPU."""
-        tree = self._trees(0)[0]
-        loss = SummedLoss(model)(collate([tree]).to(self.device))
-        return float(loss.item()) / tree.label_tokens
+    def _first_loss(self, loss: SummedLoss, blind: bool = False) -> float:
+        """Nats a token over the first listing, one with pictures if there is one in the first step;
+        a whole step would be slow on a CPU."""
+        dealt = self._dealt(0)
+        epoch, row = next(((e, row) for e, row in dealt if self.pictures(row)), dealt[0])
+        seen = [] if blind else self._seen(row)
+        tree = draw_tree(row, epoch, self.builder, self.settings, seen)
+        return float(loss(collate([tree]).to(self.device)).item()) / tree.label_tokens
 
     def _step(
         self,
@@ -248,9 +261,21 @@ class _Finetuning:
 
     def _trees(self, step: int) -> list[PackedTree]:
         """This process's share of the step's listings, packed."""
+        builder, settings = self.builder, self.settings
+        return [
+            draw_tree(row, epoch, builder, settings, self._seen(row))
+            for epoch, row in self._dealt(step)
+        ]
+
+    def _dealt(self, step: int) -> list[tuple[int, Row]]:
+        """This process's share of the step's listings, each with its epoch."""
         dealt = draws(len(self.rows), step, self.settings)
         mine = dealt[self.accelerator.process_index :: self.accelerator.num_processes]
-        return [draw_tree(self.rows[i], epoch, self.builder, self.settings) for epoch, i in mine]
+        return [(epoch, self.rows[i]) for epoch, i in mine]
+
+    def _seen(self, row: Row) -> list[Features]:
+        """What the base's eyes make of the listing's pictures."""
+        return self.base.eyes.see(self.pictures(row)) if self.base.eyes else []
 
     def _label_tokens(self, trees: Sequence[PackedTree]) -> int:
         """The label tokens of the step, over all processes."""
@@ -283,6 +308,7 @@ class _Finetuning:
                 include=fields_that_change(ServingSettings, "training")
             ),
             self.base.hash,
+            *([self.base.sight.model_dump_json()] if self.base.sight else []),
             self.parent.hash if self.parent else BASE_ADAPTER,
             *(json.dumps(taught_by(row, self.settings)) for row in self.rows),
         ]

@@ -47,7 +47,7 @@ class Gradient:
         at_once: how many passes may be made side by side, each in a thread of its own. All threads
             draw from one random generator: above 1, dropout differs from run to run.
         """
-        self._loss = loss
+        self.loss = loss
         self._parameters = parameters
         self._dtype = dtype
         self._accelerator = accelerator
@@ -121,8 +121,11 @@ class Gradient:
             batch = collate(trees).to(device)
             mixed = self._dtype is torch.bfloat16
             with torch.autocast(device.type, self._dtype, enabled=mixed):
-                loss = self._loss(batch)
-            gradient = torch.autograd.grad(loss, self._parameters)
+                loss = self.loss(batch)
+            # A pass without pictures leaves a projector out: its gradient is 0.
+            gradient = torch.autograd.grad(
+                loss, self._parameters, allow_unused=True, materialize_grads=True
+            )
         except RuntimeError as error:
             if should_reduce_batch_size(error):
                 return None

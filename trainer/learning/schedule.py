@@ -1,5 +1,6 @@
 """What a step learns from, and how fast: functions of the step alone, so nothing to be resumed."""
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -18,6 +19,24 @@ def learning_rate(step: int, settings: TrainerSettings) -> float:
     left = 1 - min((step - settings.warmup_steps) / way, 1)
     share = settings.final_learning_rate + (1 - settings.final_learning_rate) * left
     return settings.learning_rate * share
+
+
+FADE_IN = 0.2
+"""The share of a round's steps in which pictures come into sight, where the parent did not see."""
+
+INVISIBLE = -30.0
+"""A bias on attention's scores that leaves nothing of what they are against: e^-30 is 1e-13."""
+
+
+def picture_bias(step: int, steps: int) -> float:
+    """What is added to attention's scores against pictures in step `step` of `steps`, from 0.
+
+    It multiplies the weight that attention gives them, before it sums to 1, by a share that grows
+    in equal parts from none, before the first step, to all. So a fresh projector's rows, which mean
+    nothing yet, do not drown what the model reads.
+    """
+    share = (step + 1) / (FADE_IN * steps + 1)
+    return max(INVISIBLE, min(0.0, math.log(share)))
 
 
 def draws(rows: int, step: int, settings: TrainerSettings) -> list[tuple[int, int]]:

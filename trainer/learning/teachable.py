@@ -59,7 +59,8 @@ def taught_by(row: Row, settings: TrainerSettings) -> list[object]:
     """What an adapter depends on of a row with this id: whoever keeps adapters tells them apart by
     it. Where a value comes from counts only where it weighs."""
     origins = [] if settings.weight_accepted == 1 else [dict(row.origins)]
-    return [row.listing.listing_id, row.values, *origins]
+    pictures = [row.pictures] if row.pictures else []
+    return [row.listing.listing_id, row.values, *origins, *pictures]
 
 
 def _not_all_accepted(rows: Sequence[Row], say: bool) -> list[Row]:

@@ -5,7 +5,8 @@ but the products below. A mask over (tokens x tokens) would compute every branch
 only to throw that away, half of a step's time with 40 branches. Here the trunks attend causally
 among themselves; a branch's scores are taken against its trunk, which all its siblings share in one
 product, and against its own tokens; one softmax goes over both. Plain PyTorch, so that autograd
-does the rest.
+does the rest. A token of a trunk may have a bias that is added to all scores against it: so the
+rows of a picture fade in.
 
 transformers calls `tree_attention` in the place of its own (its attention interface), and hands
 through what the model is called with as `tree=`. Under a name that has no mask of its own it makes
@@ -13,7 +14,7 @@ none.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -38,10 +39,17 @@ class TreeLayout:
     hidden: torch.Tensor  # (trees, longest trunk) booleans, True at padding
     branches: torch.Tensor  # (trees, most branches, longest branch) places of tokens
     back: torch.Tensor  # (tokens,) each token's place in `trunks` and `branches`, laid end to end
+    bias: torch.Tensor | None = None  # (tokens,) added to scores against trunks; None: 0
 
     def to(self, device: torch.device) -> "TreeLayout":
         """The same layout on another device."""
-        return TreeLayout(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return TreeLayout(
+            self.trunks.to(device),
+            self.hidden.to(device),
+            self.branches.to(device),
+            self.back.to(device),
+            None if self.bias is None else self.bias.to(device),
+        )
 
 
 def lay_out(trees: Sequence[Sequence[int]]) -> TreeLayout:
@@ -123,7 +131,13 @@ def _trunks(
         x[tree.trunks].transpose(1, 2)
         for x in (query, key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1))
     )
-    out = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling)
+    if tree.bias is None:
+        out = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling)
+    else:
+        size = tree.trunks.shape[1]
+        later = torch.ones(size, size, dtype=torch.bool, device=q.device).triu(1)
+        mask = tree.bias[tree.trunks][:, None, None].to(q.dtype).masked_fill(later, float("-inf"))
+        out = functional.scaled_dot_product_attention(q, k, v, mask, scale=scaling)
     return out.transpose(1, 2).flatten(0, 1)
 
 
@@ -143,6 +157,8 @@ def _branches(
     trunk_k, trunk_v = (x[tree.trunks].transpose(1, 2) for x in (key, value))
 
     to_trunk = (q.flatten(2, 3) @ trunk_k.transpose(2, 3)).view(*q.shape[:4], -1)
+    if tree.bias is not None:
+        to_trunk = to_trunk + tree.bias[tree.trunks][:, None, None, None].to(q.dtype)
     to_trunk = to_trunk.masked_fill(tree.hidden[:, None, None, None], float("-inf"))
     later = torch.ones(longest, longest, dtype=torch.bool, device=q.device).triu(1)
     to_own = q @ own_k.transpose(3, 4)

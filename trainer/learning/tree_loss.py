@@ -4,6 +4,7 @@ The body gives hidden states for all tokens; the head, whose vocabulary is the w
 small model, sees only those that predict a label.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,8 +12,10 @@ from peft import PeftModel
 from torch import nn
 from torch.nn import functional
 
+from serving.engine.eyes.projector import Projector
 from trainer.learning import tree_attention
 from trainer.learning.packing import Batch
+from trainer.learning.tree_attention import TreeLayout
 
 
 class SummedLoss(nn.Module):
@@ -21,9 +24,17 @@ class SummedLoss(nn.Module):
     From then on the model attends in trees, and can do nothing else.
     """
 
-    def __init__(self, model: Any) -> None:
-        """`model` is a causal language model of transformers, with or without LoRA of peft."""
+    def __init__(
+        self, model: Any, projector: Projector | None = None, picture_bias: float = 0.0
+    ) -> None:
+        """Args:
+        model: a causal language model of transformers, with or without LoRA of peft.
+        projector: makes rows of an encoder's features; None where they are rows as they are.
+        picture_bias: added to attention's scores against pictures' rows; may be set anew.
+        """
         super().__init__()
+        self.projector = projector
+        self.picture_bias = picture_bias
         plain: Any = model.get_base_model() if isinstance(model, PeftModel) else model
         plain.set_attn_implementation(tree_attention.NAME)
         self.body = plain.get_decoder()
@@ -32,7 +43,10 @@ class SummedLoss(nn.Module):
     def forward(self, batch: Batch) -> torch.Tensor:
         """The loss in nats, each label's by its weight, shape ()."""
         hidden = self.body(
-            **self._inputs(batch), position_ids=batch.positions, tree=batch.tree, use_cache=False
+            **self._inputs(batch),
+            position_ids=batch.positions,
+            tree=self._tree(batch),
+            use_cache=False,
         ).last_hidden_state
         logits = self.head(hidden[0, batch.predicting])
         if batch.weights is None:
@@ -47,10 +61,22 @@ class SummedLoss(nn.Module):
         if seen is None:
             return {"input_ids": batch.ids}
         embeddings = self.body.get_input_embeddings()(batch.ids)
-        rows = seen.features.to(embeddings.dtype)
+        features = seen.features
+        if self.projector is not None:
+            # All pictures have as many rows.
+            features = self.projector(features.unflatten(0, (-1, self.projector.sight.rows)))
+        rows = features.flatten(0, -2).to(embeddings.dtype)
         inputs = {"inputs_embeds": embeddings.index_copy(1, seen.rows, rows[None])}
         if seen.deep:
             places = torch.zeros_like(batch.ids, dtype=torch.bool)
             places[0, seen.rows] = True
             inputs |= {"visual_pos_masks": places, "deepstack_visual_embeds": list(seen.deep)}
         return inputs
+
+    def _tree(self, batch: Batch) -> TreeLayout:
+        """The layout, with the bias of the rows that come from pictures."""
+        if batch.seen is None or not self.picture_bias:
+            return batch.tree
+        bias = torch.zeros(batch.ids.shape[1], device=batch.ids.device)
+        bias[batch.seen.rows] = self.picture_bias
+        return replace(batch.tree, bias=bias)

@@ -20,11 +20,12 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["trainer.learning.finetune"])
 
 
-def launch(base: Path, folder: Path, dies_at: int) -> bool:
+def launch(base: Path, encoder: Path, folder: Path, dies_at: int) -> bool:
     """Whether both processes come to their end; one that dies takes the other with it."""
     port = free_port()
     ranks = [
-        FORKS.Process(target=train_as, args=(rank, port, base, folder, dies_at)) for rank in (0, 1)
+        FORKS.Process(target=train_as, args=(rank, port, base, encoder, folder, dies_at))
+        for rank in (0, 1)
     ]
     for rank in ranks:
         rank.start()
@@ -40,15 +41,16 @@ def launch(base: Path, folder: Path, dies_at: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tiny_base: Path, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders of a training killed by SIGKILL at step 5 and resumed, of the same uncut, of one step
     without dropout."""
     folder = tmp_path_factory.mktemp("processes") / "trained"
     folder.mkdir()
-    assert not launch(tiny_base, folder, 5)
+    assert not launch(tiny_base, tiny_encoder, folder, 5)
     assert (folder / "cut" / CHECKPOINT).exists()
     assert not (folder / "cut" / ADAPTER).exists()
-    assert launch(tiny_base, folder, 0), folder.with_suffix(".log").read_text()[-3000:]
+    whole = launch(tiny_base, tiny_encoder, folder, 0)
+    assert whole, folder.with_suffix(".log").read_text()[-3000:]
     return folder
 
 
@@ -62,9 +64,9 @@ def test_two_processes_killed_and_resumed_give_the_same_adapter(trained: Path) -
 
 
 def test_two_processes_have_the_gradient_of_one(
-    trained: Path, tiny_base: Path, tmp_path: Path
+    trained: Path, tiny_base: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    train(tiny_base, tmp_path, steps=1, dropout=0.0, checkpoint_every=1)
+    train(tiny_base, tiny_encoder, tmp_path, steps=1, dropout=0.0, checkpoint_every=1)
     states = [
         torch.load(folder / CHECKPOINT, weights_only=True)["optimizer"]["state"]
         for folder in (tmp_path, trained / "plain")
