@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from infra.machine import REPOSITORY
 from schemas.errors import ListuneError
 
-SERVING_ARMS = ("naive", "openvino", "vllm", "free", "constrained")
+SERVING_ARMS = ("naive", "openvino", "vllm", "free", "constrained", "pictures")
 TRAINING_ARMS = ("listune", "trl")
 STREAM_ARMS = ("confluent", "faust", "listune", "steady", "pool")
 DTYPES = ("bfloat16", "float32")
