@@ -9,7 +9,7 @@ from infra.machine import REPOSITORY
 from schemas.errors import ListuneError
 
 SERVING_ARMS = ("naive", "openvino", "vllm", "free", "constrained", "pictures")
-TRAINING_ARMS = ("listune", "trl")
+TRAINING_ARMS = ("listune", "trl", "pictures")
 STREAM_ARMS = ("confluent", "faust", "listune", "steady", "pool")
 DTYPES = ("bfloat16", "float32")
 FLIPKART_FOLDER = REPOSITORY.parent / "shared" / "data" / "flipkart"

@@ -5,10 +5,20 @@ size give the same pixels.
 """
 
 import io
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+NONE, NEW, KEPT = "none", "new", "kept"
+PICTURED = {
+    NONE: "without a picture",
+    NEW: "with a new picture",
+    KEPT: "with one whose features are kept",
+}
+"""The kinds of listings with and without a picture, which benchmarks compare."""
 
 BLOTS = (12, 16)
 GRAIN = 3.0
@@ -30,3 +40,10 @@ def saved(image: Image.Image, form: str, **options: Any) -> bytes:
     out = io.BytesIO()
     image.save(out, form, **options)
     return out.getvalue()
+
+
+def sent(edge: int) -> Iterator[bytes]:
+    """JPEGs as the predict worker sends them, `edge` px long, no two the same."""
+    for seed in count(1):
+        picture = photograph(seed, edge, edge * 3 // 4)
+        yield saved(picture, "JPEG", quality=90, subsampling="4:4:4")

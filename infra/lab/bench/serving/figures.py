@@ -9,16 +9,10 @@ import numpy as np
 
 from infra.lab.bench.flops import DecoderSizes, listing_flops, visible_keys
 from infra.lab.bench.goals import best, first, ratio, rows_with
+from infra.lab.bench.photographs import NEW, NONE, PICTURED
 from infra.lab.bench.results import ArmResult, Figures, Goal, Options
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 
-NONE, NEW, KEPT = "none", "new", "kept"
-PICTURED = {
-    NONE: "without a picture",
-    NEW: "with a new picture",
-    KEPT: "with one whose features are kept",
-}
-"""The kinds of listings with and without a picture."""
 COUNTS = ("forward_passes", "tokens_computed", "logits_computed", "tokens_generated")
 CROWD = 32
 """Listings in flight in the second measurement, where it is meant for the goals."""

@@ -15,16 +15,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from infra.lab.bench.job import peak_memory_mb, say
-from infra.lab.bench.photographs import photograph, saved
+from infra.lab.bench.photographs import KEPT, NEW, NONE, sent
 from infra.lab.bench.serving.arm import AnswerCost
-from infra.lab.bench.serving.figures import KEPT, NEW, NONE
 from infra.lab.bench.serving.listune_way import answer_all, counts
 from infra.lab.bench.serving.seeing_adapter import ADAPTER_ID, seeing_adapter
 from infra.lab.bench.serving.workload import ListingPlan, Workload
@@ -41,8 +39,7 @@ from serving.projector import Sight
 from serving.settings import ServingSettings
 
 KINDS = (NONE, NEW, KEPT)
-SHOWN = (ServingSettings().picture_edge, ServingSettings().picture_edge * 3 // 4)
-"""A picture's size, as the predict worker sends it."""
+EDGE = ServingSettings().picture_edge
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,7 @@ class Seeing:
         self.engine = engine
         self._adapter = blob_hash(blob)
         engine.push(ADAPTER_ID, self._adapter, blob)
-        self._new = pictures()
+        self._new = sent(EDGE)
         self._kept = next(self._new)
 
     def request(self, plan: ListingPlan, kind: str, few: int | None = None) -> GenerationRequest:
@@ -205,16 +202,10 @@ def eyes_ms(encoder: Encoder, sight: Sight, times: int = 16) -> dict[str, float]
         features = timed("encode", lambda: encoder.features([pixels]))
         timed("project", lambda: projector(features))
 
-    for data, _ in zip(pictures(), range(times + 1), strict=False):
+    for data, _ in zip(sent(EDGE), range(times + 1), strict=False):
         picture = Picture(data)
         timed("all", lambda picture=picture: in_passing(lambda: look(picture)))
     return {name: statistics.median(values[1:]) for name, values in measured.items()}
-
-
-def pictures() -> Iterator[bytes]:
-    """JPEGs of the size that the engine gets, no two the same."""
-    for seed in count(1):
-        yield saved(photograph(seed, *SHOWN), "JPEG", quality=90, subsampling="4:4:4")
 
 
 def _turned(number: int) -> Sequence[str]:

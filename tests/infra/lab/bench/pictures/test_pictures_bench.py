@@ -7,12 +7,13 @@ import pytest
 from rich.console import Console
 
 from infra.lab.bench import publish
-from infra.lab.bench.photographs import photograph, saved
+from infra.lab.bench.photographs import photograph, saved, sent
 from infra.lab.bench.pictures import run as pictures
 from infra.lab.bench.pictures.arm import CheckJob, carry_out
 from infra.lab.bench.pictures.files import bombs, harmless
 from infra.lab.bench.pictures.run import REFUSED, SEEN, goals, row_of
 from infra.lab.bench.results import ArmResult
+from serving.pictures.picture import Picture
 
 
 def test_the_same_seed_gives_the_same_photograph_and_another_one_another() -> None:
@@ -20,6 +21,12 @@ def test_the_same_seed_gives_the_same_photograph_and_another_one_another() -> No
     assert np.array_equal(np.asarray(first), np.asarray(again))
     assert not np.array_equal(np.asarray(first), np.asarray(other))
     assert (first.mode, first.size) == ("RGB", (40, 30))
+
+
+def test_no_two_pictures_are_the_same_and_each_is_as_the_predict_worker_sends_it() -> None:
+    made = [Picture(data) for _, data in zip(range(3), sent(384), strict=False)]
+    assert len({picture.sha256 for picture in made}) == 3
+    assert made[0].pixels().size == (384, 288)
 
 
 def test_a_file_is_checked_as_often_as_it_is_told(tmp_path: Path) -> None:

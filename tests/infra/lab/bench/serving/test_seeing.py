@@ -13,9 +13,8 @@ from infra.lab.bench.serving import run as serving
 from infra.lab.bench.serving import seeing
 from infra.lab.bench.serving.figures import seeing_rows
 from infra.lab.bench.serving.measuring import Measuring
-from infra.lab.bench.serving.seeing import KINDS, SeeingJob, carry_out, pictures
+from infra.lab.bench.serving.seeing import KINDS, SeeingJob, carry_out
 from infra.lab.bench.serving.workload import Workload
-from serving.pictures.picture import Picture
 
 
 def measured(seconds: dict[str, float], waits: dict[str, list[list[float]]]) -> dict:
@@ -67,12 +66,6 @@ def test_waits_are_compared_with_those_of_the_same_round() -> None:
 def test_one_that_did_not_run_says_why() -> None:
     (row,) = seeing_rows("pictures", {}, {"not_run": "it failed"})
     assert row.not_run == "it failed"
-
-
-def test_no_two_pictures_are_the_same_and_each_is_as_the_predict_worker_sends_it() -> None:
-    made = [Picture(data) for _, data in zip(range(3), pictures(), strict=False)]
-    assert len({picture.sha256 for picture in made}) == 3
-    assert made[0].pixels().size == (384, 288)
 
 
 @pytest.mark.slow
