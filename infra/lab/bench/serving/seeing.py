@@ -15,6 +15,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -202,9 +204,8 @@ def eyes_ms(encoder: Encoder, sight: Sight, times: int = 16) -> dict[str, float]
         features = timed("encode", lambda: encoder.features([pixels]))
         timed("project", lambda: projector(features))
 
-    for data, _ in zip(sent(EDGE), range(times + 1), strict=False):
-        picture = Picture(data)
-        timed("all", lambda picture=picture: in_passing(lambda: look(picture)))
+    for picture in map(Picture, islice(sent(EDGE), times + 1)):
+        timed("all", partial(in_passing, partial(look, picture)))
     return {name: statistics.median(values[1:]) for name, values in measured.items()}
 
 
