@@ -360,6 +360,8 @@ class RoundMetrics(BaseModel):
     listings: int
     p50_ms: float
     p90_ms: float
+    # By what was seen: text, image, text+image, nothing. None in older events, and for one kind.
+    by_inputs: dict[str, "RoundMetrics"] | None = None
 
 
 class ModelEvent(Event):

@@ -116,7 +116,7 @@ class PictureError(ServingError):
 
 
 class PictureRefused(PictureError):
-    """These bytes are no picture that is looked at: their format, their size, or a fault in them."""
+    """These bytes are no picture that is looked at: by format, size, or a fault in them."""
 
 
 class PictureUnavailable(PictureError):

@@ -13,3 +13,8 @@ class Listing:
     title: str
     description: str = ""
     images: tuple[str, ...] = field(default=())
+
+    @property
+    def has_text(self) -> bool:
+        """Whether there is a title or a description to read."""
+        return bool(self.title.strip() or self.description.strip())

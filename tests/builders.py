@@ -40,14 +40,14 @@ def make_rows(count: int, seed: int = 0) -> list[Row]:
 
 def evaluated(generator: Generator, rows: Sequence[Row], key: EvaluationKey) -> Evaluation:
     """The scores of `generator`, asked about `rows` one after the other."""
-    results = answers(generator, [question(row, key, None) for row in rows])
+    results = answers(generator, rows, lambda row: question(row, key))
     return scored(key, rows, results, sum(result.seconds for result in results), in_flight=1)
 
 
 def write_manifest(rows: Sequence[Row], path: Path, role: str = "train") -> ManifestFile:
     """`rows` as Parquet, nested columns as JSON text."""
     source = path.with_suffix(".json")
-    nested = ("attributes", "values", "origins", "images")
+    nested = ("attributes", "values", "origins", "images", "pictures")
     records = [
         {k: json.dumps(v) if k in nested else v for k, v in record(row).items()} for row in rows
     ]
@@ -78,6 +78,7 @@ def record(row: Row) -> dict[str, Any]:
         "values": row.values,
         "origins": dict(row.origins),
         "images": list(listing.images),
+        "pictures": list(row.pictures),
     }
 
 

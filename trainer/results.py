@@ -57,6 +57,7 @@ class Decision(BaseModel):
     reason: str
     by: str  # the metric that decided
     differences: dict[str, Difference]  # candidate - parent, by metric
+    by_inputs: dict[str, Difference] = {}  # in `by`, by what is seen; empty where it is one kind
     against_best: Difference | None = None  # in `by`; None where the parent is the best there was
     best_id: str | None = None
     margin: float
@@ -121,6 +122,7 @@ class CanaryListing(BaseModel):
 
     listing: Listing
     attributes: tuple[Attribute, ...]
+    pictures: tuple[str, ...] = ()  # SHA-256 of what was seen of its pictures
 
 
 class RoundResult(BaseModel):

@@ -32,12 +32,13 @@ from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_a
 from serving.process.files import write_file
 from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row
+from trainer.data.pictures import RowPictures
 from trainer.data.registry import Lineage, Registry
 from trainer.errors import TrainingError
 from trainer.judging.calibrate import calibrate, suggestions
 from trainer.judging.champions import Judged, judge_candidate
 from trainer.judging.forgetting import forgetting
-from trainer.judging.heldout import HeldOut, fit_to_train, read_held_out, taught_before
+from trainer.judging.heldout import fit_to_train, read_held_out, taught_before
 from trainer.judging.judge import Judge, judging, metrics_of
 from trainer.launch import end_with_parent
 from trainer.learning.averaging import make_candidate
@@ -118,12 +119,13 @@ def _train_and_judge(job: RoundJob, progress: RoundProgress, main: bool) -> Roun
     if not main or trained is None:
         return None
     with judging(trainer, job.serving, held_out.judging, job.folder / "engine", progress) as judge:
-        candidate = _calibrate(job, held_out.calibrating, judge)
+        calibrating = judge.pictures.in_store(held_out.calibrating, "calibrated on")
+        candidate = _calibrate(job, calibrating, judge)
         judged = judge_candidate(request, registry, parent, candidate, judge, trainer)
         remembered = forgetting(
             chain, parent, candidate, judge, job.serving, trainer, job.forgotten
         )
-    result = _result(job, candidate, judged, judge, held_out, trained.seconds).model_copy(
+    result = _result(job, candidate, judged, judge, trained.seconds).model_copy(
         update={
             "trained": trained,
             "losses": str((job.folder / LOSSES).resolve()),
@@ -147,7 +149,7 @@ def _look_again(job: RoundJob, progress: RoundProgress) -> RoundResult:
     held_out = read_held_out(trainer, request, taught, job.forgotten)
     with judging(trainer, job.serving, held_out.judging, job.folder / "engine", progress) as judge:
         judged = judge_candidate(request, registry, parent, candidate, judge, trainer)
-    return _result(job, candidate, judged, judge, held_out, entry.lineage.train_seconds)
+    return _result(job, candidate, judged, judge, entry.lineage.train_seconds)
 
 
 def _result(
@@ -155,10 +157,9 @@ def _result(
     candidate: AdapterFile,
     judged: Judged,
     judge: Judge,
-    held_out: HeldOut,
     train_seconds: float,
 ) -> RoundResult:
-    trainer, first = job.trainer, held_out.judging[0]
+    trainer = job.trainer
     return RoundResult(
         adapter_id=candidate.id,
         adapter_hash=candidate.hash,
@@ -170,8 +171,14 @@ def _result(
         eval_seconds=judge.seconds,
         evaluation=judge.path(judged.candidate),
         parent_evaluation=judge.path(judged.parent),
-        canary=CanaryListing(listing=first.listing, attributes=first.attributes),
+        canary=_canary(judge.rows),
     )
+
+
+def _canary(judged: Sequence[Row]) -> CanaryListing:
+    """The first that has a text, which every adapter sees; else the first."""
+    row = next((row for row in judged if row.has_text), judged[0])
+    return CanaryListing(listing=row.listing, attributes=row.attributes, pictures=row.pictures)
 
 
 def _train(
@@ -186,13 +193,15 @@ def _train(
     if facts.exists():
         return Trained.model_validate_json(facts.read_bytes())
     settings = job.trainer.model_copy(update={"steps": plan.steps})
+    pictures = RowPictures.of_settings(job.serving)
+    rows = pictures.in_store(plan.rows, "trained on")
     with TrainingLog(adapter_id(request), settings, job.folder) as log:
 
         def on_step(step: StepReport) -> None:
             progress.update("train", step.step, plan.steps, step.loss)
             log.step(step)
 
-        made = finetune(plan.rows, plan.start, settings, job.serving, job.folder, on_step)
+        made = finetune(rows, plan.start, settings, job.serving, job.folder, on_step, pictures.of)
     if not main:
         return None
     blob, error = make_candidate(
@@ -206,7 +215,7 @@ def _train(
         seconds=sum(step.seconds for step in made.losses),
         first_loss=made.losses[0].loss,
         last_loss=made.losses[-1].loss,
-        listings=len(plan.rows),
+        listings=len(rows),
         earlier_listings=len(plan.rows) - len(known.new),
         parent_share=plan.parent_share,
         average_error=error,

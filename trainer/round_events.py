@@ -65,4 +65,10 @@ def _details(result: RoundResult) -> dict[str, float | int | str | bool | None]:
             f"{metric}_lower": difference.lower,
             f"{metric}_upper": difference.upper,
         }
+    for inputs, difference in decision.by_inputs.items():
+        details |= {
+            f"{inputs}_difference": difference.value,
+            f"{inputs}_lower": difference.lower,
+            f"{inputs}_upper": difference.upper,
+        }
     return details

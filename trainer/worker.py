@@ -35,8 +35,10 @@ from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
 from serving.triton.push import Canary, CanaryRequest, PushReport, push_and_try
 from trainer import metrics
+from trainer.data.dataset import Row
+from trainer.data.pictures import RowPictures
 from trainer.data.registry import Registry
-from trainer.errors import TrainingError
+from trainer.errors import DataError, TrainingError
 from trainer.event_log import DELIVERY_S, EventLog
 from trainer.judging.evaluation_store import Kept
 from trainer.launch import RoundProcess
@@ -206,14 +208,17 @@ class Worker:
             self._tend(pushing.done, request, lambda: StageProgress(stage="push", done=0, total=1))
             try:
                 report = pushing.result()
-            except ServingError as error:
+            except (ServingError, DataError) as error:
                 return self._failed(request, str(error))
             facts["details"]["push_seconds"] = report.push_seconds
             self._log.publish(self._event(request, ModelEventKind.PUBLISHED, **facts))
         return self._event(request, KIND_OF[result.decision.kind], **facts)
 
     def _push(self, result: RoundResult) -> PushReport:
-        listing = CanaryRequest(result.canary.listing, result.canary.attributes)
+        tried = result.canary
+        row = Row(tried.listing, tried.attributes, {}, pictures=tried.pictures)
+        seen = tuple(picture.data for picture in RowPictures.of_settings(self._serving).of(row))
+        listing = CanaryRequest(tried.listing, tried.attributes, seen)
         deadline = time.monotonic() + self._kafka.push_patience_s
         while True:
             try:

@@ -4,8 +4,9 @@
 - `vocabulary` (with vocabulary.json): the words and odds that the default catalog is made of.
 - `generate`: the default catalog, the same for the same seed.
 - `grouping`: what belongs together, dealt evenly; what is held out.
+- `inputs`: what is sent of a product, its text, its picture or both, in the shares of the paper.
 - `sellers`: simulated sellers, who keep, correct or leave what they are shown.
 
 Other rooms use: `infra.catalogs.catalog`, `infra.catalogs.generate`, `infra.catalogs.grouping`,
-`infra.catalogs.sellers`.
+`infra.catalogs.inputs`, `infra.catalogs.sellers`.
 """

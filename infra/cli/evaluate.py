@@ -36,7 +36,7 @@ def evaluate(
     train: Path | None = typer.Option(
         None,
         help="JSONL of training listings: also the base with the nearest one as an example, "
-        "majority value and nearest listing",
+        "majority value, nearest listing and, with serving.encoder, nearest picture",
     ),
     registry: Path | None = typer.Option(None, help="folder of adapters, if not the settings'"),
     out: Path = typer.Option(OUT, help="folder for the tables, their data and the picture"),
@@ -47,10 +47,12 @@ def evaluate(
     from trainer.judging import arms
     from trainer.judging.comparison import rich_table
     from trainer.judging.comparison_report import compare, write_comparison
+    from trainer.judging.encoder_vectors import EncoderVectors
     from trainer.judging.judge import judging
     from trainer.progress import RoundProgress
 
     settings = _settings(heldout, registry)
+    encoder = settings.serving.encoder
     judged = {name: _adapter(settings, name) for name in dict.fromkeys([against, adapter]) if name}
     rows = read_heldout(heldout)
     evaluations: dict[str, Evaluation] = {}
@@ -62,7 +64,8 @@ def evaluate(
             evaluations |= arms.base_arms(judge)
             evaluations |= arms.endpoint_arm(judge, settings.evaluation.endpoint, settings.serving)
         if train is not None:
-            evaluations |= arms.fitted_arms(judge, read_heldout(train))
+            vectors = EncoderVectors(Path(encoder)) if encoder else None
+            evaluations |= arms.fitted_arms(judge, read_heldout(train), vectors)
         for file in judged.values():
             evaluations |= arms.adapter_arm(judge, file)
     reference = against or next(iter(evaluations))
@@ -71,7 +74,9 @@ def evaluate(
     cost = settings.trainer.cost_of_wrong
     comparison = compare(evaluations, reference, cost, settings.evaluation.prices, calibrations)
     write_comparison(comparison, out)
-    console.print(rich_table(comparison.rows, title=f"{len(rows)} held-out listings"))
+    console.print(
+        rich_table(comparison.rows, title=f"{comparison.rows[0].listings} held-out listings")
+    )
     console.print(f"tables, data and picture are in {out}")
 
 

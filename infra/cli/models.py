@@ -40,8 +40,14 @@ def models(
     losses: Path | None = typer.Option(
         None, help="draw the training losses of all rounds here into this PNG file, and no list"
     ),
+    by_inputs: bool = typer.Option(
+        False, help="their figures by what was seen of a listing: text, picture or both"
+    ),
 ) -> None:
     """List the adapters, their parents, their figures and the champion."""
+    if by_inputs:
+        sql("FROM models_by_inputs")
+        return
     if losses is None:
         sql("FROM models")
         return

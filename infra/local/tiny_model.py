@@ -4,7 +4,9 @@ Untied embeddings and a large initialisation keep its outputs diverse: with the 
 every prompt gets the same answer and margins are so narrow that comparisons mean nothing.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 END_OF_TEXT = "<|endoftext|>"
 VOCABULARY = 1000
@@ -28,15 +30,9 @@ def make_tiny_model(path: Path, seed: int = 0) -> Path:
     Same seed, same weights. hidden 64, 2 layers, 4 heads of which 2 carry keys and values.
     """
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import LlamaConfig, LlamaForCausalLM
 
-    backend = _tokenizer()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        eos_token=END_OF_TEXT,
-        pad_token=END_OF_TEXT,
-        clean_up_tokenization_spaces=False,
-    )
+    tokenizer = tiny_tokenizer()
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=64,
@@ -58,7 +54,21 @@ def make_tiny_model(path: Path, seed: int = 0) -> Path:
     return path
 
 
-def _tokenizer():  # type: ignore[no-untyped-def]  # tokenizers has no types
+def tiny_tokenizer(special_tokens: Sequence[str] = ()) -> Any:
+    """A byte-level BPE tokenizer of `VOCABULARY` tokens at most, and these beside them."""
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=_trained(),
+        eos_token=END_OF_TEXT,
+        pad_token=END_OF_TEXT,
+        clean_up_tokenization_spaces=False,
+    )
+    tokenizer.add_tokens(list(special_tokens), special_tokens=True)
+    return tokenizer
+
+
+def _trained():  # type: ignore[no-untyped-def]  # tokenizers has no types
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())

@@ -1,6 +1,7 @@
 """The forward pass of a Llama-like model over rows of tokens that belong to many trees.
 
-It takes the weights of a transformers model and nothing else of it: with a few rows a pass, the
+It takes the weights of a transformers model, of a vision-language model those of its language part,
+and nothing else of it: with a few rows a pass, the
 stock modules spend as much time between the matrix products as in them. What it promises is the
 same numbers, and `serving.engine.decoder_check` compares them once at every start. Llama, Mistral,
 Qwen2, Qwen3, SmolLM2, SmolLM3 and their like (RMS norms, rotary positions, grouped heads, a gated
@@ -50,7 +51,7 @@ class Decoder:
     """The weights of `model`, packed. Immutable; shares the model's embeddings and norms."""
 
     def __init__(self, model: Any) -> None:
-        """Take the weights of a transformers causal language model.
+        """Take the weights of a transformers model that generates text.
 
         Raises:
             ModelRefused: its layers are not those of a Llama-like model.
@@ -65,7 +66,7 @@ class Decoder:
 
     @torch.inference_mode()
     def _take(self, model: Any) -> None:
-        body, config = model.model, model.config.get_text_config()
+        body, config = model.get_decoder(), model.config.get_text_config()
         attention = body.layers[0].self_attn
         size = attention.head_dim
         self.shape = Shape(
@@ -78,11 +79,13 @@ class Decoder:
             device=model.device,
         )
         self._rotary = body.rotary_emb
+        self._axes = 3 if hasattr(body.rotary_emb, "mrope_section") else 1
         self._embedding = body.embed_tokens.weight
         self._norm = body.norm.weight
         self._epsilon = float(body.norm.variance_epsilon)
         self._activation = body.layers[0].mlp.act_fn
-        self._head = PackedLinear(model.lm_head.weight, model.lm_head.bias)
+        head = model.get_output_embeddings()
+        self._head = PackedLinear(head.weight, head.bias)
         self._layers = [take_layer(layer, size) for layer in body.layers]
         self._turns = torch.empty(0)
 
@@ -99,7 +102,8 @@ class Decoder:
 
         Args:
             ids: (rows,) token ids.
-            positions: (rows,) their positions.
+            positions: (rows,) their positions, or (rows, 3) where rows of pictures have one on
+                each axis (interleaved M-RoPE, arXiv:2511.21631).
             attend: attention over keys of its own keeping, called once a layer.
             wanted: (n,) the rows after which logits are wanted.
             lora: the adapters of stretches of rows; rows in none go through the base alone.
@@ -111,7 +115,7 @@ class Decoder:
         x = functional.embedding(ids, self._embedding)
         if seen is not None:
             seen.put_into(x)
-        turns = self._turned(int(positions.max()))[positions]
+        turns = self._turned(positions)
         for number, layer in enumerate(self._layers):
             x = self._attention(number, layer, x, turns, attend, lora)
             x = self._mlp(number, layer, x, lora)
@@ -161,16 +165,21 @@ class Decoder:
     def _normed(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return functional.rms_norm(x, weight.shape, weight, self._epsilon)
 
-    def _turned(self, last: int) -> torch.Tensor:
-        """(positions, 1, head_size / 2) complex rotations up to position `last`, kept."""
+    def _turned(self, positions: torch.Tensor) -> torch.Tensor:
+        """(rows, 1, head_size / 2) complex rotations; those of text are kept."""
+        if positions.ndim > 1:
+            return self._rotations(positions.T[:, None])
+        last = int(positions.max())
         if last >= len(self._turns):
-            positions = torch.arange(max(1024, 2 * last), device=self.shape.device)[None]
-            cos, sin = self._rotary(torch.empty(0, device=self.shape.device), positions)
-            half = self.shape.head_size // 2
-            self._turns = torch.complex(
-                cos[0, :, None, :half].float(), sin[0, :, None, :half].float()
-            )
-        return self._turns
+            upwards = torch.arange(max(1024, 2 * last), device=self.shape.device)[None]
+            self._turns = self._rotations(upwards if self._axes == 1 else upwards.expand(3, 1, -1))
+        return self._turns[positions]
+
+    def _rotations(self, positions: torch.Tensor) -> torch.Tensor:
+        """As `_turned`, of positions as the model's own rotary embedding takes them."""
+        cos, sin = self._rotary(torch.empty(0, device=self.shape.device), positions)
+        half = self.shape.head_size // 2
+        return torch.complex(cos[0, :, None, :half].float(), sin[0, :, None, :half].float())
 
 
 def take_layer(layer: Any, head_size: int) -> Layer:

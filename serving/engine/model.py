@@ -1,4 +1,4 @@
-"""The base model in memory once, and merged copies of it.
+"""The base model in memory once, with the eyes that it may have, and merged copies of it.
 
 A merged model has an adapter added into copies of the linear weights it changes, W + alpha/r * B@A
 in fp32 and then cast; everything else (embeddings, norms, head) is the base's own memory. The base
@@ -9,18 +9,26 @@ import copy
 import logging
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.utils.logging import disable_progress_bar
 
 from serving.adapter_file import AdapterFile
 from serving.base_hash import base_hash
 from serving.engine.decoder import Decoder
 from serving.engine.decoder_check import check
+from serving.engine.eyes.base_eyes import KINDS, BaseEyes
 from serving.engine.eyes.encoder import load_encoder
 from serving.engine.eyes.encoder_eyes import EncoderEyes
 from serving.engine.eyes.features import Eyes
@@ -94,9 +102,7 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
         text = config.get_text_config()
         shape = (text.hidden_size, getattr(text, "intermediate_size", 4 * text.hidden_size))
         dtype = choose_dtype(settings.dtype, device, shape)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, attn_implementation="sdpa"
-        )
+        model = _read_model(folder, config, dtype)
     except (OSError, ValueError) as error:
         raise ModelRefused(f"the base model in {folder.name} cannot be loaded: {error}") from error
     model.to(device).eval().requires_grad_(False)
@@ -107,14 +113,28 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
         hash=base_hash(folder),
         dtype=dtype,
         device=device,
-        eyes=_encoder_eyes(settings, text.hidden_size, device),
+        eyes=_eyes(settings, folder, model, tokenizer),
     )
 
 
-def _encoder_eyes(settings: ServingSettings, hidden: int, device: torch.device) -> Eyes | None:
+def _read_model(folder: Path, config: Any, dtype: torch.dtype) -> Any:
+    if config.model_type not in KINDS:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
+    # A vision tower chooses its own attention: not every one has this.
+    attention = {"text_config": "sdpa"}
+    return AutoModelForImageTextToText.from_pretrained(
+        folder, dtype=dtype, attn_implementation=attention
+    )
+
+
+def _eyes(settings: ServingSettings, folder: Path, model: Any, tokenizer: Any) -> Eyes | None:
+    """The base's own, or those of an encoder beside it."""
+    if model.config.model_type in KINDS:
+        return BaseEyes(model, folder, tokenizer, settings.picture_edge)
     if not settings.encoder:
         return None
-    return EncoderEyes(load_encoder(Path(settings.encoder), device), hidden)
+    hidden = model.config.get_text_config().hidden_size
+    return EncoderEyes(load_encoder(Path(settings.encoder), model.device), hidden)
 
 
 def align(model: Any) -> None:
@@ -152,7 +172,8 @@ def check_architecture(config: Any) -> None:
     """Refuse what a tree in one row cannot serve exactly.
 
     Raises:
-        ModelRefused: attention other than full, or position frequencies that depend on the length.
+        ModelRefused: attention other than full, position frequencies that depend on the length, or
+            eyes that are not known.
     """
     text = config.get_text_config()
     kinds = set(getattr(text, "layer_types", None) or ())
@@ -166,6 +187,22 @@ def check_architecture(config: Any) -> None:
     entries = [rope, *(value for value in rope.values() if isinstance(value, dict))]
     if any(entry.get("rope_type") in DYNAMIC_ROPE for entry in entries):
         raise ModelRefused(f"{text.model_type} has dynamic RoPE; choose a base with static RoPE")
+    _check_eyes(config)
+
+
+def _check_eyes(config: Any) -> None:
+    kind, vision = config.model_type, getattr(config, "vision_config", None)
+    sees = vision is not None or kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    if sees and kind not in KINDS:
+        raise ModelRefused(
+            f"{kind} is no vision-language class that is known here; choose one of "
+            f"{', '.join(KINDS)}, or a base without eyes and set serving.encoder"
+        )
+    if getattr(vision, "model_type", "") == "timm_wrapper" and find_spec("timm") is None:
+        raise ModelRefused(
+            f"{kind} sees through a vision tower of timm, which is not installed; install timm "
+            "beside listune, or choose another base"
+        )
 
 
 def end_ids(model: Any) -> list[int]:
@@ -178,11 +215,12 @@ def end_ids(model: Any) -> list[int]:
 
 
 def linear_shapes(model: Any) -> dict[str, tuple[int, int]]:
-    """(out, in) of each linear module by name."""
+    """(out, in) of each linear module of the language part by name; eyes are never adapted."""
+    part = {*model.get_decoder().modules(), model.get_output_embeddings()}
     return {
         name: (module.out_features, module.in_features)
         for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear)
+        if isinstance(module, torch.nn.Linear) and module in part
     }
 
 

@@ -55,6 +55,7 @@ def check(data: bytes, edge: int, max_bytes: int, max_pixels: int) -> Picture:
 def _opened(data: bytes, max_pixels: int) -> "Image.Image":
     """The picture with its header read and its pixels not."""
     from PIL import Image, UnidentifiedImageError
+    from PIL.TiffImagePlugin import TiffImageFile
 
     width, height = _webp_canvas(data)
     _check_size(width, height, max_pixels)
@@ -68,8 +69,9 @@ def _opened(data: bytes, max_pixels: int) -> "Image.Image":
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureRefused(_too_large(max_pixels)) from error
     _check_size(*image.size, max_pixels)
-    if image.format == "TIFF":
-        _check_size(*(int(image.tag_v2.get(side, 1)) for side in _TILE_SIDES), max_pixels)  # type: ignore[attr-defined]
+    if isinstance(image, TiffImageFile):
+        width, height = (int(image.tag_v2.get(side, 1)) for side in _TILE_SIDES)
+        _check_size(width, height, max_pixels)
     return image
 
 
@@ -138,15 +140,19 @@ def _turned(image: "Image.Image") -> "Image.Image":
 
 
 def _shrunk(image: "Image.Image", edge: int) -> "Image.Image":
-    """In RGB, or RGBA where it is transparent, and no larger than `edge`."""
+    """In RGB, or RGBA where it is transparent, and no larger than `edge`.
+
+    Colours count by their opacity: of what is transparent none bleeds into its neighbours.
+    """
     from PIL import Image
 
     image = _in_8_bits(image)
     see_through = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
-    image = image.convert("RGBA" if see_through else "RGB")
+    image = image.convert("RGBA").convert("RGBa") if see_through else image.convert("RGB")
     size = _fitting(image.size, edge)
     # Averaged in whole blocks down to twice the size, then exactly: as good, and much quicker.
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return image.convert("RGBA") if see_through else image
 
 
 def _in_8_bits(image: "Image.Image") -> "Image.Image":

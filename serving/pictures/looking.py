@@ -5,6 +5,7 @@ are seen.
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,8 @@ from serving.pictures.fetching import Fetcher
 from serving.pictures.picture import Picture
 from serving.pictures.settings import LookingSettings
 from serving.pictures.store import PictureStore
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,20 +100,19 @@ class Looker:
             self._store.write(picture)
         except OSError as error:
             # What is not kept could not be trained on, nor found by one who forgets a listing.
-            raise PictureUnavailable(
-                f"The picture {shown(uri)} is not looked at: it cannot be kept in {looking.store} "
-                f"({error.strerror or error}); make room, or set `serving.looking.store`."
-            ) from error
+            raise self._no_store(f"The picture {shown(uri)} is not looked at", error) from error
         return picture
 
     def _from_store(self, sha256: str) -> Picture:
         try:
             return self._store.read(sha256)
         except OSError as error:
-            raise PictureUnavailable(
-                f"The picture {sha256[:64]!r} cannot be read from {self._looking.store} "
-                f"({error.strerror or error}); set `serving.looking.store`."
-            ) from error
+            raise self._no_store(f"The picture {sha256[:64]!r} is not seen again", error) from error
+
+    def _no_store(self, what: str, error: OSError) -> PictureUnavailable:
+        # The log alone has the path or the endpoint: a note may reach a seller.
+        _log.error("The store of pictures, %s, does not work: %s", self._looking.store, error)
+        return PictureUnavailable(f"{what}: the store of pictures does not work; see the log.")
 
     async def _in_thread(self, work: Callable[..., Picture], *arguments: object) -> Picture:
         loop = asyncio.get_running_loop()

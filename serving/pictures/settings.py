@@ -12,7 +12,7 @@ class LookingSettings(BaseModel):
 
     root: Path | None = Field(None, description="files below it may be named as `file:`")
     hosts: tuple[str, ...] = Field(
-        (), description="hosts that `https:` may name, `*.example.com` with all below; none = none"
+        (), description="hosts that `https:` may name; `*.example.com` is all below it; none = none"
     )
     buckets: tuple[str, ...] = Field(
         (), description="beginnings of `s3:`, `gs:` and `az:` URLs that may be named"

@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Protocol
 
 from serving.errors import PictureMissing
+from serving.pictures.buckets import SCHEMES, Bucket
 from serving.pictures.picture import Picture
 from serving.process.files import write_file
+
+TIMEOUT_S = 10.0
+"""Patience with one request to an object store."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -28,7 +32,9 @@ class _Place(Protocol):
 
 
 class PictureStore:
-    """The pictures in a folder. Any number of processes may share one.
+    """The pictures in a folder or below an object store's URL. Any number of processes share one.
+
+    Its methods block.
 
     Raises:
         OSError: by each method, if the place does not work.
@@ -36,7 +42,10 @@ class PictureStore:
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._place: _Place = _Folder(Path(where).expanduser())
+        in_a_bucket = where.partition("://")[0] in SCHEMES
+        self._place: _Place = (
+            Bucket(where, TIMEOUT_S) if in_a_bucket else _Folder(Path(where).expanduser())
+        )
 
     def read(self, sha256: str) -> Picture:
         """The picture of that hash.
@@ -49,8 +58,8 @@ class PictureStore:
             if data is not None and hashlib.sha256(data).hexdigest() == sha256:
                 return Picture(data)
         raise PictureMissing(
-            f"The picture {sha256[:64]!r} is not in {self._where}; "
-            "it was removed, or kept in another store."
+            f"The picture {sha256[:64]!r} is not in {self._where}: it was removed or is damaged, "
+            "or `serving.looking.store` was another one."
         )
 
     def write(self, picture: Picture) -> None:

@@ -29,10 +29,11 @@ LOG_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class CanaryRequest:
-    """A listing and what is asked for it."""
+    """A listing with its pictures, and what is asked for it."""
 
     listing: Listing
     attributes: tuple[Attribute, ...]
+    pictures: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,12 @@ def _log(confidence: float) -> float:
 
 
 def _ask(client: TritonClient, request: CanaryRequest, adapter_hash: str) -> GenerationResult:
-    return client.generate(request.listing, request.attributes, adapter_hash=adapter_hash)
+    return client.generate(
+        request.listing,
+        request.attributes,
+        adapter_hash=adapter_hash,
+        pictures=request.pictures,
+    )
 
 
 def _read(source: Path | bytes) -> AdapterFile:

@@ -335,6 +335,20 @@ ORDER BY a.round, a.created_ms;
 COMMENT ON VIEW main.models IS
 'The base and every adapter that a trainer told of; `champion` marks the one that live requests get.';
 
+CREATE OR REPLACE VIEW main.models_by_inputs AS
+SELECT adapter_id, adapter_hash, round, one.key AS inputs,
+       (one."value" ->> '$.listings')::INTEGER AS listings,
+       (one."value" ->> '$.net_benefit.value')::DOUBLE AS net_benefit,
+       (one."value" ->> '$.completeness.value')::DOUBLE AS completeness,
+       (one."value" ->> '$.recall.value')::DOUBLE AS recall,
+       (one."value" ->> '$.precision.value')::DOUBLE AS "precision"
+FROM (SELECT adapter_id, adapter_hash, round, created_ms,
+             unnest(map_entries((metrics -> '$.by_inputs')::MAP(VARCHAR, JSON))) AS one
+      FROM store.adapters WHERE metrics ->> '$.by_inputs' IS NOT NULL)
+ORDER BY round, created_ms, inputs;
+COMMENT ON VIEW main.models_by_inputs IS
+'The figures of each adapter by what was seen of the held-out listings (text, image, text+image, nothing), where that was not the same of all.';
+
 CREATE OR REPLACE VIEW main.acceptance_by_day AS
 SELECT date_trunc('day', make_timestamp_ms(r.timestamp_ms))::DATE AS day, p.adapter_id,
        count(*) AS reviews, sum(r.shown)::BIGINT AS shown, sum(r.accepted)::BIGINT AS accepted,

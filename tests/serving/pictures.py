@@ -1,7 +1,9 @@
-"""Made-up pictures for tests: of one colour; and rows at random in place of what eyes would see."""
+"""Made-up pictures for tests, of one colour or of noise; and rows at random in place of what eyes
+would see."""
 
 import io
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -18,6 +20,14 @@ def random_features(seed: int, rows: int, width: int, pushes: bool = True) -> Fe
     places = tuple(range(len(wrap), len(wrap) + rows))
     tokens = PictureTokens(ids, places, range(len(ids)), len(ids) if pushes else 0)
     return Features(tokens, torch.randn(rows, width, generator=generator))
+
+
+def noise(seed: int, width: int = 40, height: int = 30) -> Picture:
+    """A picture of coarse noise, every one another."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).resize((width, height)).save(file, "JPEG")
+    return Picture(file.getvalue())
 
 
 def plain(colour: str) -> Picture:

@@ -41,6 +41,11 @@ class Row:
     blind: bool = False
     pictures: tuple[str, ...] = ()
 
+    @property
+    def has_text(self) -> bool:
+        """Whether there is a title or a description to read."""
+        return self.listing.has_text
+
     def accepted(self, attribute: Attribute) -> bool:
         """Whether the seller submitted what had been suggested for `attribute`."""
         return self.origins.get(attribute.name) == "accepted"

@@ -9,7 +9,8 @@ It knows nothing of how an adapter was trained. Read in this order:
 - `calibrate`: how often is a value right that the adapter is so sure of?
 - `gate`: may the candidate replace its parent? `champions`: whom it has to hold against.
 - `forgetting`: does a round lose what earlier ones taught?
-- `arms`, `baselines`, `endpoint`: what an adapter is compared with; `comparison`: the table;
+- `arms`, `baselines`, `encoder_vectors`, `endpoint`: what it is compared with; `comparison`: the
+  table;
   `comparison_report`, `reliability`, `reliability_plot`: the page and its picture.
 
 Other rooms use:
@@ -21,6 +22,6 @@ Other rooms use:
 - `trainer.judging.intervals`: the bootstrap; `trainer.judging.calibrate`: `calibrate`.
 - `trainer.judging.gate`: `decide`, `Rule`; `trainer.judging.champions`: `judge_candidate`.
 - `trainer.judging.forgetting`: `forgetting`.
-- `trainer.judging.arms`, `trainer.judging.comparison`, `trainer.judging.comparison_report`: an
-  adapter beside what it has to beat.
+- `trainer.judging.arms`, `trainer.judging.encoder_vectors`, `trainer.judging.comparison`,
+  `trainer.judging.comparison_report`: an adapter beside what it has to beat.
 """

@@ -2,7 +2,8 @@
 
 base, base with the schema
 base with one example, the nearest training listing,
-majority value, nearest listing (as it is, and filled up)   fitted on training listings
+majority value, nearest listing, nearest picture            fitted on training listings
+    (the nearest as it is, and filled up)
 an endpoint                                                 where the settings name one
 """
 
@@ -14,8 +15,9 @@ from serving.generation import Generator
 from serving.settings import EndpointSettings, ServingSettings
 from trainer.data.dataset import Row, rows_hash
 from trainer.errors import DataError
-from trainer.judging.baselines import MajorityValue, NearestListing
+from trainer.judging.baselines import MajorityValue, NearestListing, NearestPicture
 from trainer.judging.comparison import ENDPOINT
+from trainer.judging.encoder_vectors import EncoderVectors
 from trainer.judging.endpoint import Endpoint
 from trainer.judging.evaluate import Evaluation
 from trainer.judging.judge import Judge
@@ -41,8 +43,11 @@ def example_arm(judge: Judge, examples: Sequence[Row]) -> dict[str, Evaluation]:
     return {ONE_EXAMPLE: judge.evaluate(None, f"judge {ONE_EXAMPLE}", examples=examples)}
 
 
-def fitted_arms(judge: Judge, rows: Sequence[Row]) -> dict[str, Evaluation]:
-    """What knows the training listings `rows`, and no adapter.
+def fitted_arms(
+    judge: Judge, rows: Sequence[Row], vectors: EncoderVectors | None = None
+) -> dict[str, Evaluation]:
+    """What knows the training listings `rows`, and no adapter. The nearest picture is looked for
+    where there are `vectors` to compare pictures by, and pictures.
 
     Raises:
         DataError: some of them are held out.
@@ -54,15 +59,25 @@ def fitted_arms(judge: Judge, rows: Sequence[Row]) -> dict[str, Evaluation]:
             f"{len(shared)} training listings are held out too, such as {shared[0]}; a baseline "
             "must not know them, take them out"
         )
+    rows = judge.pictures.in_store(rows, "compared with")
     trained_on = rows_hash(rows)
-    makers: dict[str, Callable[[], Generator]] = {
-        "majority value": lambda: MajorityValue(rows),
-        "nearest listing": lambda: NearestListing(rows),
-        "nearest listing, filled up": lambda: NearestListing(rows, fill_from_next=True),
-    }
-    return example_arm(judge, rows) | {
+    makers: dict[str, Callable[[], Generator]] = {"majority value": lambda: MajorityValue(rows)}
+    if any(row.has_text for row in rows):
+        makers["nearest listing"] = lambda: NearestListing(rows)
+        makers["nearest listing, filled up"] = lambda: NearestListing(rows, fill_from_next=True)
+    found = example_arm(judge, rows) | {
         name: judge.baseline(name, make, f"judge {name}", trained_on)
         for name, make in makers.items()
+    }
+    if vectors is None or not any(row.pictures for row in rows):
+        return found
+    of, compared = judge.pictures.of, f"{trained_on}, {vectors.hash}"
+    seeing: dict[str, Callable[[], Generator]] = {
+        "nearest picture": lambda: NearestPicture(rows, of, vectors),
+        "nearest picture, filled up": lambda: NearestPicture(rows, of, vectors, True),
+    }
+    return found | {
+        name: judge.baseline(name, make, f"judge {name}", compared) for name, make in seeing.items()
     }
 
 

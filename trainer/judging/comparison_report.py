@@ -1,6 +1,6 @@
 """A comparison as files: a page, the same as data, and the reliability diagram.
 
-<folder>/comparison.md      tables: all listings, by what they carry, by category group
+<folder>/comparison.md      tables: all listings, by what is seen of them, by category group
          comparison.json    the same rows, and the bins of the diagram
          reliability.png
 """
@@ -21,15 +21,14 @@ from trainer.settings import Prices
 PAGE, DATA, DIAGRAM = "comparison.md", "comparison.json", "reliability.png"
 
 GROUPINGS: Mapping[str, Callable[[ListingScore], str]] = {
-    "what the listing carries": lambda score: score.inputs,
+    "what is seen of the listing": lambda score: score.inputs,
     "category group": lambda score: score.category_group,
 }
 NOTES = """\
 Metrics with two-sided 95 % bootstrap intervals, drawn by listing; Δ is the arm minus {reference},
 paired by listing. Precision is right / suggested where the catalog has a value; net benefit is
 (right - c x wrong) / values of the catalog, c = {cost:g} (`trainer.cost_of_wrong`); correct
-completeness is completeness x precision. Pictures are not
-part of the prompt: the model sees the text alone, whatever a listing carries.
+completeness is completeness x precision.
 """
 
 

@@ -30,7 +30,6 @@ from schemas.conditions import applying
 from schemas.events import Interval, Mode, RoundMetrics, ValueLists
 from schemas.values import matches
 from serving.generation import GenerationResult
-from serving.listing import Listing
 from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row
 from trainer.judging.calibrate import Suggestion, suggestions
@@ -39,7 +38,7 @@ from trainer.judging.intervals import Measure, ProductOfRatios, Ratio, draw_list
 METRICS = ("net_benefit", "completeness", "recall", "precision", "correct_completeness")
 
 Inputs = Literal["text", "image", "text+image", "nothing"]
-"""What a listing carries. Pictures are not part of the prompt: the model sees the text alone."""
+"""What is seen of a listing: its title or description, its pictures, both or neither."""
 
 
 class ListingScore(BaseModel):
@@ -162,6 +161,10 @@ class Evaluation(BaseModel):
             for name, own in sorted(members.items())
         }
 
+    def by_inputs(self) -> dict[str, "Evaluation"]:
+        """The listings of each of `Inputs` that there is, as an evaluation of their own."""
+        return self.groups(lambda score: score.inputs)
+
     def measure(self, metric: str, cost_of_wrong: float) -> Measure:
         """One of `METRICS`; `cost_of_wrong` is the net benefit's c."""
         if metric == "net_benefit":
@@ -243,16 +246,15 @@ def score(row: Row, result: GenerationResult) -> ListingScore:
         values=result.values,
         invalid=result.invalid,
         category=row.listing.category,
-        inputs=carried(row.listing),
+        inputs=inputs_of(row),
         suggestions=tuple(suggestions(row, result)),
         tokens_computed=result.tokens_computed,
         logits_computed=result.logits_computed,
     )
 
 
-def carried(listing: Listing) -> Inputs:
-    """What `listing` carries."""
-    text = bool(listing.title or listing.description)
-    if listing.images:
-        return "text+image" if text else "image"
-    return "text" if text else "nothing"
+def inputs_of(row: Row) -> Inputs:
+    """What is seen of `row`. A picture that its seller named and nobody could get is not."""
+    if row.pictures:
+        return "text+image" if row.has_text else "image"
+    return "text" if row.has_text else "nothing"

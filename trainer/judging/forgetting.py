@@ -38,7 +38,10 @@ def forgetting(
     if parent is None or not trainer.forgetting:
         return []  # before the base there is nothing
     files = [with_role(entry.data(), "heldout") for entry in chain]
-    read = [read_rows(of_round, forgotten)[: trainer.forgetting] for of_round in files]
+    read = [
+        judge.pictures.in_store(read_rows(of_round, forgotten)[: trainer.forgetting], "judged")
+        for of_round in files
+    ]
     slices = [(e.lineage.round, rows) for e, rows in zip(chain, read, strict=True) if rows]
     if not slices:
         return []

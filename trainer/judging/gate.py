@@ -3,8 +3,9 @@
 What decides is the difference candidate - parent in net benefit (`trainer.judging.evaluate`; by
 setting completeness), on held-out listings that nothing was trained on. With `least_gain` 0:
 
-- promote: its lower bound is above 0, and the lower bound of the difference to the best former
-  champion is above -margin, so that small losses do not add up.
+- promote: its lower bound is above 0, the lower bound of the difference to the best former
+  champion is above -margin, so that small losses do not add up, and it surely harms no kind of
+  input (`trainer.judging.evaluate.Inputs`): a gain on texts does not pay for a loss on pictures.
 - reject: an upper bound says the contrary (below 0; below -margin), or `LOOKS` looks are used up.
 - challenger: neither. The champion stays, and the candidate is judged again on the held-out
   listings that are there by then.
@@ -13,12 +14,15 @@ The bounds are one-sided: value ± Student's t times the bootstrap's standard er
 may promote spends a part of `ALPHA`, half of what is left (Lan and DeMets, "Discrete sequential
 boundaries for clinical trials", Biometrika 70, 1983; the parts are added up as if the looks had
 nothing in common), so that a candidate without any gain passes in 5 % of cases at most however
-often it is looked at. What the rates really are is simulated: `infra.lab.bench.gate`.
+often it is looked at. A kind is harmed where its upper bound is below 0; the kinds that have
+listings enough share `ALPHA`, so that a look holds back what harms none of them in 5 % of cases at
+most. What the rates really are is simulated: `infra.lab.bench.gate`.
 
 A metric with nothing to divide by is 0 (see `trainer.judging.intervals.Ratio`).
 """
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from trainer.errors import TrainingError
@@ -98,14 +102,18 @@ def decide(
 
     differences = {metric: against(parent, metric) for metric in METRICS}
     gain, held = differences[rule.by], None if best is None else against(best, rule.by)
-    kind = verdict(gain, held, rule, look)
+    by_inputs = _by_inputs(parent, candidate, rule, look)
+    kind = verdict(gain, held, rule, look, harmed(by_inputs))
     needed = _needed(gain, held, rule, look, listings) if kind is Verdict.CHALLENGER else None
     best_id = best.adapter_id if best else None
     return Decision(
         kind=kind,
-        reason=_reason(kind, gain, held, rule, look, listings, needed, parent.adapter_id, best_id),
+        reason=_reason(
+            kind, gain, held, by_inputs, rule, look, listings, needed, parent.adapter_id, best_id
+        ),
         by=rule.by,
         differences=differences,
+        by_inputs=by_inputs,
         against_best=held,
         best_id=best_id,
         margin=rule.margin,
@@ -121,9 +129,10 @@ def alpha_of(look: int) -> float:
 
 
 def difference(
-    before: Measure, after: Measure, drawn: Floats, rule: Rule, look: int = 1
+    before: Measure, after: Measure, drawn: Floats, rule: Rule, look: int = 1, sharing: int = 1
 ) -> Difference:
-    """after - before over the same listings: lower bound at the look's alpha, upper at `ALPHA`."""
+    """after - before over the same listings: lower bound at the look's alpha, upper at `ALPHA`,
+    which `sharing` differences have in common."""
     listings = drawn.shape[1]
     value = after.value - before.value
     if listings < LEAST_LISTINGS:
@@ -132,25 +141,60 @@ def difference(
     return Difference(
         value=value,
         lower=max(-rule.widest, value - student_t(alpha_of(look), listings - 1) * error),
-        upper=min(rule.widest, value + student_t(ALPHA, listings - 1) * error),
+        upper=min(rule.widest, value + student_t(ALPHA / sharing, listings - 1) * error),
         error=error,
     )
 
 
-def verdict(gain: Difference, held: Difference | None, rule: Rule, look: int) -> Verdict:
-    """What the differences to the parent and (None: it is the parent) the best champion say."""
+def verdict(
+    gain: Difference,
+    held: Difference | None,
+    rule: Rule,
+    look: int,
+    harmed: Mapping[str, Difference] | None = None,
+) -> Verdict:
+    """What the differences to the parent and (None: it is the parent) the best champion say, and
+    those of the kinds of input that are `harmed`."""
     holds = held is None or held.lower >= -rule.margin
-    if gain.lower > rule.least_gain and holds:
+    if gain.lower > rule.least_gain and holds and not harmed:
         return Verdict.PROMOTE
     # Without any difference, as with the parent itself, there is no error and nothing to wait for.
     hopeless = gain.upper <= rule.least_gain or (held is not None and held.upper < -rule.margin)
     return Verdict.REJECT if hopeless or look >= LOOKS else Verdict.CHALLENGER
 
 
+def harmed(by_inputs: Mapping[str, Difference]) -> dict[str, Difference]:
+    """Those kinds of input that are surely worse."""
+    return {inputs: found for inputs, found in by_inputs.items() if found.upper < 0}
+
+
+def kinds_with_enough(listings: Iterable[int]) -> int:
+    """How many kinds of input, of so many `listings` each, have enough to be judged; at least 1."""
+    return max(1, sum(count >= LEAST_LISTINGS for count in listings))
+
+
+def _by_inputs(
+    parent: Evaluation, candidate: Evaluation, rule: Rule, look: int
+) -> dict[str, Difference]:
+    """candidate - parent for each kind of input; nothing where there is one alone."""
+    before, after = parent.by_inputs(), candidate.by_inputs()
+    if len(after) < 2:
+        return {}
+    sharing = kinds_with_enough(len(own.listings) for own in after.values())
+
+    def of(inputs: str) -> Difference:
+        measures = (e.measure(rule.by, rule.cost_of_wrong) for e in (before[inputs], after[inputs]))
+        drawn = draw_listings(len(after[inputs].listings), rule.draws, rule.seed)
+        return difference(*measures, drawn, rule, look, sharing)
+
+    return {inputs: of(inputs) for inputs in after}
+
+
 def _reason(
     kind: Verdict,
     gain: Difference,
     held: Difference | None,
+    by_inputs: Mapping[str, Difference],
     rule: Rule,
     look: int,
     listings: int,
@@ -178,6 +222,8 @@ def _reason(
             said.append(f"perhaps more than {below} (lower bound {held.lower:+.3f})")
         else:
             said.append(f"not more than {below} (lower bound {held.lower:+.3f})")
+    for inputs, found in harmed(by_inputs).items():
+        said.append(f"surely worse on {inputs} listings (upper bound {found.upper:+.3f})")
     sentence = ", ".join(said)
     if kind is Verdict.REJECT and look >= LOOKS:
         return f"{sentence}; this was the last of {LOOKS} looks"
@@ -199,6 +245,8 @@ def _needed(
     open_ = [(gain, rule.least_gain)] if gain.lower <= rule.least_gain else []
     if held is not None and held.lower < -rule.margin:
         open_.append((held, -rule.margin))
+    if not open_:
+        return None  # a kind of input is harmed, and more listings would say so more surely
     needed = 0.0
     for found, line in open_:
         above, distance = found.value > line, abs(found.value - line)

@@ -6,7 +6,8 @@ so that a listing never does both, for any adapter. The listings of a file that 
 names judge beside them.
 
 A near-duplicate (`schemas.likeness`) of a listing that was trained on, by this round or one that
-led to it, is as good as trained on: it is left out here. The other way round, what is to be trained
+led to it, is as good as trained on, and so is a listing without a text of which a picture was: it
+is left out here. The other way round, what is to be trained
 on and is like a listing of the file is left out there.
 """
 
@@ -113,10 +114,13 @@ def fit_to_train(rows: Sequence[Row], trainer: TrainerSettings) -> list[Row]:
 
 def apart(rows: Iterable[Row], others: Iterable[Row]) -> tuple[list[Row], list[Row]]:
     """Those of `rows` that are like none of `others`, and those that are: the same listing, or in
-    the same category a near-duplicate's title, or, without titles, the same description."""
+    the same category a near-duplicate's title, or, without titles, the same description, or,
+    without any text, a picture in common."""
     titles, ids, texts = Titles(), set(), set[int | None]()
+    pictures = set[tuple[str, str]]()
     for other in others:
         ids.add(other.listing.listing_id)
+        pictures |= _pictures(other)
         texts.add(_group(other))
         titles.add(other.listing.category, other.listing.title, other.listing.listing_id)
     kept: list[Row] = []
@@ -127,9 +131,14 @@ def apart(rows: Iterable[Row], others: Iterable[Row]) -> tuple[list[Row], list[R
             row.listing.listing_id in ids
             or (group is not None and group in texts)
             or any(titles.near(row.listing.category, row.listing.title))
+            or (not row.has_text and not pictures.isdisjoint(_pictures(row)))
         )
         (left if like else kept).append(row)
     return kept, left
+
+
+def _pictures(row: Row) -> set[tuple[str, str]]:
+    return {(row.listing.category, sha256) for sha256 in row.pictures}
 
 
 def _group(row: Row) -> int | None:

@@ -15,10 +15,12 @@ from serving.base_hash import base_hash
 from serving.engine.engine import Engine
 from serving.engine.model import resolve_base
 from serving.examples import schema_example
-from serving.generation import GenerationRequest, GenerationResult, Generator
+from serving.generation import GenerationResult, Generator
 from serving.prompt import Example
 from serving.settings import ServingSettings
 from trainer.data.dataset import Row, question_hash, rows_hash
+from trainer.data.pictures import RowPictures
+from trainer.errors import DataError
 from trainer.judging.asking import answers, question
 from trainer.judging.baselines import NearestExample
 from trainer.judging.evaluate import Evaluation, EvaluationKey, scored
@@ -79,15 +81,25 @@ class Judge:
         """Judge on `rows`.
 
         Args:
-            rows: the held-out listings, at least one.
-            serving: how listings are asked (its mode, its prompt).
+            rows: the held-out listings, at least one. Those that have lost all that could be seen
+                of them are left out.
+            serving: how listings are asked (its mode, its prompt), and where their pictures are.
             engine: of the base that is judged; the same one may serve other judges.
             kept: what is remembered.
             in_flight: listings asked for at once.
             told: of the progress.
+
+        Raises:
+            DataError: none is left to judge on, or the pictures' store cannot be read.
         """
-        self.rows = rows
-        self.heldout_hash = rows_hash(rows)
+        self.pictures = RowPictures.of_settings(serving)
+        self.rows = self.pictures.in_store(rows, "judged")
+        if not self.rows:
+            raise DataError(
+                f"none of {len(rows)} held-out listings has a text, and their pictures are gone; "
+                "bring the pictures' store back, or wait for newer listings"
+            )
+        self.heldout_hash = rows_hash(self.rows)
         self.seconds = 0.0  # spent on answers made here
         self.asked = 0  # listings that were not remembered
         self._serving = serving
@@ -148,19 +160,19 @@ class Judge:
         """The answers of `adapter` to `rows` in `mode`, made now.
 
         One after the other: in a batch, rounding depends on who else is in it, and these answers
-        go into an adapter's hash.
+        go into an adapter's hash. `rows` are as `pictures.in_store` leaves them.
 
         Raises:
             EngineError: the adapter does not fit the base.
         """
         engine = self._engine.having(adapter)
         started = time.perf_counter()
+        settings = self._serving.model_copy(update={"mode": mode})
+        key = EvaluationKey.of(adapter.hash, self._engine.base_hash, "", settings)
         results = answers(
             engine,
-            [
-                GenerationRequest(row.listing, row.attributes, mode, adapter_hash=adapter.hash)
-                for row in rows
-            ],
+            rows,
+            lambda row: question(row, key, pictures=self.pictures.of(row)),
             progress=lambda done, total: self._told(stage, done, total),
         )
         self.seconds += time.perf_counter() - started
@@ -189,7 +201,8 @@ class Judge:
             shown, started = example(), time.perf_counter()
             results = answers(
                 make(),
-                [question(row, key, shown(row)) for row in new.values()],
+                list(new.values()),
+                lambda row: question(row, key, shown(row), self.pictures.of(row)),
                 self._in_flight,
                 lambda done, total: self._told(stage, done, total),
             )
@@ -243,7 +256,11 @@ def judging(
 
 
 def metrics_of(evaluation: Evaluation, trainer: TrainerSettings) -> RoundMetrics:
-    """The evaluation's metrics with their intervals, as `trainer` says."""
-    return evaluation.metrics(
-        trainer.cost_of_wrong, trainer.bootstrap_draws, trainer.bootstrap_seed
-    )
+    """The evaluation's metrics with their intervals, as `trainer` says, also by what is seen."""
+
+    def of(part: Evaluation) -> RoundMetrics:
+        return part.metrics(trainer.cost_of_wrong, trainer.bootstrap_draws, trainer.bootstrap_seed)
+
+    kinds = evaluation.by_inputs()
+    by_inputs = {inputs: of(own) for inputs, own in kinds.items()} if len(kinds) > 1 else None
+    return of(evaluation).model_copy(update={"by_inputs": by_inputs})

@@ -72,7 +72,8 @@ def start(
     projector = _projector(base, parent, settings.seed) if pictures else None
     model = lora.add_lora(base.model, settings)
     if parent is None:
-        return Learner(model, projector, fades_in=True, sight=projector and projector.sight)
+        sight = projector and projector.sight
+        return Learner(model, projector, fades_in=projector is not None, sight=sight)
     if parent.scale != settings.alpha / settings.rank:
         raise TrainingError(
             "the parent adapter has another alpha / rank; keep `alpha` and `rank` as they "

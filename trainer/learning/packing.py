@@ -19,6 +19,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Any
 
 import torch
 
@@ -146,6 +147,19 @@ def pack(
                 tree.weights.extend([weight] * count)
             position += count
     return tree
+
+
+def without_pictures(tree: PackedTree) -> PackedTree:
+    """`tree` as a model reads it that does not see; its pictures must not push the text."""
+    seen = frozenset(tree.seen)
+
+    def text(values: list[Any]) -> list[Any]:
+        return [value for place, value in enumerate(values) if place not in seen]
+
+    return PackedTree(
+        text(tree.ids), text(tree.positions), text(tree.branches), text(tree.labels),
+        text(tree.weights),
+    )  # fmt: skip
 
 
 def taught_answers(

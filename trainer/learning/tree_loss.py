@@ -28,7 +28,7 @@ class SummedLoss(nn.Module):
         self, model: Any, projector: Projector | None = None, picture_bias: float = 0.0
     ) -> None:
         """Args:
-        model: a causal language model of transformers, with or without LoRA of peft.
+        model: of transformers, with or without eyes, with or without LoRA of peft.
         projector: makes rows of an encoder's features; None where they are rows as they are.
         picture_bias: added to attention's scores against pictures' rows; may be set anew.
         """
@@ -36,8 +36,8 @@ class SummedLoss(nn.Module):
         self.projector = projector
         self.picture_bias = picture_bias
         plain: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-        plain.set_attn_implementation(tree_attention.NAME)
         self.body = plain.get_decoder()
+        self.body.set_attn_implementation(tree_attention.NAME)  # eyes attend as before
         self.head = plain.get_output_embeddings()
 
     def forward(self, batch: Batch) -> torch.Tensor:

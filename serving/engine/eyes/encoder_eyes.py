@@ -7,12 +7,9 @@ has without a picture, and where a row is in the picture is for the projector to
 
 from collections.abc import Sequence
 
-from PIL import Image
-
 from serving.engine.eyes.encoder import Encoder
-from serving.engine.eyes.features import Features
+from serving.engine.eyes.features import Features, pixels_of
 from serving.engine.eyes.kept import MOST_BYTES, KeptFeatures
-from serving.errors import Refused
 from serving.pictures.picture import Picture
 from serving.projector import Sight
 from serving.prompt import PictureTokens
@@ -49,9 +46,6 @@ class EncoderEyes:
         return self.kept.see(pictures)
 
     def _compute(self, picture: Picture) -> Features:
-        try:
-            pixels = picture.pixels()
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise Refused(f"a picture cannot be read ({error}); send it as a JPEG file") from None
+        pixels = pixels_of(picture)
         # As fp16 whether it was kept or not, so that everyone gets the same.
         return Features(self._tokens, self._encoder.features([pixels])[0].half().cpu())

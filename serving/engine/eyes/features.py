@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+from PIL import Image
 
 from serving.engine.seen import Seen
+from serving.errors import Refused
 from serving.pictures.picture import Picture
 from serving.prompt import PictureTokens, Trunk
 
@@ -43,6 +45,18 @@ class Eyes(Protocol):
             Refused: one is no picture.
         """
         ...
+
+
+def pixels_of(picture: Picture) -> Image.Image:
+    """`picture` in RGB.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        return picture.pixels()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise Refused(f"a picture cannot be read ({error}); send it as a JPEG file") from None
 
 
 def seen_in(trunk: Trunk, pictures: Sequence[Features]) -> Seen | None:

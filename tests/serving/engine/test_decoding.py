@@ -91,8 +91,11 @@ def decode(base, tree, cap=CAP):
     return decode_by(base, tree, rules(base, cap))
 
 
-def reference(model, vocabulary, tree, cap=CAP):
-    """Answer ids, log probability and the margins of each step, by the definition of a branch."""
+def reference(model, vocabulary, tree, cap=CAP, inputs=lambda prompt: {}):
+    """Answer ids, log probability and the margins of each step, by the definition of a branch.
+
+    `inputs` are what a vision-language model takes besides the prompt (1, n).
+    """
     config = GenerationConfig(
         max_new_tokens=cap,
         do_sample=False,
@@ -108,7 +111,10 @@ def reference(model, vocabulary, tree, cap=CAP):
             ids += segment.ids
             prompt = torch.tensor([ids])
             output = model.generate(
-                prompt, attention_mask=torch.ones_like(prompt), generation_config=config
+                prompt,
+                attention_mask=torch.ones_like(prompt),
+                generation_config=config,
+                **inputs(prompt),
             )
             new = output.sequences[0, len(ids) :].tolist()
             logits = torch.cat(output.logits)

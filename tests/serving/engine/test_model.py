@@ -3,7 +3,20 @@
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, MistralConfig
+from transformers import (
+    AutoModelForCausalLM,
+    FastVlmConfig,
+    Gemma3Config,
+    Gemma3TextConfig,
+    Idefics3Config,
+    InternVLConfig,
+    Lfm2VlConfig,
+    LlamaConfig,
+    MistralConfig,
+    Qwen2VLConfig,
+    Qwen3_5Config,
+    SmolVLMConfig,
+)
 
 from schemas.errors import ListuneError
 from serving.adapter_file import read_adapter, to_peft_folder
@@ -82,3 +95,54 @@ def test_a_folder_without_a_model_is_one_sentence(tmp_path):
 def test_end_tokens_come_from_the_generation_configuration(base):
     assert base.model.generation_config.eos_token_id in base.vocabulary.stop_ids
     assert base.vocabulary.newline in base.vocabulary.stop_ids
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (
+            Lfm2VlConfig(
+                text_config={
+                    "model_type": "lfm2",
+                    "num_hidden_layers": 2,
+                    "layer_types": ["conv", "full_attention"],
+                }
+            ),
+            "lfm2 has layers of conv; choose a base with full attention throughout",
+        ),
+        (Gemma3Config(), "sliding_attention"),
+        (Qwen3_5Config(), "layers of linear_attention"),
+        (Qwen2VLConfig(), "qwen2_vl is no vision-language class that is known here; choose one of"),
+        (Idefics3Config(), "idefics3 is no .* one of smolvlm, internvl, fast_vlm, qwen3_vl"),
+        (
+            InternVLConfig(
+                text_config={
+                    "model_type": "qwen3",
+                    "use_sliding_window": True,
+                    "sliding_window": 64,
+                    "max_window_layers": 0,
+                }
+            ),
+            "sliding_attention",
+        ),
+        (
+            SmolVLMConfig(
+                text_config={
+                    "model_type": "llama",
+                    "rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4},
+                }
+            ),
+            "dynamic RoPE",
+        ),
+    ],
+    ids=lambda value: getattr(value, "model_type", ""),
+)
+def test_eyes_and_layers_that_are_not_known_are_refused_in_one_sentence(config, reason):
+    with pytest.raises(ModelRefused, match=reason):
+        check_architecture(config)
+
+
+def test_a_vision_tower_of_a_library_that_is_missing_is_refused_in_one_sentence(monkeypatch):
+    monkeypatch.setattr("serving.engine.model.find_spec", lambda name: None)
+    with pytest.raises(ModelRefused, match="fast_vlm sees through a vision tower of timm"):
+        check_architecture(FastVlmConfig())

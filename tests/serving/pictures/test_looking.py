@@ -135,11 +135,15 @@ def test_what_was_removed_from_the_store_is_missing_with_a_sentence(root: Path) 
     asyncio.run(forgotten())
 
 
-def test_a_store_that_cannot_be_written_leaves_a_sentence(root: Path) -> None:
+def test_a_store_that_cannot_be_written_leaves_a_sentence(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (root.parent / "kept").write_bytes(b"a file where the folder should be")
     looked = look(root, "red.png")
     assert looked.pictures == ()
-    assert "cannot be kept" in looked.notes[0]
+    assert "the store of pictures does not work" in looked.notes[0]
+    assert str(root.parent) not in looked.notes[0]
+    assert str(root.parent) in caplog.text
 
 
 # Files below a root
@@ -174,6 +178,8 @@ def test_a_link_that_stays_below_the_root_is_followed(root: Path) -> None:
         "file://localhost/etc/passwd",
         "file://otherhost/red.png",
         "file:red.png%00.jpg",
+        "file://[/red.png",
+        "half of a character \ud800",
         "red.png\0",
         "",
         ".",

@@ -1,6 +1,7 @@
 """Listings come back as written, and a file that is not what it should be is named."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,7 @@ from trainer.errors import DataError
 
 def test_rows_of_a_manifest_come_back_as_written(tmp_path: Path) -> None:
     rows = make_rows(4)
+    rows[0] = replace(rows[0], pictures=("ab" * 32, "cd" * 32))
     assert read_rows([write_manifest(rows, tmp_path / "train.parquet")]) == rows
 
 

@@ -3,7 +3,6 @@
 import random
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,17 +12,17 @@ from schemas.events import Mode
 from serving.engine.engine import Engine
 from serving.errors import EngineFailed
 from serving.generation import GenerationRequest, GenerationResult
+from serving.pictures.picture import Picture
 from serving.settings import ServingSettings
 from tests.builders import make_rows
 from tests.trainer.judging.test_evaluate import KEY, Answers, answer
 from trainer.data.dataset import Row
 from trainer.judging.asking import answers, question
 from trainer.judging.baselines import NearestExample
-from trainer.judging.evaluate import EvaluationKey
 
 
-def questions(rows: Sequence[Row], key: EvaluationKey = KEY) -> list[GenerationRequest]:
-    return [question(row, key, None) for row in rows]
+def asked(row: Row) -> GenerationRequest:
+    return question(row, KEY)
 
 
 def test_the_request_names_adapter_and_mode_and_shows_the_example() -> None:
@@ -38,7 +37,8 @@ def test_the_request_names_adapter_and_mode_and_shows_the_example() -> None:
     shown = NearestExample(rows)
     answers(
         Answers(remember),
-        [question(row, KEY, shown(row)) for row in rows],
+        rows,
+        lambda row: question(row, KEY, shown(row)),
         progress=lambda done, total: told.append((done, total)),
     )
     assert {request.adapter_hash for request in seen} == {"a" * 64}
@@ -47,6 +47,25 @@ def test_the_request_names_adapter_and_mode_and_shows_the_example() -> None:
         assert request.example is not None
         assert request.example.listing.listing_id != request.listing.listing_id
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_rows_pictures_are_read_when_it_is_that_rows_turn() -> None:
+    at_work: list[str] = []
+    most = 0
+
+    def ask(row: Row) -> GenerationRequest:
+        at_work.append(row.listing.listing_id)
+        return question(row, KEY, pictures=[Picture(row.listing.listing_id.encode())])
+
+    def generate(request: GenerationRequest) -> GenerationResult:
+        nonlocal most
+        most = max(most, len(at_work))
+        assert request.pictures == (request.listing.listing_id.encode(),)
+        at_work.remove(request.listing.listing_id)
+        return answer({})
+
+    answers(Answers(generate), make_rows(5), ask)
+    assert most == 1
 
 
 def named(request: GenerationRequest) -> GenerationResult:
@@ -75,7 +94,7 @@ def test_with_several_in_flight_answers_and_progress_keep_the_order_of_the_listi
     rows = make_rows(20)
     told: list[tuple[int, int]] = []
     made = answers(
-        Answers(slowly), questions(rows), in_flight, lambda done, total: told.append((done, total))
+        Answers(slowly), rows, asked, in_flight, lambda done, total: told.append((done, total))
     )
     assert [result.invalid["listing"] for result in made] == [r.listing.listing_id for r in rows]
     assert told == [(done, 20) for done in range(1, 21)]
@@ -95,7 +114,7 @@ def test_the_first_error_is_raised_when_nothing_is_under_way_any_more() -> None:
         return answer({})
 
     with pytest.raises(EngineFailed, match="a fault in l2"):
-        answers(Answers(failing), questions(rows), 3)
+        answers(Answers(failing), rows, asked, 3)
     assert len(begun) == len(ended) < 20
 
 
@@ -107,6 +126,8 @@ def test_an_engine_answers_several_in_flight_as_one_after_the_other(
     )
     key = KEY.model_copy(update={"adapter_hash": "base"})
     with Engine(settings, tiny_base) as engine:
-        one, four = (answers(engine, questions(make_rows(9), key), n) for n in (1, 4))
+        one, four = (
+            answers(engine, make_rows(9), lambda row: question(row, key), n) for n in (1, 4)
+        )
     # Company changes how much is computed at a time (drafts), and rounds confidences.
     assert [(a.values, a.invalid) for a in one] == [(a.values, a.invalid) for a in four]

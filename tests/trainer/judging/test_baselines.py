@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from schemas.events import ValueLists
 from serving.generation import GenerationRequest
 from serving.listing import Listing
+from serving.pictures.picture import Picture
 from tests.builders import ATTRIBUTES, evaluated, make_rows
 from trainer.data.dataset import Row
-from trainer.judging.baselines import MajorityValue, NearestExample, NearestListing
+from trainer.judging.baselines import MajorityValue, NearestExample, NearestListing, NearestPicture
 from trainer.judging.evaluate import EvaluationKey
+from trainer.judging.intervals import Floats
 
 
 def listing(title: str, category: str = "Mugs") -> Listing:
@@ -105,3 +108,67 @@ def test_a_listing_is_never_its_own_example() -> None:
     assert shown is not None
     assert shown.listing == other.listing
     assert NearestExample([mug])(mug) is None
+
+
+def test_a_listing_without_a_text_has_no_nearest_text_and_is_no_neighbour() -> None:
+    silent = row("", colour=["green"], washable=["yes"])
+    for fill in (False, True):
+        nearest = NearestListing([silent, *TRAINING], fill_from_next=fill)
+        assert ask(nearest, listing("")) == {}
+        assert "washable" not in ask(nearest, listing("small mug"))
+    shown = NearestExample([row("lamp", "Lamps", colour=["red"]), silent, *TRAINING])(row(""))
+    assert shown is not None
+    assert shown.listing == TRAINING[0].listing
+    assert NearestExample([silent])(row("")) is None
+
+
+VECTORS = {b"east": (2.0, 0.0), b"north": (0.0, 1.0), b"north-east": (1.0, 1.1), b"nothing": (0, 0)}
+
+
+def vector(picture: Picture) -> Floats:
+    return np.array(VECTORS[picture.data], np.float64)
+
+
+def nearest_picture(fill_from_next: bool = False) -> NearestPicture:
+    """Mugs seen from the east and, second of two pictures, from the north; a lamp from the east."""
+    seen = {0: [b"east"], 1: [b"nothing", b"north"], 4: [b"east"]}
+    pictures = {TRAINING[place].listing.listing_id: data for place, data in seen.items()}
+
+    def of(row: Row) -> list[Picture]:
+        return [Picture(data) for data in pictures.get(row.listing.listing_id, [])]
+
+    return NearestPicture(TRAINING, of, vector, fill_from_next)
+
+
+def look(nearest: NearestPicture, *pictures: bytes, category: str = "Mugs") -> ValueLists:
+    asked = GenerationRequest(listing("", category), ATTRIBUTES, pictures=pictures)
+    return nearest.generate(asked).values
+
+
+def test_the_nearest_picture_is_of_the_category_and_its_listings_blanks_stay_blank() -> None:
+    nearest = nearest_picture()
+    assert look(nearest, b"east") == {"colour": ["red"], "weight": ["300 g"]}
+    first = {"colour": ["blue"], "material": ["glass"], "uses": ["tea", "soup"]}
+    assert look(nearest, b"north") == look(nearest, b"north-east") == first
+    assert look(nearest, b"north", category="Lamps") == {"colour": ["green"]}
+    assert look(nearest, b"east", category="Chairs") == {}
+
+
+def test_of_several_pictures_the_most_similar_pair_counts_once_a_listing() -> None:
+    nearest = nearest_picture(fill_from_next=True)
+    assert look(nearest, b"nothing", b"north")["colour"] == ["blue"]
+    assert look(nearest, b"east") == {
+        "colour": ["red"],
+        "weight": ["300 g"],
+        "material": ["glass"],
+        "uses": ["tea", "soup"],
+    }
+    asked = GenerationRequest(listing(""), ATTRIBUTES, pictures=(b"north-east",))
+    sure = nearest.generate(asked).confidence
+    assert sure["colour"] == pytest.approx(1.1 / np.hypot(1, 1.1))
+    assert sure["weight"] == pytest.approx(1 / np.hypot(1, 1.1))
+
+
+def test_a_listing_without_a_picture_has_no_nearest_one() -> None:
+    assert look(nearest_picture(fill_from_next=True)) == {}
+    assert look(NearestPicture([], lambda row: [], vector), b"east") == {}

@@ -1,11 +1,16 @@
 """What a comparison leaves in its folder."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from serving.pictures.picture import Picture
+from serving.pictures.settings import LookingSettings
+from serving.pictures.store import PictureStore
 from serving.settings import EndpointSettings, ServingSettings
 from tests.builders import evaluated, make_rows
 from trainer.data.dataset import Row
@@ -13,6 +18,7 @@ from trainer.errors import DataError
 from trainer.judging.arms import adapter_arm, base_arms, endpoint_arm, fitted_arms
 from trainer.judging.baselines import MajorityValue, NearestListing
 from trainer.judging.comparison_report import compare, page, write_comparison
+from trainer.judging.encoder_vectors import EncoderVectors
 from trainer.judging.evaluate import METRICS, Evaluation, EvaluationKey
 from trainer.judging.judge import judging
 from trainer.progress import RoundProgress
@@ -28,8 +34,8 @@ def named(rows: list[Row], letter: str) -> list[Row]:
                 row.listing,
                 listing_id=f"{letter}{number}",
                 category="Mugs > Tea" if number % 2 else "Lamps",
-                images=("a.jpg",) if number % 3 else (),
             ),
+            pictures=("ab" * 32,) if number % 3 else (),
         )
         for number, row in enumerate(rows)
     ]
@@ -110,6 +116,51 @@ def test_all_arms_answer_the_same_listings_and_are_remembered(
     assert judged() == (arms, 0.0)
     comparison = compare(arms, "base", 0.25)
     assert all(len(row.differences) == len(METRICS) for row in comparison.rows[1:])
+
+
+def plain(colour: str) -> Picture:
+    """A picture of one colour."""
+    out = io.BytesIO()
+    Image.new("RGB", (32, 32), colour).save(out, "JPEG")
+    return Picture(out.getvalue())
+
+
+def test_with_an_encoder_the_nearest_picture_is_an_arm_too(
+    tmp_path: Path, tiny_base: Path, tiny_encoder: Path
+) -> None:
+    store = PictureStore(str(tmp_path / "pictures"))
+    red, blue = plain("red"), plain("blue")
+    store.write(red)
+    store.write(blue)
+    serving = ServingSettings(
+        base_model=str(tiny_base),
+        dtype="float32",
+        device="cpu",
+        pictures=1,
+        looking=LookingSettings(store=str(tmp_path / "pictures")),
+    )
+
+    def silent(row: Row, picture: Picture) -> Row:
+        bare = replace(row.listing, category="Mugs", title="", description="")
+        return replace(row, listing=bare, pictures=(picture.sha256,))
+
+    known = [silent(row, red if row.values["colour"] == ["red"] else blue) for row in TRAINING]
+    asked = [silent(row, red) for row in HELDOUT[:3]]
+    trainer, vectors = TrainerSettings(registry_dir=tmp_path), EncoderVectors(tiny_encoder)
+    with (
+        RoundProgress(tmp_path / "progress.json", show=False) as progress,
+        judging(trainer, serving, asked, tmp_path / "engine", progress) as judge,
+    ):
+        arms = fitted_arms(judge, known, vectors)
+        assert list(arms) == [
+            "base, one example",
+            "majority value",
+            "nearest picture",
+            "nearest picture, filled up",
+        ]
+    for score in arms["nearest picture"].listings:
+        assert score.values["colour"] == ["red"]
+        assert score.inputs == "image"
 
 
 def test_a_baseline_must_not_know_what_is_held_out(tmp_path: Path, tiny_base: Path) -> None:

@@ -94,13 +94,17 @@ def test_of_the_required_attributes_those_filled_legally_are_counted() -> None:
 
 def test_a_listing_tells_what_it_carries_and_how_sure_the_answer_is() -> None:
     catalog = row(colour=["red"])
-    pictured = replace(catalog, listing=replace(catalog.listing, images=("a.jpg",)))
-    silent = replace(pictured, listing=replace(pictured.listing, title="", description=""))
+    named = replace(catalog, listing=replace(catalog.listing, images=("a.jpg",)))
+    pictured = replace(named, pictures=("a" * 64,))
+    silent = replace(pictured, listing=replace(pictured.listing, title="", description=" "))
+    bare = replace(silent, pictures=())
     sure = replace(answer({"colour": ["red"]}), confidence={"colour": 1.0000001, "weight": 0.2})
-    assert [score(r, sure).inputs for r in (catalog, pictured, silent)] == [
+    assert [score(r, sure).inputs for r in (catalog, named, pictured, silent, bare)] == [
+        "text",
         "text",
         "text+image",
         "image",
+        "nothing",
     ]
     (suggestion,) = score(catalog, sure).suggestions
     assert (suggestion.confidence, suggestion.right) == (1.0, True)

@@ -183,3 +183,56 @@ def test_other_listings_cannot_be_compared() -> None:
         decide(four, five, RULE)
     with pytest.raises(TrainingError, match="different listings"):
         decide(four, four, RULE, best=five)
+
+
+def of_kinds(**kinds: Evaluation) -> Evaluation:
+    """One evaluation of listings of several kinds, `text_image` for both."""
+    scores = [
+        score.model_copy(
+            update={"inputs": kind.replace("_", "+"), "listing_id": f"{kind}-{score.listing_id}"}
+        )
+        for kind, own in kinds.items()
+        for score in own.listings
+    ]
+    first = next(iter(kinds.values()))
+    return first.model_copy(update={"listings": scores})
+
+
+def test_what_gains_on_the_whole_and_surely_harms_one_kind_of_input_is_held_back() -> None:
+    before = of_kinds(text=evaluation(0.3), image=evaluation(0.5, listings=20))
+    harming = of_kinds(text=evaluation(0.6, seed=1), image=evaluation(0.2, listings=20, seed=1))
+    decision = decide(before, harming, RULE)
+    assert decision.kind is Verdict.CHALLENGER
+    assert decision.differences["net_benefit"].lower > 0
+    assert {kind: found.value > 0 for kind, found in decision.by_inputs.items()} == {
+        "image": False,
+        "text": True,
+    }
+    bound = decision.by_inputs["image"].upper
+    assert decision.reason.endswith(f"surely worse on image listings (upper bound {bound:+.3f})")
+    assert decision.needed_listings is None
+    assert decide(before, harming, RULE, look=LOOKS).kind is Verdict.REJECT
+
+
+def test_a_gain_in_all_kinds_of_input_is_promoted() -> None:
+    before = of_kinds(text=evaluation(0.3), text_image=evaluation(0.3, seed=2))
+    after = of_kinds(text=evaluation(0.5, seed=1), text_image=evaluation(0.5, seed=3))
+    decision = decide(before, after, RULE)
+    assert decision.kind is Verdict.PROMOTE
+    assert set(decision.by_inputs) == {"text", "text+image"}
+
+
+def test_one_kind_of_input_alone_is_not_judged_twice() -> None:
+    assert decide(evaluation(0.3), evaluation(0.5, seed=1), RULE).by_inputs == {}
+
+
+def test_too_few_listings_of_a_kind_hold_nothing_back_and_cost_the_others_no_certainty() -> None:
+    text, few = evaluation(0.3), evaluation(0.5, listings=LEAST_LISTINGS - 1)
+    before = of_kinds(text=text, image=few)
+    none = few.model_copy(
+        update={"listings": [s.model_copy(update={"right": 0}) for s in few.listings]}
+    )
+    decision = decide(before, of_kinds(text=evaluation(0.6, seed=1), image=none), RULE)
+    assert decision.kind is Verdict.PROMOTE
+    alone = decide(text, evaluation(0.6, seed=1), RULE).differences["net_benefit"]
+    assert decision.by_inputs["text"] == alone

@@ -113,3 +113,15 @@ def test_without_titles_descriptions_are_compared() -> None:
     ]
     assert apart(rows[1:], rows[:1]) == ([rows[2]], [rows[1]])
     assert apart(rows[2:], rows[:1]) == (rows[2:], [])
+
+
+def test_without_any_text_pictures_are_compared() -> None:
+    mug, other, third = make_rows(3)
+    shown = replace(mug, pictures=("a" * 64, "b" * 64))
+    bare = replace(other.listing, title="", description="")
+    alone = replace(other, listing=bare, pictures=("b" * 64,))
+    assert apart([alone], [shown]) == ([], [alone])
+    assert apart([replace(alone, pictures=("c" * 64,))], [shown])[1] == []
+    elsewhere = replace(alone, listing=replace(bare, category="Bowls"))
+    assert apart([elsewhere], [shown])[1] == []
+    assert apart([replace(third, pictures=("a" * 64,))], [shown])[1] == []  # its text is its own

@@ -8,6 +8,8 @@ benefit, over all listings that there could be, is exactly what is asked for.
 
 A candidate that is left undecided is looked at again, on half as many listings more each time, up
 to `trainer.judging.gate.LOOKS`.
+
+Listings are of one kind, or of several (texts, pictures, both); an adapter has a skill for each.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +20,16 @@ from statistics import NormalDist
 import numpy as np
 
 from infra.lab.bench.results import Figures
-from trainer.judging.gate import LOOKS, Rule, difference, verdict
+from trainer.judging.gate import (
+    LOOKS,
+    Rule,
+    difference,
+    harmed,
+    kinds_with_enough,
+    verdict,
+)
 from trainer.judging.intervals import Floats, Ratio, draw_listings
-from trainer.results import Verdict
+from trainer.results import Difference, Verdict
 
 PARENT = 0.35  # the parent's net benefit
 SPOKEN = 0.85  # of what is not right, the share that is suggested all the same
@@ -71,6 +80,7 @@ class Tally:
     first: list[Verdict] = field(default_factory=list)
     last: list[Verdict] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
+    held_back: list[bool] = field(default_factory=list)  # at the first look, for one kind of input
 
     def figures(self) -> Figures:
         """Shares of all candidates."""
@@ -83,6 +93,7 @@ class Tally:
             "rejected": share(self.last, Verdict.REJECT),
             "promoted_at_first_look": share(self.first, Verdict.PROMOTE),
             "challenger_after_first_look": share(self.first, Verdict.CHALLENGER),
+            "held_back_at_first_look": self.held_back.count(True) / len(self.held_back),
             "standard_error": float(np.mean(self.errors)),
             "candidates": len(self.last),
         }
@@ -92,17 +103,32 @@ def rates(
     rule: Rule, world: World, listings: int, gain: float, candidates: int, seed: int = 0
 ) -> Tally:
     """What becomes of candidates that are truly better by `gain` than a parent that is the best."""
-    rng = np.random.default_rng([seed, listings, int(1000 * (1 + gain))])
-    skills = [world.skill(PARENT + more, rule.cost_of_wrong) for more in (0.0, gain)]
+    return rates_by_kind(rule, world, [(listings, gain)], candidates, seed)
+
+
+def rates_by_kind(
+    rule: Rule, world: World, kinds: Sequence[tuple[int, float]], candidates: int, seed: int = 0
+) -> Tally:
+    """What becomes of candidates that differ from their parent, the best there is, kind by kind.
+
+    `kinds` are the listings of each at the first look, and how much better the candidate truly is
+    on them.
+    """
+    cost = rule.cost_of_wrong
+    seeds = (number for count, gain in kinds for number in (count, int(1000 * (1 + gain))))
+    rng = np.random.default_rng([seed, *seeds])
+    parts = [(count, [world.skill(PARENT + more, cost) for more in (0.0, gain)])
+             for count, gain in kinds]  # fmt: skip
     tally = Tally()
     for _ in range(candidates):
-        looks = _looks(rule, world, listings, skills, rng)
-        kind, error = next(looks)
-        tally.first.append(kind)
-        tally.errors.append(error)
-        while kind is Verdict.CHALLENGER:
-            kind, _ = next(looks)
-        tally.last.append(kind)
+        looks = _looks(rule, world, parts, rng)
+        found = next(looks)
+        tally.first.append(found.kind)
+        tally.errors.append(found.error)
+        tally.held_back.append(found.held_back)
+        while found.kind is Verdict.CHALLENGER:
+            found = next(looks)
+        tally.last.append(found.kind)
     return tally
 
 
@@ -119,11 +145,11 @@ def course(
     for number in range(ROUNDS):
         truth = [champion, champion + gains(number)] + ([best] if best != champion else [])
         skills = [world.skill(value, rule.cost_of_wrong) for value in truth]
-        looks = _looks(rule, world, listings, skills, rng)
-        kind, _ = next(looks)
-        while kind is Verdict.CHALLENGER:
-            kind, _ = next(looks)
-        if kind is not Verdict.PROMOTE:
+        looks = _looks(rule, world, [(listings, skills)], rng)
+        found = next(looks)
+        while found.kind is Verdict.CHALLENGER:
+            found = next(looks)
+        if found.kind is not Verdict.PROMOTE:
             continue
         # As the trainer does it: of champion and best the one that looks better is the best now.
         seen = world.judged(rng, listings, [world.skill(v, rule.cost_of_wrong) for v in
@@ -140,23 +166,57 @@ def _drawn(listings: int, draws: int, seed: int) -> Floats:
     return draw_listings(listings, draws, seed)
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What one look says. `held_back`: it would promote, but a kind of input is harmed."""
+
+    kind: Verdict
+    error: float
+    held_back: bool
+
+
 def _looks(
-    rule: Rule, world: World, listings: int, skills: Sequence[float], rng: np.random.Generator
-) -> Iterator[tuple[Verdict, float]]:
-    """Verdict and standard error, look by look: parent, candidate and, unless it is the parent, the
-    best former champion are asked for half as many new listings each time."""
-    seen = world.judged(rng, listings, skills, rule.cost_of_wrong)
+    rule: Rule,
+    world: World,
+    kinds: Sequence[tuple[int, Sequence[float]]],
+    rng: np.random.Generator,
+) -> Iterator[_Look]:
+    """Look by look: parent, candidate and, unless it is the parent, the best former champion are
+    asked for half as many new listings each time. `kinds` are listings and skills of each kind."""
+    cost = rule.cost_of_wrong
+    seen = [world.judged(rng, listings, skills, cost) for listings, skills in kinds]
     for look in range(1, LOOKS + 1):
-        drawn = _drawn(len(seen[0].numerator), rule.draws, rule.seed)
-        parent, candidate, *best = seen
+        parent, candidate, *best = map(_together, zip(*seen, strict=True))
+        drawn = _drawn(len(parent.numerator), rule.draws, rule.seed)
         gain = difference(parent, candidate, drawn, rule, look)
         held = difference(best[0], candidate, drawn, rule, look) if best else None
-        yield verdict(gain, held, rule, look), gain.error
-        more = world.judged(rng, listings // 2, skills, rule.cost_of_wrong)
+        worse = harmed(_by_kind(seen, rule, look))
+        held_back = bool(worse) and verdict(gain, held, rule, look) is Verdict.PROMOTE
+        yield _Look(verdict(gain, held, rule, look, worse), gain.error, held_back)
+        more = [world.judged(rng, listings // 2, skills, cost) for listings, skills in kinds]
         seen = [
-            Ratio(
-                np.concatenate([old.numerator, new.numerator]),
-                np.concatenate([old.denominator, new.denominator]),
-            )
+            [_together(pair) for pair in zip(old, new, strict=True)]
             for old, new in zip(seen, more, strict=True)
         ]
+
+
+def _by_kind(seen: Sequence[Sequence[Ratio]], rule: Rule, look: int) -> dict[str, Difference]:
+    """candidate - parent of each kind as the gate has them; nothing for one alone."""
+    if len(seen) < 2:
+        return {}
+    sizes = [len(parent.numerator) for parent, *_ in seen]
+    sharing = kinds_with_enough(sizes)
+    return {
+        str(number): difference(
+            parent, candidate, _drawn(size, rule.draws, rule.seed), rule, look, sharing
+        )
+        for number, (size, (parent, candidate, *_)) in enumerate(zip(sizes, seen, strict=True))
+    }
+
+
+def _together(parts: Sequence[Ratio]) -> Ratio:
+    """One ratio over the listings of all `parts`."""
+    return Ratio(
+        np.concatenate([part.numerator for part in parts]),
+        np.concatenate([part.denominator for part in parts]),
+    )

@@ -13,7 +13,7 @@ from rich.console import Console
 from infra.lab.bench import publish
 from infra.lab.bench.gate import run as gate
 from infra.lab.bench.gate.run import BETTER, LIKENESS, NONE, WORSE
-from infra.lab.bench.gate.simulation import PARENT, World, course, rates
+from infra.lab.bench.gate.simulation import PARENT, World, course, rates, rates_by_kind
 from infra.lab.bench.results import BenchResult
 from infra.settings import Settings
 from trainer.judging.gate import Rule
@@ -43,6 +43,26 @@ def test_with_sixty_listings_a_real_gain_is_promoted() -> None:
     assert found["promoted_at_first_look"] >= 0.95
 
 
+MIXED = (46, 38, 16)
+
+
+def test_what_harms_no_kind_of_input_is_seldom_held_back() -> None:
+    """At worst: a gain on the whole, and none at all on two kinds of three."""
+    kinds = list(zip(MIXED, (NONE, 2 * BETTER, NONE), strict=True))
+    found = rates_by_kind(RULE, USUAL, kinds, CANDIDATES).figures()
+    assert found["held_back_at_first_look"] is not None
+    assert found["held_back_at_first_look"] <= 0.08
+    assert found["promoted"] is not None
+    assert found["promoted"] >= 0.95
+
+
+def test_what_gains_on_text_and_loses_on_pictures_alone_is_held_back() -> None:
+    kinds = list(zip(MIXED, (BETTER, BETTER, -2 * BETTER), strict=True))
+    found = rates_by_kind(RULE, USUAL, kinds, CANDIDATES // 3).figures()
+    assert found["promoted"] is not None
+    assert found["promoted"] <= 0.05
+
+
 @pytest.mark.parametrize("loss", [0.0, -0.01])
 def test_in_twenty_rounds_small_losses_do_not_add_up(loss: float) -> None:
     worst = [course(RULE, USUAL, 24, lambda _: loss, seed) for seed in range(20)]
@@ -67,10 +87,11 @@ def test_the_command_leaves_a_table_and_a_picture(
     path = gate.run(Settings(), Console(quiet=True), quick=True)
     assert path.parent == tmp_path / "bench"
     result = BenchResult.from_json(path.read_text())
-    assert len(result.rows) == len(gate.CURVE) + 3 + 3
+    assert len(result.rows) == len(gate.CURVE) + 3 + 3 + 8
     assert {goal.name.split(":")[1].strip().split(" ")[0] for goal in result.goals} == {
         "promoted",
         "courses",
+        "held",
     }
     assert path.with_suffix(".png").stat().st_size > 10_000
     assert "within_margin" in path.with_suffix(".md").read_text()

@@ -1,0 +1,256 @@
+"""A base with eyes of its own answers as transformers' generate does with the same pictures."""
+
+import random
+from types import SimpleNamespace
+
+import pytest
+import torch
+from transformers.models.internvl.processing_internvl import InternVLProcessor
+from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
+
+from schemas.events import BASE_ADAPTER
+from serving.adapter_file import read_adapter
+from serving.engine.decoder import Decoder
+from serving.engine.decoding import Tree, step
+from serving.engine.engine import Engine
+from serving.engine.eyes.features import seen_in
+from serving.engine.lora import load_lora
+from serving.engine.model import linear_shapes, load_base, merge
+from serving.engine.pages import Pages
+from serving.engine.tree_cache import TreeCache, TreePass
+from serving.errors import Refused
+from serving.generation import GenerationRequest
+from serving.listing import Listing
+from serving.pictures.picture import Picture
+from serving.prompt import PromptBuilder
+from serving.settings import ServingSettings
+from tests.serving.engine.test_decoding import assert_exact, random_question, reference, rules
+from tests.serving.helpers import EVERY_KIND, adapter_blob
+from tests.serving.pictures import noise, plain
+from tests.serving.tiny_vision import KINDS, make_tiny_vision_model, pixels_for
+
+PLACES = ("first", "after_category", "last")
+# Text, pictures, or both; the shapes of pictures differ, which Qwen3-VL sees.
+INPUTS = {
+    "text": ("steel kettle, 1.7 l", ()),
+    "picture": ("", ((40, 30),)),
+    "text and picture": ("matt black kettle", ((24, 40),)),
+    "text and two pictures": ("cordless kettle", ((40, 30), (16, 40))),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def seeing(request, tmp_path_factory):
+    """The base of a class with eyes, and its folder."""
+    folder = make_tiny_vision_model(tmp_path_factory.mktemp(request.param), request.param)
+    return load_base(ServingSettings(dtype="float32", device="cpu"), folder), folder
+
+
+@pytest.fixture(scope="module")
+def adapters(seeing):
+    """No adapter, and two; each with its merged model."""
+    base, _ = seeing
+    shapes = linear_shapes(base.model)
+    made = [(None, base.model)]
+    for seed in (1, 2):
+        adapter = read_adapter(adapter_blob(shapes, base.hash, f"a{seed}", seed=seed))
+        size = base.decoder.shape.head_size
+        made.append(
+            (load_lora(adapter, shapes, size, base.dtype, base.device), merge(base.model, adapter))
+        )
+    return made
+
+
+def jobs_of(base, place, repeats=2):
+    """A prompt and its pictures of each kind of input, some times over."""
+    rng = random.Random(place)
+    builder = PromptBuilder(base.vocabulary, ServingSettings(picture_place=place))
+    made = []
+    for number in range(repeats * len(INPUTS)):
+        text, sizes = list(INPUTS.values())[number % len(INPUTS)]
+        pictures = [noise(rng.randrange(1000), *size) for size in sizes]
+        seen = base.eyes.see(pictures)
+        questions = [random_question(rng, n) for n in range(4)]
+        listing = Listing(str(number), "Kettles", text)
+        tokens = [features.tokens for features in seen]
+        made.append((builder.tree(listing, questions, batches=2, pictures=tokens), seen, pictures))
+    return made
+
+
+def expected_of(seeing, model, job):
+    base, folder = seeing
+    prompt, _, pictures = job
+    inputs = pixels_for(base.model.config, folder, pictures)
+    return reference(model, base.vocabulary, prompt, inputs=inputs)
+
+
+def decoded(base, decoder, trees, merged=False):
+    pages = Pages(decoder.shape)
+    while unfinished := [tree for tree in trees if not tree.done]:
+        step(decoder, pages, unfinished, merged=merged)
+    return [tree.decoded.answers for tree in trees]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES)
+def test_ids_are_those_of_generate_for_text_picture_and_both_in_one_pass(seeing, adapters, place):
+    base, _ = seeing
+    jobs = jobs_of(base, place)
+    chosen = [adapters[number % 3] for number in range(len(jobs))]
+    trees = [
+        Tree(prompt, rules(base), lora, seen)
+        for (prompt, seen, _), (lora, _) in zip(jobs, chosen, strict=True)
+    ]
+    answers = decoded(base, base.decoder, trees)
+    for job, (_, merged), ours in zip(jobs, chosen, answers, strict=True):
+        assert_exact(ours, expected_of(seeing, merged, job))
+
+
+@pytest.mark.slow
+def test_a_merged_decoder_gives_the_same_ids(seeing, adapters):
+    base, _ = seeing
+    jobs = jobs_of(base, "after_category", repeats=1)
+    lora, merged = adapters[1]
+    trees = [Tree(prompt, rules(base), lora, seen) for prompt, seen, _ in jobs]
+    for job, ours in zip(jobs, decoded(base, Decoder(merged), trees, merged=True), strict=True):
+        assert_exact(ours, expected_of(seeing, merged, job))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("place", PLACES)
+def test_teacher_forced_logits_are_those_of_the_whole_model(seeing, place):
+    base, folder = seeing
+    for prompt, seen, pictures in jobs_of(base, place, repeats=1):
+        questions = [segments[0].ids for segments in prompt.branches]
+        pages = Pages(base.decoder.shape)
+        tree_pass = TreePass(pages)
+        fed = [(number, 0, ids) for number, ids in enumerate(questions)]
+        cache = TreeCache(pages, prompt.trunk, len(questions))
+        rows = tree_pass.add(cache, prompt.trunk, fed, seen=seen_in(prompt.trunk, seen))
+        logits = tree_pass.run(base.decoder, range(len(tree_pass.ids)))
+        for row, ids in zip(rows, questions, strict=True):
+            whole = torch.tensor([[*prompt.trunk.ids, *ids]])
+            more = pixels_for(base.model.config, folder, pictures)(whole)
+            want = base.model(whole, use_cache=False, **more).logits[0, len(prompt.trunk) :]
+            ours = logits[row : row + len(ids)]
+            torch.testing.assert_close(ours, want, rtol=1e-4, atol=2e-4)
+
+
+def test_what_a_picture_shows_and_which_comes_first_decide_answers(seeing):
+    base, _ = seeing
+    builder = PromptBuilder(base.vocabulary, ServingSettings())
+    rng = random.Random(0)
+    questions = [random_question(rng, n) for n in range(6)]
+    red, other = plain("red"), noise(3)
+    given = [(red,), (other,), (red, other), (other, red), ()]
+    trees = []
+    for pictures in given:
+        seen = base.eyes.see(pictures)
+        tokens = [features.tokens for features in seen]
+        prompt = builder.tree(Listing("1", "Kettles", ""), questions, batches=0, pictures=tokens)
+        trees.append(Tree(prompt, rules(base), None, seen))
+    answers = decoded(base, base.decoder, trees)
+    told = [tuple(answer.ids for answer in each.values()) for each in answers]
+    assert len(set(told)) == len(given)
+    assert len({ids for each in told for ids in each}) > 0.5 * len(given) * len(questions)
+
+
+def expansion(kind, rows):
+    """What the model's own processor writes for a picture of so many rows."""
+    if kind == "smolvlm":
+        return get_image_prompt_string(
+            0, 0, rows, "<fake_token_around_image>", "<image>", "<global-img>"
+        )
+    if kind == "internvl":
+        own = SimpleNamespace(
+            start_image_token="<img>",
+            end_image_token="</img>",
+            image_token="<IMG_CONTEXT>",
+            image_seq_length=rows,
+        )
+        return InternVLProcessor.replace_image_token(own, {"num_patches": [1]}, 0)
+    if kind == "fast_vlm":
+        return "<image>" * rows
+    # Around it its chat template writes <|vision_start|> and <|vision_end|>.
+    return "<|vision_start|>" + "<|image_pad|>" * rows + "<|vision_end|>"
+
+
+def test_a_picture_is_wrapped_as_the_processor_wraps_it(seeing):
+    base, _ = seeing
+    for picture in (noise(1), noise(2, 16, 40)):
+        [features] = base.eyes.see([picture])
+        text = expansion(base.model.config.model_type, len(features.rows))
+        assert list(features.tokens.ids) == base.vocabulary.encode(text)
+        assert len(features.tokens.rows) == len(features.rows)
+
+
+def test_a_trunk_has_the_ids_of_its_text_with_the_processors_expansion(seeing):
+    base, _ = seeing
+    [features] = base.eyes.see([noise(1)])
+    builder = PromptBuilder(base.vocabulary, ServingSettings(picture_place="after_category"))
+    trunk = builder.trunk(Listing("1", "Kettles", "steel kettle"), pictures=[features.tokens])
+    text = expansion(base.model.config.model_type, len(features.rows))
+    whole = f"Category: Kettles\n{text}Title: steel kettle\n"
+    assert list(trunk.ids) == base.vocabulary.encode(whole)
+
+
+def test_adapters_belong_to_the_language_part_alone(seeing):
+    base, _ = seeing
+    names = set(linear_shapes(base.model))
+    layers = len(base.model.get_decoder().layers)
+    assert len(names) == 7 * layers + 1
+    assert not any(part in name for name in names for part in ("vision", "visual", "connector"))
+
+
+def test_a_picture_goes_through_the_eyes_once(seeing):
+    base, _ = seeing
+    before = base.eyes.kept.computed
+    picture = noise(77)
+    [first] = base.eyes.see([picture])
+    [again] = base.eyes.see([Picture(picture.data)])
+    assert again is first
+    assert base.eyes.kept.computed == before + 1
+
+
+def test_eyes_see_the_same_while_the_model_trains(seeing):
+    base, _ = seeing
+    picture = noise(78)
+    [calm] = base.eyes.see([picture])
+    base.model.train()
+    try:
+        training = base.eyes._compute(picture)
+    finally:
+        base.model.eval()
+    assert torch.equal(calm.rows, training.rows)
+
+
+def test_a_large_picture_is_shrunk_and_a_slender_one_padded(seeing):
+    base, _ = seeing
+    for size in ((1200, 900), (384, 2), (1, 384)):
+        [features] = base.eyes.see([noise(5, *size)])
+        assert 0 < len(features.rows) <= 16
+        assert features.rows.isfinite().all()
+
+
+def test_the_engine_sees_with_the_base_and_with_any_adapter(seeing, tmp_path):
+    base, folder = seeing
+    settings = ServingSettings(dtype="float32", device="cpu", threads=1, adapter_store=tmp_path)
+    adapter = read_adapter(adapter_blob(linear_shapes(base.model), base.hash, "a1"))
+    told = set()
+    with Engine(settings, folder) as engine:
+        engine.push(adapter.id, adapter.hash, adapter.blob)
+        for name in (BASE_ADAPTER, adapter.hash):
+            for pictures in ((), (noise(1).data,), (noise(2).data, noise(1).data)):
+                request = GenerationRequest(
+                    Listing("1", "Lamps", ""), EVERY_KIND, adapter_hash=name, pictures=pictures
+                )
+                result = engine.generate(request)
+                assert (result.pictures, result.notes) == (len(pictures), ())
+                told.add(tuple(result.confidence.values()))
+    assert len(told) == 6
+
+
+def test_bytes_that_are_no_picture_are_refused(seeing):
+    base, _ = seeing
+    with pytest.raises(Refused, match="cannot be read"):
+        base.eyes.see([Picture(b"no picture")])
