@@ -19,7 +19,7 @@ from serving.pictures.picture import Picture
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from tests.builders import make_rows
-from tests.serving.pictures import noise
+from tests.serving.drawn import noise
 from tests.serving.tiny_vision import KINDS, make_tiny_vision_model, pixels_for
 from tests.trainer.learning.test_seeing import COLOUR, PICTURES, candidate, coloured, pictures_of
 from tests.trainer.learning.test_tree_loss import gradients, model_with_lora, unpacked

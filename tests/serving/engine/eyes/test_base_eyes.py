@@ -27,9 +27,9 @@ from serving.listing import Listing
 from serving.pictures.picture import Picture
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
+from tests.serving.drawn import noise, plain
 from tests.serving.engine.test_decoding import assert_exact, random_question, reference, rules
 from tests.serving.helpers import EVERY_KIND, adapter_blob, lora_tensors, metadata
-from tests.serving.pictures import noise, plain
 from tests.serving.tiny_vision import KINDS, make_tiny_vision_model, pixels_for
 
 PLACES = ("first", "after_category", "last")
