@@ -133,6 +133,8 @@ def _read_model(folder: Path, config: Any, dtype: torch.dtype) -> Any:
 def _eyes(settings: ServingSettings, folder: Path, model: Any, tokenizer: Any) -> Eyes | None:
     """The base's own, or those of an encoder beside it."""
     if model.config.model_type in BASES_WITH_EYES:
+        if settings.encoder:
+            logger.info("the base has eyes of its own: serving.encoder is not used")
         return BaseEyes(model, folder, tokenizer, settings.picture_edge)
     if not settings.encoder:
         return None

@@ -44,13 +44,21 @@ class Kind:
     options: Callable[[Any], dict[str, Any]] = lambda processor: {}
 
 
+def whole(processor: Any) -> dict[str, Any]:
+    """Options of SmolVLM's processor for a picture in one tile."""
+    # Else it is first scaled up to where it would be split: 80 ms of a core for nothing.
+    return {"do_image_splitting": False, "size": processor.max_image_size}
+
+
+AROUND = (("<fake_token_around_image>", "<global-img>"), ("<fake_token_around_image>",))
+"""A picture of SmolVLM's."""
+
 BASES_WITH_EYES: Mapping[str, Kind] = {
     "smolvlm": Kind(
-        ("smolvlm.image_processing_pil_smolvlm", "SmolVLMImageProcessorPil"),
-        ("<fake_token_around_image>", "<global-img>"),
-        ("<fake_token_around_image>",),
-        # Else it is scaled up to where it would be split first: 80 ms of a core for nothing.
-        lambda own: {"do_image_splitting": False, "size": own.max_image_size},
+        ("smolvlm.image_processing_pil_smolvlm", "SmolVLMImageProcessorPil"), *AROUND, whole
+    ),
+    "idefics3": Kind(
+        ("idefics3.image_processing_pil_idefics3", "Idefics3ImageProcessorPil"), *AROUND, whole
     ),
     "internvl": Kind(
         ("got_ocr2.image_processing_pil_got_ocr2", "GotOcr2ImageProcessorPil"),
@@ -65,7 +73,7 @@ BASES_WITH_EYES: Mapping[str, Kind] = {
         ("<|vision_end|>",),
     ),
 }
-"""Classes of transformers by `model_type`."""
+"""Classes of transformers by `model_type`; SmolVLM is of `idefics3`, SmolVLM2 of its own."""
 
 
 class BaseEyes:

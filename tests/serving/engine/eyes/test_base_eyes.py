@@ -160,7 +160,7 @@ def test_what_a_picture_shows_and_which_comes_first_decide_answers(seeing):
 
 def expansion(kind, rows):
     """What the model's own processor writes for a picture of so many rows."""
-    if kind == "smolvlm":
+    if kind in ("smolvlm", "idefics3"):
         return get_image_prompt_string(
             0, 0, rows, "<fake_token_around_image>", "<image>", "<global-img>"
         )
@@ -284,6 +284,14 @@ PUBLISHED = {
         "resample": 1,
         "video_sampling": {"fps": 1, "max_frames": 64},
     },
+    "idefics3": {
+        "image_processor_type": "Idefics3ImageProcessor",
+        "do_image_splitting": True,
+        "do_pad": True,
+        "max_image_size": {"longest_edge": 512},
+        "size": {"longest_edge": 2048},
+        "resample": 1,
+    },
     "internvl": {
         "image_processor_type": "GotOcr2ImageProcessorFast",
         "crop_size": None,
@@ -313,6 +321,7 @@ PUBLISHED = {
     ("kind", "shape"),
     [
         ("smolvlm", (1, 1, 3, 512, 512)),
+        ("idefics3", (1, 1, 3, 512, 512)),
         ("internvl", (1, 3, 448, 448)),
         ("fast_vlm", (1, 3, 1024, 1024)),
         ("qwen3_vl", (18 * 24, 3 * 2 * 16 * 16)),
