@@ -148,7 +148,9 @@ def _shrunk(image: "Image.Image", edge: int) -> "Image.Image":
 
     image = _in_8_bits(image)
     see_through = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
-    image = image.convert("RGBA").convert("RGBa") if see_through else image.convert("RGB")
+    for mode in ("RGBA", "RGBa") if see_through else ("RGB",):
+        if image.mode != mode:  # else it would be copied, all of it
+            image = image.convert(mode)
     size = _fitting(image.size, edge)
     # Averaged in whole blocks down to twice the size, then exactly: as good, and much quicker.
     image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
