@@ -19,6 +19,7 @@ from schemas.events import (
 from serving.pictures.picture import Picture
 from serving.pictures.store import PictureStore
 from streams.pool.deciding.conductor import SETTLE_AGAIN_MS, Conductor
+from streams.replay.fingerprint import take
 from tests.streams.world import World, prediction, request, review
 
 FRONT, BACK, OWN = (Picture(name) for name in (b"front", b"back", b"own"))
@@ -166,6 +167,29 @@ def test_one_that_shows_what_a_held_out_one_shows_and_nothing_else_is_not_taken(
     event = begin(world)
     assert "same" not in in_file(event)
     assert event.near_held_out == 1
+
+
+def test_whatever_order_the_topics_are_read_in_the_pool_is_the_same(
+    world: World, tmp_path: Path
+) -> None:
+    show(world, "both", BACK, FRONT)
+    show(world, "alone", OWN, title="", description="")
+    asked = request("noted", images=["gone.jpg"])
+    noted = prediction(asked, notes=[GONE])
+    world.feed(asked, noted, review(noted))
+    starts = dict.fromkeys(world.pool.watermarks(), 0)
+    live = take(world.rows, starts)
+    shown = world.rows("FROM store.pictures ORDER BY ALL")
+    for name, by in {
+        "answers last": "listing.predictions",
+        "asked last": "listing.requests",
+    }.items():
+        other = World(tmp_path / name)
+        for record in sorted(world.fed, key=lambda record, last=by: record.topic == last):
+            other.pool.apply([record])
+        assert take(other.rows, starts).tables(()) == live.tables(()), name
+        assert other.rows("FROM store.pictures ORDER BY ALL") == shown
+        other.pool.close()
 
 
 def test_the_view_shows_what_was_seen_and_why_not_all_was(world: World) -> None:
