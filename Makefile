@@ -3,7 +3,8 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help env fetch demo format check unit test chaos experiment bench-serving bench-training \
-	bench-stream bench-gate bench-arms bench-drift bench-audit bench-canary bench-shadow lint types clean
+	bench-stream bench-pictures bench-gate bench-arms bench-drift bench-audit bench-canary bench-shadow \
+	lint types clean
 
 CATALOG ?=
 SCHEMA ?=
@@ -67,6 +68,9 @@ bench-training: env ## Compare training with TRL on this machine (ARGS=--quick t
 
 bench-stream: env ## Measure the streams against bare loops on this machine (ARGS=--quick to try)
 	@$(BIN)/python -m infra.cli bench stream $(ARGS)
+
+bench-pictures: env ## Measure how pictures are checked and bombs refused (ARGS=--quick to try)
+	@$(BIN)/python -m infra.cli bench pictures $(ARGS)
 
 bench-gate: env ## Simulate how often the gate is wrong (ARGS=--quick to try)
 	@$(BIN)/python -m infra.cli bench gate $(ARGS)
