@@ -78,11 +78,11 @@ def seeing_rows(name: str, told: Options, outcome: dict[str, Any]) -> list[ArmRe
 def _beside_text(kind: str, outcome: dict[str, Any]) -> Figures:
     """What a picture adds: in times of the same listing without one, and the eyes' own part."""
     if kind == NONE:
-        return {}
+        return {"trunk_rows_per_listing": outcome["text_rows"]}
     seconds, of_text = (outcome["alone"][k]["seconds"] for k in (kind, NONE))
     figures: Figures = {
         "times_text": median(mine / other for mine, other in zip(seconds, of_text, strict=True)),
-        "picture_rows": outcome["picture_rows"],
+        "trunk_rows_per_listing": outcome["text_rows"] + outcome["picture_rows"],
     }
     if outcome["crowd"][kind]:
         spent, of_text = (outcome["crowd"][k]["seconds"] for k in (kind, NONE))

@@ -101,6 +101,7 @@ def carry_out(job: SeeingJob) -> dict[str, Any]:
                 "warm_up_s": warm_up_s,
                 "peak_memory_mb": peak_memory_mb(),
                 "eyes_ms": eyes_ms(encoder, sight),
+                "text_rows": statistics.fmean(len(plan.trunk) for plan in plans),
                 "picture_rows": sight.rows,
             }
 
@@ -153,23 +154,31 @@ def alone(seeing: Seeing, plans: Sequence[ListingPlan]) -> dict[str, dict[str, l
 
 def crowds(seeing: Seeing, plans: Sequence[ListingPlan], job: SeeingJob) -> dict[str, Any]:
     """All rounds of a kind together, by kind; None where there is no crowd."""
-    found: dict[str, Any] = dict.fromkeys(KINDS)
+    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
     for kind in _in_turn(job.crowd_rounds if job.crowd else 0, f"{job.in_flight} at a time"):
         requests = [seeing.request(plan, kind) for plan in plans[: job.crowd]]
-        before, began = counts(seeing.engine), time.perf_counter()
-        finished = answer_all(seeing.engine, requests, job.in_flight)
-        seconds = time.perf_counter() - began
-        work = counts(seeing.engine) - before
-        so_far = found[kind] or {"listings": 0, "seconds": 0.0, "finished": [], "work": Counter()}
-        found[kind] = {
-            "listings": so_far["listings"] + len(requests),
-            "seconds": so_far["seconds"] + seconds,
-            "finished": so_far["finished"] + finished,
-            "work": so_far["work"] + work,
-        }
-    for crowd in filter(None, found.values()):
-        crowd["work"] = asdict(_cost(crowd["work"]))
-    return found
+        found[kind].append(_crowd(seeing.engine, requests, job.in_flight))
+    return {kind: _together(rounds) if rounds else None for kind, rounds in found.items()}
+
+
+def _crowd(engine: Engine, requests: Sequence[GenerationRequest], in_flight: int) -> dict[str, Any]:
+    finished: list[float] = []
+    before, began = counts(engine), time.perf_counter()
+    answer_all(engine, requests, in_flight, lambda: finished.append(time.perf_counter() - began))
+    return {"seconds": max(finished), "finished": finished, "work": counts(engine) - before}
+
+
+def _together(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Crowds as one, as `infra.lab.bench.serving.arm` has it. Without the logits: the arithmetic
+    limit does not know pictures."""
+    work: Counter[str] = sum((crowd["work"] for crowd in rounds), Counter())
+    finished = [second for crowd in rounds for second in crowd["finished"]]
+    return {
+        "listings": len(finished),
+        "seconds": sum(crowd["seconds"] for crowd in rounds),
+        "finished": finished,
+        "work": asdict(AnswerCost(work["forward_passes"], work["tokens_computed"])),
+    }
 
 
 def waits(
@@ -221,11 +230,6 @@ def _in_turn(rounds: int, label: str) -> Iterator[str]:
     for place, kind in enumerate(kinds):
         say(place, len(kinds), label)
         yield kind
-
-
-def _cost(work: Counter[str]) -> AnswerCost:
-    """Without the logits: the arithmetic limit does not know pictures."""
-    return AnswerCost(work["forward_passes"], work["tokens_computed"])
 
 
 def _hidden(base: Path) -> int:

@@ -31,6 +31,7 @@ def measured(seconds: dict[str, float], waits: dict[str, list[list[float]]]) -> 
         "warm_up_s": 1.0,
         "peak_memory_mb": 100.0,
         "eyes_ms": {"decode": 1.0, "encode": 8.0, "project": 1.0, "all": 12.0},
+        "text_rows": 160.0,
         "picture_rows": 49,
     }
 
@@ -40,6 +41,7 @@ def test_a_row_says_what_a_picture_costs_beside_the_same_listing_without() -> No
     none, new, kept = seeing_rows("pictures", {"arm": "pictures"}, outcome)
     assert none.name == "pictures, without a picture"
     assert none.figure("times_text") is None
+    assert [row.figures["trunk_rows_per_listing"] for row in (none, new, kept)] == [160, 209, 209]
     assert new.figures["times_text"] == pytest.approx(1.2)
     assert new.figures["crowd_times_text"] == pytest.approx(1.2)
     assert new.figures["eyes_share"] == pytest.approx(0.02)
