@@ -12,9 +12,9 @@ from serving.pictures.settings import LookingSettings
 Change = Literal["training", "answers", "neither"]
 """What a setting changes: the adapter that a training gives, what an adapter answers, or neither.
 
-Not counted is what is known by a hash of its own (the base model, listings, a plan of training),
-and how fast something is computed, though it may round otherwise. What changes how a listing is
-asked changes both: that is marked `training`.
+Not counted is what is known by a hash of its own (base model, encoder, listings, a plan of
+training), and how fast something is computed, though it may round otherwise. What changes how a
+listing is asked changes both: that is marked `training`.
 """
 
 TRAINING: JsonDict = {"changes": "training"}
@@ -178,7 +178,7 @@ class ServingSettings(BaseModel):
         "",
         description="folder of a frozen picture encoder, eyes for a base that has none; empty = "
         "the base's own, or none",
-        json_schema_extra=TRAINING,
+        json_schema_extra=NEITHER,
     )
     abstain_below: float = Field(
         0.0,
