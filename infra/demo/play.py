@@ -147,7 +147,10 @@ class Play:
             )
         with ListuneClient(self.settings.streams, self.stage.schemas) as client:
             answers = self._play(client, coming, "reviewed in arms")
-            reviews = sum(name in prediction.arms for prediction, _ in answers)
+            reviews = sum(
+                prediction.status is Status.OK and name in prediction.arms
+                for prediction, _ in answers
+            )
         wait_until_counted(self.settings, reviews, self.check)
         self.arms_report = arms_report(self.settings, name)
 
@@ -188,7 +191,8 @@ class Play:
         products = [p for p, _ in zip(self.coming, range(count), strict=False)]
         noted: list[str] = []  # the first note of each answer that has some
         for prediction, submitted in self._play(client, [(None, p) for p in products], word):
-            self._count(prediction, submitted)
+            if prediction.status is Status.OK:
+                self._count(prediction, submitted)
             noted += prediction.notes[:1]
         client.flush(10.0)
         if noted:
@@ -222,7 +226,11 @@ class Play:
     def _one(
         self, client: ListuneClient, seller: str | None, product: Product
     ) -> tuple[ListingPrediction, ValueLists]:
-        """One product: asked for, answered, reviewed by its seller; the answer and the review."""
+        """One product: asked for, answered, reviewed by its seller; the answer and the review.
+
+        A picture that cannot be had leaves a product without text unanswered and its seller without
+        anything to review; the notes say why.
+        """
         prediction = client.predict(
             listing_id=product.product_id,
             seller_id=seller,
@@ -233,6 +241,8 @@ class Play:
             requested=product.requested,
             timeout_s=self.settings.streams.request_timeout_s,
         )
+        if prediction.status is Status.FAILED and not (product.title or product.description):
+            return prediction, {}
         if prediction.status is not Status.OK:
             raise ListuneError(f"listing {product.product_id} was not answered: {prediction.error}")
         submitted = self.seller.review(product, prediction, self.stage.schemas)

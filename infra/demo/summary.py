@@ -271,8 +271,8 @@ def _run_info(
                 },
             ),
             "serving": settings.serving.model_dump(
-                mode="json", include={"mode", "batches", "dtype"}
+                mode="json", include={"mode", "batches", "dtype", "pictures"}
             ),
-            "demo": demo.model_dump(mode="json", include={"wave", "final_wave", "sellers"}),
+            "demo": demo.model_dump(mode="json", include={"wave", "final_wave", "sellers", "mix"}),
         },
     )

@@ -81,6 +81,8 @@ def test_a_catalogs_pictures_are_seen_by_the_live_answers_the_round_and_the_judg
     with safe_open(run_dir / "registry" / adapter / ADAPTER, "numpy") as tensors:
         assert any(name.startswith("projector.") for name in tensors.keys())  # noqa: SIM118
 
+    told = report["run"]["settings"]
+    assert (told["serving"]["pictures"], told["demo"]["mix"]) == (1, "paper")
     counted = {(row["adapter"], row["inputs"]): row["listings"] for row in report["by_inputs"]}
     assert sum(counted[adapter, kind] for kind in ("text", "image", "text+image")) == len(judged)
     assert counted[adapter, "image"] == sum(not row["title"] for row in judged)
