@@ -73,7 +73,7 @@ class Measuring:
                 *folders, listings=2, crowd=3, in_flight=3, crowd_rounds=1, waits=4, waits_rounds=1
             )
         elif listing_set != GENERATED:
-            job = SeeingJob(*folders, listings=24, crowd=0, waits=0)
+            job = SeeingJob(*folders, crowd=0, waits=0)
         outcome = run_shown(self.shown, label_of(name, {"batches": 0}), carry_out_seeing, job)
         told: Options = {"arm": name, "set": listing_set, "batches": 0}
         label = name if listing_set == GENERATED else f"{name}, {listing_set}"

@@ -65,9 +65,9 @@ class SeeingJob:
     crowd: int = 36
     in_flight: int = 32
     crowd_rounds: int = 2
-    waits: int = 64
+    waits: int = 48
     waits_in_flight: int = 8
-    waits_rounds: int = 6
+    waits_rounds: int = 5
     few: int = 10
 
 
