@@ -5,12 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from schemas.values import parse_answer
-from serving.engine.eyes.features import Features
 from serving.engine.model import Base, load_base
-from serving.prompt import PictureTokens, PromptBuilder
+from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from tests.builders import make_rows
 from trainer.data.dataset import Row
@@ -127,21 +125,6 @@ def test_a_listing_teaches_if_any_of_its_questions_has_room(tiny: Base) -> None:
     assert teaches(alone, prompt, 4096)
     for seed in range(20):
         assert pack(wordy, prompt, random.Random(seed), room).label_tokens
-
-
-def test_pictures_that_leave_room_for_no_question_are_left_out_the_last_first(tiny: Base) -> None:
-    [row] = make_rows(1)
-    prompt = builder(tiny)
-    one, other = (
-        Features(PictureTokens((0,) * 49, tuple(range(49)), range(49), 49), torch.zeros(49, 8))
-        for _ in range(2)
-    )
-    room = next(n for n in range(4096) if teaches(row, prompt, n))
-    for more, seen in ((0, []), (48, []), (49, [one]), (97, [one]), (98, [one, other])):
-        tree = pack(row, prompt, random.Random(0), room + more, pictures=[one, other])
-        assert [*tree.pictures] == seen
-        assert len(tree.seen) == 49 * len(seen)
-        assert tree.label_tokens
 
 
 def test_each_listing_joins_the_first_row_that_has_room() -> None:
