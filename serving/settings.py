@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from schemas.events import Mode
+from serving.pictures.picture import MAX_EDGE, MOST_PICTURES
 from serving.pictures.settings import LookingSettings
 
 Change = Literal["training", "answers", "neither"]
@@ -158,14 +159,14 @@ class ServingSettings(BaseModel):
     pictures: int = Field(
         0,
         ge=0,
-        le=16,
+        le=MOST_PICTURES,
         description="most pictures of a listing that are looked at; 0 = none",
         json_schema_extra=TRAINING,
     )
     picture_edge: int = Field(
         384,
         ge=32,
-        le=2048,
+        le=MAX_EDGE,
         description="pixels of the longer edge that a picture is shrunk to",
         json_schema_extra=TRAINING,
     )

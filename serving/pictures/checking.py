@@ -12,7 +12,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from serving.errors import PictureRefused
-from serving.pictures.picture import Picture
+from serving.pictures.picture import MAX_SCANS, START_OF_SCAN, Picture
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,14 +20,10 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 QUALITY = 90
 
-MAX_SCANS = 50
-"""Scans of a JPEG: a progressive one has about ten, and a few bytes of a scan cost a whole pass."""
-
 _TURN = 0x0112
 _TILE_SIDES = (322, 323)
 _NEEDED_OF_PNG = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND"}
 _PNG = b"\x89PNG\r\n\x1a\n"
-_START_OF_SCAN = b"\xff\xda"
 
 
 def check(data: bytes, edge: int, max_bytes: int, max_pixels: int) -> Picture:
@@ -59,7 +55,7 @@ def _opened(data: bytes, max_pixels: int) -> "Image.Image":
 
     width, height = _webp_canvas(data)
     _check_size(width, height, max_pixels)
-    if data[:2] == b"\xff\xd8" and data.count(_START_OF_SCAN) > MAX_SCANS:
+    if data[:2] == b"\xff\xd8" and data.count(START_OF_SCAN) > MAX_SCANS:
         raise PictureRefused(f"it is a JPEG of more than {MAX_SCANS} scans; save it anew")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
