@@ -164,3 +164,8 @@ class Looker:
     async def _in_thread(self, work: Callable[..., Picture], *arguments: object) -> Picture:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, work, *arguments)
+        except PictureMissing as error:  # without the store's place
+            raise PictureMissing(
+                f"The picture {sha256[:64]!r} is not seen again: it was removed from the store of "
+                "pictures or is damaged there, or the store was another one."
+            ) from error
