@@ -250,3 +250,48 @@ def test_each_picture_is_told_of_with_its_outcome(root: Path) -> None:
 
     asyncio.run(looked())
     assert sorted(told) == ["missing", "refused", "seen", "unavailable"]
+
+
+class Faulty(Fetcher):
+    """Has a fault of its own with one picture, and hangs at another."""
+
+    async def fetch(self, uri: str) -> bytes:
+        if "red" in uri:
+            raise RuntimeError("a fault that nobody thought of")
+        if "green" in uri:
+            await asyncio.Event().wait()
+        return await super().fetch(uri)
+
+
+def test_a_fault_of_ours_with_one_picture_is_logged_and_fails_nothing(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    looked = look(root, "red.png", "blue.png", fetcher=Faulty(LookingSettings(root=root)))
+    assert near(colours(looked)[0], BLUE)
+    assert looked.notes == ("The picture red.png is not looked at: it failed here; see the log.",)
+    assert "a fault that nobody thought of" in caplog.text
+
+
+def test_who_is_given_up_while_a_picture_is_under_way_saw_nothing(root: Path) -> None:
+    told: list[str] = []
+
+    async def given_up() -> None:
+        looking = LookingSettings(root=root, store=str(root.parent / "kept"))
+        tell = lambda outcome, seconds: told.append(outcome)  # noqa: E731
+        eyes = Looker(looking, 9, 384, Faulty(looking), tell)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(eyes.look(["green.png"]), 0.05)
+        await eyes.close()
+
+    asyncio.run(given_up())
+    assert told == []
+
+
+def test_after_the_end_nobody_is_told_that_pictures_cannot_be_had(root: Path) -> None:
+    async def ended() -> None:
+        async with looker(root) as eyes:
+            await eyes.close()
+            with pytest.raises(asyncio.CancelledError):
+                await eyes.look(["red.png"])
+
+    asyncio.run(ended())
