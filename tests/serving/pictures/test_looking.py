@@ -1,6 +1,7 @@
 """What is seen of a listing's pictures."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -295,3 +296,28 @@ def test_after_the_end_nobody_is_told_that_pictures_cannot_be_had(root: Path) ->
                 await eyes.look(["red.png"])
 
     asyncio.run(ended())
+
+
+def test_files_that_hang_take_no_thread_that_others_need(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names are looked up in the loop's own threads, also those of the brokers."""
+    released = threading.Event()
+
+    def hang(*_: Any) -> bytes:
+        released.wait(60)
+        return b""
+
+    monkeypatch.setattr(Fetcher, "_read", hang)
+
+    async def others_work() -> None:
+        async with looker(root, most=99, at_once=99) as eyes:
+            hanging = asyncio.ensure_future(eyes.look([f"{n}.png" for n in range(99)]))
+            await asyncio.sleep(0)
+            try:
+                await asyncio.wait_for(asyncio.to_thread(int), 10)
+            finally:
+                released.set()
+                await hanging
+
+    asyncio.run(others_work())
