@@ -62,6 +62,7 @@ class Looker:
         self._edge = edge
         self._fetcher = fetcher or Fetcher(looking)
         self._store = PictureStore(looking.store)
+        self._closed = False
         self._turns = asyncio.Semaphore(looking.at_once)
         # Decoding blocks, and takes memory: no more at a time than there are cores to do it.
         workers = min(looking.at_once, os.cpu_count() or 1)
@@ -88,7 +89,8 @@ class Looker:
         return await self._each(hashes[: self._most], self._kept)
 
     async def close(self) -> None:
-        """Close what is open. Pictures that are under way may fail."""
+        """Close what is open: pictures under way may fail, and who asks from now on is given up."""
+        self._closed = True
         await self._fetcher.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -98,6 +100,8 @@ class Looker:
         one: Callable[[str, float | None], Awaitable[Picture]],
         until: float | None = None,
     ) -> Looked:
+        if self._closed:  # the next process looks: no answer may go out that says otherwise
+            raise asyncio.CancelledError
         outcomes = await asyncio.gather(*(self._in_turn(name, one, until) for name in names))
         return Looked(
             tuple(outcome for outcome in outcomes if isinstance(outcome, Picture)),
@@ -108,25 +112,32 @@ class Looker:
         self, name: str, one: Callable[[str, float | None], Awaitable[Picture]], until: float | None
     ) -> Picture | str:
         """The picture, or the sentence that says why not."""
-        began, outcome = time.monotonic(), "seen"
+        began = time.monotonic()
+        said: Picture | str
         try:
             async with asyncio.timeout_at(until):
                 await self._turns.acquire()
             try:
-                return await one(name, until)
+                outcome, said = "seen", await one(name, until)
             finally:
                 self._turns.release()
         except TimeoutError:
-            outcome = "late"
-            return (
+            outcome, said = (
+                "late",
                 f"The picture {shown(name)} is not looked at: it did not come while the request "
-                "had patience; ask with more."
+                "had patience; ask with more.",
             )
         except PictureError as error:
-            outcome = _OUTCOMES.get(type(error), "unavailable")
-            return str(error)
-        finally:
-            self._tell(outcome, time.monotonic() - began)
+            outcome, said = _OUTCOMES.get(type(error), "unavailable"), str(error)
+        except Exception:
+            # It would end the worker, and the next one at the same listing.
+            _log.exception("the picture %s is not looked at", shown(name))
+            outcome, said = (
+                "unavailable",
+                f"The picture {shown(name)} is not looked at: it failed here; see the log.",
+            )
+        self._tell(outcome, time.monotonic() - began)
+        return said
 
     async def _seen(self, uri: str, until: float | None) -> Picture:
         async with asyncio.timeout_at(until):
@@ -153,6 +164,11 @@ class Looker:
     def _from_store(self, sha256: str) -> Picture:
         try:
             return self._store.read(sha256)
+        except PictureMissing as error:  # without the store's place
+            raise PictureMissing(
+                f"The picture {sha256[:64]!r} is not seen again: it was removed from the store of "
+                "pictures or is damaged there, or the store was another one."
+            ) from error
         except OSError as error:
             raise self._no_store(f"The picture {sha256[:64]!r} is not seen again", error) from error
 
