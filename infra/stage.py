@@ -4,7 +4,7 @@ The demo, the end-to-end tests and `listune chaos` set the same stage.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +12,8 @@ from rich.console import Console
 from infra.catalogs.catalog import CatalogError, Product, read_catalog
 from infra.catalogs.generate import generate
 from infra.catalogs.grouping import parted, stratified
-from infra.settings import Settings
+from infra.catalogs.inputs import mixed
+from infra.settings import Mix, Settings
 from schemas.category import CategorySchemas
 from schemas.sources.json_schema import read_schemas, write_schemas
 
@@ -42,6 +43,10 @@ def read_stage(settings: Settings, console: Console) -> Stage:
     else:
         schemas = read_schemas(demo.catalog_schema, alternatives=demo.alternatives)
         products, warnings = read_catalog(demo.catalog, schemas, demo.alternatives)
+    if not demo.pictures:
+        products = [replace(product, images=()) for product in products]
+    if demo.mix is Mix.PAPER:
+        products = mixed(products)
     for warning in warnings:
         console.print(f"[yellow]{warning}[/]")
     check_enough(products, settings)
@@ -52,6 +57,21 @@ def read_stage(settings: Settings, console: Console) -> Stage:
     )
     dealt = stratified([[product] for product in products], demo.seed)
     return Stage(schemas, [product for (product,) in dealt])
+
+
+def with_pictures(stage: Stage, settings: Settings) -> Settings:
+    """The settings under which what is on stage is seen: products with images have one looked at.
+
+    Their files are below the catalog's folder. What the settings themselves say of `hosts` and
+    `buckets`, and of more pictures a listing, holds.
+    """
+    demo, serving = settings.demo, settings.serving
+    if not demo.pictures:
+        return settings.changed(serving={"pictures": 0})
+    if demo.catalog is None or not any(product.images for product in stage.products):
+        return settings
+    looking = serving.looking.model_copy(update={"root": demo.catalog.parent.absolute()})
+    return settings.changed(serving={"pictures": max(1, serving.pictures), "looking": looking})
 
 
 def _to_generate(settings: Settings) -> int:

@@ -3,7 +3,9 @@
 A line is an object with `product_id`, `category`, `title` and, where there are any, `description`,
 `images`, `catalog` (attribute to a value or a list of values), `requested` (attribute names) and
 `cluster` (offers of one product). A wrong line stops the reading with one sentence; a value that
-the schema does not know or refuses is left out and counted in a warning.
+the schema does not know or refuses, and a picture that is not there, is left out and counted in a
+warning. `images` are files below the catalog's folder, named from there, or URIs of other schemes,
+which are not looked up.
 """
 
 import json
@@ -19,8 +21,11 @@ from schemas.errors import ListuneError
 from schemas.events import ValueLists
 from schemas.texts import HALF_CHARACTER, is_cut_json
 from schemas.values import is_valid, mend, problem
+from serving.errors import PictureUnavailable
+from serving.pictures.addresses import file_path, scheme_of, shown
 
 REFUSED = "values that the schema refuses"
+NOT_THERE = "images that are no files in the catalog's folder"
 Schemas = Mapping[str, CategorySchema]
 
 
@@ -81,9 +86,13 @@ def read_catalog(
         if schema is None:
             dropped["products of categories that the schema lacks"] += 1
             continue
+        entry["images"], missing = _pictures(entry.get("images") or (), path.parent)
         product, refused = _product(entry, schema, alternatives, dropped)
         if refused is not None:
             first.setdefault(REFUSED, f" (the first: line {number}, {refused})")
+        if missing:
+            dropped[NOT_THERE] += len(missing)
+            first.setdefault(NOT_THERE, f" (the first: line {number}, {shown(missing[0])})")
         if schema.select(product.requested):
             products.append(product)
         else:
@@ -98,8 +107,13 @@ def read_catalog(
     ]
 
 
-def listing_row(product: Product, schemas: Schemas, values: ValueLists) -> dict[str, Any]:
-    """A row as the trainer reads it: the product, what is asked, and the `values` to learn."""
+def listing_row(
+    product: Product, schemas: Schemas, values: ValueLists, pictures: Sequence[str] = ()
+) -> dict[str, Any]:
+    """A row as the trainer reads it: the product, what is asked, and the `values` to learn.
+
+    pictures: the hashes of what was seen of its images.
+    """
     return {
         "listing_id": product.product_id,
         "category": product.category,
@@ -108,6 +122,7 @@ def listing_row(product: Product, schemas: Schemas, values: ValueLists) -> dict[
         "attributes": [a.model_dump(mode="json") for a in product.attributes(schemas)],
         "values": values,
         "images": list(product.images),
+        "pictures": list(pictures),
     }
 
 
@@ -220,6 +235,19 @@ def _product(
         cluster=None if cluster is None else str(cluster),
     )
     return product, refused
+
+
+def _pictures(images: Sequence[str], folder: Path) -> tuple[list[str], list[str]]:
+    """Those of `images` that may be there, and the files that are not below `folder`."""
+    missing = [i for i in images if scheme_of(i) == "file" and not _is_file(i, folder)]
+    return [image for image in images if image not in missing], missing
+
+
+def _is_file(uri: str, folder: Path) -> bool:
+    try:
+        return file_path(uri, folder).is_file()
+    except (PictureUnavailable, OSError):
+        return False
 
 
 def _legal(attribute: Attribute, values: Sequence[str], alternatives: bool) -> list[str]:

@@ -6,6 +6,7 @@ safetensors. transformers' converter reads the tokenizer's end token wrongly (it
 Torch is imported only in the process that converts: `python -m infra.local.base_model GGUF FOLDER`.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
 
 END_OF_TURN = "<|im_end|>"
 END_OF_TEXT = "<|endoftext|>"
+
+
+def has_eyes(base: Path) -> bool:
+    """Whether the model in the folder `base` sees pictures itself, as its configuration says.
+
+    Of what is not here, such as a hub id, nobody knows: False.
+    """
+    try:
+        return "vision_config" in json.loads((base / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def convert_in_subprocess(gguf: Path, target: Path) -> None:

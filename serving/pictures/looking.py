@@ -7,11 +7,12 @@ are seen.
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from serving.errors import PictureError, PictureRefused, PictureUnavailable
+from serving.errors import PictureError, PictureMissing, PictureRefused, PictureUnavailable
 from serving.pictures.addresses import shown
 from serving.pictures.checking import check
 from serving.pictures.fetching import Fetcher
@@ -32,13 +33,30 @@ class Looked:
     """A sentence for each that could not."""
 
 
+Tell = Callable[[str, float], None]
+"""Is told of each picture `seen`, or why it was not (`refused`, `unavailable`, `missing`, `late`),
+and the seconds that it took, with those in the queue."""
+
+_OUTCOMES = {PictureRefused: "refused", PictureMissing: "missing"}
+
+
+def _tell_nobody(outcome: str, seconds: float) -> None:
+    """For whoever does not count."""
+
+
 class Looker:
     """The eyes of one worker. At most `looking.at_once` pictures are under way at a time."""
 
     def __init__(
-        self, looking: LookingSettings, most: int, edge: int, fetcher: Fetcher | None = None
+        self,
+        looking: LookingSettings,
+        most: int,
+        edge: int,
+        fetcher: Fetcher | None = None,
+        tell: Tell = _tell_nobody,
     ) -> None:
         """Look at no more than `most` pictures of a listing, each at most `edge` px long."""
+        self._tell = tell
         self._looking = looking
         self._most = most
         self._edge = edge
@@ -49,10 +67,15 @@ class Looker:
         workers = min(looking.at_once, os.cpu_count() or 1)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="pictures")
 
-    async def look(self, uris: Sequence[str]) -> Looked:
-        """Get, check, shrink and keep the first `most` of `uris`; the same URI twice is one."""
+    async def look(self, uris: Sequence[str], within_s: float | None = None) -> Looked:
+        """Get, check, shrink and keep the first `most` of `uris`; the same URI twice is one.
+
+        One that has not come within `within_s` seconds is not seen. None: as patient as settings
+        say.
+        """
         named = tuple(dict.fromkeys(uris))
-        looked = await self._each(named[: self._most], self._seen)
+        until = None if within_s is None else asyncio.get_running_loop().time() + within_s
+        looked = await self._each(named[: self._most], self._seen, until)
         if (over := len(named) - self._most) <= 0 or not self._most:
             return looked
         note = (
@@ -69,25 +92,49 @@ class Looker:
         await self._fetcher.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _each(self, names: Sequence[str], one: Callable[[str], Awaitable[Picture]]) -> Looked:
-        async def in_turn(name: str) -> Picture | str:
-            async with self._turns:
-                try:
-                    return await one(name)
-                except PictureError as error:
-                    return str(error)
-
-        outcomes = await asyncio.gather(*(in_turn(name) for name in names))
+    async def _each(
+        self,
+        names: Sequence[str],
+        one: Callable[[str, float | None], Awaitable[Picture]],
+        until: float | None = None,
+    ) -> Looked:
+        outcomes = await asyncio.gather(*(self._in_turn(name, one, until) for name in names))
         return Looked(
             tuple(outcome for outcome in outcomes if isinstance(outcome, Picture)),
             tuple(outcome for outcome in outcomes if isinstance(outcome, str)),
         )
 
-    async def _seen(self, uri: str) -> Picture:
-        data = await self._fetcher.fetch(uri)
+    async def _in_turn(
+        self, name: str, one: Callable[[str, float | None], Awaitable[Picture]], until: float | None
+    ) -> Picture | str:
+        """The picture, or the sentence that says why not."""
+        began, outcome = time.monotonic(), "seen"
+        try:
+            async with asyncio.timeout_at(until):
+                await self._turns.acquire()
+            try:
+                return await one(name, until)
+            finally:
+                self._turns.release()
+        except TimeoutError:
+            outcome = "late"
+            return (
+                f"The picture {shown(name)} is not looked at: it did not come while the request "
+                "had patience; ask with more."
+            )
+        except PictureError as error:
+            outcome = _OUTCOMES.get(type(error), "unavailable")
+            return str(error)
+        finally:
+            self._tell(outcome, time.monotonic() - began)
+
+    async def _seen(self, uri: str, until: float | None) -> Picture:
+        async with asyncio.timeout_at(until):
+            data = await self._fetcher.fetch(uri)
+        # From here on it is kept, and so waited for: whoever asks is to know what was kept for it.
         return await self._in_thread(self._check_and_keep, uri, data)
 
-    async def _kept(self, sha256: str) -> Picture:
+    async def _kept(self, sha256: str, _: float | None) -> Picture:
         return await self._in_thread(self._from_store, sha256)
 
     def _check_and_keep(self, uri: str, data: bytes) -> Picture:

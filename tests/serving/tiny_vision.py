@@ -42,7 +42,7 @@ PROCESSORS = {
     "qwen3_vl": Qwen2VLImageProcessorPil,
 }
 ONE_TILE = {
-    "smolvlm": {"do_image_splitting": False},
+    "smolvlm": {"do_image_splitting": False, "size": {"longest_edge": 32}},
     "internvl": {"crop_to_patches": False},
 }
 KINDS = tuple(SPECIAL_TOKENS)
@@ -101,7 +101,7 @@ def _text(tokenizer: Any, **more: Any) -> dict[str, Any]:
         "vocab_size": len(tokenizer),
         "hidden_size": 64,
         "intermediate_size": 128,
-        "num_hidden_layers": 3,
+        "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "max_position_embeddings": 8192,
@@ -165,7 +165,7 @@ def _qwen3_vl(tokenizer: Any) -> tuple[Any, Any]:
     section = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 2, 2]}
     ids = tokenizer.convert_tokens_to_ids
     config = Qwen3VLConfig(
-        text_config=_text(tokenizer, head_dim=16, rope_parameters=section),
+        text_config=_text(tokenizer, num_hidden_layers=3, head_dim=16, rope_parameters=section),
         vision_config={
             "depth": 2,
             "hidden_size": 32,

@@ -183,9 +183,9 @@ def _by_inputs(
     sharing = kinds_with_enough(len(own.listings) for own in after.values())
 
     def of(inputs: str) -> Difference:
-        measures = (e.measure(rule.by, rule.cost_of_wrong) for e in (before[inputs], after[inputs]))
+        old, new = (e[inputs].measure(rule.by, rule.cost_of_wrong) for e in (before, after))
         drawn = draw_listings(len(after[inputs].listings), rule.draws, rule.seed)
-        return difference(*measures, drawn, rule, look, sharing)
+        return difference(old, new, drawn, rule, look, sharing)
 
     return {inputs: of(inputs) for inputs in after}
 

@@ -111,16 +111,20 @@ def pack(
 ) -> PackedTree:
     """The tree of `row` in at most `max_length` tokens; `rng` draws the order and the split.
 
-    A trunk alone that is longer is cut, without its pictures: nothing can be taught after it.
-    Questions that do not fit are left out; since the order is drawn anew each time, each gets its
-    turn in another epoch.
+    Pictures after which not one question fits are left out, the last first; a trunk that is longer
+    without any is cut, and nothing can be taught after it. Questions that do not fit are left out;
+    since the order is drawn anew each time, each gets its turn in another epoch.
     """
     answers = taught_answers(row, builder, blank, weight_accepted)
     asked = [a for a in row.attributes if a.name in answers]
     batches = split_batches(asked, builder.settings.batches, str(rng.getrandbits(64)))
+    shortest = min((len(builder.segment(a).ids) + len(answers[a.name]) for a in asked), default=0)
     trunk = builder.trunk(row.listing, pictures=[picture.tokens for picture in pictures])
+    while pictures and len(trunk) + shortest > max_length:
+        pictures = pictures[:-1]
+        trunk = builder.trunk(row.listing, pictures=[picture.tokens for picture in pictures])
     if len(trunk) > max_length:
-        pictures, trunk = (), Trunk(trunk.ids[:max_length], range(max_length), max_length)
+        trunk = Trunk(trunk.ids[:max_length], range(max_length), max_length)
     tree = PackedTree(
         ids=list(trunk.ids),
         positions=list(trunk.positions),

@@ -215,3 +215,37 @@ def test_without_a_root_no_file_is_read(root: Path) -> None:
 def test_a_file_that_is_too_long_is_not_read_to_its_end(root: Path) -> None:
     looked = look(root, "red.png", max_bytes=10)
     assert "more than 10 bytes" in looked.notes[0]
+
+
+def test_what_does_not_come_in_time_is_a_note_and_what_came_is_seen(root: Path) -> None:
+    class Slow(Fetcher):
+        async def fetch(self, uri: str) -> bytes:
+            if "red" in uri:
+                await asyncio.Event().wait()
+            return await super().fetch(uri)
+
+    async def looked() -> Looked:
+        slow = Slow(LookingSettings(root=root))
+        async with looker(root, fetcher=slow, at_once=1) as eyes:
+            return await eyes.look(["blue.png", "red.png", "green.png"], within_s=0.2)
+
+    seen = asyncio.run(looked())
+    assert len(seen.pictures) == 1
+    assert near(colours(seen)[0], BLUE)
+    for note, name in zip(seen.notes, ("red.png", "green.png"), strict=True):
+        assert name in note
+        assert "patience" in note
+
+
+def test_each_picture_is_told_of_with_its_outcome(root: Path) -> None:
+    told: list[str] = []
+
+    async def looked() -> None:
+        looking = LookingSettings(root=root, store=str(root.parent / "kept"))
+        eyes = Looker(looking, 9, 384, tell=lambda outcome, seconds: told.append(outcome))
+        await eyes.look(["red.png", "gone.png", "page.jpg"])
+        await eyes.again(["0" * 64])
+        await eyes.close()
+
+    asyncio.run(looked())
+    assert sorted(told) == ["missing", "refused", "seen", "unavailable"]

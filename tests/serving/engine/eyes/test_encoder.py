@@ -16,7 +16,7 @@ from serving.engine.eyes.encoder_eyes import EncoderEyes
 from serving.errors import ModelRefused, Refused
 from serving.pictures.picture import Picture
 from serving.prompt import lay_out
-from tests.serving.pictures import plain as jpeg
+from tests.serving.drawn import plain as jpeg
 
 CPU = torch.device("cpu")
 
