@@ -72,15 +72,17 @@ def forget(con: duckdb.DuckDBPyConnection, pool: str, events: Sequence[ListingFo
         )
 
 
-def settle(con: duckdb.DuckDBPyConnection, pool: str, store: PictureStore | None = None) -> bool:
+def settle(
+    con: duckdb.DuckDBPyConnection, pool: str, store: PictureStore | None = None
+) -> float | None:
     """Answers for what has been forgotten, and in a later call erases it from the rounds' files.
 
     In this order, because a listing is found in a round that was superseded by its files alone. On
     a rebuild the answer is in the topic already, and only what is left of the listing is erased.
 
     Returns:
-        False where pictures could not be removed from `store`: call it again later. All that it
-        does may be done twice.
+        None where all is done; where pictures are left in `store`, after how many seconds to call
+        it again. All that it does may be done twice.
     """
     waiting = con.execute(
         "SELECT listing_sha256, forgotten_ms, rounds FROM store.forgotten WHERE NOT settled "
@@ -99,14 +101,15 @@ def settle(con: duckdb.DuckDBPyConnection, pool: str, store: PictureStore | None
         files = [file for number in sorted(learnt_by) for file in _files(con, number, "train")]
         for file in [*files, *_judged_by(con, hashes)]:
             erase(con, file, hashes)
-        if store is not None and not pictures.remove(con, store, hashes):
-            return False
+        again_s = None if store is None else pictures.remove(con, store, hashes)
+        if again_s is not None:
+            return again_s
         found = {"hashes": json.dumps(hashes)}
         con.execute(f"DELETE FROM store.used WHERE sha256(listing_id) {_AMONG}", found)
         con.execute(
             f"UPDATE store.forgotten SET settled = true WHERE listing_sha256 {_AMONG}", found
         )
-    return True
+    return None
 
 
 def unsettle(con: duckdb.DuckDBPyConnection, hashes: Collection[str]) -> None:

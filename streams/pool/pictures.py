@@ -9,6 +9,7 @@ pictures do: one that the pool has let go of for its age is forgotten like any o
 
 import json
 import logging
+import time
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -17,6 +18,11 @@ import duckdb
 from schemas.events import Purpose, listing_sha256
 from serving.pictures.store import PictureStore
 from streams.pool.rows import Row, as_select
+
+REMOVING_S = 1.0
+"""So long a tick of the conductor may remove pictures; many take several."""
+STORE_AWAY_S = 60.0
+"""A store that does not answer is asked again after this time."""
 
 _COLUMNS = {"listing_sha256": "VARCHAR", "sha256": "VARCHAR"}
 
@@ -55,11 +61,16 @@ def note_file(con: duckdb.DuckDBPyConnection, among: str, found: dict[str, Any])
         )
 
 
-def remove(con: duckdb.DuckDBPyConnection, store: PictureStore, hashes: Collection[str]) -> bool:
+def remove(
+    con: duckdb.DuckDBPyConnection, store: PictureStore, hashes: Collection[str]
+) -> float | None:
     """Removes the pictures of the listings with these hashes that no other one showed.
 
+    A bucket takes some 50 ms for each, and the pool waits meanwhile: it goes on for `REMOVING_S`.
+
     Returns:
-        False where the store does not work: to be tried again. What is gone by then stays gone.
+        None where all are gone; else after how many seconds to call it again. What is gone by then
+        stays gone.
     """
     found = {"hashes": json.dumps(list(hashes))}
     among = "IN (SELECT unnest(from_json($hashes, '[\"VARCHAR\"]')))"
@@ -69,13 +80,24 @@ def remove(con: duckdb.DuckDBPyConnection, store: PictureStore, hashes: Collecti
         "ORDER BY sha256",
         found,
     ).fetchall()
+    end, gone = time.monotonic() + REMOVING_S, 0
     try:
         for (picture,) in alone:
             store.remove(picture)
+            gone += 1
+            if time.monotonic() > end:
+                break
     except OSError as error:
         logger.error("pictures of forgotten listings cannot be removed yet, tried again: %s", error)
-        return False
+        return STORE_AWAY_S
+    if gone < len(alone):
+        con.execute(
+            "DELETE FROM store.pictures "
+            "WHERE sha256 IN (SELECT unnest(from_json($gone, '[\"VARCHAR\"]')))",
+            {"gone": json.dumps([picture for (picture,) in alone[:gone]])},
+        )
+        return 0.0
     con.execute(f"DELETE FROM store.pictures WHERE listing_sha256 {among}", found)
     if alone:
-        logger.info("%d pictures of forgotten listings were removed", len(alone))
-    return True
+        logger.info("the pictures of forgotten listings were removed")
+    return None

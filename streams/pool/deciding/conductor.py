@@ -53,8 +53,6 @@ from streams.pool.trials import Running, running_trials
 # A wish for a round that could not be granted for so long, or that a rebuild reads again, lapses.
 WISH_LAPSES_MS = 600_000
 PRUNE_EVERY_MS = 60_000
-# A store of pictures that does not answer is asked again after this time.
-SETTLE_AGAIN_MS = 60_000
 # What is to be measured again is looked for in all samples: not after each micro-batch, in vain.
 ORDER_EVERY_MS = 1_000
 # What no round would take, such as near-duplicates of held-out listings, is found out when one is
@@ -127,8 +125,11 @@ class Conductor:
 
     def _settle(self, now_ms: int) -> None:
         """Answers for what is forgotten, and erases it."""
-        if now_ms >= self._settle_ms and not settle(self.con, self.settings.pool, self._pictures):
-            self._settle_ms = now_ms + SETTLE_AGAIN_MS
+        if now_ms < self._settle_ms:
+            return
+        again_s = settle(self.con, self.settings.pool, self._pictures)
+        if again_s is not None:
+            self._settle_ms = now_ms + round(1000 * again_s)
 
     def _decide_and_tell(self, now_ms: int, lag: int) -> None:
         """Decides, and says what it waits for."""

@@ -18,7 +18,8 @@ from schemas.events import (
 )
 from serving.pictures.picture import Picture
 from serving.pictures.store import PictureStore
-from streams.pool.deciding.conductor import SETTLE_AGAIN_MS, Conductor
+from streams.pool import pictures
+from streams.pool.deciding.conductor import Conductor
 from streams.replay.fingerprint import take
 from tests.streams.world import World, prediction, request, review
 
@@ -282,9 +283,23 @@ def test_a_store_that_is_away_is_tried_again_later_and_nothing_else_waits(
     away.away = False
     world.step()
     assert OWN.sha256 in set(store.hashes())  # not at once: each try may take its time
-    world.now_ms += SETTLE_AGAIN_MS
+    world.now_ms += round(1000 * pictures.STORE_AWAY_S)
     world.step()
     assert OWN.sha256 not in set(store.hashes())
+    assert world.rows("SELECT settled FROM store.forgotten") == [(True,)]
+
+
+def test_many_pictures_of_a_slow_store_go_a_few_a_tick(
+    world: World, store: PictureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "REMOVING_S", 0.0)  # one, and the time is over
+    show(world, "gone", FRONT, BACK, OWN)
+    left = []
+    world.forget("gone")
+    for _ in range(5):
+        world.step()
+        left.append(len(set(store.hashes())))
+    assert left == [3, 2, 1, 0, 0]
     assert world.rows("SELECT settled FROM store.forgotten") == [(True,)]
 
 
