@@ -12,7 +12,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from serving.errors import PictureRefused
-from serving.pictures.picture import MAX_SCANS, START_OF_SCAN, Picture
+from serving.pictures.picture import Picture, costly
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,6 +23,7 @@ QUALITY = 90
 _TURN = 0x0112
 _TILE_SIDES = (322, 323)
 _NEEDED_OF_PNG = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND"}
+_JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -55,8 +56,8 @@ def _opened(data: bytes, max_pixels: int) -> "Image.Image":
 
     width, height = _webp_canvas(data)
     _check_size(width, height, max_pixels)
-    if data[:2] == b"\xff\xd8" and data.count(START_OF_SCAN) > MAX_SCANS:
-        raise PictureRefused(f"it is a JPEG of more than {MAX_SCANS} scans; save it anew")
+    if data[:3] == _JPEG and (reason := costly(data)):
+        raise PictureRefused(f"{reason}; save it anew")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:

@@ -163,7 +163,15 @@ def test_a_picture_that_costs_more_than_one_of_ours_is_refused_undecoded(
     progressive = saved(Image.new("L", (64, 64)), "JPEG", progressive=True)
     scan = progressive[progressive.rindex(b"\xff\xda") : -2]
     scans = progressive[:-2] + 50 * scan + progressive[-2:]
-    for data, said in ((wide, "2,048 pixels an edge"), (scans, "50 scans")):
+    segments = progressive[:2] + 1000 * b"\xff\xfe\x00\x02" + progressive[2:]
+    junk = progressive[:20] + 1000 * b"\x00" + progressive[20:]
+    refused = {
+        "2,048 pixels an edge": wide,
+        "50 scans": scans,
+        "1,000 segments": segments,
+        "header is broken": junk,
+    }
+    for said, data in refused.items():
         with pytest.raises(Refused, match=said):
             eyes(tiny_encoder).see([Picture(data)])
     assert eyes(tiny_encoder).see([Picture(saved(Image.new("RGB", (2048, 2048)), "JPEG"))])
