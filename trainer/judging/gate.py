@@ -178,6 +178,7 @@ def _by_inputs(
 ) -> dict[str, Difference]:
     """candidate - parent for each kind of input; nothing where there is one alone."""
     before, after = parent.by_inputs(), candidate.by_inputs()
+    after.pop("nothing", None)  # of which nobody expects an answer
     if len(after) < 2:
         return {}
     sharing = kinds_with_enough(len(own.listings) for own in after.values())
