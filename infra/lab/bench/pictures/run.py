@@ -1,6 +1,7 @@
 """The benchmark of checking pictures: milliseconds and memory by kind of file.
 
-Each file is checked in a process of its own, with the default limits, down to the default edge.
+Each file is checked in a process of its own, with the default limits, down to the default edge. The
+goals are on the CPU's time, which neighbours on the machine do not stretch: checking is one thread.
 """
 
 import tempfile
@@ -37,7 +38,7 @@ def run(console: Console, quick: bool = False) -> Path:
 
 def draw(result: BenchResult, path: Path) -> Path:
     """Draw time and memory of each file into `path`."""
-    return draw_bars(result, ("check_p50_ms", "memory_mb"), path)
+    return draw_bars(result, ("cpu_p50_ms", "memory_mb"), path)
 
 
 def measured(console: Console, quick: bool) -> Iterator[BenchResult]:
@@ -95,9 +96,9 @@ def goals(rows: Sequence[ArmResult]) -> list[Goal]:
     none = "no bomb was measured"
     return [
         Goal(
-            "ms to the slowest refusal of a bomb",
+            "CPU ms to the slowest refusal of a bomb",
             MOST_MS,
-            _most(refused, "check_p50_ms"),
+            _most(refused, "cpu_p50_ms"),
             False,
             none,
         ),

@@ -59,7 +59,7 @@ def test_the_goals_are_judged_by_the_worst_bomb() -> None:
 
 
 def test_a_bomb_that_is_let_through_misses_a_goal() -> None:
-    through = ArmResult("b", {"kind": REFUSED}, {"check_p50_ms": 1, "memory_mb": 1})
+    through = ArmResult("b", {"kind": REFUSED}, {"cpu_p50_ms": 1, "memory_mb": 1})
     assert [goal.met for goal in goals([through])] == [True, True, False]
     assert [goal.met for goal in goals([])] == [None, None, None]
 
