@@ -7,6 +7,7 @@ from infra.lab.pictures.figures import VIEWS, CatalogFigures
 from infra.lab.pictures.tables import CALLED, NAMES
 from trainer.plot_style import COLORS, INK, new_figure, save
 
+GREY = "#999999"  # one more than there are colours
 WIDTH = 0.11  # of a bar; seven side by side leave room between the groups
 
 
@@ -26,7 +27,7 @@ def plot_recall(data: CatalogFigures, path: Path) -> Path:
                 [max(share.high - share.value, 0.0) for share in found],
             ],
             label=name,
-            color=COLORS[number] if number < len(COLORS) else INK,
+            color=COLORS[number] if number < len(COLORS) else GREY,
             error_kw={"elinewidth": 0.8, "ecolor": INK},
         )
     axes.set_xticks(range(len(VIEWS)), [CALLED[view] for view in VIEWS])

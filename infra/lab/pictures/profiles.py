@@ -18,10 +18,14 @@ product three times, with its text, with its picture and with both."""
 
 @dataclass(frozen=True)
 class Steps:
-    """How long an arm trains on a catalog."""
+    """How long an arm trains on a catalog: so many steps in each of so many rounds.
+
+    A round goes on from the one before, on the same rows.
+    """
 
     steps: int
     batch_size: int
+    rounds: int = 1
 
 
 @dataclass(frozen=True)
@@ -72,16 +76,19 @@ LAPTOP = Profile(
         "learning_rate": 1e-3,
     },
     serving={"batches": 0, "max_trunk_tokens": 384, "max_answer_tokens": 24},
-    trials=tuple(
-        Trial(
-            "place",
-            name.replace("_", " "),
-            "implicitave",
-            Steps(24, 8),
-            serving={"picture_place": name},
-            mix="both",
-        )
-        for name in ("after_category", "first", "last")
+    trials=(
+        *(
+            Trial(
+                "place",
+                name.replace("_", " "),
+                "implicitave",
+                Steps(24, 8),
+                serving={"picture_place": name},
+                mix="both",
+            )
+            for name in ("after_category", "first", "last")
+        ),
+        *(Trial("rounds", str(rounds), "implicitave", Steps(100, 8, rounds)) for rounds in (1, 2)),
     ),
     in_flight=8,
 )
@@ -96,7 +103,7 @@ PROFILES = {
             "toy",
             sizes={"implicitave": sizes(4, 6), "flipkart": sizes(4, 6)},
             seeds=(0, 1),
-            steps={"implicitave": Steps(3, 2), "flipkart": Steps(2, 2)},
+            steps={"implicitave": Steps(3, 2, rounds=2), "flipkart": Steps(2, 2)},
             mix="each",
             trainer={"rank": 4, "alpha": 8, "warmup_steps": 0, "max_length": 512},
             serving={"max_trunk_tokens": 64, "max_answer_tokens": 4},

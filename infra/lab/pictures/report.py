@@ -75,8 +75,8 @@ features); with *{FILLED.strip()}* what that product leaves blank comes from the
 
 **The test.** No test product shares a near-duplicate title, a brand or a leading word with one
 that arrives or calibrates. Each is judged three times: its text alone, its picture alone (with the
-category), and both; in constrained mode, without a calibration, so that nobody abstains. Settings
-were chosen on calibration listings.
+category), and both; in constrained mode, without a calibration, so that nobody abstains. Every
+setting stands in the profile before a test is opened.
 
 **The measures** are those of `listune experiment`: net benefit = (right − {COST_OF_WRONG:g} ×
 wrong) / values that the catalog has; recall = right / values that the catalog has. Per cent, with

@@ -142,21 +142,22 @@ class _Run:
             rows = as_sent(catalog.arrivals, trial.mix or self.profile.mix)
             settings = self._settings(self.profile.seeds[0], trial.steps, trial.trainer)
             with self._lab(SEES, trial.serving) as lab:
-                made = lab.train(Plan(None, rows, settings.steps), settings)
-                self.tried.append(self._tried(lab, trial, catalog, made, settings))
+                rounds = _rounds(lab, rows, settings, trial.steps.rounds)
+                self.tried.append(self._tried(lab, trial, catalog, rounds, settings))
 
     def seed(self, seed: int, catalog: Catalog) -> None:
         """Both arms under `seed`, trained and tested; the baselines with the first."""
         first = seed == self.profile.seeds[0]
         rows = as_sent(catalog.arrivals, self.profile.mix)
-        settings = self._settings(seed, self.profile.steps[catalog.name])
+        steps = self.profile.steps[catalog.name]
+        settings = self._settings(seed, steps)
         for arm in (SEES, READS):
             self._at(f"{catalog.name}, seed {seed}, {arm}")
             own = rows if arm == SEES else [unseen(row) for row in rows]
             with self._lab(arm) as lab:
-                made = lab.train(Plan(None, own, settings.steps), settings)
-                self.trained.append(_facts(catalog.name, arm, seed, made))
-                self._test(lab, catalog, arm, made)
+                rounds = _rounds(lab, own, settings, steps.rounds)
+                self.trained.append(_facts(catalog.name, arm, seed, rounds))
+                self._test(lab, catalog, arm, rounds[-1])
                 if first and arm == SEES:
                     self._test_baselines(lab, catalog)
 
@@ -205,23 +206,27 @@ class _Run:
         return TrainerSettings.model_validate({**self.profile.trainer, **(changes or {}), **own})
 
     def _tried(
-        self, lab: Lab, trial: Trial, catalog: Catalog, made: Made, settings: TrainerSettings
+        self,
+        lab: Lab,
+        trial: Trial,
+        catalog: Catalog,
+        rounds: Sequence[Made],
+        settings: TrainerSettings,
     ) -> TrialFigures:
+        adapter = rounds[-1].adapter()
         shown = {view: [views(row)[view] for row in catalog.calibration] for view in VIEWS}
-        answers = {view: lab.judge(made.adapter(), rows, MODE) for view, rows in shown.items()}
-        losses = made.training.losses
+        answers = {view: lab.judge(adapter, rows, MODE) for view, rows in shown.items()}
+        losses = rounds[-1].training.losses
         last = losses[-max(len(losses) // 10, 1) :]
         return TrialFigures(
             about=trial.about,
             name=trial.name,
             catalog=catalog.name,
-            steps=settings.steps,
+            steps=settings.steps * len(rounds),
             last_loss=sum(last) / len(last),
             asked=Sealed.of(answers[VIEWS[0]]),
             answers={view: AnswerCounts.of(one) for view, one in answers.items()},
-            losses={
-                view: lab.losses(made.adapter(), rows, settings) for view, rows in shown.items()
-            },
+            losses={view: lab.losses(adapter, rows, settings) for view, rows in shown.items()},
         )
 
     def _test(self, lab: Lab, catalog: Catalog, arm: str, made: Made) -> None:
@@ -261,18 +266,27 @@ def unseen(row: Row) -> Row:
     return replace(row, listing=replace(row.listing, images=()), pictures=())
 
 
-def _facts(catalog: str, arm: str, seed: int, made: Made) -> Trained:
-    training = made.training
+def _rounds(lab: Lab, rows: Sequence[Row], settings: TrainerSettings, rounds: int) -> list[Made]:
+    """Each round from the one before, the first from the base."""
+    made: list[Made] = []
+    for _ in range(rounds):
+        parent = made[-1].adapter() if made else None
+        made.append(lab.train(Plan(parent, list(rows), settings.steps), settings))
+    return made
+
+
+def _facts(catalog: str, arm: str, seed: int, rounds: Sequence[Made]) -> Trained:
+    trained = [made.training for made in rounds]
     return Trained(
         catalog=catalog,
         arm=arm,
         seed=seed,
-        adapter=made.adapter().hash,
-        listings=training.listings,
-        steps=training.steps,
-        label_tokens=training.label_tokens,
-        seconds=round(training.seconds, 1),
-        losses=[round(loss, 4) for loss in training.losses],
+        adapter=rounds[-1].adapter().hash,
+        listings=trained[-1].listings,
+        steps=sum(one.steps for one in trained),
+        label_tokens=sum(one.label_tokens for one in trained),
+        seconds=round(sum(one.seconds for one in trained), 1),
+        losses=[round(loss, 4) for one in trained for loss in one.losses],
     )
 
 
@@ -296,11 +310,15 @@ def _listings(profile: Profile, catalogs: Sequence[Catalog]) -> int:
     by_name, total = {one.name: one for one in catalogs}, 0
     for trial in profile.trials:
         asked = 2 * len(VIEWS) * len(by_name[trial.only].calibration)
-        total += trial.steps.steps * trial.steps.batch_size + asked
+        total += _listings_of(trial.steps) + asked
     for name, steps in profile.steps.items():
         asked = len(VIEWS) * len(by_name[name].test)
-        total += len(profile.seeds) * 2 * (steps.steps * steps.batch_size + asked)
+        total += len(profile.seeds) * 2 * (_listings_of(steps) + asked)
     return total
+
+
+def _listings_of(steps: Steps) -> int:
+    return steps.rounds * steps.steps * steps.batch_size
 
 
 def _counts(rows: Sequence[Row]) -> dict[Inputs, int]:
