@@ -42,7 +42,7 @@ def draw(result: BenchResult, path: Path) -> Path:
 
 
 def measured(console: Console, quick: bool) -> Iterator[BenchResult]:
-    """The result so far, after each file."""
+    """The result so far, after the bombs and after the others."""
     begun = begin("pictures")
     limits = LookingSettings()
     begun.constants.update(
@@ -51,8 +51,8 @@ def measured(console: Console, quick: bool) -> Iterator[BenchResult]:
         max_pixels=limits.max_pixels,
     )
     files: Mapping[str, Mapping[str, File]] = {
-        SEEN: pictures(scale=10 if quick else 1),
         REFUSED: bombs(),
+        SEEN: pictures(scale=10 if quick else 1),
     }
     with tempfile.TemporaryDirectory() as name, bar(console) as shown:
         folder = Path(name)
@@ -68,7 +68,7 @@ def measured(console: Console, quick: bool) -> Iterator[BenchResult]:
                 begun.rows.append(row_of(named, kind, run_job(carry_out, job)))
                 begun.goals[:] = goals(begun.rows)
                 shown.advance(task)
-                yield begun
+            yield begun
 
 
 def row_of(name: str, kind: str, outcome: dict[str, Any]) -> ArmResult:
