@@ -27,7 +27,8 @@ Other rooms use:
 - `schemas.values`: `mend`, `parse_answer`, `format_answer`, `is_valid`, `problem`, `matches`.
 - `schemas.aliases`: `in_force`, `asked_for`; `schemas.conditions`: `applying`.
 - `schemas.origins`: `Origin`, `ORIGINS`, `origins`, `in_short`, `in_full`.
-- `schemas.refusals`: `bound_in`; `schemas.numbers`: `number_expression`.
+- `schemas.refusals`: `bound_in`; `schemas.numbers`: `number_expression`, `read_number`;
+  `schemas.units`: `scale`.
 - `schemas.texts`: `one_line`, `is_cut_json`, `HALF_CHARACTER`; `schemas.markup`: `without_markup`.
 - `schemas.completeness`: `completeness`, `gap`, `deficit`, `edits`.
 - `schemas.curation`: `Candidate`, `CURATIONS`, `select`, `Selection`.

@@ -16,6 +16,7 @@ from infra.cli import (
     evaluate,
     experiment,
     forget,
+    importing,
     letters,
     listings,
     local,
@@ -40,6 +41,7 @@ local.register(app)
 demo.register(app)
 listings.register(app)
 models.register(app)
+importing.register(app)
 letters.register(app)
 forget.register(app)
 wire.register(app)

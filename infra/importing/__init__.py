@@ -1,0 +1,16 @@
+"""A file of products, from whatever program, as a catalog; see docs/import.md.
+
+- `run`: the whole of an import.
+- `detecting`: what a file is.
+- `guessing` and `evidence`: a map for it, with a reason for each guess.
+- `map` and `map_file`: the map, and `map.toml`.
+- `reading`: a file as a table of texts; under it `delimited` (CSV), `excel` and `records` (JSON and
+  Parquet).
+- `formats`: exports of known programs.
+- `products`: rows to products; under it `values` (cells) and `seen` (ids and parents).
+- `names`: what columns are called in several languages.
+
+Other rooms use: `infra.importing.run`; the formats below use `infra.importing.map`,
+`infra.importing.reading`, `infra.importing.records`, `infra.importing.delimited`,
+`infra.importing.seen` and `infra.importing.errors`.
+"""

@@ -1,0 +1,141 @@
+"""What a file is: its container, the program that exported it, and how its text is written."""
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from infra.importing import delimited, excel
+from infra.importing.errors import ImportFault
+from infra.importing.formats.form import Format
+from infra.importing.formats.known import BY_NAME, FORMATS
+from infra.importing.map import FileForm, Reasons
+from infra.importing.reading import Table, header, raw_rows_of
+from infra.importing.records import structure
+
+STRUCTURED = 0.9
+SAMPLED = 200
+MOST_SHEETS = 12
+MOST_CONTROLS = 0.02
+_HEAD = 1 << 16
+_ZIP, _PARQUET = b"PK\x03\x04", b"PAR1"
+
+
+def detect(path: Path, given: FileForm | None = None) -> tuple[FileForm, Format | None, Reasons]:
+    """How `path` is to be read, the export that it is, and why; a `given` form is kept.
+
+    Raises:
+        ImportFault: the file cannot be read, or is of a kind that is not read.
+    """
+    if given is not None:
+        if given.export and given.export not in BY_NAME:
+            raise ImportFault(
+                f"[file] export = {given.export!r} is not known; write one of {', '.join(BY_NAME)}"
+            )
+        return given, BY_NAME.get(given.export), {}
+    with delimited.readable(path):
+        return _detect(path)
+
+
+def _detect(path: Path) -> tuple[FileForm, Format | None, Reasons]:
+    with delimited.open_bytes(path) as file:
+        head = file.read(_HEAD)
+    if not head.strip():
+        raise ImportFault(f"{path}: is empty; give a file with products")
+    for one in FORMATS:
+        if one.flatten is not None and one.sniff(head):
+            form = FileForm(format="feed", export=one.name)
+            return form, one, {("file", "export"): "by what stands at the beginning of the file"}
+    form, why = _container(path, head)
+    reasons: Reasons = {("file", name): text for name, text in why.items()}
+    return _known(path, form, reasons)
+
+
+def tables_of(files: Sequence[Path], form: FileForm, export: Format | None) -> list[Table]:
+    """A table for each of the files, all read in the same way."""
+    if export is None:
+        return [Table(path, form) for path in files]
+    return [Table(path, form, export.flatten, export.prepare) for path in files]
+
+
+def _container(path: Path, head: bytes) -> tuple[FileForm, dict[str, str]]:
+    if head.startswith(_PARQUET):
+        return FileForm(format="parquet"), {"format": "the file begins as Parquet does"}
+    if head.startswith(_ZIP):
+        return FileForm(format="excel"), {"format": "the file is a zip, as Excel's are"}
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        raise ImportFault(f"{path}: is an Excel file of before 2007; save it as .xlsx or as CSV")
+    encoding, why = delimited.find_encoding(path)
+    controls = sum(ord(c) < 32 and c not in "\t\n\r\f\x1f" for c in head.decode("latin-1"))
+    if not encoding.startswith("utf-16") and controls > MOST_CONTROLS * len(head):
+        raise ImportFault(
+            f"{path}: is no text; give CSV, JSON, Parquet, Excel or XML, or any in .gz"
+        )
+    text = head.decode(encoding, "replace").lstrip("\ufeff").lstrip()
+    if text.startswith("["):
+        return FileForm(format="json", encoding=encoding), {"format": "begins with a bracket"}
+    if text.startswith("{"):
+        first, _, rest = text.partition("\n")
+        lines = first.rstrip().endswith("}") and rest.lstrip().startswith("{")
+        kind = "jsonl" if lines else "json"
+        form = FileForm.model_validate({"format": kind, "encoding": encoding})
+        return form, {
+            "format": "an object on each line" if lines else "begins with an object",
+            "encoding": why,
+        }
+    if text.startswith("<"):
+        raise ImportFault(
+            f"{path}: is XML or HTML of an unknown kind; known are {_feeds()}; export a CSV instead"
+        )
+    return delimited.find_form(path)
+
+
+def _feeds() -> str:
+    return ", ".join(one.name for one in FORMATS if one.flatten is not None)
+
+
+def _known(path: Path, form: FileForm, reasons: Reasons) -> tuple[FileForm, Format | None, Reasons]:
+    """The form with the export that the columns tell of, if they do."""
+    table = Table(path, form)
+    if form.format in ("csv", "excel"):
+        # The goods may stand behind sheets of instructions.
+        names = excel.sheets(path)[:MOST_SHEETS] if form.format == "excel" else [""]
+        for name in names:
+            rows = _first(Table(path, form.model_copy(update={"sheet": name})))
+            for one in FORMATS:
+                number = one.header(rows)
+                if number is not None:
+                    found = {"header_row": number, "export": one.name, "sheet": name}
+                    reasons["file", "export"] = "by the names in the row of its header"
+                    return form.model_copy(update=found), one, reasons
+        if form.format == "excel":
+            number = delimited.find_header(_first(table)) or 1
+            form = form.model_copy(update={"header_row": number})
+        columns = header(Table(path, form))
+    else:
+        columns = tuple(dict.fromkeys(n for row in _sample(table) for n in row))
+    for one in FORMATS:
+        if one.recognise(columns):
+            reasons["file", "export"] = "by the names of its columns"
+            return form.model_copy(update={"export": one.name}), one, reasons
+    structured = _json_columns(table.path, form) if form.format in ("csv", "excel") else ()
+    if structured:
+        reasons["file", "json_columns"] = "all cells looked at are objects or lists"
+        form = form.model_copy(update={"json_columns": structured})
+    return form, None, reasons
+
+
+def _json_columns(path: Path, form: FileForm) -> tuple[str, ...]:
+    """The columns of which nearly all cells are objects or lists, some broken ones aside."""
+    cells: dict[str, list[bool]] = {}
+    for row in _sample(Table(path, form)):
+        for name, cell in row.items():
+            cells.setdefault(name, []).append(structure(cell) is not None)
+    return tuple(name for name, own in cells.items() if sum(own) >= STRUCTURED * len(own))
+
+
+def _first(table: Table) -> list[list[str]]:
+    return [cells for _, cells in islice(raw_rows_of(table), delimited.HEADER_WITHIN)]
+
+
+def _sample(table: Table) -> list[dict[str, str]]:
+    return [row.cells for row in islice(table.rows(), SAMPLED)]

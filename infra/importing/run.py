@@ -1,0 +1,184 @@
+"""A whole import: files and a map to `products.jsonl` and `…rejected.jsonl`; without a map, a
+guessed one first.
+
+The files are written beside their places and moved there at the end, so that a half-made catalog
+never stands for a whole one.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.importing.detecting import detect, tables_of
+from infra.importing.errors import ImportFault
+from infra.importing.evidence import with_evidence
+from infra.importing.formats.known import BY_NAME
+from infra.importing.guessing import NO_CATEGORY, ONE_CATEGORY, guess
+from infra.importing.map import ImportMap, Reasons
+from infra.importing.map_file import map_text, read_map
+from infra.importing.products import ProductMaker, Rejected
+from infra.importing.reading import Survey, Table
+from infra.importing.seen import Seen
+
+MAP_NAME = "map.toml"
+Told = Callable[[str, int, int], None]
+"""Is told of progress: what is done, rows done, all rows (0 while nobody knows)."""
+_TOLD_EVERY = 1_000
+
+
+@dataclass
+class ImportReport:
+    """What came of an import.
+
+    `reasons` counts what was left out by attribute (None: whole rows) and reason; `examples` has
+    the first of each.
+    """
+
+    out: Path
+    rejected: Path
+    map_path: Path
+    guessed: bool
+    import_map: ImportMap
+    rows: int = 0
+    products: int = 0
+    values: int = 0
+    reasons: Counter[tuple[str | None, str]] = field(default_factory=Counter)
+    examples: dict[tuple[str | None, str], Rejected] = field(default_factory=dict)
+    hints: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def rejected_rows(self) -> int:
+        """Rows that are no product."""
+        return self.rows - self.products
+
+
+def import_files(
+    files: Sequence[Path],
+    out: Path,
+    map_path: Path | None = None,
+    told: Told = lambda what, done, total: None,
+) -> ImportReport:
+    """Import `files` as one catalog to `out`.
+
+    Without `map_path` a map is guessed and written as `map.toml` beside `out`; one that stands
+    there already is kept as `map.toml.before`.
+
+    Raises:
+        ImportFault: a file or the map cannot be used, or no row is a product.
+    """
+    given = None if map_path is None else read_map(map_path)
+    form, export, reasons = detect(files[0], None if given is None else given.file)
+    tables = tables_of(files, form, export)
+    survey = _survey(tables, told)
+    if not survey.count:
+        raise ImportFault(f"{files[0]}: has no rows under its header; give a file with products")
+    if given is None:
+        import_map, more = make_map(survey, tables)
+        reasons = {**reasons, **more}
+        map_path = out.parent / MAP_NAME
+    else:
+        import_map = given
+        _check_columns(import_map, survey, map_path)
+    assert map_path is not None
+    report = ImportReport(
+        out, out.with_name(f"{out.stem}.rejected.jsonl"), map_path, given is None, import_map
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if given is None:
+        write_guess(map_path, map_text(import_map, reasons))
+    _write(report, tables, survey, told)
+    if not report.products:
+        raise ImportFault(
+            f"none of the {report.rows} rows is a product ({_first_reason(report)}); see "
+            f"{report.rejected}, then edit {map_path} and give it with --map"
+        )
+    return report
+
+
+def make_map(survey: Survey, tables: Sequence[Table]) -> tuple[ImportMap, Reasons]:
+    """The map of tables that have none, and why it is so."""
+    form = tables[0].form
+    if form.export:
+        preset = BY_NAME[form.export].preset(survey.columns)
+        import_map = preset.model_copy(update={"file": form})
+        reasons: Reasons = {("columns",): f"as {form.export} names them"}
+        if import_map.columns.category == ONE_CATEGORY:
+            reasons["columns", "category"] = NO_CATEGORY
+    else:
+        import_map, reasons = guess(survey, form)
+    described, more = with_evidence(import_map, survey)
+    return described, {**reasons, **more}
+
+
+def write_guess(path: Path, text: str) -> None:
+    """Write a guessed map; another that stands there is moved aside, since somebody may have
+    edited it."""
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        path.replace(path.with_name(f"{path.name}.before"))
+    path.write_text(text, encoding="utf-8")
+
+
+def _survey(tables: Sequence[Table], told: Told) -> Survey:
+    told("looking at the rows", 0, 0)
+    surveys = [table.survey() for table in tables]
+    columns = dict.fromkeys(name for survey in surveys for name in survey.columns)
+    return Survey(
+        tuple(columns),
+        sum(survey.count for survey in surveys),
+        tuple(row for survey in surveys for row in survey.sample),
+    )
+
+
+def _check_columns(import_map: ImportMap, survey: Survey, path: Path | None) -> None:
+    """A column that no row has is most likely misspelled."""
+    roles = [getattr(import_map.columns, name) for name in type(import_map.columns).model_fields]
+    wanted = [*roles, *(spec.column for spec in import_map.attributes.values())]
+    names = [n for source in wanted if source for n in _names(source)]
+    lacking = [name for name in names if name not in survey.columns]
+    if names and len(lacking) == len(names):
+        raise ImportFault(
+            f"{path}: the file has none of its columns, such as {lacking[0]!r}; it has "
+            f"{', '.join(map(repr, survey.columns[:8]))}"
+        )
+
+
+def _names(source: str | tuple[str, ...]) -> list[str]:
+    parts = [source] if isinstance(source, str) else list(source)
+    return [part for part in parts if not part.startswith("=")]
+
+
+def _write(report: ImportReport, tables: Sequence[Table], survey: Survey, told: Told) -> None:
+    parts = [path.with_name(f"{path.name}.part") for path in (report.out, report.rejected)]
+    with Seen() as seen, parts[0].open("wb") as products, parts[1].open("wb") as rejected:
+        maker = ProductMaker(report.import_map, survey.columns, seen)
+        for file, row in ((one.path.name, row) for one in tables for row in one.rows()):
+            entry, faults = maker.make(file, row)
+            report.rows += 1
+            if entry is not None:
+                report.products += 1
+                report.values += sum(map(len, entry["catalog"].values()))
+                products.write(_line(entry))
+            for fault in faults:
+                key = (fault.attribute, fault.reason.partition(" stands in ")[0])
+                report.reasons[key] += 1
+                report.examples.setdefault(key, fault)
+                rejected.write(_line(fault.entry()))
+            if report.rows % _TOLD_EVERY == 0:
+                told("importing", report.rows, survey.count)
+        report.hints = maker.hints
+    told("importing", report.rows, report.rows)
+    parts[0].replace(report.out)
+    parts[1].replace(report.rejected)
+
+
+def _line(entry: dict[str, object]) -> bytes:
+    return json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def _first_reason(report: ImportReport) -> str:
+    if not report.reasons:
+        return "all are empty"
+    (_, reason), _ = report.reasons.most_common(1)[0]
+    return reason

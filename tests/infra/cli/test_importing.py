@@ -1,0 +1,23 @@
+"""`listune import` says what became of a file."""
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from infra.cli.app import app
+
+SHOP = "sku,category,title,weight\n1,Mugs,Mug,1.5\n2,mugs,Cup,x1\n2,Mugs,Cup,2.5\n3,Mugs,Pot,1.25\n"
+
+
+def test_an_import_tells_what_was_left_out_and_where_everything_is(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_text(SHOP, encoding="utf-8")
+    command = ["import", str(tmp_path / "shop.csv"), "--out", str(tmp_path / "products.jsonl")]
+    said = CliRunner().invoke(app, command)
+    assert said.exit_code == 0, said.output
+    assert "3 products with 3 values of 4 rows" in said.output
+    assert "'mugs' is taken for 'Mugs'" in said.output
+    assert "shop.csv, line 4" in said.output
+    assert "map.toml has what was guessed" in said.output
+    again = CliRunner().invoke(app, [*command, "--map", str(tmp_path / "map.toml")])
+    assert again.exit_code == 0
+    assert "has what was guessed" not in again.output
