@@ -7,8 +7,11 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
+from infra.cli.induced import show_induction
 from infra.cli.output import console
 from infra.importing.run import ImportReport, import_files
+from infra.induction.files import products_in, write_schema
+from infra.induction.induce import induce
 from infra.progress import bar
 
 SHOWN_REASONS = 20
@@ -19,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "import",
         epilog="Examples: `listune import export.csv` · "
-        "`listune import export.csv --map map.toml --out products.jsonl`",
+        "`listune import export.csv --map map.toml --out products.jsonl --schema-out schema.json`",
     )(import_)
 
 
@@ -31,6 +34,9 @@ def import_(
         None, "--map", help="the map of the columns; without it one is guessed and written"
     ),
     out: Path = typer.Option(Path("products.jsonl"), help="the catalog to write"),
+    schema_out: Path | None = typer.Option(
+        None, "--schema-out", help="induce a schema from the catalog, and write it here"
+    ),
 ) -> None:
     """Make a catalog of a file of products: products.jsonl, what was rejected, and the map.
 
@@ -41,6 +47,10 @@ def import_(
         told = _Bar(progress)
         report = import_files(files, out, map_path, told)
     _show(report)
+    if schema_out is not None:
+        induction = induce(lambda: products_in(report.out))
+        write_schema(schema_out, induction)
+        show_induction(induction, schema_out)
 
 
 class _Bar:
