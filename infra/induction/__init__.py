@@ -6,5 +6,6 @@
 - `costs`: the values that a schema would leave out, by the rules that read a catalog.
 - `files`: `products.jsonl` in, `schema.json` with its notes out.
 
-Other rooms use: `infra.induction.induce`, `infra.induction.costs` and `infra.induction.files`.
+Other rooms use: `infra.induction.induce`, `infra.induction.counting`, `infra.induction.costs` and
+`infra.induction.files`.
 """

@@ -36,7 +36,7 @@ class Cost:
 
 Costs = dict[tuple[str, str], Cost]
 """By category and attribute."""
-MOST_COSTS = 200_000
+MOST_COSTS = 100_000
 OTHERS = ("", "")
 """Where values are counted once there are so many costs that no more are told apart."""
 

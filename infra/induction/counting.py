@@ -19,6 +19,8 @@ Entry = Mapping[str, Any]
 LONGEST_KEPT = 500
 """Characters; a longer value is prose, and only counted."""
 MOST_COUNTED = 100
+UNIT = 64
+"""Characters of a text that take as much room as a short one."""
 _BLANKS = frozenset(map(comparable, DEFAULT_PLACEHOLDERS))
 
 
@@ -82,7 +84,7 @@ class Tally:
         if not isinstance(name, str) or not name.strip() or is_cut(name):
             return
         if name not in self.categories:
-            if not self._take():
+            if not self._take(name):
                 self.unseen += 1
                 return
             self.categories[name] = Category()
@@ -91,7 +93,7 @@ class Tally:
         for attribute, values in given(entry):
             counts = category.attributes.get(attribute)
             if counts is None:
-                if not self._take():
+                if not self._take(attribute):
                     self.unseen += len(values)
                     continue
                 counts = category.attributes[attribute] = Counts()
@@ -99,10 +101,12 @@ class Tally:
             counts.several[min(len(values), MOST_COUNTED)] += 1
             for value in values:
                 most = self.limits.distinct if self._room > 0 else 0
-                self._room -= counts.add(value, 1, most)
+                if counts.add(value, 1, most):
+                    self._take(value)
 
-    def _take(self) -> bool:
-        self._room -= self._room > 0
+    def _take(self, text: str) -> bool:
+        """Take the room of a text that is kept; whether there is any."""
+        self._room -= 1 + len(text) // UNIT
         return self._room > 0
 
 

@@ -125,7 +125,7 @@ def _enum(name: str, counts: Counts, limits: Limits) -> _Found:
     words = "1 value is" if len(options) == 1 else f"{len(options)} values are"
     why = f"{words} {covered / counts.total:.0%} of what was seen"
     if left := len(spelled) - len(options):
-        why += f"; {left} rare ones are cut off"
+        why += f"; {left} rare {'one is' if left == 1 else 'ones are'} cut off"
     return {"type": AttributeType.ENUM, "values": tuple(options)}, why
 
 

@@ -9,6 +9,7 @@ and its `cost`. Of an attribute: `why`, `filled`, `taken_from` (a parent) and `c
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 from infra.induction.costs import Cost
@@ -43,12 +44,15 @@ def products_in(path: Path) -> Iterator[Entry]:
 
 
 def write_schema(path: Path, induction: Induction) -> None:
-    """Write what was induced as a schema file with its notes; beside its place first, so that a
-    worker never reads half of one."""
+    """Write what was induced as a schema file with its notes. Another that stands there is kept as
+    `….before`, since somebody may have edited it; a worker never reads half of a file."""
     content = {one.schema.category: _category(one) for one in induction.categories}
+    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
     part = path.with_name(f"{path.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    part.write_text(text, encoding="utf-8")
+    if path.exists() and path.read_bytes() != text.encode():
+        copyfile(path, path.with_name(f"{path.name}.before"))
     part.replace(path)
 
 

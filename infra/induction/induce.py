@@ -157,10 +157,7 @@ class _Decisions:
         own = category.attributes
         names = sorted(own, key=lambda name: -own[name].products)
         if parent is not None:
-            filled, products = self._families.filled(parent), self._families.products(parent)
-            least = max(self._limits.enough, self._limits.common * products)
-            common = [name for name, have in filled.items() if have >= least]
-            names += [n for n in sorted(common, key=lambda n: -filled[n]) if n not in own]
+            names += [name for name in self._families.common(parent) if name not in own]
         return [name for name in names if not is_cut(name)]
 
     def _parent_of_small(self, name: str, category: Category) -> str | None:

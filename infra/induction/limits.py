@@ -9,7 +9,8 @@ class Limits:
     """The thresholds of an induction; shares are of the values that were seen.
 
     distinct: different values kept of an attribute of a category; the others are counted only.
-    kept: different values, attributes and categories kept in all, which bounds the memory.
+    kept: different values, attributes and categories kept in all, which bounds the memory; a long
+        one counts for each 64 characters.
     enough: products from which on a category, or an attribute in it, goes by its own values.
     filled: the share of a category's products below which an attribute is not asked for.
     common: the share of a parent's products from which on a small category asks for it, too.

@@ -34,5 +34,5 @@ def test_an_import_induces_a_schema_and_says_why_and_at_what_cost(tmp_path: Path
     assert said.exit_code == 0, said.output
     (attribute,) = read_schemas(schema)["Mugs"].attributes
     assert attribute.values == ("blue", "red")
-    assert "1 rare ones are cut off" in said.output
+    assert "1 rare one is cut off" in said.output
     assert "1 of 61 values would be left out" in said.output

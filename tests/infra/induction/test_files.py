@@ -73,6 +73,16 @@ def test_the_notes_say_why_from_whom_and_at_what_cost(tmp_path: Path) -> None:
     assert content["K > Pots"]["left_out"][0]["name"] == ""
 
 
+def test_another_schema_that_stood_there_is_kept(tmp_path: Path) -> None:
+    schema, before = tmp_path / "schema.json", tmp_path / "schema.json.before"
+    schema.write_text("edited by hand", encoding="utf-8")
+    induction = induce(lambda: [{"category": "A", "catalog": {"Color": "red"}}])
+    write_schema(schema, induction)
+    write_schema(schema, induction)
+    assert before.read_text(encoding="utf-8") == "edited by hand"
+    assert list(read_schemas(schema)) == ["A"]
+
+
 def test_a_line_that_is_no_object_is_named(tmp_path: Path) -> None:
     (tmp_path / "products.jsonl").write_text('{"category": "A"}\n[1]\n', encoding="utf-8")
     with pytest.raises(CatalogFileError, match=re.escape("line 2: is no JSON object")):
