@@ -4,6 +4,7 @@ The first kind that fits is taken: boolean, date, number, enum, pattern, text. W
 one of the schema's attributes at any rate: whatever a kind cannot say becomes a text.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from infra.induction.patterns import is_named_identifier, pattern_of
 from schemas.category import (
     BOOLEAN_VALUES,
     DEFAULT_MAX_VALUES,
-    DEFAULT_TEXT_LENGTH,
     Attribute,
     AttributeType,
 )
@@ -26,6 +26,7 @@ from schemas.values import NO, YES, is_valid, mend
 
 STEP = 10
 """Lengths are rounded up to a multiple."""
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
 MOST_LENGTH = 200
 """Of a text, unless more than one of a hundred values is longer."""
 
@@ -82,7 +83,8 @@ def _boolean(name: str, counts: Counts, limits: Limits) -> _Found:
 
 def _date(name: str, counts: Counts, limits: Limits) -> _Found:
     attribute = Attribute(name=name, type=AttributeType.DATE)
-    share = legal_share(attribute, counts.values)
+    dates = {value: n for value, n in counts.values.items() if _ISO.fullmatch(value)}
+    share = legal_share(attribute, dates) * sum(dates.values()) / max(1, counts.values.total())
     if share < limits.agreed:
         return None
     return {"type": AttributeType.DATE}, f"{share:.0%} of the values are dates"
@@ -139,9 +141,6 @@ def _pattern(name: str, counts: Counts, limits: Limits) -> _Found:
         return None
     pattern, times = found
     fields: _Fields = {"type": AttributeType.PATTERN, "pattern": pattern}
-    longest = max(map(len, counts.values))
-    if longest > DEFAULT_TEXT_LENGTH:
-        fields["max_length"] = longest
     return fields, f"{times / kept:.0%} of the values have the form {pattern}"
 
 

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from itertools import groupby
 
-from schemas.category import IDENTIFIERS, MAX_PATTERN_LENGTH
+from schemas.category import DEFAULT_TEXT_LENGTH, IDENTIFIERS, MAX_PATTERN_LENGTH
 
 MOST_RUNS = 12
+LONGEST_CODE = DEFAULT_TEXT_LENGTH
+# All but white space and what parts values, with a digit; its runs of one class or character.
+_CODE = re.compile(r"(?=[^0-9]*[0-9])[!-{}~]+")
+_RUN = re.compile(r"[0-9]+|[A-Z]+|[a-z]+|(.)\1*")
 Form = tuple[str, ...]
 """The runs of a code: a class of characters, or the character itself where it is of none."""
 
@@ -17,10 +20,12 @@ def pattern_of(values: Mapping[str, int]) -> tuple[str, int] | None:
     lengths: dict[Form, list[list[int]]] = {}
     times: dict[Form, int] = {}
     for value, count in values.items():
-        runs = [(kind, sum(1 for _ in run)) for kind, run in groupby(value, key=_kind)]
-        form = tuple(kind for kind, _ in runs)
-        if "[0-9]" not in form or "" in form or len(runs) > MOST_RUNS:
+        if len(value) > LONGEST_CODE or not _CODE.fullmatch(value):
             continue
+        runs = [(_kind(run[0][0]), len(run[0])) for run in _RUN.finditer(value)]
+        if len(runs) > MOST_RUNS:
+            continue
+        form = tuple(kind for kind, _ in runs)
         times[form] = times.get(form, 0) + count
         seen = lengths.setdefault(form, [[] for _ in form])
         for lengths_of_run, (_, length) in zip(seen, runs, strict=True):
@@ -41,13 +46,9 @@ def is_named_identifier(name: str) -> bool:
 
 
 def _kind(character: str) -> str:
-    """Its class; empty where no code has such a character."""
-    if not character.isascii() or not character.isprintable() or character in " |":
-        return ""
-    if character.isdigit():
-        return "[0-9]"
-    if character.isalpha():
-        return "[A-Z]" if character.isupper() else "[a-z]"
+    """Its class, or itself."""
+    if character.isalnum():
+        return "[0-9]" if character.isdigit() else "[A-Z]" if character.isupper() else "[a-z]"
     return character
 
 
