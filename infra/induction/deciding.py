@@ -18,6 +18,7 @@ from infra.induction.patterns import is_named_identifier, pattern_of
 from schemas.category import (
     BOOLEAN_VALUES,
     DEFAULT_MAX_VALUES,
+    DEFAULT_TEXT_LENGTH,
     Attribute,
     AttributeType,
 )
@@ -52,7 +53,7 @@ def decide(name: str, counts: Counts, limits: Limits) -> Decision:
         except ValidationError:
             continue
         return Decision(attribute, _with_several(why, counts, several))
-    fields, why = _text(counts)
+    fields, why = _text(name, counts, limits)
     attribute = Attribute.model_validate({"name": name, **fields, **several})
     return Decision(attribute, _with_several(why, counts, several))
 
@@ -144,18 +145,23 @@ def _pattern(name: str, counts: Counts, limits: Limits) -> _Found:
     return fields, f"{times / kept:.0%} of the values have the form {pattern}"
 
 
-def _text(counts: Counts) -> tuple[_Fields, str]:
-    kept = counts.values.total()
-    length = _length(counts)
-    more = "or more " if counts.rest else ""
-    why = f"{len(counts.values)} different values {more}among {counts.total}"
-    if kept < counts.total or max(map(len, counts.values), default=0) > length:
-        why += f"; the longest are over {length} characters or were not kept"
+def _text(name: str, counts: Counts, limits: Limits) -> tuple[_Fields, str]:
+    length = _length(counts, limits)
+    different = f"{len(counts.values)} different values{' or more' * bool(counts.rest)}"
+    if is_named_identifier(name):
+        why = "its name is an identifier's, and its values have no one form"
+    elif counts.total < limits.fewest:
+        why = f"it has too few values to say more ({counts.total})"
+    else:
+        why = f"{different} among {counts.total} are too many to list, and of no one kind"
+    if counts.rest or max(map(len, counts.values), default=0) > length:
+        why += f"; some may be longer than {length} characters"
     return {"type": AttributeType.TEXT, "max_length": length}, why
 
 
-def _length(counts: Counts) -> int:
-    """The length that all values have room in, or 99 of 100 where the longest are very long."""
+def _length(counts: Counts, limits: Limits) -> int:
+    """The length that all values have room in, with some for others; or that 99 of 100 have where
+    the longest are very long."""
     lengths = Counter[int]()
     for value, times in counts.values.items():
         lengths[len(value)] += times
@@ -167,6 +173,10 @@ def _length(counts: Counts) -> int:
             longest = max(length, MOST_LENGTH)
             if left < 0 or length <= MOST_LENGTH:
                 break
+    else:
+        longest = min(MOST_LENGTH, longest + longest // 4)
+        if counts.total < limits.enough:
+            longest = max(longest, DEFAULT_TEXT_LENGTH)
     return -(-longest // STEP) * STEP
 
 

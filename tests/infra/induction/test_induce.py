@@ -6,7 +6,7 @@ import pytest
 
 from infra.induction.induce import Asked, Induction, induce
 from infra.induction.limits import Limits
-from schemas.category import Attribute, AttributeType
+from schemas.category import DEFAULT_TEXT_LENGTH, Attribute, AttributeType
 
 Values = Iterable[str | Sequence[str]]
 
@@ -109,10 +109,16 @@ def test_codes_of_one_form_are_a_pattern() -> None:
     assert attribute.pattern == "[A-Z]{2}\\-[0-9]{3,4}"
 
 
-def test_different_texts_are_a_text_with_room_for_the_longest() -> None:
+def test_different_texts_are_a_text_with_room_for_the_longest_and_a_quarter_more() -> None:
     attribute = decided([*words(60), "x" * 93])
     assert attribute.type is AttributeType.TEXT
-    assert attribute.max_length == 100
+    assert attribute.max_length == 120
+
+
+def test_few_short_texts_say_nothing_about_the_longest() -> None:
+    one = asked(induced(mugs(["E27", "E14"])))
+    assert one.decision.attribute.max_length == DEFAULT_TEXT_LENGTH
+    assert one.decision.why == "it has too few values to say more (2)"
 
 
 def test_one_very_long_text_among_hundreds_is_left_out() -> None:
