@@ -93,7 +93,7 @@ def test_a_line_that_is_no_object_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "legal", "same"), [("flipkart", 0.97, 0.8), ("wdc_pave", 0.97, 0.6)]
 )
-def test_real_catalogs_keep_their_values_and_most_types_of_the_schemas_made_by_hand(
+def test_real_catalogs_keep_their_values_and_most_types_of_the_schemas_beside_them(
     name: str, legal: float, same: float, tmp_path: Path
 ) -> None:
     catalog = SHARED / name / "listings.jsonl"
