@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -56,8 +55,12 @@ def run(
         PartError: the base model or the picture encoder cannot be fetched.
     """
     results = measured(settings, console, arms, flipkart, quick)
-    draw = partial(draw_bars, figures=("p50_s", "listings_per_s"))
     return publish(results, bench_folder(quick), draw, console)
+
+
+def draw(result: BenchResult, path: Path) -> Path:
+    """The picture of a result."""
+    return draw_bars(result, ("p50_s", "listings_per_s"), path)
 
 
 def measured(

@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -196,8 +195,12 @@ def run(
         PartError: the base model or the picture encoder cannot be fetched.
     """
     results = measured(settings, console, arms, flipkart, quick)
-    draw = partial(draw_bars, figures=("products_per_s", "peak_memory_mb"))
     return publish(results, bench_folder(quick), draw, console)
+
+
+def draw(result: BenchResult, path: Path) -> Path:
+    """The picture of a result."""
+    return draw_bars(result, ("products_per_s", "peak_memory_mb"), path)
 
 
 def measured(
