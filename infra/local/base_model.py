@@ -7,13 +7,11 @@ Torch is imported only in the process that converts: `python -m infra.local.base
 """
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.local.errors import PartError
-from infra.machine import REPOSITORY
+from infra.local.converting import run_converter
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedTokenizerBase
@@ -38,14 +36,13 @@ def convert_in_subprocess(gguf: Path, target: Path) -> None:
 
     Raises PartError with the last line of what went wrong.
     """
-    command = [sys.executable, "-m", "infra.local.base_model", str(gguf), str(target)]
-    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        last = (ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"])[-1]
-        raise PartError(
-            f"The base model could not be converted ({last[:200].rstrip('.')}): free 3 GB of "
-            "memory and 1 GB of disk and run the same command again."
-        )
+    run_converter(
+        "infra.local.base_model",
+        gguf,
+        target,
+        what="The base model",
+        needs="3 GB of memory and 1 GB of disk",
+    )
 
 
 def convert(gguf: Path, target: Path) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from serving.engine.eyes.features import Features
+from serving.engine.eyes.features import Features, stacked
 from serving.prompt import Position, PromptBuilder, Trunk, on_axes, split_batches
 from trainer.data.dataset import Row
 from trainer.learning.tree_attention import TRUNK, TreeLayout, lay_out
@@ -241,11 +241,8 @@ def _seen(trees: Sequence[PackedTree]) -> SeenRows | None:
     rows = [
         start + place for tree, start in zip(trees, starts, strict=False) for place in tree.seen
     ]
-    return SeenRows(
-        torch.tensor(rows, dtype=torch.long),
-        torch.cat([picture.rows for picture in pictures]),
-        tuple(torch.cat(layer) for layer in zip(*(p.deep for p in pictures), strict=True)),
-    )
+    features, deep = stacked(pictures)
+    return SeenRows(torch.tensor(rows, dtype=torch.long), features, deep)
 
 
 def _weights(trees: Sequence[PackedTree]) -> torch.Tensor | None:
