@@ -2,8 +2,9 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env fetch demo format check unit test chaos experiment bench-serving bench-training \
-	bench-stream bench-gate bench-arms bench-drift bench-audit bench-canary bench-shadow lint types clean
+.PHONY: help env fetch demo format check unit test chaos experiment experiment-pictures \
+	bench-serving bench-training bench-stream bench-pictures bench-gate bench-arms bench-drift \
+	bench-audit bench-canary bench-shadow lint types clean
 
 CATALOG ?=
 SCHEMA ?=
@@ -30,7 +31,7 @@ fi
 endef
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: ## Make .venv with everything pinned in it (needs only Python 3.11 or 3.12)
 	@$(FIND_PYTHON); exec "$$found" infra/bootstrap.py
@@ -68,6 +69,9 @@ bench-training: env ## Compare training with TRL on this machine (ARGS=--quick t
 bench-stream: env ## Measure the streams against bare loops on this machine (ARGS=--quick to try)
 	@$(BIN)/python -m infra.cli bench stream $(ARGS)
 
+bench-pictures: env ## Measure how pictures are checked and bombs refused (ARGS=--quick to try)
+	@$(BIN)/python -m infra.cli bench pictures $(ARGS)
+
 bench-gate: env ## Simulate how often the gate is wrong (ARGS=--quick to try)
 	@$(BIN)/python -m infra.cli bench gate $(ARGS)
 
@@ -88,6 +92,9 @@ bench-shadow: env fetch ## See whether sellers wait longer beside shadow answers
 
 experiment: env ## Compare strategies on real catalogs, resumable (ARGS="--data DIR --profile full")
 	@$(BIN)/python -m infra.cli experiment $(ARGS)
+
+experiment-pictures: env ## Measure what pictures bring on real catalogs, resumable
+	@$(BIN)/python -m infra.cli experiment pictures $(ARGS)
 
 lint: env ## Check style (ruff) and the import direction between the rooms
 	@$(BIN)/ruff check .

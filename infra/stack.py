@@ -18,7 +18,8 @@ from pathlib import Path
 from rich.console import Console
 
 from infra.catalogs.generate import generate
-from infra.local.fetch import ensure_part, kafka_part
+from infra.local.base_model import has_eyes
+from infra.local.fetch import ensure_all, ensure_encoder, ensure_part, kafka_part
 from infra.local.kafka import Kafka
 from infra.local.ports import choose_port, free_port
 from infra.local.process import ProcessSpec
@@ -30,12 +31,27 @@ from infra.machine import REPOSITORY
 from infra.settings import ACTIVE, Settings, read_settings
 from schemas.errors import ListuneError
 from schemas.sources.json_schema import write_schemas
+from serving.pictures.settings import LookingSettings
 from serving.process.ready import READY_FILE
 from streams.kafka.topics import ensure_topics, record_limit
 from streams.sql.client import query
 
 MODEL_REPOSITORY = REPOSITORY / "serving" / "model_repository"
 TOPICS_S = 5.0
+
+
+def ensure_parts(settings: Settings, console: Console) -> dict[str, Path]:
+    """The folders of all parts that the settings need, fetched where they are not there yet.
+
+    A picture encoder is among them where pictures are looked at, none is named, and the base is not
+    known to have eyes of its own, which are used in any case. Raises PartError.
+    """
+    serving = settings.serving
+    parts = ensure_all(settings.local, console)
+    base = Path(serving.base_model or parts["base"])
+    if serving.pictures and not serving.encoder and not has_eyes(base):
+        parts["encoder"] = ensure_encoder(settings.local.cache_dir, console)
+    return parts
 
 
 def resolve(
@@ -50,6 +66,7 @@ def resolve(
     settings = _with_free_ports(settings, console)
     local, heldout = settings.local, settings.trainer.heldout
     endpoint = settings.serving.endpoint
+    encoder = settings.serving.encoder or str(parts.get("encoder", ""))
     return settings.changed(
         streams={
             "bootstrap_servers": f"127.0.0.1:{local.kafka_port}",
@@ -63,6 +80,8 @@ def resolve(
         serving={
             "triton_url": f"127.0.0.1:{local.triton_grpc_port}",
             "base_model": settings.serving.base_model or str(parts["base"]),
+            "encoder": str(Path(encoder).expanduser().absolute()) if encoder else "",
+            "looking": _looking(settings.serving.looking, run_dir),
             "adapter_store": run_dir / "triton" / "adapters",
             # Not of the run: a budget is of the day, and the workers have another folder.
             "endpoint": endpoint.model_copy(update={"spend_file": endpoint.spend_file.absolute()}),
@@ -157,6 +176,17 @@ def loop_status(settings: Settings) -> dict[str, object]:
     """
     columns, rows = query(settings.streams, "FROM status")
     return dict(zip(columns, rows[0], strict=True))
+
+
+def _looking(looking: LookingSettings, run_dir: Path) -> LookingSettings:
+    """With absolute folders; what is seen is kept under `run_dir`, unless a place is named."""
+    store = looking.store
+    if store == LookingSettings().store:
+        store = str(run_dir / "pictures")
+    elif "://" not in store:
+        store = str(Path(store).expanduser().absolute())
+    root = looking.root and looking.root.expanduser().absolute()
+    return looking.model_copy(update={"root": root, "store": store})
 
 
 def _kafka(settings: Settings, run_dir: Path, jars: Path) -> ProcessSpec:

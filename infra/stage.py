@@ -4,7 +4,7 @@ The demo, the end-to-end tests and `listune chaos` set the same stage.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -13,9 +13,10 @@ from rich.text import Text
 from infra.catalogs.catalog import REFUSED, CatalogError, Product, read_products
 from infra.catalogs.generate import generate
 from infra.catalogs.grouping import parted, stratified
+from infra.catalogs.inputs import mixed
 from infra.catalogs.rejected_file import rejected_file, where_rejected
 from infra.checkup.learnable import why_not
-from infra.settings import Settings
+from infra.settings import Mix, Settings
 from schemas.category import CategorySchemas
 from schemas.sources.json_schema import read_schemas, write_schemas
 
@@ -54,6 +55,10 @@ def read_stage(settings: Settings, console: Console) -> Stage:
             console.print(where_rejected(demo.catalog), highlight=False, markup=False)
         reading.check(demo.most_rejected)
         products, refused = reading.products, reading.first.get(REFUSED, "")
+    if not demo.pictures:
+        products = [replace(product, images=()) for product in products]
+    if demo.mix is Mix.PAPER:
+        products = mixed(products)
     check_learnable(products, settings, refused)
     check_enough(products, settings)
     console.print(
@@ -63,6 +68,21 @@ def read_stage(settings: Settings, console: Console) -> Stage:
     )
     dealt = stratified([[product] for product in products], demo.seed)
     return Stage(schemas, [product for (product,) in dealt])
+
+
+def with_pictures(stage: Stage, settings: Settings) -> Settings:
+    """The settings under which what is on stage is seen: products with images have one looked at.
+
+    Their files are below the catalog's folder. What the settings themselves say of `hosts` and
+    `buckets`, and of more pictures a listing, holds.
+    """
+    demo, serving = settings.demo, settings.serving
+    if not demo.pictures:
+        return settings.changed(serving={"pictures": 0})
+    if demo.catalog is None or not any(product.images for product in stage.products):
+        return settings
+    looking = serving.looking.model_copy(update={"root": demo.catalog.parent.absolute()})
+    return settings.changed(serving={"pictures": max(1, serving.pictures), "looking": looking})
 
 
 def _to_generate(settings: Settings) -> int:

@@ -177,8 +177,9 @@ class ListingRequest(ListingEvent):
         return written_ms + self.deadline_ms - self.created_ms
 
     def input_hash(self) -> str:
-        """SHA-256 of what the model sees of this listing: equal hash, equal prompt.
+        """SHA-256 of what this listing says: equal hash, equal prompt, but for what its URIs gave.
 
+        A picture may change under its URI. What was seen is in the prediction's `pictures`.
         An order (to measure again, or a shadow's) has that of its live request, by which its answer
         finds the listing's text, though the category's schema may have changed in between.
         """
@@ -221,7 +222,9 @@ class ListingPrediction(ListingEvent):
     fell_back: str | None = None  # why the champion answered in place of the arm's own
     tokens_read: int = Field(default=0, ge=0)
     tokens_written: int = Field(default=0, ge=0)
-    pictures: list[str] = []  # SHA-256 of those that the model was given, in the listing's order
+    # SHA-256 of what was seen of the listing's pictures, in its order, whoever answered. The engine
+    # was given them all; what it, or an endpoint, did not look at is in `notes`.
+    pictures: list[str] = []
     notes: list[str] = []  # what could not be looked at, a sentence each
 
 

@@ -14,7 +14,7 @@ import hashlib
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 
 # Higher misses the colours of one product, lower joins products of different brands; what was
@@ -69,7 +69,17 @@ def text_group(category: str, title: str, description: str) -> int | None:
     text = _bare(title) or _bare(description)
     if not text:
         return None
-    said = f"{category}\n{text}".encode("utf-8", "surrogatepass")
+    return _group(category, text)
+
+
+def picture_group(category: str, pictures: Collection[str]) -> int | None:
+    """As `text_group`, for listings without a text: the same for the same pictures in any order,
+    None without one. `pictures` are their hashes."""
+    return _group(category, "\n".join(sorted(set(pictures)))) if pictures else None
+
+
+def _group(category: str, what: str) -> int:
+    said = f"{category}\n{what}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(said, digest_size=8).digest()) >> 1
 
 

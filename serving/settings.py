@@ -7,14 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from schemas.events import Mode
+from serving.pictures.picture import MAX_EDGE, MOST_PICTURES
 from serving.pictures.settings import LookingSettings
 
 Change = Literal["training", "answers", "neither"]
 """What a setting changes: the adapter that a training gives, what an adapter answers, or neither.
 
-Not counted is what is known by a hash of its own (the base model, listings, a plan of training),
-and how fast something is computed, though it may round otherwise. What changes how a listing is
-asked changes both: that is marked `training`.
+Not counted is what is known by a hash of its own (base model, encoder, listings, a plan of
+training), and how fast something is computed, though it may round otherwise. What changes how a
+listing is asked changes both: that is marked `training`.
 """
 
 TRAINING: JsonDict = {"changes": "training"}
@@ -158,14 +159,14 @@ class ServingSettings(BaseModel):
     pictures: int = Field(
         0,
         ge=0,
-        le=16,
+        le=MOST_PICTURES,
         description="most pictures of a listing that are looked at; 0 = none",
         json_schema_extra=TRAINING,
     )
     picture_edge: int = Field(
         384,
         ge=32,
-        le=2048,
+        le=MAX_EDGE,
         description="pixels of the longer edge that a picture is shrunk to",
         json_schema_extra=TRAINING,
     )
@@ -178,7 +179,7 @@ class ServingSettings(BaseModel):
         "",
         description="folder of a frozen picture encoder, eyes for a base that has none; empty = "
         "the base's own, or none",
-        json_schema_extra=TRAINING,
+        json_schema_extra=NEITHER,
     )
     abstain_below: float = Field(
         0.0,

@@ -27,6 +27,12 @@ FELL_BACK = Counter(
     "listune_fell_back", "Answers of the champion in place of an arm's own", ["arm", "reason"]
 )
 GAVE_WAY = Counter("listune_gave_way", "Tries of shadow orders that were broken off for others")
+PICTURES = Counter(
+    "listune_pictures", "Pictures of listings, by whether they were seen or why not", ["outcome"]
+)
+PICTURE_SECONDS = Histogram(
+    "listune_picture_seconds", "Getting, checking and keeping a picture, with the wait for a turn"
+)
 REFUSED_EXPERIMENTS = Counter(
     "listune_refused_experiments", "Records of experiments that cannot be read"
 )
@@ -68,6 +74,12 @@ def stage(name: str) -> Iterator[None]:
     began = time.perf_counter()
     yield
     STAGE_SECONDS.labels(name).observe(time.perf_counter() - began)
+
+
+def count_picture(outcome: str, seconds: float) -> None:
+    """Counts a picture that was `seen`, or why it was not (`serving.pictures.looking.Tell`)."""
+    PICTURES.labels(outcome).inc()
+    PICTURE_SECONDS.observe(seconds)
 
 
 def show_champion(adapter_id: str, adapter_hash: str) -> None:

@@ -5,6 +5,13 @@
         client.review(prediction, shown=prediction.values, submitted={"colour": ["red"]})
         client.flush(10)
 
+What is seen of a product is named by URIs, never sent itself:
+
+    client.predict(listing_id="4712", category="Shoes", images=["https://img.example.com/4712.jpg"])
+
+`prediction.pictures` are the hashes of those that were seen, `prediction.notes` say why others were
+not. A listing with neither title nor description needs one that can be had, else it is `failed`.
+
 While an experiment runs, `prediction.arms` says which arms the seller is in. In a *blind* one the
 prediction has no values: the seller fills in an empty form, whose review is sent as any other.
 
@@ -51,7 +58,7 @@ class ListingFields(TypedDict, total=False):
     tags: Mapping[str, str]  # what else you want to find it by: locale, source, …
     title: str
     description: str
-    images: Sequence[str]
+    images: Sequence[str] | str  # URIs of its pictures, the most telling first
     requested: Sequence[str] | None  # attribute names; None asks for all of the category
     mode: Mode | str | None  # "free" or "constrained"; None leaves it to the worker
 
@@ -204,6 +211,7 @@ class ListuneClient:
             )
         limit = self._settings.request_timeout_s if timeout_s is None else timeout_s
         requested, mode = listing.get("requested"), listing.get("mode")
+        images = listing.get("images", ())
         try:
             schema.select(requested)
             return ListingRequest(
@@ -215,7 +223,7 @@ class ListuneClient:
                 category_schema_hash=schema.hash,
                 title=listing.get("title", ""),
                 description=listing.get("description", ""),
-                images=list(listing.get("images", ())),
+                images=[images] if isinstance(images, str) else list(images),
                 requested=None if requested is None else list(requested),
                 mode=None if mode is None else Mode(mode),
                 patience_ms=max(1, int(limit * 1000)),
@@ -234,7 +242,8 @@ class ListuneClient:
         if len(value) > self._settings.max_event_bytes:
             raise RequestRefused(
                 f"listing {event.listing_id} takes {len(value)} bytes where "
-                f"{self._settings.max_event_bytes} are allowed; shorten its description"
+                f"{self._settings.max_event_bytes} are allowed; shorten its description, and name "
+                "pictures by URIs"
             )
         delivered = self._publisher.send(topic, event.listing_key, value)
         delivered.add_done_callback(lambda done: self._note(event, done))

@@ -3,8 +3,9 @@
 A line is an object with `product_id`, `category`, `title` and, where there are any, `description`,
 `images`, `catalog` (attribute to a value or a list of values), `requested` (attribute names) and
 `cluster` (offers of one product). A wrong line, and a value that the schema refuses, is left out
-and told of as `Rejected`; `strict` stops at the first wrong line. What the schema does not know is
-left out and counted in a warning.
+and told of as `Rejected`; `strict` stops at the first wrong line. What the schema does not know,
+and a picture that is not there, is left out and counted in a warning. `images` are files below the
+catalog's folder, named from there, or URIs of other schemes, which are not looked up.
 """
 
 import json
@@ -31,6 +32,9 @@ from schemas.aliases import in_force
 from schemas.category import Attribute, CategorySchema
 from schemas.events import ValueLists
 from schemas.values import SEPARATOR, is_valid, mend, problem
+from serving.errors import PictureUnavailable
+from serving.pictures.addresses import file_path, scheme_of
+from serving.pictures.addresses import shown as shown_uri
 
 __all__ = [
     "CatalogError",
@@ -44,6 +48,7 @@ __all__ = [
 
 REFUSED = "values that the schema refuses"
 WRONG = "lines that are no product"
+NOT_THERE = "images that are no files in the catalog's folder"
 MOST_REJECTED = 0.1
 """The share of a catalog's lines that may be wrong: where it is more, not single products are
 wrong but what wrote the file."""
@@ -164,8 +169,13 @@ def read_products(
     return reader.reading
 
 
-def listing_row(product: Product, schemas: Schemas, values: ValueLists) -> dict[str, Any]:
-    """A row as the trainer reads it: the product, what is asked, and the `values` to learn."""
+def listing_row(
+    product: Product, schemas: Schemas, values: ValueLists, pictures: Sequence[str] = ()
+) -> dict[str, Any]:
+    """A row as the trainer reads it: the product, what is asked, and the `values` to learn.
+
+    pictures: the hashes of what was seen of its images.
+    """
     return {
         "listing_id": product.product_id,
         "category": product.category,
@@ -174,6 +184,7 @@ def listing_row(product: Product, schemas: Schemas, values: ValueLists) -> dict[
         "attributes": [a.model_dump(mode="json") for a in product.attributes(schemas)],
         "values": values,
         "images": list(product.images),
+        "pictures": list(pictures),
     }
 
 
@@ -254,10 +265,19 @@ class _Reader:
             title=entry["title"],
             description=entry.get("description") or "",
             truth=self._truth(number, entry, schema),
-            images=tuple(entry.get("images") or ()),
+            images=self._images(number, entry),
             requested=self._requested(entry.get("requested"), schema),
             cluster=None if cluster is None else str(cluster),
         )
+
+    def _images(self, number: int, entry: Entry) -> tuple[str, ...]:
+        """Those that may be there."""
+        reading = self.reading
+        images, missing = _pictures(entry.get("images") or (), reading.path.parent)
+        if missing:
+            reading.dropped[NOT_THERE] += len(missing)
+            reading.first.setdefault(NOT_THERE, f"line {number}, {shown_uri(missing[0])}")
+        return tuple(images)
 
     def _truth(self, number: int, entry: Entry, schema: CategorySchema) -> ValueLists:
         truth: ValueLists = {}
@@ -339,6 +359,19 @@ class _Reader:
     def _stop_where_strict(self, number: int, reason: str) -> None:
         if self._strict:
             raise CatalogError(f"{self.reading.path}, line {number}: {reason}")
+
+
+def _pictures(images: Sequence[str], folder: Path) -> tuple[list[str], list[str]]:
+    """Those of `images` that may be there, and the files that are not below `folder`."""
+    missing = [i for i in images if scheme_of(i) == "file" and not _is_file(i, folder)]
+    return [image for image in images if image not in missing], missing
+
+
+def _is_file(uri: str, folder: Path) -> bool:
+    try:
+        return file_path(uri, folder).is_file()
+    except (PictureUnavailable, OSError):
+        return False
 
 
 def _legal(attribute: Attribute, values: Sequence[str], alternatives: bool) -> list[str]:

@@ -47,6 +47,9 @@ def register(app: typer.Typer) -> None:
         shadow
     )
     bench.command(epilog="Examples: `listune bench audit` · `listune bench audit --quick`")(audit)
+    bench.command(epilog="Examples: `listune bench pictures` · `listune bench pictures --quick`")(
+        pictures
+    )
     app.add_typer(bench, name="bench")
 
 
@@ -140,3 +143,12 @@ def audit(
     from infra.lab.bench.audit.run import run
 
     run(load_settings(), console, quick)
+
+
+def pictures(
+    quick: bool = typer.Option(False, help="small pictures, to try; kept under runs/bench"),
+) -> None:
+    """Check and shrink pictures of every kind, and refuse bombs: milliseconds and memory."""
+    from infra.lab.bench.pictures.run import run
+
+    run(console, quick)

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from infra.demo import play
-from infra.settings import SettingsError, load_settings
+from infra.settings import Mix, SettingsError, load_settings
 
 ARM_SELLERS = 240
 """Sellers of the A/B run, where the settings have none: some 80 an arm, who bound a mean to about a
@@ -31,13 +31,25 @@ def demo(
     arms: bool = typer.Option(
         False, help="then an A/B run: champion, base with a worked example, and no suggestions"
     ),
+    pictures: bool | None = typer.Option(
+        None, "--pictures/--no-pictures", help="look at the images of the catalog's products"
+    ),
+    mix: Mix | None = typer.Option(
+        None, help="paper: send of each product text, images or both, in the paper's shares"
+    ),
     seed: int | None = typer.Option(None, help="seed of catalog, arrivals, sellers and training"),
 ) -> None:
     """Play a catalog through the whole loop and write a report under runs/."""
     if (catalog is None) != (schema is None):
         raise SettingsError("give --catalog and --schema together, or neither")
     settings = load_settings()
-    chosen = {"catalog": catalog, "catalog_schema": schema, "seed": seed}
+    chosen = {
+        "catalog": catalog,
+        "catalog_schema": schema,
+        "pictures": pictures,
+        "mix": mix,
+        "seed": seed,
+    }
     update = {name: value for name, value in chosen.items() if value is not None}
     update["alternatives"] = alternatives or settings.demo.alternatives
     update["strict"] = strict or settings.demo.strict

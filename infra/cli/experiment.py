@@ -19,12 +19,16 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         invoke_without_command=True,
         help="Compare strategies and curations over rounds on real catalogs; goes on where it "
-        "stopped. The commands are about experiments on live traffic.",
+        "stopped. The commands but `pictures` are about experiments on live traffic.",
         epilog="Examples: `listune experiment` · `listune experiment --only flipkart` · "
         "`listune experiment --profile full --data catalogs` · `listune experiment --report-only` "
         "· `listune experiment arms`",
     )
     group.callback()(experiment)
+    group.command(
+        epilog="Examples: `listune experiment pictures` · `listune experiment pictures "
+        "--report-only`"
+    )(pictures)
     group.command(
         epilog="Examples: `listune experiment arms` · `listune experiment arms canary:default-r2-a1"
         " --out report`"
@@ -74,6 +78,28 @@ def experiment(
         folder = experiment_run.run(
             PROFILES[profile], data, chosen, settings, runs, results, console
         )
+    console.print(f"Results: [bold]{folder / 'README.md'}[/]", highlight=False)
+
+
+def pictures(
+    profile: str = typer.Option("laptop", help="laptop (sized for 2 cores) or toy"),
+    data: Path = typer.Option(
+        Path("../shared/data"), help="folder with flipkart and implicitave, their pictures in it"
+    ),
+    report_only: bool = typer.Option(False, help="write the results folder again, run nothing"),
+) -> None:
+    """Measure what a picture brings, beside a text and alone; goes on where it stopped."""
+    from infra.lab.bench.results import RESULTS
+    from infra.lab.pictures import run as pictures_run
+    from infra.lab.pictures.profiles import PROFILES
+
+    if profile not in PROFILES:
+        raise SettingsError(f"there is no profile {profile!r}; take one of {', '.join(PROFILES)}")
+    runs, results = RUNS / "pictures" / profile, RESULTS / "pictures"
+    if report_only:
+        folder = pictures_run.report(runs, results)
+    else:
+        folder = pictures_run.run(PROFILES[profile], data, load_settings(), runs, results, console)
     console.print(f"Results: [bold]{folder / 'README.md'}[/]", highlight=False)
 
 

@@ -1,5 +1,6 @@
 """`import`: a shop's export, a merchant feed or a PIM's dump as a catalog."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import typer
@@ -7,11 +8,16 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
+from infra.cli.induced import show_induction
 from infra.cli.output import console
-from infra.importing.run import ImportReport, import_files
+from infra.importing.run import ImportReport, Told, import_files
+from infra.induction.counting import Entry
+from infra.induction.files import products_in, write_schema
+from infra.induction.induce import induce
 from infra.progress import bar
 
 SHOWN_REASONS = 20
+TOLD_EVERY = 1_000
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "import",
         epilog="Examples: `listune import export.csv` · "
-        "`listune import export.csv --map map.toml --out products.jsonl`",
+        "`listune import export.csv --map map.toml --out products.jsonl --schema-out schema.json`",
     )(import_)
 
 
@@ -31,6 +37,9 @@ def import_(
         None, "--map", help="the map of the columns; without it one is guessed and written"
     ),
     out: Path = typer.Option(Path("products.jsonl"), help="the catalog to write"),
+    schema_out: Path | None = typer.Option(
+        None, "--schema-out", help="induce a schema from the catalog, and write it here"
+    ),
 ) -> None:
     """Make a catalog of a file of products: products.jsonl, what was rejected, and the map.
 
@@ -40,7 +49,20 @@ def import_(
     with bar(console) as progress:
         told = _Bar(progress)
         report = import_files(files, out, map_path, told)
+        if schema_out is not None:
+            induction = induce(lambda: _told_of(products_in(report.out), report.products, told))
+            write_schema(schema_out, induction)
     _show(report)
+    if schema_out is not None:
+        show_induction(induction, schema_out)
+
+
+def _told_of(products: Iterator[Entry], total: int, told: Told) -> Iterator[Entry]:
+    for done, product in enumerate(products):
+        if done % TOLD_EVERY == 0:
+            told("inducing the schema", done, total)
+        yield product
+    told("inducing the schema", total, total)
 
 
 class _Bar:

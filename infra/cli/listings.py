@@ -27,8 +27,9 @@ def register(app: typer.Typer) -> None:
 
 def request(
     category: str = typer.Option(help="a category of the running stack's schemas"),
-    title: str = typer.Option(help="the product's title"),
+    title: str = typer.Option("", help="the product's title"),
     description: str = typer.Option("", help="the product's description"),
+    image: list[str] = typer.Option([], help="a picture's URI, as `serving.looking` allows it"),
     listing_id: str = typer.Option("", help="the listing's identity; empty makes a new one"),
     seller: str | None = typer.Option(None, help="the seller's identity"),
     timeout: float = typer.Option(60.0, help="seconds to wait for the prediction"),
@@ -41,6 +42,7 @@ def request(
             category=category,
             title=title,
             description=description,
+            images=image,
             listing_id=listing_id or new_id(),
             seller_id=seller,
             timeout_s=timeout,
@@ -89,6 +91,8 @@ def show(prediction: ListingPrediction) -> None:
         confidence = prediction.confidence.get(name)
         table.add_row(name, text, "" if confidence is None else f"{confidence:.2f}")
     console.print(table)
+    for note in prediction.notes:
+        console.print(note, highlight=False, markup=False)
     if prediction.missing_required:
         named = ", ".join(prediction.missing_required)
         console.print(f"required, and without a value: {named}", highlight=False)

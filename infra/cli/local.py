@@ -39,7 +39,7 @@ def up() -> None:
     if live_state(ACTIVE) is not None:
         raise ListuneError("a stack is up already; stop it with `listune down`")
     settings = load_settings()
-    parts = ensure_all(settings.local, console)
+    parts = stack.ensure_parts(settings, console)
     run_dir = RUNS / "local"
     resolved = stack.resolve(settings, run_dir, parts, console)
     with stack.running(resolved, run_dir, parts, console) as supervisor:

@@ -40,7 +40,7 @@ def worker(
 
             if health_port >= 0:
                 chosen = chosen.changed(streams={"curate_health_port": health_port})
-            curate.main(chosen.streams, str(number))
+            curate.main(chosen.streams, str(number), chosen.serving.looking.store)
         case "sql":
             from streams.sql import http as sql_http
             from streams.sql import server as sql_server

@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from infra import stack
 from infra.arms.asking import arms_report
@@ -36,11 +37,10 @@ from infra.demo.rows import PoolPoint
 from infra.demo.side_by_side import judge_side_by_side
 from infra.demo.summary import Played, Served
 from infra.demo.watch import RoundWatch
-from infra.local.fetch import ensure_all
 from infra.machine import commit
 from infra.progress import bar
 from infra.settings import RUNS, Settings
-from infra.stage import Stage, read_stage, write_stage
+from infra.stage import Stage, read_stage, with_pictures, write_stage
 from schemas.errors import ListuneError
 from schemas.events import ListingPrediction, Status, ValueLists
 from schemas.values import matches
@@ -64,7 +64,8 @@ def run(settings: Settings, console: Console) -> Path:
     started, made_by = time.time(), commit()
     # Before anything is fetched or made: a catalog with a wrong line leaves nothing behind.
     stage = read_stage(settings, console)
-    parts = ensure_all(settings.local, console)
+    settings = with_pictures(stage, settings)
+    parts = stack.ensure_parts(settings, console)
     run_dir = _new_run_dir()
     # It ends with its rounds: another one would start on what the last champion leaves.
     staged = write_stage(stage, settings, run_dir).changed(
@@ -106,6 +107,7 @@ class Play:
         self.check = check
         self.served: dict[str, Served] = {}
         self.submitted: dict[str, ValueLists] = {}  # by listing
+        self.seen: dict[str, list[str]] = {}  # hashes of the pictures, by listing
         self.seconds: dict[str, float] = {}
         self.pool_history: list[PoolPoint] = []
         self.started = time.monotonic()
@@ -145,7 +147,10 @@ class Play:
             )
         with ListuneClient(self.settings.streams, self.stage.schemas) as client:
             answers = self._play(client, coming, "reviewed in arms")
-            reviews = sum(name in prediction.arms for prediction, _ in answers)
+            reviews = sum(
+                prediction.status is Status.OK and name in prediction.arms
+                for prediction, _ in answers
+            )
         wait_until_counted(self.settings, reviews, self.check)
         self.arms_report = arms_report(self.settings, name)
 
@@ -161,7 +166,7 @@ class Play:
         adapters = [verdict.adapter_id for verdict in verdicts if verdict and verdict.adapter_id]
         begun = time.monotonic()
         judged = judge_side_by_side(
-            self.settings, self.stage.schemas, arrived, self.submitted, adapters
+            self.settings, self.stage.schemas, arrived, self.submitted, adapters, self.seen
         )
         self.seconds["judge side by side"] = time.monotonic() - begun
         return Played(
@@ -184,9 +189,18 @@ class Play:
     def _wave(self, client: ListuneClient, count: int, word: str) -> int:
         """Let up to `count` products arrive; returns how many did."""
         products = [p for p, _ in zip(self.coming, range(count), strict=False)]
-        for answer in self._play(client, [(None, product) for product in products], word):
-            self._count(*answer)
+        noted: list[str] = []  # the first note of each answer that has some
+        for prediction, submitted in self._play(client, [(None, p) for p in products], word):
+            if prediction.status is Status.OK:
+                self._count(prediction, submitted)
+            noted += prediction.notes[:1]
         client.flush(10.0)
+        if noted:
+            self.console.print(
+                f"[dim]{len(noted)} of {len(products)} listings were answered with a note, such as:"
+                f" {escape(noted[0])}[/]",
+                highlight=False,
+            )
         return len(products)
 
     def _play(
@@ -212,16 +226,23 @@ class Play:
     def _one(
         self, client: ListuneClient, seller: str | None, product: Product
     ) -> tuple[ListingPrediction, ValueLists]:
-        """One product: asked for, answered, reviewed by its seller; the answer and the review."""
+        """One product: asked for, answered, reviewed by its seller; the answer and the review.
+
+        A picture that cannot be had leaves a product without text unanswered and its seller without
+        anything to review; the notes say why.
+        """
         prediction = client.predict(
             listing_id=product.product_id,
             seller_id=seller,
             category=product.category,
             title=product.title,
             description=product.description,
+            images=product.images,
             requested=product.requested,
             timeout_s=self.settings.streams.request_timeout_s,
         )
+        if prediction.status is Status.FAILED and not (product.title or product.description):
+            return prediction, {}
         if prediction.status is not Status.OK:
             raise ListuneError(f"listing {product.product_id} was not answered: {prediction.error}")
         submitted = self.seller.review(product, prediction, self.stage.schemas)
@@ -230,6 +251,7 @@ class Play:
 
     def _count(self, prediction: ListingPrediction, submitted: ValueLists) -> None:
         self.submitted[prediction.listing_id] = submitted
+        self.seen[prediction.listing_id] = prediction.pictures
         served = self.served.setdefault(prediction.adapter_id, Served())
         attributes = self.stage.schemas[prediction.category].by_name
         served.latencies_ms.append(prediction.latency_ms)

@@ -22,8 +22,15 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.arms.files import write_report as write_arms
-from infra.arms.sheets import rich_table, said, sheets
-from infra.demo.rows import MEASURED, PoolPoint, RunReport, best_candidate, rows_to_show
+from infra.arms.sheets import Sheet, rich_table, said, sheets
+from infra.demo.rows import (
+    MEASURED,
+    InputsRow,
+    PoolPoint,
+    RunReport,
+    best_candidate,
+    rows_to_show,
+)
 from infra.demo.wording import (
     count,
     duration,
@@ -39,6 +46,7 @@ from infra.demo.wording import (
 
 TEMPLATE = Path(__file__).with_name("template.html")
 POOL_ROWS = 12
+INPUTS_MEASURED = ("net benefit", "completeness")
 _STYLES = {"promoted": "green", "rejected": "red", "failed": "red", "challenger": "yellow"}
 
 
@@ -62,11 +70,34 @@ def write_report(report: RunReport, folder: Path) -> list[Path]:
 def print_report(report: RunReport, console: Console) -> None:
     """The tables, what the gate said, and the headline."""
     arms = [*map(rich_table, sheets(report.arms)), *said(report.arms)] if report.arms else []
-    for part in (_figures_table(report), _costs_table(report), *gate_lines(report), *arms):
+    inputs = map(rich_table, inputs_sheets(report))
+    for part in (_figures_table(report), *inputs, _costs_table(report), *gate_lines(report), *arms):
         console.print(part, highlight=False)
     if note := example_note(report):
         console.print(note, highlight=False)
     console.print(Text(headline(report), style="bold"))
+
+
+def inputs_sheets(report: RunReport) -> list[Sheet]:
+    """Base and best candidate by what is seen of a listing, if that is not always the same."""
+    if not report.by_inputs:
+        return []
+    best = best_candidate(report)
+    shown = [report.rounds[0], *([best] if best else [])]
+    of = {(row.inputs, row.adapter): row for row in report.by_inputs}
+    rows = []
+    for inputs in dict.fromkeys(row.inputs for row in report.by_inputs):
+        own = [of[inputs, row.adapter] for row in shown]
+        rows.append((inputs, count(own[0].listings), *(c for row in own for c in _by_inputs(row))))
+    headings = [f"{label(row)}\n{name}" for row in shown for name in INPUTS_MEASURED]
+    return [Sheet("By input", ("", "listings", *headings), rows, "Held-out listings, as above.")]
+
+
+def _by_inputs(row: InputsRow) -> tuple[str, str]:
+    return (
+        f"{number(row.net_benefit)}\n{interval(row.net_benefit_interval)}",
+        f"{number(row.completeness)}\n{interval(row.completeness_interval)}",
+    )
 
 
 def _figures_table(report: RunReport) -> Table:
@@ -140,6 +171,7 @@ def _page(report: RunReport, pictures: list[Path]) -> str:
         images=images,
         pool=_thinned(report.pool_history),
         headline=headline(report),
+        by_inputs=inputs_sheets(report),
         sheets=sheets(report.arms) if report.arms else [],
         arm_lines=said(report.arms) if report.arms else [],
         gate_lines=list(gate_lines(report)),

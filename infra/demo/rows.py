@@ -53,6 +53,20 @@ class RoundRow(BaseModel):
     eval_seconds: float | None = None  # of the judging that all rows share
 
 
+class InputsRow(BaseModel):
+    """One adapter on the held-out listings of which the same is seen; fields as in `RoundRow`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    inputs: str  # text, image, text+image, nothing
+    adapter: str
+    listings: int
+    net_benefit: float
+    net_benefit_interval: Interval95
+    completeness: float
+    completeness_interval: Interval95
+
+
 class LossPoint(BaseModel):
     """The mean training loss of one optimizer step, nats a token."""
 
@@ -70,7 +84,7 @@ class PoolPoint(BaseModel):
 class ChangedValue(BaseModel):
     """A held-out attribute that base and best candidate answer differently; "" is blank."""
 
-    listing: str  # its title
+    listing: str  # its title; the id of one without
     attribute: str
     base: str
     new: str
@@ -99,6 +113,7 @@ class RunReport(BaseModel):
     run: RunInfo
     rounds: list[RoundRow]
     baselines: list[RoundRow] = []  # the base with a worked example
+    by_inputs: list[InputsRow] = []  # where not the same is seen of all listings
     serves: str = "base"  # the adapter that answers in the end
     losses: dict[int, list[LossPoint]] = {}
     pool_history: list[PoolPoint] = []

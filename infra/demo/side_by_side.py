@@ -29,6 +29,7 @@ def judge_side_by_side(
     arrived: Sequence[Product],
     submitted: Mapping[str, ValueLists],
     adapters: Sequence[str],
+    seen: Mapping[str, Sequence[str]],
 ) -> list[Contender]:
     """Judge the base, the base with an example, and `adapters`, in a process of its own.
 
@@ -39,6 +40,7 @@ def judge_side_by_side(
         arrived: the products that arrived; those that are held out judge.
         submitted: listing id to the values that its seller submitted.
         adapters: ids of adapters in the registry.
+        seen: listing id to the hashes of what was seen of its pictures.
 
     Raises:
         ListuneError: the judging failed; the message is its own.
@@ -47,8 +49,12 @@ def judge_side_by_side(
     folder.mkdir(parents=True, exist_ok=True)
     heldout, examples = folder / "heldout.jsonl", folder / "examples.jsonl"
     judging, shown = parted(arrived, settings.streams.heldout_share)
-    _write(heldout, (listing_row(p, schemas, p.truth) for p in judging))
-    _write(examples, (listing_row(p, schemas, submitted[p.product_id]) for p in shown))
+
+    def row(product: Product, values: ValueLists) -> dict[str, Any]:
+        return listing_row(product, schemas, values, seen.get(product.product_id, ()))
+
+    _write(heldout, (row(p, p.truth) for p in judging))
+    _write(examples, (row(p, submitted[p.product_id]) for p in shown))
     job = SideBySideJob(
         trainer=settings.trainer,
         serving=settings.serving,

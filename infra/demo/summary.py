@@ -15,6 +15,7 @@ from infra.demo.report import print_report, write_report
 from infra.demo.rows import (
     MEASURED,
     ChangedValue,
+    InputsRow,
     LossPoint,
     PoolPoint,
     RoundRow,
@@ -26,7 +27,7 @@ from infra.demo.watch import WatchedRound
 from infra.machine import describe
 from infra.settings import Settings
 from schemas.category import Attribute, CategorySchemas
-from schemas.events import BASE_ADAPTER, ValueLists
+from schemas.events import BASE_ADAPTER, RoundMetrics, ValueLists
 from schemas.values import format_answer, matches
 from trainer.judging.evaluate import Evaluation
 from trainer.results import ONE_EXAMPLE, Contender, round_folder
@@ -81,6 +82,7 @@ def build(
         run=_run_info(settings, schemas, base.metrics.listings, started, commit),
         rounds=[_baseline_row(base, served.get(BASE_ADAPTER)), *rounds],
         baselines=[_baseline_row(judged[name]) for name in (ONE_EXAMPLE,) if name in judged],
+        by_inputs=[row for one in played.judged for row in by_inputs(one)],
         serves=played.champion,
         losses={
             number: losses
@@ -102,6 +104,19 @@ def write(report: RunReport, run_dir: Path, console: Console) -> None:
     console.print()
     print_report(report, console)
     console.print(f"Report: [bold]{files[-1]}[/]", highlight=False)
+
+
+def by_inputs(judged: Contender) -> list[InputsRow]:
+    """What an adapter is worth on the listings of each kind of input, if there are several."""
+    return [
+        InputsRow(
+            inputs=inputs,
+            adapter=judged.name,
+            listings=metrics.listings,
+            **_figures(metrics, ("net_benefit", "completeness")),
+        )
+        for inputs, metrics in (judged.metrics.by_inputs or {}).items()
+    ]
 
 
 def changed_samples(
@@ -133,7 +148,7 @@ def _change(
         return []
     return [
         ChangedValue(
-            listing=product.title,
+            listing=product.title or product.product_id,
             attribute=attribute.name,
             base=format_answer(before),
             new=format_answer(after),
@@ -180,14 +195,21 @@ def _measured(judged: Contender | None) -> dict[str, Any]:
     if judged is None:
         return {}
     columns: dict[str, Any] = {"eval_seconds": judged.seconds}
-    for name in MEASURED:
-        measured = getattr(judged.metrics, name)
-        if measured is not None:
-            columns |= {name: measured.value, f"{name}_interval": (measured.low, measured.high)}
+    columns |= _figures(judged.metrics, MEASURED)
     if judged.difference is not None:
         bounds = (judged.difference.lower, judged.difference.upper)
         columns |= {"over_base": judged.difference.value, "over_base_bounds": bounds}
     return columns
+
+
+def _figures(metrics: RoundMetrics, names: Sequence[str]) -> dict[str, Any]:
+    """Those of `names` that were measured, each with its interval."""
+    figures: dict[str, Any] = {}
+    for name in names:
+        measured = getattr(metrics, name)
+        if measured is not None:
+            figures |= {name: measured.value, f"{name}_interval": (measured.low, measured.high)}
+    return figures
 
 
 def _live(served: Served | None) -> dict[str, Any]:
@@ -249,8 +271,8 @@ def _run_info(
                 },
             ),
             "serving": settings.serving.model_dump(
-                mode="json", include={"mode", "batches", "dtype"}
+                mode="json", include={"mode", "batches", "dtype", "pictures"}
             ),
-            "demo": demo.model_dump(mode="json", include={"wave", "final_wave", "sellers"}),
+            "demo": demo.model_dump(mode="json", include={"wave", "final_wave", "sellers", "mix"}),
         },
     )

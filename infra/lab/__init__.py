@@ -4,6 +4,7 @@ They use the other rooms as anyone may; nothing but the command line imports the
 
 - `bench`: what Listune costs on this machine, beside other ways to the same answers.
 - `experiment`: what the method does on real catalogs, measured fairly.
+- `pictures`: what a picture brings beside a text and alone, on real catalogs.
 - `canary`: adapters that sellers like less, on the real stack, and back again.
 - `chaos`: the stack under fire, and every event accounted for.
 - `drift_page`: what the pool says of drift, as a page and a picture.

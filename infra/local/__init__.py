@@ -4,13 +4,15 @@ It knows nothing of what the processes are for. Read in this order:
 
 - `settings`: cache folder, ports, heap, base model.
 - `cache`: a part is fetched once, checked, and whole or not there. `fetch`: which parts there are.
-- `base_model`, `tiny_model`: the model from its wheel, and a random one for tests.
+- `base_model`, `picture_encoder`: the model and its eyes from their wheels; `converting`: in a
+  process of their own. `tiny_model`, `tiny_encoder`: random ones for tests.
 - `kafka`, `triton`: how to run the two servers. `ports`: which are free.
 - `process`: what to run. `supervisor`: all of it, in order, restarted, nothing left behind.
 - `reaper`: so that no child outlives the supervisor. `state`: what is up, for other processes.
 - `progress`: a bar over a folder that grows. `errors`: what goes wrong, in one sentence.
 
-Other rooms use: `infra.local.cache`, `infra.local.errors`, `infra.local.fetch`,
-`infra.local.kafka`, `infra.local.ports`, `infra.local.process`, `infra.local.settings`,
-`infra.local.state`, `infra.local.supervisor`, `infra.local.tiny_model`, `infra.local.triton`.
+Other rooms use: `infra.local.base_model`, `infra.local.cache`, `infra.local.errors`,
+`infra.local.fetch`, `infra.local.kafka`, `infra.local.ports`, `infra.local.process`,
+`infra.local.settings`, `infra.local.state`, `infra.local.supervisor`, `infra.local.tiny_model`,
+`infra.local.triton`.
 """

@@ -6,13 +6,12 @@ safetensors. transformers' converter reads the tokenizer's end token wrongly (it
 Torch is imported only in the process that converts: `python -m infra.local.base_model GGUF FOLDER`.
 """
 
-import subprocess
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.local.errors import PartError
-from infra.machine import REPOSITORY
+from infra.local.converting import run_converter
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedTokenizerBase
@@ -21,19 +20,29 @@ END_OF_TURN = "<|im_end|>"
 END_OF_TEXT = "<|endoftext|>"
 
 
+def has_eyes(base: Path) -> bool:
+    """Whether the model in the folder `base` sees pictures itself, as its configuration says.
+
+    Of what is not here, such as a hub id, nobody knows: False.
+    """
+    try:
+        return "vision_config" in json.loads((base / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+
+
 def convert_in_subprocess(gguf: Path, target: Path) -> None:
     """`convert` in a process of its own, so that the caller never holds torch.
 
     Raises PartError with the last line of what went wrong.
     """
-    command = [sys.executable, "-m", "infra.local.base_model", str(gguf), str(target)]
-    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        last = (ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"])[-1]
-        raise PartError(
-            f"The base model could not be converted ({last[:200].rstrip('.')}): free 3 GB of "
-            "memory and 1 GB of disk and run the same command again."
-        )
+    run_converter(
+        "infra.local.base_model",
+        gguf,
+        target,
+        what="The base model",
+        needs="3 GB of memory and 1 GB of disk",
+    )
 
 
 def convert(gguf: Path, target: Path) -> None:

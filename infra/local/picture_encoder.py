@@ -6,13 +6,11 @@ Torch is imported only in the process that converts:
 `python -m infra.local.picture_encoder PICKLE FOLDER`.
 """
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.local.errors import PartError
-from infra.machine import REPOSITORY
+from infra.local.converting import run_converter
 
 if TYPE_CHECKING:
     import torch
@@ -35,14 +33,13 @@ def convert_in_subprocess(pickle: Path, target: Path) -> None:
 
     Raises PartError with the last line of what went wrong.
     """
-    command = [sys.executable, "-m", "infra.local.picture_encoder", str(pickle), str(target)]
-    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        last = (ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"])[-1]
-        raise PartError(
-            f"The picture encoder could not be converted ({last[:200].rstrip('.')}): free 1 GB of "
-            "memory and run the same command again."
-        )
+    run_converter(
+        "infra.local.picture_encoder",
+        pickle,
+        target,
+        what="The picture encoder",
+        needs="1 GB of memory",
+    )
 
 
 def convert(pickle: Path, target: Path) -> None:

@@ -19,6 +19,7 @@ Other rooms use:
 - `serving.engine.engine`: `Engine`.
 - `serving.engine.model`: `Base`, `load_base`, `merge`, `resolve_base`.
 - `serving.engine.seen`: `Seen`.
+- `serving.engine.lora`: `GROUPS`, the modules that an adapter may change.
 - `serving.engine.precision`: `choose_dtype`; `serving.engine.passing_thread`: `in_passing`.
 - `serving.engine.eyes`: the trainer sees with the same eyes.
 - `serving.engine.decoder`, `serving.engine.linear`: the benchmarks take their products apart.

@@ -6,6 +6,7 @@ stays pristine and nothing is ever unmerged in place.
 """
 
 import copy
+import io
 import logging
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -27,13 +29,14 @@ from transformers.utils.logging import disable_progress_bar
 from serving.adapter_file import AdapterFile
 from serving.base_hash import base_hash
 from serving.engine.decoder import Decoder
-from serving.engine.decoder_check import check
-from serving.engine.eyes.base_eyes import KINDS, BaseEyes
+from serving.engine.decoder_check import NO_PICTURE, Sample, check
+from serving.engine.eyes.base_eyes import BASES_WITH_EYES, BaseEyes
 from serving.engine.eyes.encoder import load_encoder
 from serving.engine.eyes.encoder_eyes import EncoderEyes
 from serving.engine.eyes.features import Eyes
 from serving.engine.precision import choose_dtype
 from serving.errors import ModelRefused
+from serving.pictures.picture import Picture
 from serving.projector import Sight
 from serving.prompt import Vocabulary
 from serving.settings import ServingSettings
@@ -75,7 +78,7 @@ class Base:
             ModelRefused: it is not built like Llama, Qwen or SmolLM.
         """
         decoder = Decoder(self.model)
-        check(decoder, self.model)
+        check(decoder, self.model, _sample(self.eyes) if self.eyes else NO_PICTURE)
         return decoder
 
 
@@ -118,7 +121,7 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
 
 
 def _read_model(folder: Path, config: Any, dtype: torch.dtype) -> Any:
-    if config.model_type not in KINDS:
+    if config.model_type not in BASES_WITH_EYES:
         return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
     # A vision tower chooses its own attention: not every one has this.
     attention = {"text_config": "sdpa"}
@@ -129,12 +132,24 @@ def _read_model(folder: Path, config: Any, dtype: torch.dtype) -> Any:
 
 def _eyes(settings: ServingSettings, folder: Path, model: Any, tokenizer: Any) -> Eyes | None:
     """The base's own, or those of an encoder beside it."""
-    if model.config.model_type in KINDS:
+    if model.config.model_type in BASES_WITH_EYES:
+        if settings.encoder:
+            logger.info("the base has eyes of its own: serving.encoder is not used")
         return BaseEyes(model, folder, tokenizer, settings.picture_edge)
     if not settings.encoder:
         return None
     hidden = model.config.get_text_config().hidden_size
     return EncoderEyes(load_encoder(Path(settings.encoder), model.device), hidden)
+
+
+def _sample(eyes: Eyes) -> Sample:
+    """A picture for the check of the decoder, where the base's own eyes see it."""
+    if not isinstance(eyes, BaseEyes):
+        return NO_PICTURE
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((96, 64)).save(file, "JPEG")
+    picture = Picture(file.getvalue())
+    return Sample(tuple(eyes.see([picture])), eyes.inputs(picture))
 
 
 def align(model: Any) -> None:
@@ -193,10 +208,10 @@ def check_architecture(config: Any) -> None:
 def _check_eyes(config: Any) -> None:
     kind, vision = config.model_type, getattr(config, "vision_config", None)
     sees = vision is not None or kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-    if sees and kind not in KINDS:
+    if sees and kind not in BASES_WITH_EYES:
         raise ModelRefused(
             f"{kind} is no vision-language class that is known here; choose one of "
-            f"{', '.join(KINDS)}, or a base without eyes and set serving.encoder"
+            f"{', '.join(BASES_WITH_EYES)}, or a base without eyes and set serving.encoder"
         )
     if getattr(vision, "model_type", "") == "timm_wrapper" and find_spec("timm") is None:
         raise ModelRefused(

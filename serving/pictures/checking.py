@@ -12,7 +12,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from serving.errors import PictureRefused
-from serving.pictures.picture import Picture
+from serving.pictures.picture import Picture, costly
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 QUALITY = 90
 
-MAX_SCANS = 50
-"""Scans of a JPEG: a progressive one has about ten, and a few bytes of a scan cost a whole pass."""
-
 _TURN = 0x0112
 _TILE_SIDES = (322, 323)
+MOST_PIECES = 10_000
+"""Chunks of a PNG, and blocks before a GIF's first frame: each costs Python a step."""
 _NEEDED_OF_PNG = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND"}
+_JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
-_START_OF_SCAN = b"\xff\xda"
+_GIF = (b"GIF87a", b"GIF89a")
+_EXTENSION, _GRAPHIC_CONTROL = 0x21, 0xF9
 
 
 def check(data: bytes, edge: int, max_bytes: int, max_pixels: int) -> Picture:
@@ -59,8 +60,8 @@ def _opened(data: bytes, max_pixels: int) -> "Image.Image":
 
     width, height = _webp_canvas(data)
     _check_size(width, height, max_pixels)
-    if data[:2] == b"\xff\xd8" and data.count(_START_OF_SCAN) > MAX_SCANS:
-        raise PictureRefused(f"it is a JPEG of more than {MAX_SCANS} scans; save it anew")
+    if data[:3] == _JPEG and (reason := costly(data)):
+        raise PictureRefused(f"{reason}; save it anew")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
@@ -96,19 +97,52 @@ def _webp_canvas(data: bytes) -> tuple[int, int]:
 
 
 def _without_metadata(data: bytes) -> bytes:
-    """A PNG without the chunks that do not change its first picture: they unfold, and say nothing.
+    """A PNG or GIF without the pieces that do not change its first picture: they unfold, or take
+    long to read, and say nothing.
 
     What is cut or nonsense stays as it is, for the decoder to refuse.
+
+    Raises:
+        PictureRefused: it is in too many pieces.
     """
+    if data.startswith(_GIF):
+        return _gif_without_comments(data)
     if not data.startswith(_PNG):
         return data
-    kept, at = [_PNG], len(_PNG)
+    kept, at, pieces = [_PNG], len(_PNG), 0
     while at < len(data):
+        pieces += 1
+        if pieces > MOST_PIECES:
+            raise _too_many_pieces()
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         if data[at + 4 : at + 8] in _NEEDED_OF_PNG:
             kept.append(data[at:end])
         at = len(data) if data[at + 4 : at + 8] == b"IEND" else end
     return b"".join(kept)
+
+
+def _gif_without_comments(data: bytes) -> bytes:
+    """Of what stands before the first frame only the palette and what makes it transparent."""
+    if len(data) < 13:
+        return data
+    at = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
+    kept, pieces = [data[:at]], 0
+    while data[at : at + 1] == bytes((_EXTENSION,)):
+        end = at + 2
+        while end < len(data) and data[end]:
+            end += 1 + data[end]
+            pieces += 1
+            if pieces > MOST_PIECES:
+                raise _too_many_pieces()
+        end += 1
+        if data[at + 1 : at + 2] == bytes((_GRAPHIC_CONTROL,)):
+            kept.append(data[at:end])
+        at, pieces = end, pieces + 1
+    return b"".join((*kept, data[at:]))
+
+
+def _too_many_pieces() -> PictureRefused:
+    return PictureRefused(f"it is in more than {MOST_PIECES:,} pieces; save it anew")
 
 
 def _decoded(image: "Image.Image", edge: int) -> "Image.Image":

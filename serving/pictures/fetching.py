@@ -4,6 +4,8 @@ import asyncio
 import logging
 import os
 import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from serving.pictures.addresses import file_path, object_key, refusal, scheme_of, too_long
@@ -22,6 +24,8 @@ class Fetcher:
         self._network = network or Network()
         self._web: Web | None = None
         self._buckets: dict[str, Bucket] = {}
+        # Not the loop's own: a disk or a store that hangs would hold up the brokers' names there.
+        self._threads = ThreadPoolExecutor(looking.at_once, thread_name_prefix="fetching")
 
     async def fetch(self, uri: str) -> bytes:
         """The bytes that `uri` names, at most `max_bytes`.
@@ -33,15 +37,19 @@ class Fetcher:
         if scheme == "https":
             return await self._of_the_web().fetch(uri)
         if scheme == "file":
-            return await asyncio.to_thread(self._file, uri)
+            return await self._in_thread(self._file, uri)
         if scheme in SCHEMES:
-            return await asyncio.to_thread(self._object, uri)
+            return await self._in_thread(self._object, uri)
         raise refusal(uri, f"`{scheme[:20]}:` is not read; use `https:`, `file:`, `s3:`, …")
 
     async def close(self) -> None:
         """Close what is open."""
         if self._web:
             await self._web.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_thread(self, work: Callable[[str], bytes], uri: str) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, uri)
 
     def _of_the_web(self) -> Web:
         if self._web is None:

@@ -22,6 +22,7 @@ from schemas.events import BASE_ADAPTER, Mode
 from serving.errors import ENGINE_ERRORS, EngineError, EngineFailed, Refused
 from serving.generation import GenerationRequest, GenerationResult
 from serving.listing import Listing
+from serving.pictures.picture import MAX_BYTES, MOST_PICTURES
 from serving.prompt import Example
 
 
@@ -35,7 +36,10 @@ class Generate(BaseModel):
     batches: int | None = Field(None, ge=0)
     adapter_hash: str = BASE_ADAPTER
     example: Example | None = None
-    pictures: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    # Any number of any length would keep the engine's only preparing thread from everybody else.
+    pictures: tuple[Annotated[int, Field(ge=1, le=MAX_BYTES)], ...] = Field(
+        (), max_length=MOST_PICTURES
+    )
 
     def request(
         self, cancelled: Callable[[], bool] | None = None, payload: bytes = b""

@@ -18,6 +18,7 @@ import time
 from typing import Any
 
 from schemas.topic_names import KINDS
+from serving.pictures.store import PictureStore
 from serving.process.health import Health
 from serving.process.ready import clear_ready, tell_ready
 from streams import metrics
@@ -48,7 +49,12 @@ class CurateApp:
     """One curate worker: its Faust app, and a `PoolWorker` once it has the partitions."""
 
     def __init__(
-        self, settings: StreamsSettings, schema_file: SchemaFile, worker: str, health: Health
+        self,
+        settings: StreamsSettings,
+        schema_file: SchemaFile,
+        worker: str,
+        health: Health,
+        pictures: PictureStore | None = None,
     ) -> None:
         self._settings = settings
         self._schema_file = schema_file
@@ -61,6 +67,7 @@ class CurateApp:
             admin_client(settings),
             schema_file,
             Decoder(schema_file.schemas, settings.max_event_bytes),
+            pictures,
         )
         self._opening: asyncio.Task[PoolWorker] | None = None
         self._worker: PoolWorker | None = None
@@ -137,8 +144,11 @@ class CurateApp:
         return {place: at for place, at in self._worker.positions().items() if place in mine}
 
 
-def main(settings: StreamsSettings, worker: str = "1") -> None:
+def main(settings: StreamsSettings, worker: str = "1", pictures: str | None = None) -> None:
     """Runs the curate worker until SIGTERM; `worker` is its name, unlike any other curate's.
+
+    `pictures` is where predict workers keep what they see (`serving.looking.store`), from which
+    those of forgotten listings are removed; None: they keep nothing.
 
     The process ends with this call: code 0 after a signal, 1 after a failure, `REFUSED_CODE` where
     pool and topics disagree.
@@ -148,7 +158,8 @@ def main(settings: StreamsSettings, worker: str = "1") -> None:
         health = Health()
         health.serve(settings.curate_health_port)
         schema_file = SchemaFile(settings.schema_path, settings.schema_look_s)
-        app = CurateApp(settings, schema_file, worker, health).app
+        store = None if pictures is None else PictureStore(pictures)
+        app = CurateApp(settings, schema_file, worker, health, store).app
     except Exception as error:
         faust_app.crash(error)
     faust_app.run(app)

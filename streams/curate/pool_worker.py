@@ -27,6 +27,7 @@ from schemas.decoding import decode
 from schemas.errors import EventError
 from schemas.events import DeadLetter, now_ms
 from schemas.topic_names import CONTROL_KINDS, KINDS, POOL_TOPICS
+from serving.pictures.store import PictureStore
 from streams import metrics
 from streams.curate.decoding import Decoder
 from streams.curate.intake import Batch, Intake
@@ -69,6 +70,7 @@ class Surroundings:
     admin: AdminClient
     schema_file: SchemaFile
     decoder: Decoder
+    pictures: PictureStore | None
 
 
 class PoolWorker:
@@ -81,7 +83,7 @@ class PoolWorker:
         self._publisher, self._admin = around.publisher, around.admin
         self._schema_file, self._decoder = around.schema_file, around.decoder
         self._pool, self._thread = pool, thread
-        self._conductor = Conductor(pool)
+        self._conductor = Conductor(pool, around.pictures)
         self._schemas: CategorySchemas | None = None
         self._outdated = 0
         self._published = PublishedEvents()

@@ -13,6 +13,7 @@ Then, one concern each:
 - `streams.pool.outdated`: samples that a category schema of before has measured.
 - `streams.pool.losses`: what a change of the schemas would lose.
 - `streams.pool.erasure`: a listing forgotten.
+- `streams.pool.pictures`: which listing showed which picture.
 - `streams.pool.trials`: experiments and canaries, and which of them run.
 - `streams.pool.outbox`: events that were decided and are still to be published.
 - `streams.pool.origin`: whether pool and topics belong together.

@@ -3,10 +3,13 @@
     `forget`   the event was read: every row of the listing goes, in the transaction of its offset
     `settle`   the conductor's tick: which rounds trained on it is said on the topic; after that has
                been committed, the listing goes out of those rounds' files, and out of all that it
-               judged by
+               judged by, and its pictures out of their store
 
 An id that was forgotten stays so: identities are never reused, and an answer or a review that is
 still under way would otherwise bring back what was to be forgotten. What is kept is the id's hash.
+No list of removed pictures is needed: an order under way reads what is kept and keeps nothing. A
+request under way may keep a picture anew; its answer, which is passed over, names it, and so has
+the listing settled once more (`Pool.apply`).
 """
 
 import json
@@ -18,7 +21,8 @@ import duckdb
 
 from schemas.events import ERASED_FROM, ListingForgotten, ManifestFile, RetrainRequest
 from schemas.topic_names import FORGOTTEN
-from streams.pool import outbox
+from serving.pictures.store import PictureStore
+from streams.pool import outbox, pictures
 from streams.pool.parquet import write_parquet
 
 # Rows about a listing, with the column that names it.
@@ -68,11 +72,17 @@ def forget(con: duckdb.DuckDBPyConnection, pool: str, events: Sequence[ListingFo
         )
 
 
-def settle(con: duckdb.DuckDBPyConnection, pool: str) -> None:
+def settle(
+    con: duckdb.DuckDBPyConnection, pool: str, store: PictureStore | None = None
+) -> float | None:
     """Answers for what has been forgotten, and in a later call erases it from the rounds' files.
 
     In this order, because a listing is found in a round that was superseded by its files alone. On
     a rebuild the answer is in the topic already, and only what is left of the listing is erased.
+
+    Returns:
+        None where all is done; where pictures are left in `store`, after how many seconds to call
+        it again. All that it does may be done twice.
     """
     waiting = con.execute(
         "SELECT listing_sha256, forgotten_ms, rounds FROM store.forgotten WHERE NOT settled "
@@ -91,11 +101,23 @@ def settle(con: duckdb.DuckDBPyConnection, pool: str) -> None:
         files = [file for number in sorted(learnt_by) for file in _files(con, number, "train")]
         for file in [*files, *_judged_by(con, hashes)]:
             erase(con, file, hashes)
+        again_s = None if store is None else pictures.remove(con, store, hashes)
+        if again_s is not None:
+            return again_s
         found = {"hashes": json.dumps(hashes)}
         con.execute(f"DELETE FROM store.used WHERE sha256(listing_id) {_AMONG}", found)
         con.execute(
             f"UPDATE store.forgotten SET settled = true WHERE listing_sha256 {_AMONG}", found
         )
+    return None
+
+
+def unsettle(con: duckdb.DuckDBPyConnection, hashes: Collection[str]) -> None:
+    """Forgotten listings showed pictures after they had been removed: they are to go again."""
+    con.execute(
+        f"UPDATE store.forgotten SET settled = false WHERE listing_sha256 {_AMONG}",
+        {"hashes": json.dumps(list(hashes))},
+    )
 
 
 def erase(con: duckdb.DuckDBPyConnection, file: ManifestFile, hashes: Collection[str]) -> bool:
@@ -109,6 +131,7 @@ def erase(con: duckdb.DuckDBPyConnection, file: ManifestFile, hashes: Collection
     con.execute(
         "CREATE OR REPLACE TEMP TABLE manifest AS FROM read_parquet($path)", {"path": str(path)}
     )
+    pictures.note_file(con, _AMONG, {"hashes": json.dumps(list(hashes))})
     gone = con.execute(
         f"DELETE FROM manifest WHERE sha256(listing_id) {_AMONG} RETURNING listing_id",
         {"hashes": json.dumps(list(hashes))},

@@ -36,7 +36,7 @@ _NEWEST_OF_ALL = """
 SELECT s.*, r.timestamp_ms AS reviewed_ms
 FROM (SELECT s.listing_id, s.adapter_hash, s.gap, s.deficit,
              s.request_id, s.prediction_id, s.review_id,
-             s.seller_id, s.text_group, {blind} AS blind {any}
+             s.seller_id, s.text_group, s.pictures, {blind} AS blind {any}
       QUALIFY row_number() OVER
           (PARTITION BY s.listing_id ORDER BY s.timestamp_ms DESC, s.adapter_hash) = 1) s
 JOIN store.reviews r ON r.review_id = s.review_id
@@ -129,7 +129,7 @@ def _newest(
 def unlike(listings: Iterable[Selected], limits: Limits) -> list[Selected]:
     """Those of `listings` that there is a place for, in their order."""
     places = Places(limits)
-    return [one for one in listings if places.take(one.request)]
+    return [one for one in listings if places.take(one.request, one.pictures)]
 
 
 def _one(con: duckdb.DuckDBPyConnection, sql: str, *parameters: object) -> int:

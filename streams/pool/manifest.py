@@ -24,7 +24,7 @@ Role = Literal["train", "heldout"]
 
 MANIFEST_COLUMNS = (
     "listing_id", "category", "title", "description", "attributes", "values", "origins", "shown",
-    "images", "seller_id", "tags", "blind",
+    "images", "seller_id", "tags", "blind", "pictures",
 )  # fmt: skip
 
 
@@ -41,7 +41,8 @@ def write_manifest(
     description, and as JSON text the attributes asked for that apply, the seller's legal values,
     where each of these comes from (`schemas.origins`), whether the seller was shown any value
     (null: not kept), and the images; seller_id, which may be NULL, and as JSON text the tags, and
-    whether no model has touched the values (`blind`).
+    whether no model has touched the values (`blind`), and the SHA-256 of the pictures that were
+    seen, in order (`pictures`; `images` are their URIs).
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +124,7 @@ def _manifest_row(row: Selected, asked: Callable[[str, tuple[str, ...] | None], 
         "seller_id": row.request.seller_id,
         "tags": json.dumps(row.request.tags),
         "blind": json.dumps(row.blind),
+        "pictures": json.dumps(row.pictures),
     }
 
 

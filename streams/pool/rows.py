@@ -38,6 +38,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_PLACE,
         **dict.fromkeys(("arms", "fell_back"), _TEXT),
         **dict.fromkeys(("tokens_read", "tokens_written"), "INTEGER"),
+        **dict.fromkeys(("pictures", "notes"), _TEXT),
     },
     "reviews": {
         **dict.fromkeys(("review_id", "prediction_id", "request_id", "listing_id"), _TEXT),
@@ -58,7 +59,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "asked": "INTEGER",
         "asked_share": "DOUBLE",
         "blind": "BOOLEAN",
-        "arms": _TEXT,
+        **dict.fromkeys(("arms", "pictures"), _TEXT),
     },
     "watermarks": {"topic": _TEXT, "partition": "INTEGER", "next_offset": "BIGINT"},
     "used": {"listing_id": _TEXT, "round": "INTEGER", "role": _TEXT},
@@ -71,7 +72,10 @@ MOST_SHOWN = 80
 """Characters of a refused value that are kept beside its reason."""
 _KEY = {"requests": "request_id", "predictions": "request_id", "reviews": "review_id"}
 
-_JSON = {"requested", "values", "invalid", "confidence", "missing_required", "arms"}
+_JSON = {
+    *("requested", "values", "invalid", "confidence", "missing_required", "arms"),
+    *("pictures", "notes"),
+}
 _PLAIN = COLUMNS["predictions"].keys() - {"listing_id"} - _JSON - _PLACE.keys()
 
 
@@ -167,6 +171,8 @@ def _prediction(event: ListingPrediction) -> Row:
         "confidence": _text(event.confidence),
         "missing_required": _text(event.missing_required),
         "arms": _text(event.arms) if event.arms else None,
+        "pictures": _text(event.pictures) if event.pictures else None,
+        "notes": _text(event.notes) if event.notes else None,
         # What was cut off is never read again: no schema makes it an answer.
         "invalid": _text({n: text for n, text in event.invalid.items() if n not in event.cut}),
     }

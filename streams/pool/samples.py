@@ -22,7 +22,8 @@ when a worker took a changed schema over.
 
 `blind` is a sample whose labels no model has touched: every answer that a review of the listing
 names was blind. `arms` are those of the answer that the last review names. Both are marks of the
-review, whichever adapter the sample is of.
+review, whichever adapter the sample is of. So are `pictures`, what was seen for the answer that the
+last review names; where the pool does not know it, or it saw none, what the sample's own saw.
 """
 
 import json
@@ -37,6 +38,7 @@ from schemas.aliases import asked_for, in_force
 from schemas.category import Attribute, CategorySchema, CategorySchemas
 from schemas.completeness import scores
 from schemas.events import BLIND_ADAPTER
+from schemas.likeness import picture_group
 from schemas.values import parse_answer
 from streams import metrics
 from streams.pool.rows import Row, insert
@@ -63,7 +65,7 @@ request AS MATERIALIZED (
 ),
 prediction AS MATERIALIZED (
     SELECT listing_id, prediction_id, category, category_schema_hash, input_hash, adapter_hash,
-           status, arms, timestamp_ms, "offset", partition, rowid AS row
+           status, arms, pictures, timestamp_ms, "offset", partition, rowid AS row
     FROM store.predictions SEMI JOIN last_review USING (listing_id)
 ),
 blind AS MATERIALIZED (
@@ -76,7 +78,7 @@ blind AS MATERIALIZED (
 reviewed AS MATERIALIZED (
     SELECT r.listing_id, r.category, r.hash, r.review_id, r.timestamp_ms, r.row,
            t.input_hash, t.request_id AS input_request_id, t.row AS input_row, t.seller_id,
-           t.text_group, p.arms, b.listing_id IS NOT NULL AS blind
+           t.text_group, p.arms, p.pictures, b.listing_id IS NOT NULL AS blind
     FROM last_review r
     LEFT JOIN blind b ON b.listing_id = r.listing_id
     LEFT JOIN prediction p ON p.listing_id = r.listing_id AND p.prediction_id = r.prediction_id
@@ -91,7 +93,7 @@ complete AS MATERIALIZED (
            r.input_request_id,
            CASE WHEN p.category_schema_hash <> r.hash THEN r.input_row END AS request_row,
            greatest(p.timestamp_ms, r.timestamp_ms) AS timestamp_ms, r.seller_id, r.text_group,
-           r.blind, r.arms
+           r.blind, r.arms, coalesce(r.pictures, p.pictures) AS pictures
     FROM reviewed r JOIN prediction p ON p.listing_id = r.listing_id
      AND p.input_hash = r.input_hash
     JOIN store.categories c ON c.category = p.category AND c.name = r.category
@@ -108,14 +110,15 @@ SELECT p.listing_id, p.adapter_hash, p.adapter_id, m.category,
        CASE WHEN m.request_row IS NOT NULL THEN p.invalid END AS invalid,
        r.submitted, m.input_request_id, p.prediction_id, m.review_id, p.purpose, m.timestamp_ms,
        sha256(p.listing_id) < (SELECT value FROM store.meta WHERE name = 'heldout_bound'),
-       m.seller_id, m.text_group, m.blind, m.arms, NULL AS textless
+       m.seller_id, m.text_group, m.blind, m.arms, m.pictures,
+       NULL AS textless
 FROM complete m
 LEFT JOIN asked q USING (request_row)
 JOIN store.predictions p ON p.rowid = m.prediction_row
 JOIN store.reviews r ON r.rowid = m.review_row
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, review_id, NULL, NULL, NULL,
-       NULL, NULL, NULL, NULL, listing_id
+       NULL, NULL, NULL, NULL, NULL, listing_id
 FROM reviewed WHERE input_row IS NULL
 """
 
@@ -202,6 +205,7 @@ def _sample(
     text_group: int | None,
     blind: bool,
     arms: str | None,
+    pictures: str | None,
 ) -> Row:
     schema, attributes = asked_of(category, asked)
     model = in_force(schema, from_json(values))
@@ -227,11 +231,12 @@ def _sample(
         "timestamp_ms": timestamp_ms,
         "held_out": held_out,
         "seller_id": seller_id,
-        "text_group": text_group,
+        "text_group": text_group or picture_group(category, from_json(pictures or "[]")),
         "asked": len(attributes),
         "asked_share": len(attributes) / max(1, len(schema.attributes)),
         "blind": blind,
         "arms": arms,
+        "pictures": pictures,
     }
 
 

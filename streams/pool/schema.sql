@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS store.requests (
     partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT, payload VARCHAR NOT NULL,
     seller_id VARCHAR, text_group BIGINT
 );
--- `text_group`: equal for texts that differ in no letter and no digit (`schemas.likeness`). A file
+-- `text_group`: equal for texts that differ in no letter and no digit (`schemas.likeness`); of a sample
+-- without a text equal for the same pictures. A file
 -- from before it has none: listings that it had by then are told to be alike by their titles alone.
 ALTER TABLE store.requests ADD COLUMN IF NOT EXISTS seller_id VARCHAR;
 ALTER TABLE store.requests ADD COLUMN IF NOT EXISTS text_group BIGINT;
@@ -63,6 +64,14 @@ ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS arms VARCHAR;
 ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS fell_back VARCHAR;
 ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS tokens_read INTEGER;
 ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS tokens_written INTEGER;
+-- SHA-256 of the pictures that were seen, in order, and a sentence for each that was not, as JSON; NULL
+-- where there is none.
+ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS pictures VARCHAR;
+ALTER TABLE store.predictions ADD COLUMN IF NOT EXISTS notes VARCHAR;
+
+-- Which listing showed which picture (`streams.pool.pictures`). No key: an index would take more memory
+-- than the rows.
+CREATE TABLE IF NOT EXISTS store.pictures (listing_sha256 VARCHAR NOT NULL, sha256 VARCHAR NOT NULL);
 
 -- All reviews; the last of a listing, by the broker's time, wins. `shown` and `accepted` count values.
 CREATE TABLE IF NOT EXISTS store.reviews (
@@ -107,6 +116,8 @@ ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS asked_share DOUBLE;
 -- Of the review (`streams.pool.samples`). A file from before these has all its samples measured anew.
 ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS blind BOOLEAN;
 ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS arms VARCHAR;
+-- What was seen when the reviewed answer was made, as in `predictions`.
+ALTER TABLE store.samples ADD COLUMN IF NOT EXISTS pictures VARCHAR;
 
 -- Listings that a round has trained on; never selected again.
 CREATE TABLE IF NOT EXISTS store.used (
@@ -214,10 +225,11 @@ SELECT string_split(s.listing_id, chr(31))[-1] AS listing_id, s.category,
        r.payload ->> '$.title' AS title, s.adapter_id, s.adapter_hash,
        s.c_model, s.c_catalog, s.gap, s.deficit, s.edits, s.purpose, s.prediction_id, s.review_id,
        s.fresh, s.used, s.held_out, make_timestamp_ms(s.timestamp_ms) AS measured_at,
-       s.seller_id, r.payload -> '$.tags' AS tags, s.asked, s.blind, s.arms::JSON AS arms
+       s.seller_id, r.payload -> '$.tags' AS tags, s.asked, s.blind, s.arms::JSON AS arms,
+       s.pictures::JSON AS pictures
 FROM store.measured s LEFT JOIN store.requests r USING (request_id);
 COMMENT ON VIEW main.samples IS
-'One row per listing and adapter: completeness of model and catalog, gap, deficit and edits. `fresh`: measured under the champion and by the schema in force; `used`: a round has trained on the listing; `held_out`: none ever does, it judges; `asked`: attributes asked for; `blind`: no model has touched what the seller submitted; `arms`: of each experiment the arm that the seller was in.';
+'One row per listing and adapter: completeness of model and catalog, gap, deficit and edits. `fresh`: measured under the champion and by the schema in force; `used`: a round has trained on the listing; `held_out`: none ever does, it judges; `asked`: attributes asked for; `blind`: no model has touched what the seller submitted; `arms`: of each experiment the arm that the seller was in; `pictures`: SHA-256 of those that were seen.';
 
 -- Seller by seller first, as `streams.pool.spread` does, so that none costs others their places.
 CREATE OR REPLACE VIEW main.pool AS
@@ -375,6 +387,15 @@ FROM (SELECT category, timestamp_ms, unnest(from_json(refused,
 GROUP BY ALL ORDER BY count DESC, category, v.attribute, v.reason;
 COMMENT ON VIEW main.refused_values IS
 'Submitted values that are illegal although they were mended, or that stand for no value, counted over all reviews by attribute and reason, with up to three examples and the last sentence that says what to write instead.';
+
+CREATE OR REPLACE VIEW main.pictures AS
+SELECT prediction_id, string_split(listing_id, chr(31))[-1] AS listing_id, category, purpose, status,
+       adapter_id, pictures::JSON AS pictures, notes::JSON AS notes,
+       make_timestamp_ms(timestamp_ms) AS answered_at
+FROM store.predictions WHERE pictures IS NOT NULL OR notes IS NOT NULL
+ORDER BY timestamp_ms DESC;
+COMMENT ON VIEW main.pictures IS
+'Answers to listings with pictures, the newest first: SHA-256 of those that were seen, and in `notes` a sentence for each that was not, or that the model could not look at.';
 -- What was shown is taken to be what the prediction suggested; lists compare as they are written.
 CREATE OR REPLACE VIEW main.attribute_edits AS
 WITH reviewed AS (

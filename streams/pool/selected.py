@@ -14,7 +14,7 @@ CASE WHEN p.category_schema_hash = c.hash THEN p.requested ELSE q.payload ->> '$
 """
 COLUMNS = (
     "listing_id", "gap", "deficit", "payload", "asked", "submitted", "category", "origins", "shown",
-    "blind",
+    "blind", "pictures",
 )  # fmt: skip
 """What `selected` makes a listing of."""
 
@@ -26,6 +26,7 @@ class Selected:
     requested: the attributes asked for, None for all. origins: attribute to where its value comes
     from (`schemas.origins`); without one that is unknown. shown: whether the seller was shown any
     value; None where that was not kept. blind: whether no model has touched what was submitted.
+    pictures: SHA-256 of what was seen, in order.
     """
 
     listing_id: str
@@ -38,6 +39,7 @@ class Selected:
     origins: dict[str, Origin]
     shown: bool | None
     blind: bool
+    pictures: tuple[str, ...] = ()
 
 
 def with_texts(chosen: str, also: str) -> str:
@@ -45,7 +47,8 @@ def with_texts(chosen: str, also: str) -> str:
     order."""
     return f"""
         SELECT chosen.listing_id, gap, deficit, q.payload, {_ASKED} AS asked, r.submitted,
-               c.name AS category, r.origins, r.shown, chosen.blind, {also}
+               c.name AS category, r.origins, r.shown, chosen.blind,
+               chosen.pictures, {also}
         FROM ({chosen}) chosen
         JOIN store.requests q ON q.request_id = chosen.request_id
         JOIN store.predictions p ON p.prediction_id = chosen.prediction_id
@@ -56,7 +59,10 @@ def with_texts(chosen: str, also: str) -> str:
 
 def selected(row: Sequence[Any]) -> Selected:
     """The listing of a row that begins with `COLUMNS`."""
-    listing_id, gap, deficit, payload, asked, submitted, category, origins, shown, blind, *_ = row
+    (
+        listing_id, gap, deficit, payload, asked, submitted, category, origins, shown, blind,
+        pictures, *_,
+    ) = row  # fmt: skip
     values = json.loads(submitted)
     known: dict[str, Origin] = {}
     if origins is not None:
@@ -74,4 +80,5 @@ def selected(row: Sequence[Any]) -> Selected:
         origins=known,
         shown=None if shown is None else shown > 0,
         blind=bool(blind),
+        pictures=tuple(json.loads(pictures or "[]")),
     )

@@ -5,7 +5,8 @@ Else one seller with many listings, or many offers of one product, fill a round,
 text. A listing that names no seller counts towards none. Near-duplicates are titles of one category
 that are nearly the same (`schemas.likeness`); which are is found by comparing those that a round
 looks at. All others count in SQL by `text_group`, which only texts share that are the same but for
-case, white space and punctuation.
+case, white space and punctuation. Listings without a text are alike where their pictures are the
+same.
 
     Shares    of a round, from the settings
     Limits    listings, of a round of so many
@@ -15,7 +16,7 @@ case, white space and punctuation.
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -23,7 +24,7 @@ from typing import Any
 import duckdb
 
 from schemas.events import ListingRequest
-from schemas.likeness import Titles, text_group
+from schemas.likeness import Titles, picture_group, text_group
 from streams.settings import StreamsSettings
 
 
@@ -73,9 +74,11 @@ def _limit(share: float, size: int) -> int | None:
     return None if share >= 1 else max(1, math.floor(share * size + 1e-9))
 
 
-def group_of(one: ListingRequest) -> int | None:
-    """What a listing shares with those whose text is the same; None where it has none."""
-    return text_group(one.category, one.title, one.description)
+def group_of(one: ListingRequest, pictures: Sequence[str] = ()) -> int | None:
+    """What a listing shares with those whose text is the same; without a text with those whose
+    pictures are. None where it has neither."""
+    group = text_group(one.category, one.title, one.description)
+    return group or picture_group(one.category, pictures)
 
 
 class Places:
@@ -86,12 +89,12 @@ class Places:
         self._taken: Counter[tuple[str, str | int]] = Counter()
         self._titles = Titles()
 
-    def take(self, one: ListingRequest) -> bool:
+    def take(self, one: ListingRequest, pictures: Sequence[str] = ()) -> bool:
         """Takes a place for the listing; false where those for its like are taken."""
         of: dict[str, str | int | None] = {
             "seller_id": one.seller_id,
             "category": one.category,
-            "text_group": group_of(one),
+            "text_group": group_of(one, pictures),
         }
         kinds = [(name, what) for name, what in of.items() if what is not None]
         limits = self._limits.by_column()

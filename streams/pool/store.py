@@ -31,8 +31,8 @@ from schemas.topic_names import CONTROL_KINDS, PREDICTIONS, REVIEWS
 from schemas.versions import SchemaVersions
 from streams import metrics
 from streams.kafka.partitions import Partition
-from streams.pool import file, heldout, outdated
-from streams.pool.erasure import forget, forgotten_hashes
+from streams.pool import file, heldout, outdated, pictures
+from streams.pool.erasure import forget, forgotten_hashes, unsettle
 from streams.pool.errors import OffsetGap, PoolError, PoolRefused
 from streams.pool.observe import observe, take_over
 from streams.pool.origin import Bounds, check_bounds
@@ -286,6 +286,7 @@ class Pool:
         """Writes the rows of `records`; returns the listings that they are about."""
         rows: dict[str, list[Row]] = {topic: [] for topic in EVENT_TABLES}
         touched: set[str] = set()
+        late: list[Row] = []
         for record in records:
             if record.row is None:
                 continue
@@ -293,8 +294,13 @@ class Pool:
             if not self._is_forgotten(listing_id):
                 rows[record.topic].append(record.row)
                 touched.add(listing_id)
+            elif record.topic == PREDICTIONS:
+                late.append(record.row)
         for topic, table in EVENT_TABLES.items():
             insert(self.con, table, rows[topic])
+        pictures.note(self.con, rows[PREDICTIONS])
+        if shown := pictures.note(self.con, late):
+            unsettle(self.con, shown)
         self._settle_orders([row["request_id"] for row in rows[PREDICTIONS]])
         return touched
 

@@ -6,6 +6,9 @@ executor, an endpoint's in one of its own, so that a slow endpoint takes nothing
 Where an arm's own answerer cannot answer, `CannotAnswer` says so in one sentence, and the champion
 is to be asked in its place. An engine that does not know an adapter is given it from the registry;
 one that cannot be given is not tried again for a while, since each try costs a push.
+
+The engine gets the bytes of the listing's pictures. An endpoint is asked by the text alone, and
+says so in a note; a listing without one is left to the champion.
 """
 
 import asyncio
@@ -22,8 +25,10 @@ from serving.errors import AdapterError, Refused, ServingError, UnknownAdapter
 from serving.examples import schema_example
 from serving.generation import GenerationRequest, GenerationResult
 from serving.listing import Listing
+from serving.pictures.looking import Looked
 from serving.prompt import Example
 from streams.kafka.control_log import Champion
+from streams.predict.pictures import SEES_NOTHING, has_text
 from streams.predict.traffic import BASE, By, Plan
 
 log = logging.getLogger(__name__)
@@ -35,6 +40,7 @@ ENDPOINT_SHARE = 0.5
 """Of the time that somebody still waits, an endpoint's: the champion needs some if it fails."""
 GRACE_S = 0.1
 """How much later than told an endpoint may say that it was too slow."""
+UNSEEN = "The endpoint was asked by the text alone, without the pictures."
 BROKEN_S = 30.0
 """An adapter that could not be given to the engine is tried again after this time."""
 
@@ -57,6 +63,7 @@ class Engine(Protocol):
         timeout_s: float | None = None,
         example: Example | None = None,
         give_up: Future[None] | None = None,
+        pictures: Sequence[bytes] = (),
     ) -> GenerationResult: ...
 
 
@@ -90,6 +97,13 @@ class Question:
     schema: CategorySchema
     attributes: tuple[Attribute, ...]
     mode: Mode
+    looked: Looked = SEES_NOTHING
+    """What was seen of the listing's pictures."""
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the listing says anything in words."""
+        return has_text(self.listing.title, self.listing.description)
 
 
 class Answerers:
@@ -145,7 +159,8 @@ class Answerers:
                 return BLANK
             case By.ENDPOINT:
                 result = await self._ask_endpoint(question, left_s)
-                return replace(result, adapter_hash=result.adapter_id)
+                notes = (*result.notes, UNSEEN) if question.looked.pictures else result.notes
+                return replace(result, adapter_hash=result.adapter_id, notes=notes)
             case By.EXAMPLE:
                 result = await self._ask_with_example(question, left_s)
                 return replace(result, adapter_id=EXAMPLE_ADAPTER, adapter_hash=EXAMPLE_ADAPTER)
@@ -212,6 +227,8 @@ class Answerers:
         endpoint = self._endpoint
         if endpoint is None:
             raise CannotAnswer("no_endpoint", "no endpoint is set; set one, or end the experiment")
+        if not question.has_text:
+            raise CannotAnswer("no_text", "an endpoint is asked by text alone, and there is none")
         if not self._free_calls:
             raise CannotAnswer("endpoint_busy", "all calls of the endpoint at once are taken")
         self._free_calls -= 1
@@ -255,6 +272,7 @@ class Answerers:
                 timeout_s=left_s,
                 example=example,
                 give_up=give_up,
+                pictures=[picture.data for picture in question.looked.pictures],
             ),
         )
 

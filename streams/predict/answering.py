@@ -3,7 +3,8 @@
 Knows nothing of Kafka. Every valid event gets an answer:
 
 - `failed`: unknown category, a schema hash that was never ours, an attribute that the category does
-  not have, an empty listing, or a listing that the engine refuses; `error` says which;
+  not have, an empty listing, one without text whose pictures cannot be had, or a listing that the
+  engine refuses; `error` says which;
 - `expired`: its patience was over, before or while it waited for the engine;
 - `superseded`: an order whose adapter is no longer champion, or no longer on trial; and a shadow
   order that has found no quiet moment for `SHADOW_WAIT_S`;
@@ -14,6 +15,11 @@ whose own answerer cannot answer falls back to the champion, and `fell_back` say
 order, which asks for one adapter only, is `failed` then. It is asked only while nothing else is
 under way, and broken off when something comes, to be asked anew later: it makes no seller wait but
 for the forward pass that the engine is at.
+
+The pictures that a listing names are looked at once, before anybody is asked and by nobody's slot,
+whoever answers then: also what a blind answer or an endpoint's is learnt from later is to be seen.
+A picture that cannot be had leaves a note, and the text is answered; an order, too, whose pictures
+were forgotten or lost. Without a text it is `failed`.
 
 A category or an attribute that is asked for by a former name is answered under the name in force.
 The engine answers all attributes side by side; of those with a condition (`when`) an answer is kept
@@ -29,17 +35,18 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from schemas.category import CategorySchema
 from schemas.errors import SchemaError
 from schemas.events import ListingPrediction, ListingRequest, Mode, Purpose, Status, now_ms
-from schemas.markup import without_markup
 from schemas.versions import SchemaVersions
 from serving.errors import Busy, Cancelled, Refused, ServingError, Unavailable, UnknownAdapter
 from serving.listing import Listing
+from serving.pictures.looking import Looked
 from streams import metrics
+from streams.predict import pictures
 from streams.predict.answerers import Answerers, CannotAnswer, Question
 from streams.predict.flow import Slot
 from streams.predict.prediction import answered, unanswered
@@ -105,6 +112,7 @@ class Answerer:
         answerers: Answerers,
         mode: Mode,
         executor: Executor,
+        eyes: pictures.Eyes | None = None,
     ) -> None:
         """What it is made of.
 
@@ -112,6 +120,7 @@ class Answerer:
             look_at_schemas: brings `schemas` up to date; runs in the executor.
             traffic: who answers, by now.
             mode: of requests that name none.
+            eyes: None where no picture is looked at.
         """
         self.schemas = schemas
         self._look_at_schemas = look_at_schemas
@@ -119,6 +128,7 @@ class Answerer:
         self._answerers = answerers
         self._mode = mode
         self._executor = executor
+        self._eyes = eyes
         self.waiting = 0
         """Requests that wait for whoever answers them now."""
 
@@ -152,13 +162,46 @@ class Answerer:
         question = Question(listing, schema, attributes, request.mode or self._mode)
         self.waiting += 1
         try:
-            if request.purpose is Purpose.SHADOW and slot is not None:
-                answer = await self._ask_when_quiet(asked, slot, question)
-            else:
-                answer = await self._ask(asked, question)
-            return answer.model_copy(update={"category_schema_hash": schema.hash})
+            blocked = None
+            if self._may_look(request):
+                question = replace(question, looked=await self._look(asked))
+                blocked = self._blocked(asked, question)
+            answer = blocked or await self._answer(asked, question)
         finally:
             self.waiting -= 1
+
+        seen = question.looked
+        return answer.model_copy(
+            update={
+                "category_schema_hash": schema.hash,
+                # Whatever the answer says: what is kept of a listing is found by this.
+                "pictures": [picture.sha256 for picture in seen.pictures],
+                "notes": [*seen.notes, *answer.notes],
+            }
+        )
+
+    def _may_look(self, request: ListingRequest) -> bool:
+        return self._eyes is not None and bool(pictures.named(request))
+
+    async def _look(self, asked: Asked) -> Looked:
+        assert self._eyes is not None
+        await asked.hold_slot(False)
+        return await pictures.look(self._eyes, asked.request, asked.left_s())
+
+    def _blocked(self, asked: Asked, question: Question) -> ListingPrediction | None:
+        """The answer to what nobody needs after looking, or has nothing to be answered from."""
+        if (moot := self._moot(asked)) is not None:
+            return moot
+        if question.looked.pictures or question.has_text:
+            return None
+        why = " ".join(question.looked.notes)
+        reason = f"the listing has neither title nor description, and no picture is seen. {why}"
+        return self._unanswered(asked, Status.FAILED, reason)
+
+    async def _answer(self, asked: Asked, question: Question) -> ListingPrediction:
+        if asked.request.purpose is Purpose.SHADOW and asked.slot is not None:
+            return await self._ask_when_quiet(asked, asked.slot, question)
+        return await self._ask(asked, question)
 
     def _moot(self, asked: Asked) -> ListingPrediction | None:
         """The answer to a request that nobody needs any more."""
@@ -190,7 +233,8 @@ class Answerer:
                 f"the request was made under another schema of category {request.category!r}; "
                 "load the current schema and ask again"
             )
-        if not any(without_markup(t).strip() for t in (request.title, request.description)):
+        has_text = pictures.has_text(request.title, request.description)
+        if not has_text and not self._may_look(request):
             raise SchemaError("the listing has neither title nor description; give one of them")
         return schema
 

@@ -23,6 +23,7 @@ from schemas.topic_names import BACKFILL, PREDICTIONS, REQUESTS
 from schemas.versions import SchemaVersions
 from serving.endpoint.arm import EndpointArm
 from serving.errors import AdapterError
+from serving.pictures.looking import Looker
 from serving.process.health import Health
 from serving.process.ready import clear_ready, tell_ready
 from serving.settings import ServingSettings
@@ -50,8 +51,9 @@ GROUP = "listune.predict"
 COMMIT_S = 0.5
 WINDOW_PER_SLOT = 16
 """Requests begun but not committed, per slot: they pile up behind one that takes long."""
-ENDPOINT_WINDOW = 4096
-"""As many more where an endpoint answers: one slow call of it must not stop the reading."""
+OUTSIDE_WINDOW = 4096
+"""As many more where an endpoint answers, or pictures are got: what is slow there must not stop the
+reading."""
 STAGES = {Lane.LIVE: "answer", Lane.BACKFILL: "measure_again", Lane.SHADOW: "shadow"}
 """What sellers wait for is measured apart from what nobody waits for."""
 
@@ -224,6 +226,14 @@ def main(
                 )
             ensure_adapter(client, champion.hash, champion.uri)
 
+        looker = None
+        if serving.pictures:
+            looker = Looker(
+                serving.looking,
+                serving.pictures,
+                serving.picture_edge,
+                tell=metrics.count_picture,
+            )
         # One more than there are slots: a shadow order has none.
         executor = ThreadPoolExecutor(settings.in_flight + 1, thread_name_prefix="triton")
         answerer = Answerer(
@@ -233,11 +243,20 @@ def main(
             Answerers(client, heal, executor, endpoint, serving.endpoint.in_flight),
             serving.mode,
             executor,
+            looker,
         )
-        more_window = 0 if endpoint is None else ENDPOINT_WINDOW
+        waits_outside = endpoint is not None or looker is not None
         app: faust.App = PredictApp(
-            settings, answerer, schema_file, control, worker, health, more_window
+            settings,
+            answerer,
+            schema_file,
+            control,
+            worker,
+            health,
+            OUTSIDE_WINDOW if waits_outside else 0,
         ).app
+        if looker is not None:
+            faust_app.close_with(app, looker.close)
     except Exception as error:
         faust_app.crash(error)
     faust_app.run(app)

@@ -47,6 +47,7 @@ def answered(
         fell_back=plan.fell_back,
         tokens_read=max(0, result.tokens_computed - result.logits_computed),
         tokens_written=result.logits_computed,
+        notes=list(result.notes),
     )
 
 

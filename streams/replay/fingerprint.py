@@ -44,7 +44,8 @@ _JSON = {"predictions": ("requested", "values"), "reviews": ("submitted",)}
 """Columns of JSON, hashed by what they say: how it is written depends on who wrote it."""
 _SAID = """
 list_sort(list_filter(map_entries(payload::JSON::MAP(VARCHAR, JSON)),
-                      lambda e: e.value NOT IN ('null', '{}'))) AS payload
+                      lambda e: e.value NOT IN ('null', '{}')
+                                AND NOT (e.key = 'pictures' AND e.value = '[]'))) AS payload
 """
 """What a request's event says, whichever version wrote it: a field that it leaves out is one that
 is empty, and the order of fields is nobody's."""

@@ -17,8 +17,8 @@ from schemas.errors import ListuneError
 VIEWS = (
     "samples", "pool", "rounds", "origins", "models", "models_by_inputs", "acceptance_by_day",
     "attribute_edits", "experiments", "arms", "arm_sellers", "arm_units", "sellers", "shadow",
-    "suggestions", "refused_values", "drift", "drift_inputs", "drift_outputs", "drift_labels",
-    "proposals", "forgotten", "status",
+    "suggestions", "refused_values", "pictures", "drift", "drift_inputs", "drift_outputs",
+    "drift_labels", "proposals", "forgotten", "status",
 )  # fmt: skip
 
 

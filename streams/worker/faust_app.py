@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, NoReturn
 
 import faust
@@ -146,6 +146,18 @@ def crash(error: BaseException) -> NoReturn:
     else:
         log.critical("unexpected failure, the worker ends", exc_info=error)
     _end(REFUSED_CODE if isinstance(error, Refused) else 1)
+
+
+def close_with(app: faust.App, close: Callable[[], Awaitable[None]]) -> None:
+    """Has `close` called when `app` stops, after what is under way was given up: the next process
+    does that again."""
+
+    async def stopping(*_: Any, **__: Any) -> None:
+        for task in _tasks:
+            task.cancel()
+        await close()
+
+    app.on_before_shutdown.connect(stopping, weak=False)
 
 
 def run(app: faust.App) -> NoReturn:

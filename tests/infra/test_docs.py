@@ -115,7 +115,7 @@ def test_commands_that_a_page_names_are_there(page: Path) -> None:
             command = words.pop(0)
             assert command in found.commands, f"{name(page)} has `listune {line}`"
             found = found.commands[command]
-        known = {option for parameter in found.params for option in parameter.opts}
+        known = {o for parameter in found.params for o in parameter.opts + parameter.secondary_opts}
         options = {word.strip("[].") for word in words if word.strip("[").startswith("--")}
         assert options <= known | {"--help"}, f"{name(page)} has `listune {line}`"
 
@@ -197,6 +197,7 @@ def test_the_example_prompt_is_what_the_model_reads(tmp_path: Path) -> None:
 def test_the_example_catalog_is_read_whole(tmp_path: Path, alternatives: bool) -> None:
     for file in ("schema.json", "products.jsonl"):
         (tmp_path / file).write_text(example("catalog.md", file))
+    (tmp_path / "k2.jpg").write_bytes(b"")
     schemas = read_schemas(tmp_path / "schema.json", alternatives)
     attributes = [a for schema in schemas.values() for a in schema.attributes]
     assert {a.type for a in attributes} == set(AttributeType)

@@ -1,7 +1,10 @@
 """What a run plays with: enough products, and every category on the way."""
 
+import json
+import random
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
 from rich.console import Console
@@ -9,9 +12,10 @@ from rich.console import Console
 from infra.catalogs.catalog import CatalogError, Product, write_catalog
 from infra.catalogs.generate import generate
 from infra.catalogs.grouping import parted
-from infra.settings import Settings, load_settings
-from infra.stage import check_enough, check_learnable, read_stage
+from infra.settings import Mix, Settings, load_settings
+from infra.stage import Stage, check_enough, check_learnable, read_stage, with_pictures
 from schemas.sources.json_schema import write_schemas
+from serving.pictures.settings import LookingSettings
 
 PRODUCTS = [Product(f"p{n}", "Lamps", f"lamp {n}", "", {"Color": ["red"]}) for n in range(40)]
 
@@ -85,3 +89,75 @@ def test_a_staged_catalog_has_its_wrong_lines_beside_it(tmp_path: Path) -> None:
         read_stage(settings.changed(demo={"strict": True}), Console(quiet=True))
     with pytest.raises(CatalogError, match="1 of 401 lines are no product"):
         read_stage(settings.changed(demo={"most_rejected": 0.0}), Console(quiet=True))
+
+
+def unlike(n: int) -> str:
+    """A title that is not nearly any other one."""
+    return "lamp " + "".join(random.Random(n).choices(ascii_lowercase, k=12))
+
+
+@pytest.fixture
+def pictured(tmp_path: Path) -> Settings:
+    """A catalog in which every second product has a picture."""
+    (tmp_path / "lamp.jpg").write_bytes(b"")
+    lamp = {"category": "Lamps", "catalog": {"Color": "red"}}
+    images: tuple[list[str], ...] = ([], ["lamp.jpg"])
+    lines = [
+        lamp | {"product_id": f"p{n}", "title": unlike(n), "images": images[n % 2]}
+        for n in range(40)
+    ]
+    catalog, schema = tmp_path / "catalog.jsonl", tmp_path / "schema.json"
+    catalog.write_text("\n".join(map(json.dumps, lines)))
+    schema.write_text('{"Lamps": {"attributes": [{"name": "Color", "type": "text"}]}}')
+    return Settings().changed(
+        demo={"catalog": catalog, "catalog_schema": schema, "rounds": 1},
+        streams={"heldout_share": 0.5, "heldout_least": 5, "k": 5},
+    )
+
+
+def staged(settings: Settings) -> tuple[Stage, Settings]:
+    stage = read_stage(settings, Console(quiet=True))
+    return stage, with_pictures(stage, settings)
+
+
+def test_products_with_images_have_one_looked_at_below_the_catalogs_folder(
+    pictured: Settings, tmp_path: Path
+) -> None:
+    stage, settings = staged(pictured)
+    assert sum(product.images == ("lamp.jpg",) for product in stage.products) == 20
+    assert settings.serving.pictures == 1
+    assert settings.serving.looking == LookingSettings(root=tmp_path)
+
+
+def test_what_the_settings_say_of_pictures_holds_for_a_catalog_with_images(
+    pictured: Settings, tmp_path: Path
+) -> None:
+    looking = LookingSettings(hosts=("shop.example",))
+    _, settings = staged(pictured.changed(serving={"pictures": 3, "looking": looking}))
+    assert settings.serving.pictures == 3
+    assert settings.serving.looking == LookingSettings(root=tmp_path, hosts=("shop.example",))
+
+
+def test_pictures_that_are_switched_off_are_neither_sent_nor_looked_at(pictured: Settings) -> None:
+    off = pictured.changed(demo={"pictures": False}, serving={"pictures": 2})
+    stage, settings = staged(off)
+    assert not any(product.images for product in stage.products)
+    assert settings.serving.pictures == 0
+
+
+def test_a_catalog_without_images_changes_no_setting() -> None:
+    settings = load_settings()
+    assert staged(settings)[1] == settings
+
+
+def test_the_papers_mix_sends_of_pictured_products_text_or_pictures_or_both(
+    pictured: Settings,
+) -> None:
+    def carried(settings: Settings) -> set[tuple[bool, bool]]:
+        stage, _ = staged(settings)
+        return {(bool(product.title), bool(product.images)) for product in stage.products}
+
+    paper = pictured.changed(demo={"mix": Mix.PAPER})
+    assert carried(pictured) == {(True, False), (True, True)}
+    assert carried(paper) == {(True, False), (True, True), (False, True)}
+    assert carried(paper.changed(demo={"pictures": False})) == {(True, False)}

@@ -13,6 +13,8 @@ import torch
 from transformers import (
     FastVlmConfig,
     FastVlmForConditionalGeneration,
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
     InternVLConfig,
     InternVLForConditionalGeneration,
     Qwen3VLConfig,
@@ -23,6 +25,7 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
@@ -31,18 +34,21 @@ from serving.pictures.picture import Picture
 
 SPECIAL_TOKENS = {
     "smolvlm": ("<fake_token_around_image>", "<global-img>", "<image>"),
+    "idefics3": ("<fake_token_around_image>", "<global-img>", "<image>"),
     "internvl": ("<img>", "</img>", "<IMG_CONTEXT>"),
     "fast_vlm": ("<image>",),
     "qwen3_vl": ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
 }
 PROCESSORS = {
     "smolvlm": SmolVLMImageProcessorPil,
+    "idefics3": Idefics3ImageProcessorPil,
     "internvl": GotOcr2ImageProcessorPil,
     "fast_vlm": CLIPImageProcessorPil,
     "qwen3_vl": Qwen2VLImageProcessorPil,
 }
 ONE_TILE = {
-    "smolvlm": {"do_image_splitting": False},
+    "smolvlm": {"do_image_splitting": False, "size": {"longest_edge": 32}},
+    "idefics3": {"do_image_splitting": False, "size": {"longest_edge": 32}},
     "internvl": {"crop_to_patches": False},
 }
 KINDS = tuple(SPECIAL_TOKENS)
@@ -87,8 +93,8 @@ def pixels_for(
     kind, row = config.model_type, config.image_token_id
     processor = PROCESSORS[kind].from_pretrained(folder)
     images: Any = [picture.pixels() for picture in pictures]
-    # SmolVLM takes the pictures of a prompt as a list in the list of prompts.
-    images = [images] if kind == "smolvlm" else images
+    # These take the pictures of a prompt as a list in the list of prompts.
+    images = [images] if kind in ("smolvlm", "idefics3") else images
     made = processor(images, return_tensors="pt", **ONE_TILE.get(kind, {}))
     inputs = {name: made[name] for name in processor.model_input_names}
     if kind != "qwen3_vl":
@@ -101,7 +107,7 @@ def _text(tokenizer: Any, **more: Any) -> dict[str, Any]:
         "vocab_size": len(tokenizer),
         "hidden_size": 64,
         "intermediate_size": 128,
-        "num_hidden_layers": 3,
+        "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "max_position_embeddings": 8192,
@@ -115,8 +121,21 @@ def _text(tokenizer: Any, **more: Any) -> dict[str, Any]:
 
 
 def _smolvlm(tokenizer: Any) -> tuple[Any, Any]:
+    model = SmolVLMForConditionalGeneration(_smol(SmolVLMConfig, tokenizer))
+    return model, SmolVLMImageProcessorPil(**SMOL_SIZES)
+
+
+def _idefics3(tokenizer: Any) -> tuple[Any, Any]:
+    model = Idefics3ForConditionalGeneration(_smol(Idefics3Config, tokenizer))
+    return model, Idefics3ImageProcessorPil(**SMOL_SIZES)
+
+
+SMOL_SIZES: Any = {"size": {"longest_edge": 64}, "max_image_size": {"longest_edge": 32}}
+
+
+def _smol(config_class: Any, tokenizer: Any) -> Any:
     """Four rows a picture."""
-    config = SmolVLMConfig(
+    return config_class(
         text_config=_text(tokenizer, model_type="llama"),
         vision_config={**VISION, "image_size": 32, "patch_size": 8},
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
@@ -124,10 +143,6 @@ def _smolvlm(tokenizer: Any) -> tuple[Any, Any]:
         tie_word_embeddings=False,
         pad_token_id=tokenizer.pad_token_id,
     )
-    processor = SmolVLMImageProcessorPil(
-        size={"longest_edge": 64}, max_image_size={"longest_edge": 32}
-    )
-    return SmolVLMForConditionalGeneration(config), processor
 
 
 def _internvl(tokenizer: Any) -> tuple[Any, Any]:
@@ -165,7 +180,7 @@ def _qwen3_vl(tokenizer: Any) -> tuple[Any, Any]:
     section = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 2, 2]}
     ids = tokenizer.convert_tokens_to_ids
     config = Qwen3VLConfig(
-        text_config=_text(tokenizer, head_dim=16, rope_parameters=section),
+        text_config=_text(tokenizer, num_hidden_layers=3, head_dim=16, rope_parameters=section),
         vision_config={
             "depth": 2,
             "hidden_size": 32,
@@ -191,6 +206,7 @@ def _qwen3_vl(tokenizer: Any) -> tuple[Any, Any]:
 
 MAKERS = {
     "smolvlm": _smolvlm,
+    "idefics3": _idefics3,
     "internvl": _internvl,
     "fast_vlm": _fast_vlm,
     "qwen3_vl": _qwen3_vl,

@@ -21,6 +21,8 @@ from schemas.events import (
     listing_sha256,
 )
 from schemas.topic_names import FORGOTTEN, MODEL_EVENTS, RETRAIN
+from serving.pictures.picture import Picture
+from serving.pictures.store import PictureStore
 from streams.forgotten import ask_to_forget
 from streams.kafka.publisher import Publisher
 from streams.settings import StreamsSettings
@@ -162,3 +164,21 @@ def promote_round_one(settings: StreamsSettings) -> None:
         publisher.send(MODEL_EVENTS, event.key(), event.to_bytes()).result(10)
     publisher.close()
     wait_for(lambda: any(b'"promoted"' in value for *_, value in read_all(settings, MODEL_EVENTS)))
+
+
+def test_its_own_pictures_leave_the_store_and_those_of_others_stay(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker, tmp_path: Path
+) -> None:
+    store = PictureStore(str(tmp_path / "kept"))
+    shared, own = Picture(b"shared"), Picture(b"own")
+    store.write(shared)
+    store.write(own)
+    curate = worker("curate", settings, PICTURES=str(tmp_path / "kept")).start()
+    for name, seen in {"gone": [shared, own], "kept": [shared]}.items():
+        asked, answer, review = listing(schemas, name)
+        pictures = [picture.sha256 for picture in seen]
+        send(settings, asked, answer.model_copy(update={"pictures": pictures}), review)
+    wait_for(lambda: applied(curate, 6))
+    ask_to_forget(settings, "gone")
+    wait_for(lambda: list(store.hashes()) == [shared.sha256])
+    assert curate.stop() == 0

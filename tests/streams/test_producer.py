@@ -46,6 +46,22 @@ def test_a_request_carries_the_schema_hash_and_its_patience(
     assert (sent.patience_ms, sent.deadline_ms) == (5_000, None)
 
 
+def test_pictures_are_named_by_uris_in_order(
+    settings: StreamsSettings, schemas: CategorySchemas
+) -> None:
+    lamp = {"listing_id": "4711", "category": "Lamps"}
+    uris = ["https://img.example.com/4711-front.jpg", "s3://shop/4711-back.jpg"]
+    inline = "data:image/jpeg;base64," + "A" * settings.max_event_bytes
+    with ListuneClient(settings, schemas) as client:
+        sent = [client.request(**lamp, images=given) for given in (uris, tuple(uris), uris[0])]
+        with pytest.raises(RequestRefused, match="name pictures by URIs"):
+            client.request(**lamp, images=[inline])
+        with pytest.raises(RequestRefused, match="images"):
+            client.request(**lamp, images=[b"\xff\xd8\xff"])
+    assert [one.images for one in sent] == [uris, uris, uris[:1]]
+    assert [one.pictures for one in sent] == [[], [], []]
+
+
 def test_former_names_are_sent_as_those_in_force(
     settings: StreamsSettings, schemas: CategorySchemas
 ) -> None:

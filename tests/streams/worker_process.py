@@ -4,9 +4,10 @@ KIND is predict, predict-without-triton (the real client, and nobody there), pre
 
 The predict worker talks to a stand-in for the Triton client, in this test only: the room's own
 behaviour is under test here, and tests/e2e drives the real Triton. The stand-in fills every
-enumerated attribute with its first value; words in the title make it slow, away or faulty. Beside
-it is an endpoint that gives no answer, after SLOW_S, or the one that SERVING sets. With HANG in the
-environment curate's pool and predict's event loop hang at the first record.
+enumerated attribute with its first value, or with its last where it sees a picture; words in the
+title make it slow, away or faulty. Beside it is an endpoint that gives no answer, after SLOW_S, or
+the one that SERVING sets. With HANG in the environment curate's pool and predict's event loop hang
+at the first record.
 """
 
 import logging
@@ -49,6 +50,7 @@ class StandIn:
         timeout_s: float | None = None,
         example: object = None,
         give_up: Future[None] | None = None,
+        pictures: Sequence[bytes] = (),
     ) -> GenerationResult:
         if adapter_hash not in self._adapters:
             raise UnknownAdapter("push it")
@@ -66,7 +68,7 @@ class StandIn:
             raise Refused("the listing is refused")
         if "bug" in listing.title:
             raise RuntimeError("a fault that nobody foresaw")
-        values = {a.name: [a.values[0]] for a in attributes if a.values}
+        values = {a.name: [a.values[-1 if pictures else 0]] for a in attributes if a.values}
         return GenerationResult(
             values=values,
             invalid={},
@@ -121,7 +123,7 @@ def main() -> None:
     faust_app.SESSION_S = float(os.environ.get("SESSION_S", faust_app.SESSION_S))
     if kind == "curate":
         watch_the_pool()
-        curate.main(settings, os.environ.get("WORKER", "1"))
+        curate.main(settings, os.environ.get("WORKER", "1"), os.environ.get("PICTURES"))
     if kind == "predict-without-triton":
         predict.main(settings, ServingSettings(triton_url="127.0.0.1:1"))
     if kind == "predict-with-triton":

@@ -20,6 +20,9 @@ def test_a_setting_that_changes_the_prompt_changes_what_is_taught_and_what_is_an
         "max_trunk_tokens",
         "max_answer_tokens",
         "hint_values",
+        "pictures",
+        "picture_edge",
+        "picture_place",
     }
     assert fields_that_change(ServingSettings, "answers") == {"dtype", "mode", "abstain_below"}
 

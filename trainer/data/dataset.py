@@ -22,6 +22,7 @@ from trainer.errors import DataError
 
 _VALUES = TypeAdapter(ValueLists)
 _ORIGINS = TypeAdapter(dict[str, str])
+_PICTURES = TypeAdapter(tuple[str, ...])
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def _parse_row(record: Mapping[str, Any], where: str) -> Row:
             values=values,
             origins=_ORIGINS.validate_python(_json(record.get("origins")) or {}),
             blind=_json(record.get("blind")) is True,
-            pictures=tuple(_json(record.get("pictures")) or ()),
+            pictures=_PICTURES.validate_python(_json(record.get("pictures")) or ()),
         )
     except KeyError as error:
         raise DataError(f"{where}: the column {error} is missing; write the file again") from error

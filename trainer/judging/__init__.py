@@ -21,7 +21,7 @@ Other rooms use:
 - `trainer.judging.evaluation_store`: `Kept`, and what it is made of.
 - `trainer.judging.intervals`: the bootstrap; `trainer.judging.calibrate`: `calibrate`.
 - `trainer.judging.gate`: `decide`, `Rule`; `trainer.judging.champions`: `judge_candidate`.
-- `trainer.judging.forgetting`: `forgetting`.
+- `trainer.judging.forgetting`: `forgetting`; `trainer.judging.baselines`: each by itself.
 - `trainer.judging.arms`, `trainer.judging.encoder_vectors`, `trainer.judging.comparison`,
   `trainer.judging.comparison_report`: an adapter beside what it has to beat.
 """

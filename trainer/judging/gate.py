@@ -178,14 +178,15 @@ def _by_inputs(
 ) -> dict[str, Difference]:
     """candidate - parent for each kind of input; nothing where there is one alone."""
     before, after = parent.by_inputs(), candidate.by_inputs()
+    after.pop("nothing", None)  # of which nobody expects an answer
     if len(after) < 2:
         return {}
     sharing = kinds_with_enough(len(own.listings) for own in after.values())
 
     def of(inputs: str) -> Difference:
-        measures = (e.measure(rule.by, rule.cost_of_wrong) for e in (before[inputs], after[inputs]))
+        old, new = (e[inputs].measure(rule.by, rule.cost_of_wrong) for e in (before, after))
         drawn = draw_listings(len(after[inputs].listings), rule.draws, rule.seed)
-        return difference(*measures, drawn, rule, look, sharing)
+        return difference(old, new, drawn, rule, look, sharing)
 
     return {inputs: of(inputs) for inputs in after}
 

@@ -37,7 +37,7 @@ from trainer.learning import lora
 from trainer.learning.checkpoint import Checkpoint, LossLog, Saved
 from trainer.learning.gradient import Gradient
 from trainer.learning.learner import Learner, parent_projector, start
-from trainer.learning.packing import PackedTree, collate, join
+from trainer.learning.packing import PackedTree, collate, join, without_pictures
 from trainer.learning.schedule import INVISIBLE, draw_tree, draws, learning_rate, picture_bias
 from trainer.learning.teachable import taught_by, teachable
 from trainer.learning.tree_loss import SummedLoss
@@ -224,13 +224,12 @@ class _Finetuning:
 
     @torch.no_grad()
     def _first_loss(self, loss: SummedLoss, blind: bool = False) -> float:
-        """Nats a token over the first listing, one with pictures if there is one in the first step;
-        a whole step would be slow on a CPU."""
-        dealt = self._dealt(0)
-        epoch, row = next(((e, row) for e, row in dealt if self.pictures(row)), dealt[0])
-        seen = [] if blind else self._seen(row)
-        tree = draw_tree(row, epoch, self.builder, self.settings, seen)
-        return float(loss(collate([tree]).to(self.device)).item()) / tree.label_tokens
+        """Nats a token over the first listing, one with pictures if the first step has one; a whole
+        step would be slow on a CPU. `blind` reads it without its pictures."""
+        trees = [tree for tree in self._trees(0) if tree.label_tokens]
+        tree = next((tree for tree in trees if tree.pictures), trees[0])
+        batch = collate([without_pictures(tree) if blind else tree]).to(self.device)
+        return float(loss(batch).item()) / tree.label_tokens
 
     def _step(
         self,
@@ -260,18 +259,14 @@ class _Finetuning:
         return StepReport(step + 1, value, rate, tokens, time.perf_counter() - started)
 
     def _trees(self, step: int) -> list[PackedTree]:
-        """This process's share of the step's listings, packed."""
-        builder, settings = self.builder, self.settings
-        return [
-            draw_tree(row, epoch, builder, settings, self._seen(row))
-            for epoch, row in self._dealt(step)
-        ]
-
-    def _dealt(self, step: int) -> list[tuple[int, Row]]:
-        """This process's share of the step's listings, each with its epoch."""
+        """This process's share of the step's listings, packed, with what is seen of pictures."""
         dealt = draws(len(self.rows), step, self.settings)
         mine = dealt[self.accelerator.process_index :: self.accelerator.num_processes]
-        return [(epoch, self.rows[i]) for epoch, i in mine]
+        builder, settings = self.builder, self.settings
+        return [
+            draw_tree(self.rows[i], epoch, builder, settings, self._seen(self.rows[i]))
+            for epoch, i in mine
+        ]
 
     def _seen(self, row: Row) -> list[Features]:
         """What the base's eyes make of the listing's pictures."""

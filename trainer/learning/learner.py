@@ -72,7 +72,7 @@ def start(
     projector = _projector(base, parent, settings.seed) if pictures else None
     model = lora.add_lora(base.model, settings)
     if parent is None:
-        sight = projector and projector.sight
+        sight = projector.sight if projector else None
         return Learner(model, projector, fades_in=projector is not None, sight=sight)
     if parent.scale != settings.alpha / settings.rank:
         raise TrainingError(

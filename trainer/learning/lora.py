@@ -6,6 +6,7 @@ Adapters travel as tensors in peft's key naming, A of shape (rank, in) and B of 
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -74,7 +75,7 @@ def freeze_in_bfloat16(model: PeftModel) -> None:
 
     Eyes stay as they are: what they see is computed once, and without autocast.
     """
-    base = model.get_base_model()
+    base: Any = model.get_base_model()
     for module in (*base.get_decoder().modules(), base.get_output_embeddings()):
         if isinstance(module, nn.Linear) and not module.weight.requires_grad:
             module.to(torch.bfloat16)

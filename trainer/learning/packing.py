@@ -19,10 +19,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Any
 
 import torch
 
-from serving.engine.eyes.features import Features
+from serving.engine.eyes.features import Features, stacked
 from serving.prompt import Position, PromptBuilder, Trunk, on_axes, split_batches
 from trainer.data.dataset import Row
 from trainer.learning.tree_attention import TRUNK, TreeLayout, lay_out
@@ -110,16 +111,20 @@ def pack(
 ) -> PackedTree:
     """The tree of `row` in at most `max_length` tokens; `rng` draws the order and the split.
 
-    A trunk alone that is longer is cut, without its pictures: nothing can be taught after it.
-    Questions that do not fit are left out; since the order is drawn anew each time, each gets its
-    turn in another epoch.
+    Pictures after which not one question fits are left out, the last first; a trunk that is longer
+    without any is cut, and nothing can be taught after it. Questions that do not fit are left out;
+    since the order is drawn anew each time, each gets its turn in another epoch.
     """
     answers = taught_answers(row, builder, blank, weight_accepted)
     asked = [a for a in row.attributes if a.name in answers]
     batches = split_batches(asked, builder.settings.batches, str(rng.getrandbits(64)))
+    shortest = min((len(builder.segment(a).ids) + len(answers[a.name]) for a in asked), default=0)
     trunk = builder.trunk(row.listing, pictures=[picture.tokens for picture in pictures])
+    while pictures and len(trunk) + shortest > max_length:
+        pictures = pictures[:-1]
+        trunk = builder.trunk(row.listing, pictures=[picture.tokens for picture in pictures])
     if len(trunk) > max_length:
-        pictures, trunk = (), Trunk(trunk.ids[:max_length], range(max_length), max_length)
+        trunk = Trunk(trunk.ids[:max_length], range(max_length), max_length)
     tree = PackedTree(
         ids=list(trunk.ids),
         positions=list(trunk.positions),
@@ -146,6 +151,19 @@ def pack(
                 tree.weights.extend([weight] * count)
             position += count
     return tree
+
+
+def without_pictures(tree: PackedTree) -> PackedTree:
+    """`tree` as a model reads it that does not see; its pictures must not push the text."""
+    seen = frozenset(tree.seen)
+
+    def text(values: list[Any]) -> list[Any]:
+        return [value for place, value in enumerate(values) if place not in seen]
+
+    return PackedTree(
+        text(tree.ids), text(tree.positions), text(tree.branches), text(tree.labels),
+        text(tree.weights),
+    )  # fmt: skip
 
 
 def taught_answers(
@@ -223,11 +241,8 @@ def _seen(trees: Sequence[PackedTree]) -> SeenRows | None:
     rows = [
         start + place for tree, start in zip(trees, starts, strict=False) for place in tree.seen
     ]
-    return SeenRows(
-        torch.tensor(rows, dtype=torch.long),
-        torch.cat([picture.rows for picture in pictures]),
-        tuple(torch.cat(layer) for layer in zip(*(p.deep for p in pictures), strict=True)),
-    )
+    features, deep = stacked(pictures)
+    return SeenRows(torch.tensor(rows, dtype=torch.long), features, deep)
 
 
 def _weights(trees: Sequence[PackedTree]) -> torch.Tensor | None:

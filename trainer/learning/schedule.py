@@ -24,8 +24,9 @@ def learning_rate(step: int, settings: TrainerSettings) -> float:
 FADE_IN = 0.2
 """The share of a round's steps in which pictures come into sight, where the parent did not see."""
 
-INVISIBLE = -30.0
-"""A bias on attention's scores that leaves nothing of what they are against: e^-30 is 1e-13."""
+INVISIBLE = -1e4
+"""A bias on attention's scores that leaves nothing of what they are against, however large they
+are: where a picture stands first, the first word has nothing else to attend to but itself."""
 
 
 def picture_bias(step: int, steps: int) -> float:

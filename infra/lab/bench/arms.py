@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from infra.machine import REPOSITORY
 from schemas.errors import ListuneError
 
-SERVING_ARMS = ("naive", "openvino", "vllm", "free", "constrained")
-TRAINING_ARMS = ("listune", "trl")
+SERVING_ARMS = ("naive", "openvino", "vllm", "free", "constrained", "pictures")
+TRAINING_ARMS = ("listune", "trl", "pictures")
 STREAM_ARMS = ("confluent", "faust", "listune", "steady", "pool")
 DTYPES = ("bfloat16", "float32")
 FLIPKART_FOLDER = REPOSITORY.parent / "shared" / "data" / "flipkart"

@@ -20,6 +20,8 @@ LABELS = {
     "events_per_s": "events/s of a backlog",
     "cpu_ms_per_event": "CPU ms an event",
     "peak_memory_mb": "peak memory, MB",
+    "cpu_p50_ms": "CPU ms to check and shrink, or refuse (median)",
+    "memory_mb": "memory that it took, MB",
 }
 # The bar of our own arms stands out from the others'.
 OURS = ("free", "constrained", "listune")

@@ -15,7 +15,8 @@ from pathlib import Path
 from infra import machine
 
 RESULTS = machine.REPOSITORY / "docs" / "results"
-"""Where results are kept with the commit: a folder for each of bench, chaos, demo, experiment."""
+"""Where results are kept with the commit: a folder for each of bench, chaos, demo, experiment and
+pictures."""
 Scalar = str | int | float | bool | None
 Options = dict[str, Scalar]
 """How an arm is set up."""

@@ -24,7 +24,6 @@ from infra.lab.canary.market import SCHEMAS, Market
 from infra.lab.canary.proposer import CHAMPION, Proposer
 from infra.lab.chaos.evidence import read_topics
 from infra.lab.small import small_settings
-from infra.local.fetch import ensure_all
 from infra.local.supervisor import Supervisor
 from infra.progress import bar
 from infra.settings import RUNS, Settings
@@ -84,7 +83,7 @@ def measure(kind: Kind, run_dir: Path, console: Console, seed: int) -> ArmResult
         SupervisorError, ListuneError: the stack does not come up, or a canary does not end.
     """
     settings = canary_settings(run_dir, kind, seed)
-    parts = ensure_all(settings.local, console)
+    parts = stack.ensure_parts(settings, console)
     resolved = stack.resolve(settings, run_dir, parts, console)
     (run_dir / "settings.json").write_text(resolved.model_dump_json(indent=1))
     started = [s for s in stack.specs(resolved, run_dir, parts) if s.name not in PLAYED]

@@ -19,7 +19,6 @@ from infra.lab.chaos.load import Load
 from infra.lab.chaos.plan import VICTIMS, make_plan
 from infra.lab.chaos.result import Shooting, fill
 from infra.lab.small import small_settings
-from infra.local.fetch import ensure_all
 from infra.local.supervisor import Supervisor
 from infra.progress import bar
 from infra.settings import Settings
@@ -72,7 +71,7 @@ def run(chosen: ChaosPlan, run_dir: Path, console: Console) -> Audit:
     settings = chaos_settings(run_dir, chosen.seed).changed(
         local={"predict_workers": chosen.workers}
     )
-    parts = ensure_all(settings.local, console)
+    parts = stack.ensure_parts(settings, console)
     stage = read_stage(settings, console)
     staged = write_stage(stage, settings, run_dir)
     resolved = stack.resolve(staged, run_dir, parts, console)

@@ -16,5 +16,7 @@ goes on where it was: a second run finds everything and only writes the report a
 - `tables`, `plots`, `report`: the results folder. `progress`: one bar over everything.
 
 Other rooms use: `infra.lab.experiment.run`, `infra.lab.experiment.data`,
-`infra.lab.experiment.profiles`.
+`infra.lab.experiment.profiles`; what pictures bring is measured with `infra.lab.experiment.lab`,
+`infra.lab.experiment.figures`, `infra.lab.experiment.statistics`,
+`infra.lab.experiment.progress`, `infra.lab.experiment.tables` and `infra.lab.experiment.report`.
 """

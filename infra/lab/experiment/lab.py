@@ -23,7 +23,6 @@ import torch
 from transformers import AutoConfig, AutoTokenizer
 
 from infra.lab.experiment.memory import give_back
-from infra.lab.experiment.profiles import Profile
 from infra.lab.experiment.progress import Work
 from infra.lab.experiment.training import ADAPTER, TRAINED, Made, Training, train
 from schemas.events import BASE_ADAPTER, Mode
@@ -34,6 +33,7 @@ from serving.process.files import write_file
 from serving.prompt import PromptBuilder, Vocabulary
 from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row, rows_hash
+from trainer.data.pictures import RowPictures
 from trainer.judging import arms
 from trainer.judging.evaluate import Evaluation
 from trainer.judging.evaluation_store import AnswerStore, EvaluationStore, Kept
@@ -52,19 +52,19 @@ class Lab:
     def __init__(
         self,
         folder: Path,
-        profile: Profile,
+        in_flight: int,
         serving: ServingSettings,
         work: Work,
     ) -> None:
-        """`serving.base_model` is a folder."""
+        """`serving.base_model` is a folder; `in_flight` listings are asked for at once."""
         self._folder = folder
         self._kept = Kept(EvaluationStore(folder / "evaluations"), AnswerStore(folder / "answers"))
-        self._in_flight = profile.in_flight
+        self._in_flight = in_flight
         self._work = work
         own = {
             "adapter_store": folder / "engine",
-            "max_queue": max(serving.max_queue, profile.in_flight),
-            "max_running": profile.in_flight,
+            "max_queue": max(serving.max_queue, in_flight),
+            "max_running": in_flight,
             # One adapter is asked for many listings: merged it answers faster, and its answers are
             # kept, so that merging at another moment, which rounds otherwise, changes none.
             "max_merged": 1,
@@ -145,7 +145,12 @@ class Lab:
             self._make_way()
             found = in_passing(
                 lambda: listing_losses(
-                    rows, adapter, settings, self.serving, lambda done, total: self._work.done()
+                    rows,
+                    adapter,
+                    settings,
+                    self.serving,
+                    lambda done, total: self._work.done(),
+                    RowPictures.of_settings(self.serving).of,
                 )
             )
             write_file(path, json.dumps(found).encode())

@@ -63,11 +63,11 @@ def run(
     """
     loaded = [_load(catalogs, one, profile) for one in data_sets]
     base = ensure_base_model(settings.local.cache_dir, settings.local.base_model, console)
-    begun = _begin(runs, base, settings)
+    begun = begin(runs, base, settings)
     with (
-        _logged(runs / "experiment.log"),
+        logged(runs / "experiment.log"),
         Work.shown_on(console, sum(_listings(profile, one.parts) for one in loaded)) as work,
-        Lab(runs, profile, _serving(profile, settings, base, begun), work) as lab,
+        Lab(runs, profile.in_flight, _serving(profile, settings, base, begun), work) as lab,
     ):
         logger.info("%s at commit %s on %s", profile.name, machine.commit(), begun.machine)
         for one in loaded:
@@ -138,7 +138,7 @@ def _listings(profile: Profile, parts: data.Parts) -> int:
     return total
 
 
-def _begin(runs: Path, base: Path, settings: Settings) -> Begun:
+def begin(runs: Path, base: Path, settings: Settings) -> Begun:
     """When, where and how the runs in this folder began: now, if they did not."""
     path = runs / BEGUN
     if not path.exists():
@@ -160,7 +160,7 @@ def _begun(runs: Path) -> Begun:
 
 
 @contextmanager
-def _logged(path: Path) -> Iterator[None]:
+def logged(path: Path) -> Iterator[None]:
     """What is logged meanwhile is appended to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")

@@ -15,6 +15,7 @@ from schemas.events import BASE_ADAPTER
 from serving.adapter_file import AdapterFile, read_adapter
 from serving.process.files import write_file
 from serving.settings import ServingSettings
+from trainer.data.pictures import RowPictures
 from trainer.errors import TrainingError
 from trainer.learning.averaging import make_candidate
 from trainer.learning.finetune import CHECKPOINT, LOSSES, Finetuned, StepReport, finetune
@@ -111,7 +112,10 @@ def _finetuned(
         on_step()
 
     with ThreadPoolExecutor(1, "train") as thread:
-        job = thread.submit(finetune, plan.rows, plan.start, settings, serving, folder, told)
+        seen = RowPictures.of_settings(serving).of
+        job = thread.submit(
+            finetune, plan.rows, plan.start, settings, serving, folder, told, pictures=seen
+        )
         try:
             made = job.result()
         except BaseException:

@@ -25,7 +25,6 @@ from infra.lab.canary.proposer import CHAMPION, Proposer
 from infra.lab.canary.run import PLAYED, Kind, canary_settings
 from infra.lab.chaos.evidence import Topics, read_topics
 from infra.lab.shadow.figures import PERCENTILES, Compared, Pair, compare, order
-from infra.local.fetch import ensure_all
 from infra.local.supervisor import Supervisor
 from infra.progress import bar
 from infra.settings import RUNS, Settings
@@ -95,7 +94,7 @@ def measure(
     settings = canary_settings(run_dir, TRIED, seed).changed(
         streams={"shadow_most": SHADOW_MOST, "canary": ENDLESS}
     )
-    parts = ensure_all(settings.local, console)
+    parts = stack.ensure_parts(settings, console)
     resolved = stack.resolve(settings, run_dir, parts, console)
     stack.write_settings(resolved, run_dir)
     specs = [spec for spec in stack.specs(resolved, run_dir, parts) if spec.name not in PLAYED]

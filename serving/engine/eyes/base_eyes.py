@@ -10,8 +10,8 @@ would show. Qwen3-VL takes it in its own shape and has a row for each 32 x 32 px
 have positions on three axes, and the text goes on after the longer edge.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -35,27 +35,36 @@ class Kind:
     """How a class of vision-language models takes a picture.
 
     `processor` is the module and the class in `transformers.models` that prepare it, called with
-    `options`; `before` and `after` are the tokens around its rows.
+    the `options` of what was read from the folder; `before` and `after` are the tokens around it.
     """
 
     processor: tuple[str, str]
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-    options: Mapping[str, bool] = field(default_factory=dict)
+    options: Callable[[Any], dict[str, Any]] = lambda processor: {}
 
 
-KINDS: Mapping[str, Kind] = {
+def whole(processor: Any) -> dict[str, Any]:
+    """Options of SmolVLM's processor for a picture in one tile."""
+    # Else it is first scaled up to where it would be split: 80 ms of a core for nothing.
+    return {"do_image_splitting": False, "size": processor.max_image_size}
+
+
+AROUND = (("<fake_token_around_image>", "<global-img>"), ("<fake_token_around_image>",))
+"""A picture of SmolVLM's."""
+
+BASES_WITH_EYES: Mapping[str, Kind] = {
     "smolvlm": Kind(
-        ("smolvlm.image_processing_pil_smolvlm", "SmolVLMImageProcessorPil"),
-        ("<fake_token_around_image>", "<global-img>"),
-        ("<fake_token_around_image>",),
-        {"do_image_splitting": False},
+        ("smolvlm.image_processing_pil_smolvlm", "SmolVLMImageProcessorPil"), *AROUND, whole
+    ),
+    "idefics3": Kind(
+        ("idefics3.image_processing_pil_idefics3", "Idefics3ImageProcessorPil"), *AROUND, whole
     ),
     "internvl": Kind(
         ("got_ocr2.image_processing_pil_got_ocr2", "GotOcr2ImageProcessorPil"),
         ("<img>",),
         ("</img>",),
-        {"crop_to_patches": False},
+        lambda own: {"crop_to_patches": False},
     ),
     "fast_vlm": Kind(("clip.image_processing_pil_clip", "CLIPImageProcessorPil")),
     "qwen3_vl": Kind(
@@ -64,7 +73,7 @@ KINDS: Mapping[str, Kind] = {
         ("<|vision_end|>",),
     ),
 }
-"""Classes of transformers by `model_type`."""
+"""Classes of transformers by `model_type`; SmolVLM is of `idefics3`, SmolVLM2 of its own."""
 
 
 class BaseEyes:
@@ -82,7 +91,7 @@ class BaseEyes:
                 token that stands around a picture.
         """
         config = model.config
-        kind = KINDS[config.model_type]
+        kind = BASES_WITH_EYES[config.model_type]
         known = tokenizer.get_vocab()
         missing = [token for token in (*kind.before, *kind.after) if token not in known]
         if missing:
@@ -90,19 +99,10 @@ class BaseEyes:
                 f"the tokenizer in {folder.name} lacks {missing[0]}, which stands beside a picture "
                 f"of a {config.model_type} model; take the model's folder as it was published"
             )
-        module, name = kind.processor
-        processor = getattr(import_module(f"transformers.models.{module}"), name)
-        try:
-            self._processor: Any = processor.from_pretrained(folder)
-        except (OSError, ValueError) as error:
-            raise ModelRefused(
-                f"the image processor in {folder.name} cannot be loaded ({error}); take the "
-                "model's folder as it was published"
-            ) from error
+        self._prepare = read_processor(kind, folder)
         self._before = tuple(known[token] for token in kind.before)
         self._after = tuple(known[token] for token in kind.after)
         self._row: int = config.image_token_id
-        self._options = kind.options
         self._merge: int = getattr(config.vision_config, "spatial_merge_size", 1)
         self._edge = edge
         self._model = model
@@ -118,18 +118,24 @@ class BaseEyes:
         """
         return self.kept.see(pictures)
 
-    @torch.no_grad()
-    def _compute(self, picture: Picture) -> Features:
+    def inputs(self, picture: Picture) -> dict[str, torch.Tensor]:
+        """What the whole model takes of `picture` beside the token ids.
+
+        Raises:
+            Refused: it is no picture.
+        """
         pixels = pixels_of(picture)
         pixels.thumbnail((self._edge, self._edge))
-        made = self._processor(padded(pixels), return_tensors="pt", **self._options)
-        inputs = {name: made[name] for name in self._processor.model_input_names if name in made}
+        inputs = self._prepare(padded(pixels))
+        inputs["pixel_values"] = inputs["pixel_values"].to(self._model.dtype)
+        return {name: tensor.to(self._model.device) for name, tensor in inputs.items()}
+
+    @torch.no_grad()
+    def _compute(self, picture: Picture) -> Features:
+        inputs = self.inputs(picture)
         for part in self._parts:
             part.eval()  # whoever trains the model sets all of it to training
-        model = self._model
-        inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
-        inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
-        seen = model.get_image_features(**inputs, return_dict=True)
+        seen = self._model.get_image_features(**inputs, return_dict=True)
         rows = torch.cat(list(seen.pooler_output)).cpu()
         deep = tuple(layer.cpu() for layer in getattr(seen, "deepstack_features", None) or ())
         grid = inputs.get("image_grid_thw")
@@ -139,6 +145,30 @@ class BaseEyes:
             _, height, width = (grid[0] // self._merge).tolist()
             tokens = in_grid(self._before, self._row, (height, width), self._after)
         return Features(tokens, rows, deep)
+
+
+def read_processor(kind: Kind, folder: Path) -> Callable[[Image.Image], dict[str, torch.Tensor]]:
+    """The image processor with the settings in `folder`: one picture into a model's inputs.
+
+    Raises:
+        ModelRefused: the folder has none that can be read.
+    """
+    module, name = kind.processor
+    processor = getattr(import_module(f"transformers.models.{module}"), name)
+    try:
+        own = processor.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise ModelRefused(
+            f"the image processor in {folder.name} cannot be loaded ({error}); take the model's "
+            "folder as it was published"
+        ) from error
+    options = kind.options(own)
+
+    def prepare(pixels: Image.Image) -> dict[str, torch.Tensor]:
+        made = own(pixels, return_tensors="pt", **options)
+        return {name: made[name] for name in own.model_input_names if name in made}
+
+    return prepare
 
 
 def in_line(before: Sequence[int], rows: Sequence[int], after: Sequence[int]) -> PictureTokens:

@@ -63,8 +63,13 @@ def seen_in(trunk: Trunk, pictures: Sequence[Features]) -> Seen | None:
     """What `pictures`, in the trunk's order, put into its rows; None where there are none."""
     if not pictures:
         return None
-    return Seen(
-        torch.tensor(trunk.seen, dtype=torch.long),
+    rows, deep = stacked(pictures)
+    return Seen(torch.tensor(trunk.seen, dtype=torch.long), rows, deep)
+
+
+def stacked(pictures: Sequence[Features]) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    """`rows` and each of `deep` of all `pictures`, at least one, one after the other."""
+    return (
         torch.cat([picture.rows for picture in pictures]),
         tuple(torch.cat(layer) for layer in zip(*(p.deep for p in pictures), strict=True)),
     )

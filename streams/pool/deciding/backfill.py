@@ -88,15 +88,17 @@ def order(
     order = "score DESC, listing_id"
     stale = (
         f"SELECT {score(settings.selection)} AS score, s.listing_id, s.seller_id, s.text_group, "
-        f"s.category, q.payload {_STALE}"
+        f"s.category, s.pictures, q.payload {_STALE}"
     )
+    thinned = spread.thinned(stale, limits, order)
     rows = con.execute(
-        f"SELECT payload FROM ({spread.thinned(stale, limits, order)}) ORDER BY {order} LIMIT $n",
+        f"SELECT payload, pictures FROM ({thinned}) ORDER BY {order} LIMIT $n",
         {"champion": champion.hash, "expired": now_ms - ORDER_EXPIRES_MS, "n": allowed},
     ).fetchall()
-    for (payload,) in rows:
+    for payload, pictures in rows:
         live = ListingRequest.model_validate_json(payload)
-        send(con, live, schemas.by_any_name[live.category], champion.hash, now_ms)
+        schema = schemas.by_any_name[live.category]
+        send(con, live, schema, champion.hash, now_ms, pictures=pictures)
     return bool(rows)
 
 
@@ -107,8 +109,12 @@ def send(
     adapter_hash: str,
     now_ms: int,
     purpose: Purpose = Purpose.BACKFILL,
+    pictures: str | None = None,
 ) -> None:
-    """Orders an answer to `live` by one adapter; a shadow's is another order than a backfill's."""
+    """Orders an answer to `live` by one adapter; a shadow's is another order than a backfill's.
+
+    `pictures`: of the sample that it is ordered for, which are to be looked at again.
+    """
     identity: list[object] = [live.listing_key, live.input_hash(), adapter_hash]
     if purpose is not Purpose.BACKFILL:
         identity.append(purpose.value)
@@ -136,6 +142,7 @@ def send(
             "category_schema_hash": schema.hash,
             "requested": live.requested and [attribute.name for attribute in asked],
             "live_input_hash": live.input_hash(),
+            "pictures": json.loads(pictures or "[]"),
         }
     )
     outbox.add(con, BACKFILL, request.listing_key, request)

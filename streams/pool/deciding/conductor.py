@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 
 from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequest, Trigger
 from schemas.topic_names import MODEL_EVENTS, RETRAIN
+from serving.pictures.store import PictureStore
 from streams.pool import heldout, outbox, outdated
 from streams.pool.deciding import backfill
 from streams.pool.deciding.drift import DriftWatch, rollback_target
@@ -73,8 +74,11 @@ class _LastTry:
 class Conductor:
     """Trigger and champion alias have this one writer."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, pictures: PictureStore | None = None) -> None:
+        """`pictures`: where what was seen of listings is kept; None: nowhere."""
         self.pool = pool
+        self._pictures = pictures
+        self._settle_ms = 0
         self.con = pool.con
         self.settings = pool.settings
         self._acceptance_fell = AcceptanceDrop(self.con, self.settings)
@@ -119,10 +123,18 @@ class Conductor:
 
     # ---------------------------------------------------------------------------------- decisions
 
+    def _settle(self, now_ms: int) -> None:
+        """Answers for what is forgotten, and erases it."""
+        if now_ms < self._settle_ms:
+            return
+        again_s = settle(self.con, self.settings.pool, self._pictures)
+        if again_s is not None:
+            self._settle_ms = now_ms + round(1000 * again_s)
+
     def _decide_and_tell(self, now_ms: int, lag: int) -> None:
         """Decides, and says what it waits for."""
         if not self._count("store.pending"):  # the files of what is decided are not all known yet
-            settle(self.con, self.settings.pool)
+            self._settle(now_ms)
         # Of a million listings it takes as long as all the rest: once a tick, and only if need be.
         look = lru_cache(partial(self._look, now_ms))
         judges = partial(self._candidates.judges, now_ms)

@@ -108,7 +108,7 @@ def ranked(selection: Selection, limits: Limits = Limits()) -> str:
         )
     return f"""
         SELECT s.listing_id, {score(selection)} AS score, s.gap, s.deficit, s.blind,
-               s.request_id, s.prediction_id, s.review_id
+               s.request_id, s.prediction_id, s.review_id, s.pictures
         {_fresh(selection)}
         {per_text}
         ORDER BY score DESC, s.listing_id LIMIT $size OFFSET $skip
@@ -216,7 +216,7 @@ def _fresh(selection: Selection) -> str:
         """
 
 
-_IDS = "listing_id, gap, deficit, blind, request_id, prediction_id, review_id"
+_IDS = "listing_id, gap, deficit, blind, request_id, prediction_id, review_id, pictures"
 _ORDER = """
 reviewed_ms IS NULL, (reviewed_ms IS NOT NULL AND blind) DESC, reviewed_ms DESC, score DESC,
 listing_id
@@ -261,16 +261,16 @@ def _chosen(
     candidates: Iterator[Selected], k: int, held_out: list[Selected], places: Places
 ) -> Chosen:
     """The first k of `candidates` with a place left for them that are like none of `held_out`."""
-    titles, texts = Titles(), {group_of(one.request) for one in held_out} - {None}
+    titles, texts = Titles(), {group_of(one.request, one.pictures) for one in held_out} - {None}
     for one in held_out:
         titles.add(one.category, one.request.title, one.listing_id)
     train: list[Selected] = []
     near_held_out = over_share = 0
     for one in candidates:
         near = next(titles.near(one.category, one.request.title), None)
-        if near is not None or group_of(one.request) in texts:
+        if near is not None or group_of(one.request, one.pictures) in texts:
             near_held_out += 1
-        elif not places.take(one.request):
+        elif not places.take(one.request, one.pictures):
             over_share += 1
         else:
             train.append(one)

@@ -24,7 +24,7 @@ WAITING_MS = 600_000
 # The share is chosen by a hash of its own, so that it is neither that of the held-out listings nor
 # that of an arm.
 _UNSEEN = """
-SELECT q.payload FROM store.samples s
+SELECT q.payload, s.pictures FROM store.samples s
 JOIN store.requests q USING (request_id)
 ANTI JOIN store.samples other
   ON other.listing_id = s.listing_id AND other.adapter_hash = $adapter
@@ -65,10 +65,12 @@ class Shadows:
                     "most": room,
                 },
             ).fetchall()
-            for (payload,) in rows:
+            for payload, pictures in rows:
                 live = ListingRequest.model_validate_json(payload)
                 schema = schemas.by_any_name[live.category]
-                backfill.send(self._con, live, schema, adapter_hash, now_ms, Purpose.SHADOW)
+                backfill.send(
+                    self._con, live, schema, adapter_hash, now_ms, Purpose.SHADOW, pictures
+                )
 
     def _others_wait(self, now_ms: int) -> bool:
         """Whether orders to measure again are out, or more sellers wait than one worker serves."""

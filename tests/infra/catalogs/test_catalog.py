@@ -103,6 +103,38 @@ def test_what_stands_for_no_value_is_a_blank_and_counted_apart(tmp_path: Path) -
     assert warnings == ["catalog.jsonl: left out 1 values that stand for none, such as N/A"]
 
 
+def test_pictures_are_files_in_the_catalogs_folder_or_uris_that_are_not_looked_up(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a b.jpg").write_bytes(b"")
+    there = ["images/a b.jpg", (tmp_path / "images" / "a b.jpg").as_uri()]
+    elsewhere = ["https://shop.example/1.jpg", "s3://bucket/1.jpg"]
+    (lamp,), warnings = read_catalog(
+        written(tmp_path, LINE | {"images": there + elsewhere}), SCHEMAS
+    )
+    assert (lamp.images, warnings) == ((*there, *elsewhere), [])
+
+
+def test_a_picture_that_is_not_there_is_left_out_and_its_product_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "catalog"
+    folder.mkdir()
+    (folder / "1.jpg").write_bytes(b"")
+    (tmp_path / "2.jpg").write_bytes(b"")
+    path = written(
+        folder,
+        LINE | {"images": ["1.jpg"]},
+        LINE | {"product_id": "2", "images": ["gone.jpg", "1.jpg", "../2.jpg"]},
+        LINE | {"product_id": "3", "images": ["", str(tmp_path / "2.jpg")]},
+    )
+    products, warnings = read_catalog(path, SCHEMAS)
+    assert [product.images for product in products] == [("1.jpg",), ("1.jpg",), ()]
+    assert warnings == [
+        "catalog.jsonl: left out 4 images that are no files in the catalog's folder (the first: "
+        "line 2, gone.jpg)"
+    ]
+
+
 def test_half_of_a_character_is_refused_with_its_line(tmp_path: Path) -> None:
     path = written(tmp_path, LINE, LINE | {"product_id": "2", "title": "\ud83d"})
     with pytest.raises(CatalogError, match=r"line 2: a text has half of a character"):
@@ -168,6 +200,8 @@ def test_a_row_has_what_the_trainer_reads() -> None:
     assert (row["listing_id"], row["category"], row["title"]) == ("p0001", "Lamps", lamp.title)
     assert [Attribute.model_validate(a) for a in row["attributes"]] == [COLOR, NOTE]
     assert row["values"] == {"Color": ["blue"]}
+    assert (row["images"], row["pictures"]) == ([], [])
+    assert listing_row(lamp, SCHEMAS, {}, ["a hash"])["pictures"] == ["a hash"]
 
 
 def test_titles_that_are_nearly_the_same_are_one_product() -> None:

@@ -10,14 +10,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
 from typer.testing import CliRunner
 
 from infra.cli.app import app, main
+from infra.demo import play
 from infra.local.ports import free_port
+from infra.settings import Mix, Settings
 from schemas.events import ListingPrediction, Status
+from streams.producer import ListuneClient
 
 REPOSITORY = Path(__file__).parents[3]
 COMMANDS = sorted(
@@ -114,6 +118,26 @@ def test_a_stack_wants_the_schema_that_its_settings_name(
     assert "gone.json, which is no file" in refused("up")
 
 
+@pytest.mark.parametrize(
+    ("options", "pictures"), [([], True), (["--no-pictures"], False), (["--pictures"], True)]
+)
+def test_the_demo_is_told_whether_to_look_at_pictures(
+    options: list[str], pictures: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Settings] = []
+    monkeypatch.setattr(play, "run", lambda settings, _: told.append(settings))
+    shown = CliRunner().invoke(app, ["demo", *options])
+    assert (shown.exit_code, [settings.demo.pictures for settings in told]) == (0, [pictures])
+
+
+def test_the_demos_sellers_may_send_what_the_papers_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Settings] = []
+    monkeypatch.setattr(play, "run", lambda settings, _: told.append(settings))
+    for options in ([], ["--mix", "paper"]):
+        assert CliRunner().invoke(app, ["demo", *options]).exit_code == 0
+    assert [settings.demo.mix for settings in told] == [Mix.CATALOG, Mix.PAPER]
+
+
 def test_a_wrong_setting_is_one_sentence(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LISTUNE_PROFILE", "huge")
     assert "LISTUNE_PROFILE is one of laptop, paper" in refused("fetch")
@@ -132,10 +156,26 @@ def test_a_request_wants_the_schema_of_its_category(refused: Refused) -> None:
     assert "schema.json: No such file" in refused("request", "--category", "Lamps", "--title", "x")
 
 
-def test_a_review_wants_a_kept_prediction_and_a_legal_value(refused: Refused) -> None:
-    assert "make it with `listune request --out`" in refused("review", "gone.json")
+def test_a_request_names_pictures_and_shows_why_one_was_not_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def predict(_: ListuneClient, **listing: Any) -> ListingPrediction:
+        asked.update(listing)
+        return a_prediction(notes=["The picture b.jpg is not got: it is no file."])
+
+    monkeypatch.setattr(ListuneClient, "predict", predict)
     Path("schema.json").write_text(SCHEMA)
-    prediction = ListingPrediction(
+    monkeypatch.setenv("LISTUNE_STREAMS__SCHEMA_PATH", "schema.json")
+    pictures = ["--image", "a.jpg", "--image", "b.jpg"]
+    shown = CliRunner().invoke(app, ["request", "--category", "Lamps", *pictures])
+    assert (shown.exit_code, asked["images"], asked["title"]) == (0, ["a.jpg", "b.jpg"], "")
+    assert "The picture b.jpg is not got: it is no file.\n" in shown.output
+
+
+def a_prediction(**fields: Any) -> ListingPrediction:
+    return ListingPrediction(
         prediction_id="p",
         request_id="r",
         listing_id="l",
@@ -143,8 +183,14 @@ def test_a_review_wants_a_kept_prediction_and_a_legal_value(refused: Refused) ->
         category_schema_hash="h",
         input_hash="i",
         status=Status.OK,
+        **fields,
     )
-    Path("lamp.json").write_bytes(prediction.to_bytes())
+
+
+def test_a_review_wants_a_kept_prediction_and_a_legal_value(refused: Refused) -> None:
+    assert "make it with `listune request --out`" in refused("review", "gone.json")
+    Path("schema.json").write_text(SCHEMA)
+    Path("lamp.json").write_bytes(a_prediction().to_bytes())
     assert "a known attribute" in refused("review", "lamp.json", "--set", "Size=5")
     assert "'blue' is not an allowed value" in refused(
         "review", "lamp.json", "--set", "Colour=blue"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from infra.cli.app import app
+from schemas.sources.json_schema import read_schemas
 
 SHOP = "sku,category,title,weight\n1,Mugs,Mug,1.5\n2,mugs,Cup,x1\n2,Mugs,Cup,2.5\n3,Mugs,Pot,1.25\n"
 
@@ -21,3 +22,17 @@ def test_an_import_tells_what_was_left_out_and_where_everything_is(tmp_path: Pat
     again = CliRunner().invoke(app, [*command, "--map", str(tmp_path / "map.toml")])
     assert again.exit_code == 0
     assert "has what was guessed" not in again.output
+
+
+def test_an_import_induces_a_schema_and_says_why_and_at_what_cost(tmp_path: Path) -> None:
+    rows = "".join(f"{n},Mugs,Mug {n},{'red' if n % 2 else 'blue'}\n" for n in range(60))
+    shop = f"sku,category,title,color\n{rows}90,Mugs,Mug,sky\n"
+    (tmp_path / "shop.csv").write_text(shop, encoding="utf-8")
+    out, schema = tmp_path / "products.jsonl", tmp_path / "schema.json"
+    command = ["import", str(tmp_path / "shop.csv"), "--out", str(out), "--schema-out", str(schema)]
+    said = CliRunner().invoke(app, command)
+    assert said.exit_code == 0, said.output
+    (attribute,) = read_schemas(schema)["Mugs"].attributes
+    assert attribute.values == ("blue", "red")
+    assert "1 rare one is cut off" in said.output
+    assert "1 of 61 values would be left out" in said.output

@@ -9,7 +9,15 @@ import pytest
 from rich.console import Console
 
 from infra.demo.report import print_report, write_report
-from infra.demo.rows import ChangedValue, LossPoint, PoolPoint, RoundRow, RunInfo, RunReport
+from infra.demo.rows import (
+    ChangedValue,
+    InputsRow,
+    LossPoint,
+    PoolPoint,
+    RoundRow,
+    RunInfo,
+    RunReport,
+)
 from infra.demo.wording import duration, example_note, gate_lines, headline, interval, number
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -207,6 +215,43 @@ def test_the_tables_fit_a_terminal_without_a_cut_word(width: int) -> None:
     wide = _text(wide_report(), width)
     for figure in ("−0.32 to −0.11", "1,000,000", "12,345 s", "123.5 s", "completeness"):
         assert figure in wide
+
+
+def inputs_row(inputs: str, listings: int, adapter: str, worth: float) -> InputsRow:
+    return InputsRow(
+        inputs=inputs,
+        adapter=adapter,
+        listings=listings,
+        net_benefit=worth,
+        net_benefit_interval=(worth - 0.5, worth + 0.01),
+        completeness=0.5,
+        completeness_interval=(0.41, 0.59),
+    )
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_base_and_best_candidate_have_a_row_by_input(tmp_path: Path, width: int) -> None:
+    report = a_report()
+    assert "By input" not in _text(report)
+    report.by_inputs = [
+        inputs_row(inputs, listings, adapter, worth + better)
+        for adapter, better in (("base", 0.0), ("default-r1-a1", 0.2), ("default-r2-a1", 0.3))
+        for inputs, listings, worth in (("image", 1007, 0.11), ("text+image", 19, -0.21))
+    ]
+    table = _text(report, width).partition("By input")[2].partition("as above.")[0]
+    assert "base" in table
+    assert "round 2" in table
+    assert "round 1" not in table
+    (image,) = [line.split() for line in table.splitlines() if "image " in line][:1]
+    assert image == ["image", "1,007", "0.11", "0.50", "0.41", "0.50"]
+    assert "−0.71 to −0.20" in table
+    assert "−0.41 to 0.10" in table
+    assert max(map(len, table.splitlines())) <= width
+    write_report(report, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "<h2>By input</h2>" in page
+    assert page.count("0.41–0.59") >= 4
+    assert _unclosed(page) == []
 
 
 def test_the_page_begins_with_the_headline(tmp_path: Path) -> None:

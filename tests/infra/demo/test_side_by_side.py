@@ -54,7 +54,9 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         folder = Path(job["folder"])
         names = ["base", "base, one example", *job["adapters"]]
         (folder / "side-by-side.json").write_text(
-            json.dumps([_judged(name, job["heldout"], folder) for name in names])
+            json.dumps(
+                [_judged(name, job["heldout"], folder, job.get("pictures", 0)) for name in names]
+            )
         )
         return subprocess.CompletedProcess(command, 0)
 
@@ -62,8 +64,8 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return job
 
 
-def _judged(name: str, heldout: str, folder: Path) -> dict[str, Any]:
-    """The base says blue, all others red, which is right."""
+def _judged(name: str, heldout: str, folder: Path, pictures: int) -> dict[str, Any]:
+    """The base says blue, all others red, which is right. Of some listings pictures are seen."""
     value = "blue" if name == "base" else "red"
     listings = [
         ListingScore(
@@ -83,10 +85,17 @@ def _judged(name: str, heldout: str, folder: Path) -> dict[str, Any]:
     key = EvaluationKey.of_baseline(name, "h")
     evaluation = Evaluation(key=key, adapter_id=name, listings=listings, seconds=9.0)
     path.write_text(evaluation.model_dump_json())
+    kinds = {
+        "image": metrics(WORTH[name] / 2, pictures),
+        "text": metrics(WORTH[name], len(listings) - pictures),
+    }
+    measured = metrics(WORTH[name], len(listings))
+    if pictures:
+        measured = measured.model_copy(update={"by_inputs": kinds})
     difference = {"value": WORTH[name] - 0.1, "lower": 0.1, "upper": 0.3, "error": 0.05}
     return {
         "name": name,
-        "metrics": metrics(WORTH[name], len(listings)).model_dump(mode="json"),
+        "metrics": measured.model_dump(mode="json"),
         "evaluation": str(path),
         "seconds": 9.0,
         "difference": None if name == "base" else difference,
@@ -115,15 +124,20 @@ def test_the_held_out_judge_by_their_truth_and_the_others_are_examples_as_submit
     settings: Settings, judge: dict[str, Any]
 ) -> None:
     submitted: dict[str, ValueLists] = {p.product_id: {"Color": ["blue"]} for p in PRODUCTS}
+    seen = {p.product_id: [f"hash of {p.product_id}"] for p in PRODUCTS[:30]}
     found = side_by_side.judge_side_by_side(
-        settings, SCHEMAS, PRODUCTS, submitted, ["default-r1-a1"]
+        settings, SCHEMAS, PRODUCTS, submitted, ["default-r1-a1"], seen
     )
     assert [entry.name for entry in found] == list(WORTH)
     held_out, others = parted(PRODUCTS, 0.5)
     assert all(is_held_out(p.product_id, 0.5) for p in held_out)
-    assert rows(judge["heldout"]) == [listing_row(p, SCHEMAS, p.truth) for p in held_out]
+    assert rows(judge["heldout"]) == [
+        listing_row(p, SCHEMAS, p.truth, seen.get(p.product_id, [])) for p in held_out
+    ]
     blue: ValueLists = {"Color": ["blue"]}
-    assert rows(judge["examples"]) == [listing_row(p, SCHEMAS, blue) for p in others]
+    assert rows(judge["examples"]) == [
+        listing_row(p, SCHEMAS, blue, seen.get(p.product_id, [])) for p in others
+    ]
     assert judge["trainer"] == settings.trainer.model_dump(mode="json")
     assert judge["adapters"] == ["default-r1-a1"]
 
@@ -135,7 +149,7 @@ def test_a_judging_that_fails_says_why(settings: Settings, monkeypatch: pytest.M
 
     monkeypatch.setattr(side_by_side, "subprocess", SimpleNamespace(run=run))
     with pytest.raises(ListuneError, match="judged side by side: no memory is left"):
-        side_by_side.judge_side_by_side(settings, SCHEMAS, [], {}, [])
+        side_by_side.judge_side_by_side(settings, SCHEMAS, [], {}, [], {})
 
 
 def a_play(settings: Settings) -> play.Play:
@@ -206,3 +220,18 @@ def test_a_round_that_failed_is_in_the_report_and_nothing_of_it_is_judged(
         None,
     )
     assert headline(report) == "No round brought a candidate: base serves, net benefit 0.10"
+
+
+def test_the_report_has_a_row_by_input_where_not_the_same_is_seen_of_all_listings(
+    settings: Settings, judge: dict[str, Any]
+) -> None:
+    report = summary.build(settings, SCHEMAS, a_play(settings).judge(), {}, time.time(), "abc")
+    assert report.by_inputs == []
+    judge["pictures"] = 5
+    report = summary.build(settings, SCHEMAS, a_play(settings).judge(), {}, time.time(), "abc")
+    found = {(row.adapter, row.inputs): row for row in report.by_inputs}
+    assert found.keys() == {(name, kind) for name in WORTH for kind in ("image", "text")}
+    image, text = (found["default-r1-a1", kind] for kind in ("image", "text"))
+    assert (image.listings, text.listings) == (5, len(parted(PRODUCTS, 0.5)[0]) - 5)
+    assert (image.net_benefit, image.net_benefit_interval) == (0.15, (0.0, 0.4))
+    assert (text.net_benefit, text.completeness) == (0.3, 0.5)

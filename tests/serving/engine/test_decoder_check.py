@@ -16,7 +16,12 @@ from transformers import (
 
 from serving.engine.decoder import Decoder
 from serving.engine.decoder_check import check
+from serving.engine.eyes import base_eyes
+from serving.engine.eyes.base_eyes import in_line
+from serving.engine.model import load_base
 from serving.errors import ModelRefused
+from serving.settings import ServingSettings
+from tests.serving.tiny_vision import KINDS, make_tiny_vision_model
 
 SMALL = {
     "vocab_size": 300,
@@ -83,3 +88,25 @@ def test_other_models_are_refused_in_one_sentence(config, reason):
     model = random_model(config)
     with pytest.raises(ModelRefused, match=reason):
         check(Decoder(model), model)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_base_with_eyes_is_compared_with_a_picture_in_its_trunk(kind, dtype, tmp_path):
+    settings = ServingSettings(dtype=dtype, device="cpu")
+    base = load_base(settings, make_tiny_vision_model(tmp_path, kind))
+    base.decoder  # noqa: B018  # checked when first asked for
+    assert base.eyes.kept.computed == 1
+
+
+def test_a_picture_that_stands_elsewhere_than_in_the_model_is_refused(tmp_path, monkeypatch):
+    base = load_base(
+        ServingSettings(dtype="float32", device="cpu"), make_tiny_vision_model(tmp_path, "qwen3_vl")
+    )
+    monkeypatch.setattr(
+        base_eyes,
+        "in_grid",
+        lambda before, row, grid, after: in_line(before, [row] * grid[0] * grid[1], after),
+    )
+    with pytest.raises(ModelRefused, match="differ by"):
+        base.decoder  # noqa: B018

@@ -8,10 +8,10 @@ from transformers import (
     FastVlmConfig,
     Gemma3Config,
     Gemma3TextConfig,
-    Idefics3Config,
     InternVLConfig,
     Lfm2VlConfig,
     LlamaConfig,
+    LlavaConfig,
     MistralConfig,
     Qwen2VLConfig,
     Qwen3_5Config,
@@ -113,7 +113,7 @@ def test_end_tokens_come_from_the_generation_configuration(base):
         (Gemma3Config(), "sliding_attention"),
         (Qwen3_5Config(), "layers of linear_attention"),
         (Qwen2VLConfig(), "qwen2_vl is no vision-language class that is known here; choose one of"),
-        (Idefics3Config(), "idefics3 is no .* one of smolvlm, internvl, fast_vlm, qwen3_vl"),
+        (LlavaConfig(), "llava is no .* one of smolvlm, idefics3, internvl, fast_vlm, qwen3_vl"),
         (
             InternVLConfig(
                 text_config={

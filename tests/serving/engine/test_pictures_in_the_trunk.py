@@ -12,8 +12,8 @@ from serving.engine.tree_cache import TreeCache, TreePass
 from serving.listing import Listing
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
+from tests.serving.drawn import random_features
 from tests.serving.engine.test_decoding import CAP, assert_exact, random_question, rules
-from tests.serving.pictures import random_features
 
 PLACES = ("first", "after_category", "last")
 LISTING = Listing("1", "Kettles", "steel kettle", "1.7 l, cordless")

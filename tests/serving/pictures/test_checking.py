@@ -274,6 +274,17 @@ def _with_entry(tiff: bytes, tag: int, other: int, value: int | None = None) -> 
     return tiff[:at] + other.to_bytes(2, "little") + entry + tiff[at + 12 :]
 
 
+def test_a_jpeg_of_very_many_segments_is_refused_and_a_little_junk_between_them_is_not() -> None:
+    jpeg = plain(form="JPEG")
+    comment = b"\xff\xfe\x00\x02"
+    with pytest.raises(PictureRefused, match="more than 1,000 segments; save it anew"):
+        checked(jpeg[:2] + 1000 * comment + jpeg[2:])
+    with pytest.raises(PictureRefused, match="header is broken; save it anew"):
+        checked(jpeg[:2] + comment + 1000 * b"junk" + jpeg[2:])
+    for some in (900 * comment, comment + b"junk" + comment, comment + b"\xff\xff" + comment):
+        assert checked(jpeg[:2] + some + jpeg[2:])
+
+
 def test_a_jpeg_of_very_many_scans_is_refused() -> None:
     data = saved(noise((64, 64)), "JPEG", progressive=True)
     assert checked(data)

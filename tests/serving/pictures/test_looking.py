@@ -1,6 +1,7 @@
 """What is seen of a listing's pictures."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -131,6 +132,7 @@ def test_what_was_removed_from_the_store_is_missing_with_a_sentence(root: Path) 
             assert again.pictures == (blue,)
             (note,) = again.notes
             assert red.sha256 in note
+            assert str(root.parent) not in note  # a note may reach a seller
 
     asyncio.run(forgotten())
 
@@ -215,3 +217,107 @@ def test_without_a_root_no_file_is_read(root: Path) -> None:
 def test_a_file_that_is_too_long_is_not_read_to_its_end(root: Path) -> None:
     looked = look(root, "red.png", max_bytes=10)
     assert "more than 10 bytes" in looked.notes[0]
+
+
+def test_what_does_not_come_in_time_is_a_note_and_what_came_is_seen(root: Path) -> None:
+    class Slow(Fetcher):
+        async def fetch(self, uri: str) -> bytes:
+            if "red" in uri:
+                await asyncio.Event().wait()
+            return await super().fetch(uri)
+
+    async def looked() -> Looked:
+        slow = Slow(LookingSettings(root=root))
+        async with looker(root, fetcher=slow, at_once=1) as eyes:
+            return await eyes.look(["blue.png", "red.png", "green.png"], within_s=0.2)
+
+    seen = asyncio.run(looked())
+    assert len(seen.pictures) == 1
+    assert near(colours(seen)[0], BLUE)
+    for note, name in zip(seen.notes, ("red.png", "green.png"), strict=True):
+        assert name in note
+        assert "patience" in note
+
+
+def test_each_picture_is_told_of_with_its_outcome(root: Path) -> None:
+    told: list[str] = []
+
+    async def looked() -> None:
+        looking = LookingSettings(root=root, store=str(root.parent / "kept"))
+        eyes = Looker(looking, 9, 384, tell=lambda outcome, seconds: told.append(outcome))
+        await eyes.look(["red.png", "gone.png", "page.jpg"])
+        await eyes.again(["0" * 64])
+        await eyes.close()
+
+    asyncio.run(looked())
+    assert sorted(told) == ["missing", "refused", "seen", "unavailable"]
+
+
+class Faulty(Fetcher):
+    """Has a fault of its own with one picture, and hangs at another."""
+
+    async def fetch(self, uri: str) -> bytes:
+        if "red" in uri:
+            raise RuntimeError("a fault that nobody thought of")
+        if "green" in uri:
+            await asyncio.Event().wait()
+        return await super().fetch(uri)
+
+
+def test_a_fault_of_ours_with_one_picture_is_logged_and_fails_nothing(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    looked = look(root, "red.png", "blue.png", fetcher=Faulty(LookingSettings(root=root)))
+    assert near(colours(looked)[0], BLUE)
+    assert looked.notes == ("The picture red.png is not looked at: it failed here; see the log.",)
+    assert "a fault that nobody thought of" in caplog.text
+
+
+def test_who_is_given_up_while_a_picture_is_under_way_saw_nothing(root: Path) -> None:
+    told: list[str] = []
+
+    async def given_up() -> None:
+        looking = LookingSettings(root=root, store=str(root.parent / "kept"))
+        tell = lambda outcome, seconds: told.append(outcome)  # noqa: E731
+        eyes = Looker(looking, 9, 384, Faulty(looking), tell)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(eyes.look(["green.png"]), 0.05)
+        await eyes.close()
+
+    asyncio.run(given_up())
+    assert told == []
+
+
+def test_after_the_end_nobody_is_told_that_pictures_cannot_be_had(root: Path) -> None:
+    async def ended() -> None:
+        async with looker(root) as eyes:
+            await eyes.close()
+            with pytest.raises(asyncio.CancelledError):
+                await eyes.look(["red.png"])
+
+    asyncio.run(ended())
+
+
+def test_files_that_hang_take_no_thread_that_others_need(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names are looked up in the loop's own threads, also those of the brokers."""
+    released = threading.Event()
+
+    def hang(*_: Any) -> bytes:
+        released.wait(60)
+        return b""
+
+    monkeypatch.setattr(Fetcher, "_read", hang)
+
+    async def others_work() -> None:
+        async with looker(root, most=99, at_once=99) as eyes:
+            hanging = asyncio.ensure_future(eyes.look([f"{n}.png" for n in range(99)]))
+            await asyncio.sleep(0)
+            try:
+                await asyncio.wait_for(asyncio.to_thread(int), 10)
+            finally:
+                released.set()
+                await hanging
+
+    asyncio.run(others_work())

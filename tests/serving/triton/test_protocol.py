@@ -1,5 +1,7 @@
 """What goes over the wire comes back the same, and errors keep their type."""
 
+import json
+
 import pytest
 
 from serving.errors import Busy, EngineFailed, Refused, UnknownAdapter
@@ -72,6 +74,15 @@ def test_what_is_no_message_is_refused_in_one_sentence(text):
     with pytest.raises(Refused) as refused:
         decode_message(text)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "pictures", [(0,), (-1,), (3 * 2048**2 + 1,), (1,) * 17], ids=["none", "less", "long", "many"]
+)
+def test_pictures_that_are_longer_or_more_than_ours_can_be_are_refused(pictures):
+    sent = Generate(listing=LAMP, attributes=EVERY_KIND).model_dump() | {"pictures": pictures}
+    with pytest.raises(Refused, match="pictures"):
+        decode_message(json.dumps(sent, default=str).encode())
 
 
 def test_a_push_names_a_hash():

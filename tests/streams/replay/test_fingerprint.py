@@ -123,12 +123,16 @@ def test_a_round_that_is_only_decided_and_a_compacted_one_are_left_out(world: Wo
     assert snapshot(world).tables({1})["rounds"].rows == 0
 
 
-def test_a_request_written_by_a_version_that_knew_no_seller_is_the_same(world: World) -> None:
+def test_a_request_written_by_a_version_that_knew_no_seller_and_no_pictures_is_the_same(
+    world: World,
+) -> None:
     world.sell_many(5)
     before = snapshot(world)
+    unknown = '{"seller_id": null, "tags": null, "pictures": null}'
     world.pool.con.execute(
-        "UPDATE store.requests SET text_group = NULL, payload = json_merge_patch("
-        "'{}', json_merge_patch(payload, '{\"seller_id\": null, \"tags\": null}'))"
+        "UPDATE store.requests SET text_group = NULL, "
+        "payload = json_merge_patch('{}', json_merge_patch(payload, $1))",
+        [unknown],
     )
     [(payload,)] = world.rows("SELECT payload FROM store.requests LIMIT 1")
     assert "seller_id" not in payload

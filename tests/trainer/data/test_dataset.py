@@ -62,6 +62,14 @@ def test_a_bad_heldout_line_is_named(tmp_path: Path, line: str) -> None:
         read_heldout(path)
 
 
+def test_pictures_that_are_no_hashes_are_named_with_their_line(tmp_path: Path) -> None:
+    path = write_heldout(make_rows(1), tmp_path / "heldout.jsonl")
+    record = json.loads(path.read_text()) | {"pictures": [7]}
+    path.write_text(json.dumps(record))
+    with pytest.raises(DataError, match="line 1"):
+        read_heldout(path)
+
+
 def test_a_line_separator_inside_a_text_splits_no_line(tmp_path: Path) -> None:
     record = {"listing_id": "x", "category": "c", "title": "a\u2028b", "attributes": []}
     path = tmp_path / "heldout.jsonl"

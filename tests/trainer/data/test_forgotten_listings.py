@@ -72,6 +72,8 @@ def test_a_file_that_the_pool_took_it_out_of_is_read_like_one_of_our_own(
     data: list[ManifestFile],
 ) -> None:
     with duckdb.connect() as con:
+        con.execute("CREATE SCHEMA store")
+        con.execute("CREATE TABLE store.pictures (listing_sha256 VARCHAR, sha256 VARCHAR)")
         assert of_the_pool.erase(con, data[0], GONE)
     assert ids(read_rows(data[:1])) == ["l0", "l2", "l3"]
 

@@ -76,9 +76,7 @@ def test_with_no_picture_looked_at_none_is_given_and_the_answers_are_others(worl
     assert [request.pictures for request in world.requests] == [(b"red",), ()]
 
 
-@pytest.mark.parametrize(
-    "changed", [{"picture_edge": 64}, {"picture_place": "last"}, {"encoder": "elsewhere"}]
-)
+@pytest.mark.parametrize("changed", [{"picture_edge": 64}, {"picture_place": "last"}])
 def test_what_changes_how_a_picture_is_seen_asks_anew(
     world: Asked, changed: dict[str, Any]
 ) -> None:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from serving.pictures.picture import Picture
 from serving.settings import ServingSettings
 from tests.builders import make_rows
-from tests.serving.pictures import plain
+from tests.serving.drawn import plain
 from trainer.data.dataset import Row
 from trainer.learning.finetune import StepReport, finetune
 from trainer.settings import TrainerSettings

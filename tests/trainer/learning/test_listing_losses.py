@@ -10,6 +10,8 @@ import torch
 from serving.adapter_file import SUFFIX_B, read_adapter, write_adapter
 from serving.settings import ServingSettings
 from tests.builders import make_rows
+from tests.trainer.learning.test_seeing import TRAINER, World, candidate, coloured, pictures_of
+from tests.trainer.learning.test_seeing import serving as seeing
 from trainer.learning.finetune import finetune
 from trainer.learning.listing_losses import listing_losses
 from trainer.settings import TrainerSettings
@@ -55,3 +57,17 @@ def test_a_listing_without_values_has_nothing_to_lose(tiny_base: Path) -> None:
     assert empty == 0.0
     assert full > 0.0
     assert told == [(1, 2), (2, 2)]
+
+
+@pytest.mark.slow
+def test_a_listing_that_only_its_picture_tells_loses_less_with_it(
+    tiny_base: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    world, rows = World(tiny_base, tiny_encoder, tmp_path), coloured(3)
+    adapter = candidate(world.train(rows, steps=20))
+    settings = seeing(tiny_base, tiny_encoder)
+    sighted = listing_losses(rows, adapter, TRAINER, settings, pictures=pictures_of)
+    assert sum(sighted) < sum(listing_losses(rows, adapter, TRAINER, settings))
+    # Who cannot see goes by the text, whatever there is to be seen.
+    base = listing_losses(rows, None, TRAINER, settings, pictures=pictures_of)
+    assert base == listing_losses(rows, None, TRAINER, settings)

@@ -11,6 +11,7 @@ from serving.engine.model import Base, load_base
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from tests.builders import make_rows
+from tests.serving.drawn import random_features
 from trainer.data.dataset import Row
 from trainer.learning.packing import IGNORED, PackedTree, join, pack, taught_answers, teaches
 from trainer.settings import Blank
@@ -113,6 +114,33 @@ def test_a_value_that_serving_would_cut_off_is_left_out(tiny: Base, blank: Blank
     assert len(answers) == (1 if blank == "mask" else len(row.attributes) - 1)
     tree = pack(wordy, prompt, random.Random(0), 4096, blank)
     assert tree.label_tokens == sum(map(len, answers.values()))
+
+
+def test_pictures_that_leave_no_room_for_a_question_are_left_out_the_last_first(
+    tiny: Base, row: Row
+) -> None:
+    prompt = builder(tiny)
+    pictures = [random_features(seed, 30, 8, pushes=False) for seed in (0, 1)]
+    without = pack(row, prompt, random.Random(0), 4096)
+    seen = {}
+    for room in range(len(without.ids), len(without.ids) + 70):
+        tree = pack(row, prompt, random.Random(0), room, pictures=pictures)
+        assert tree.label_tokens
+        assert len(tree.ids) <= room
+        assert list(tree.pictures) == pictures[: len(tree.pictures)]
+        assert len(tree.seen) == 30 * len(tree.pictures)
+        seen[room] = len(tree.pictures)
+    assert list(seen.values()) == sorted(seen.values())
+    shortest = next(n for n in range(4096) if teaches(row, prompt, n))
+    tight = pack(row, prompt, random.Random(0), shortest, pictures=pictures)
+    assert (tree_of(tight), tight.seen) == (
+        tree_of(pack(row, prompt, random.Random(0), shortest)),
+        (),
+    )
+
+
+def tree_of(tree: PackedTree) -> tuple[list[int], list[int]]:
+    return tree.ids, tree.labels
 
 
 def test_a_listing_teaches_if_any_of_its_questions_has_room(tiny: Base) -> None:

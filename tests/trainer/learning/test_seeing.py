@@ -27,7 +27,7 @@ from serving.pictures.picture import Picture
 from serving.prompt import PromptBuilder, Trunk
 from serving.settings import ServingSettings
 from tests.builders import ATTRIBUTES, COLOURS, make_rows
-from tests.serving.pictures import plain
+from tests.serving.drawn import plain
 from trainer.data.dataset import Row
 from trainer.errors import TrainingError
 from trainer.judging.calibrate import Suggestion, calibrate

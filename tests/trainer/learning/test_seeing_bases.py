@@ -8,17 +8,18 @@ import pytest
 import torch
 from peft import PeftModel
 from torch.nn import functional
+from transformers import AutoModelForImageTextToText
 
-from serving.adapter_file import check_adapter, read_adapter
+from serving.adapter_file import check_adapter, read_adapter, to_peft_folder
 from serving.engine.engine import Engine
-from serving.engine.model import Base, linear_shapes, load_base
+from serving.engine.model import Base, linear_shapes, load_base, merge
 from serving.generation import GenerationRequest
 from serving.listing import Listing
 from serving.pictures.picture import Picture
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from tests.builders import make_rows
-from tests.serving.pictures import noise
+from tests.serving.drawn import noise
 from tests.serving.tiny_vision import KINDS, make_tiny_vision_model, pixels_for
 from tests.trainer.learning.test_seeing import COLOUR, PICTURES, candidate, coloured, pictures_of
 from tests.trainer.learning.test_tree_loss import gradients, model_with_lora, unpacked
@@ -152,14 +153,28 @@ def test_what_only_a_picture_shows_is_learnt_and_the_engine_tells_it(
     assert again.losses[0].loss < 2 * made.losses[-1].loss + 0.01
 
 
-def test_an_adapter_is_served_as_it_was_trained_and_ranks_listings(
+def test_an_adapter_fits_the_base_and_plain_peft_and_its_losses_go_by_pictures(
     folder: Path, tmp_path: Path
 ) -> None:
-    settings = ServingSettings(base_model=str(folder), device="cpu", dtype="float32", threads=1)
-    rows = make_rows(3)
-    trainer = TRAINER.model_copy(update={"steps": 3})
-    made = finetune(rows, None, trainer, settings, tmp_path, pictures=pictures_of)
+    settings = ServingSettings(
+        base_model=str(folder), device="cpu", dtype="float32", threads=1, pictures=1
+    )
+    rows = coloured(3)
+    trainer = TRAINER.model_copy(update={"steps": 12})
+    made = finetune(rows, None, trainer, settings, tmp_path / "work", pictures=pictures_of)
     adapter = read_adapter(candidate(made).blob)
     base = load_base(settings, folder)
     check_adapter(adapter, linear_shapes(base.model), base.hash)
-    assert len(listing_losses(rows, adapter, trainer, settings)) == len(rows)
+
+    to_peft_folder(adapter.blob, tmp_path / "peft")
+    plain = AutoModelForImageTextToText.from_pretrained(folder)
+    peft = PeftModel.from_pretrained(plain, tmp_path / "peft").eval()
+    ids = torch.tensor([[5, 17, 300, 42, 7, 99]])
+    with torch.no_grad():
+        ours, theirs = merge(base.model, adapter)(ids).logits, peft(input_ids=ids).logits
+        assert not torch.allclose(ours, base.model(ids).logits, atol=1e-1)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+
+    sighted = listing_losses(rows, adapter, trainer, settings, pictures=pictures_of)
+    blind = listing_losses(rows, adapter, trainer, settings)
+    assert sum(sighted) < sum(blind)

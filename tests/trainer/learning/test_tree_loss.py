@@ -13,7 +13,7 @@ from serving.engine.model import Base, load_base
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from tests.builders import make_rows
-from tests.serving.pictures import random_features
+from tests.serving.drawn import random_features
 from trainer.learning import lora
 from trainer.learning.packing import IGNORED, PackedTree, collate, pack
 from trainer.learning.tree_loss import SummedLoss

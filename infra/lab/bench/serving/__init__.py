@@ -6,6 +6,7 @@
 - `arm`: in the arm's own process, listings one at a time and then many at a time.
 - `listune_way`, `naive_way`, `openvino_way`, `vllm_way`: the ways to answer. `conversation` is
   what the two servers share, `gguf_file` the model as OpenVINO reads it.
+- `seeing`: listings with and without a picture, by our engine; `seeing_adapter` sees them.
 - `figures`: from what was measured to rows, the arithmetic limit and goals.
 
 Other rooms use: `infra.lab.bench.serving.run`.

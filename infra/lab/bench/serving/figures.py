@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
 
 from infra.lab.bench.flops import DecoderSizes, listing_flops, visible_keys
 from infra.lab.bench.goals import best, first, ratio, rows_with
+from infra.lab.bench.photographs import NEW, NONE, PICTURED
 from infra.lab.bench.results import ArmResult, Figures, Goal, Options
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 
@@ -46,6 +47,73 @@ def row_of(name: str, settings: Options, outcome: dict[str, Any]) -> ArmResult:
     figures["peak_memory_mb"] = outcome["peak_memory_mb"]
     figures["warm_up_s"] = outcome["warm_up_s"]
     return ArmResult(name, {**settings, **outcome["settings"]}, figures, raw)
+
+
+def seeing_rows(name: str, told: Options, outcome: dict[str, Any]) -> list[ArmResult]:
+    """The rows of listings with and without a picture, as `infra.lab.bench.serving.seeing` measured
+    them: alone and in a crowd, and those of who waits without one."""
+    if reason := outcome.get("not_run"):
+        return [ArmResult(name, told, not_run=reason)]
+    rows = []
+    common = {key: outcome[key] for key in ("settings", "warm_up_s", "peak_memory_mb")}
+    for kind, of_kind in outcome["alone"].items():
+        settings = {**told, "picture": kind}
+        row = row_of(
+            f"{name}, {PICTURED[kind]}",
+            settings,
+            {**common, **of_kind, "crowd": outcome["crowd"][kind]},
+        )
+        rows.append(replace(row, figures=row.figures | _beside_text(kind, outcome)))
+    for kind, rounds in outcome["waits"].items():
+        if rounds:
+            settings = {**told, **outcome["settings"], "waits": kind}
+            rows.append(
+                _waits_row(
+                    f"who sends text, others {PICTURED[kind]}", settings, kind, outcome["waits"]
+                )
+            )
+    return rows
+
+
+def _beside_text(kind: str, outcome: dict[str, Any]) -> Figures:
+    """What a picture adds: in times of the same listing without one, and the eyes' own part."""
+    if kind == NONE:
+        return {"trunk_rows_per_listing": outcome["text_rows"]}
+    seconds, of_text = (outcome["alone"][k]["seconds"] for k in (kind, NONE))
+    figures: Figures = {
+        "times_text": median(mine / other for mine, other in zip(seconds, of_text, strict=True)),
+        "trunk_rows_per_listing": outcome["text_rows"] + outcome["picture_rows"],
+    }
+    if outcome["crowd"][kind]:
+        spent, of_text = (outcome["crowd"][k]["seconds"] for k in (kind, NONE))
+        figures["crowd_times_text"] = spent / of_text
+    if kind == NEW:
+        eyes = outcome["eyes_ms"]
+        figures |= {f"{part}_ms": eyes[part] for part in ("decode", "encode", "project")}
+        figures["eyes_share"] = eyes["all"] / 1e3 / median(seconds)
+    return figures
+
+
+def _waits_row(
+    name: str, settings: Options, kind: str, waits: dict[str, list[list[float]]]
+) -> ArmResult:
+    """The waits of those without a picture, all rounds together; and in times of the same round
+    without pictures, the median of the rounds."""
+    figures: Figures = {}
+    for share in (50, 90):
+        figures[f"p{share}_s"] = float(np.percentile(np.concatenate(waits[kind]), share))
+    for share in (50, 90) if kind != NONE else ():
+        times = [
+            float(np.percentile(mine, share) / np.percentile(other, share))
+            for mine, other in zip(waits[kind], waits[NONE], strict=True)
+        ]
+        figures |= {
+            f"p{share}_times": median(times),
+            f"p{share}_times_least": min(times),
+            f"p{share}_times_most": max(times),
+        }
+    raw = {f"round_{number}_s": seconds for number, seconds in enumerate(waits[kind])}
+    return ArmResult(name, settings, figures, raw)
 
 
 def with_limit(

@@ -2,6 +2,7 @@
 
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -43,24 +44,10 @@ class ListuneWay:
         self, plans: Sequence[ListingPlan], in_flight: int, done: Callable[[], None]
     ) -> AnswerCost:
         """Answer `plans`; the engine always has `in_flight` of them while there are as many."""
-        free = threading.Semaphore(in_flight)
-        failed: list[Exception] = []
-        before = self._counts()
-
-        def take(outcome: Outcome) -> None:
-            if isinstance(outcome, Exception):
-                failed.append(outcome)
-            done()
-            free.release()
-
-        for plan in plans:
-            free.acquire()
-            self._engine.submit(self._request(plan), take)
-        for _ in range(in_flight):
-            free.acquire()
-        if failed:
-            raise failed[0]
-        return AnswerCost(**(self._counts() - before))
+        before = counts(self._engine)
+        requests = [self._request(plan) for plan in plans]
+        answer_all(self._engine, requests, in_flight, done)
+        return AnswerCost(**(counts(self._engine) - before))
 
     def about(self) -> Options:
         """The number type that the engine computes in."""
@@ -71,11 +58,48 @@ class ListuneWay:
         self._engine.close()
         self._store.cleanup()
 
-    def _counts(self) -> Counter[str]:
-        """What the engine has computed so far."""
-        status = self._engine.status()
-        return Counter({name: getattr(status, name) for name in COUNTED})
-
     def _request(self, plan: ListingPlan) -> GenerationRequest:
         listing, attributes = plan.question()
         return GenerationRequest(listing, attributes, mode=self._mode, batches=self._batches)
+
+
+def answer_all(
+    engine: Engine,
+    requests: Sequence[GenerationRequest],
+    in_flight: int,
+    done: Callable[[], None] = lambda: None,
+) -> list[float]:
+    """Answer `requests`, always `in_flight` of them while there are as many; the seconds of each.
+
+    `done` is called after each, from a thread of the engine's.
+    """
+    free = threading.Semaphore(in_flight)
+    failed: list[Exception] = []
+    seconds = [0.0] * len(requests)
+
+    def taking(place: int) -> Callable[[Outcome], None]:
+        began = time.perf_counter()
+
+        def take(outcome: Outcome) -> None:
+            seconds[place] = time.perf_counter() - began
+            if isinstance(outcome, Exception):
+                failed.append(outcome)
+            done()
+            free.release()
+
+        return take
+
+    for place, request in enumerate(requests):
+        free.acquire()
+        engine.submit(request, taking(place))
+    for _ in range(in_flight):
+        free.acquire()
+    if failed:
+        raise failed[0]
+    return seconds
+
+
+def counts(engine: Engine) -> Counter[str]:
+    """What the engine has computed so far."""
+    status = engine.status()
+    return Counter({name: getattr(status, name) for name in COUNTED})

@@ -11,7 +11,9 @@ from infra.lab.bench.listings import GENERATED
 from infra.lab.bench.results import ArmResult, Options, Scalar
 from infra.lab.bench.runner import run_shown
 from infra.lab.bench.serving.arm import LISTUNE, WAYS, ServingJob, carry_out
-from infra.lab.bench.serving.figures import CROWD, row_of
+from infra.lab.bench.serving.figures import CROWD, row_of, seeing_rows
+from infra.lab.bench.serving.seeing import SeeingJob
+from infra.lab.bench.serving.seeing import carry_out as carry_out_seeing
 from infra.lab.bench.serving.workload import Workload
 from infra.machine import REPOSITORY
 
@@ -22,7 +24,7 @@ STEP_TOKENS = 256
 
 @dataclass
 class Measuring:
-    """Where the model and the workloads are, and the rows so far.
+    """Where the model, the picture encoder and the workloads are, and the rows so far.
 
     `quick` measures two listings alone and three at a time, and tries one set-up only.
     """
@@ -31,6 +33,7 @@ class Measuring:
     folder: Path
     shown: Progress
     quick: bool = False
+    encoder: Path | None = None
     workloads: dict[str, Workload] = field(default_factory=dict)
     rows: list[ArmResult] = field(default_factory=list)
     trials: list[ArmResult] = field(default_factory=list)
@@ -60,6 +63,21 @@ class Measuring:
         row = self._measure(name, options, listing_set, listings, in_flight)
         self.rows.append(row)
         return row
+
+    def seeing(self, name: str, listing_set: str = GENERATED) -> None:
+        """Measure listings with and without a picture; all their rows are kept."""
+        folders = (str(self.base), str(self.encoder), str(self._file(listing_set)))
+        job = SeeingJob(*folders)
+        if self.quick:
+            job = SeeingJob(
+                *folders, listings=2, crowd=3, in_flight=3, crowd_rounds=1, waits=4, waits_rounds=1
+            )
+        elif listing_set != GENERATED:
+            job = SeeingJob(*folders, crowd=0, waits=0)
+        outcome = run_shown(self.shown, label_of(name, {"batches": 0}), carry_out_seeing, job)
+        told: Options = {"arm": name, "set": listing_set, "batches": 0}
+        label = name if listing_set == GENERATED else f"{name}, {listing_set}"
+        self.rows += seeing_rows(label, told, outcome)
 
     def trial(self, name: str, options: Options) -> float:
         """Median seconds of three listings alone with these options; endless if they cannot run."""

@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -23,7 +22,7 @@ from infra.lab.bench.results import ArmResult, BenchResult, Options, Scalar, beg
 from infra.lab.bench.serving.figures import goals, with_limit
 from infra.lab.bench.serving.measuring import STEP_TOKENS, VLLM_PYTHON, Measuring, fastest
 from infra.lab.bench.serving.workload import prepare
-from infra.local.fetch import ensure_base_model
+from infra.local.fetch import ensure_base_model, ensure_encoder
 from infra.settings import Settings
 
 PROMPTINGS = ("0", "4", "json")
@@ -33,7 +32,8 @@ OPENVINO_CHOICES: dict[str, tuple[Scalar, ...]] = {
     "cache": ("default", "bf16"),
     "step_tokens": (STEP_TOKENS, LARGE_STEP_TOKENS),
 }
-# Some more than 32 in flight, and one that warms up. Two cores should do the whole in half an hour.
+# Some more than 32 in flight, and one that warms up. Two cores should do the whole in three
+# quarters of an hour.
 LISTINGS = 37
 NAIVE_LISTINGS = 3
 
@@ -52,11 +52,15 @@ def run(
         quick: two listings an arm, and the result is kept aside.
 
     Raises:
-        PartError: the base model cannot be fetched.
+        PartError: the base model or the picture encoder cannot be fetched.
     """
     results = measured(settings, console, arms, flipkart, quick)
-    draw = partial(draw_bars, figures=("p50_s", "listings_per_s"))
     return publish(results, bench_folder(quick), draw, console)
+
+
+def draw(result: BenchResult, path: Path) -> Path:
+    """The picture of a result."""
+    return draw_bars(result, ("p50_s", "listings_per_s"), path)
 
 
 def measured(
@@ -67,6 +71,8 @@ def measured(
     base = ensure_base_model(settings.local.cache_dir, settings.local.base_model, console)
     with tempfile.TemporaryDirectory() as name, progress.bar(console) as shown:
         measuring = Measuring(base, Path(name), shown, quick)
+        if "pictures" in arms:
+            measuring.encoder = ensure_encoder(settings.local.cache_dir, console)
         for of_set, questions in sets(flipkart, 4 if quick else LISTINGS, console).items():
             measuring.add(of_set, prepare(questions, base))
         yield from measure(measuring, arms, begun)
@@ -91,7 +97,7 @@ def measure(measuring: Measuring, arms: Sequence[str], begun: BenchResult) -> It
     task = measuring.shown.add_task("arms", total=len(arms))
     for arm in arms:
         measuring.shown.update(task, description=f"arms ({arm})")
-        {"naive": naive, "openvino": openvino, "vllm": vllm}.get(arm, listune)(measuring, arm)
+        ARMS.get(arm, listune)(measuring, arm)
         measuring.shown.advance(task)
         rows = [
             with_limit(row, measuring.workloads[str(row.settings["set"])], shape, rates)
@@ -177,3 +183,13 @@ def listune(measuring: Measuring, arm: str) -> None:
     if arm == "free" and best is not None and best.settings["dtype"] != "float32":
         options = {"mode": arm, "batches": best.settings["batches"], "dtype": "float32"}
         measuring.arm(arm, options)
+
+
+def pictures(measuring: Measuring, arm: str) -> None:
+    """Our engine with a picture a listing, beside the same listings without."""
+    for listing_set in measuring.workloads:
+        measuring.seeing(arm, listing_set)
+
+
+ARMS = {"naive": naive, "openvino": openvino, "vllm": vllm, "pictures": pictures}
+"""How each is measured; the others are modes of our engine."""

@@ -1,6 +1,6 @@
 """The training benchmark: the same listings learnt by our trainer and by TRL.
 
-- `run`: each arm in its best set-up and both number types.
+- `run`: each arm in its best set-up and both number types, and ours with and without pictures.
 - `lessons`: what both learn from, the same tokens for both.
 - `arm`: in the arm's own process, step by step.
 - `listune_way`, `trl_way`: the two trainers.

@@ -1,14 +1,17 @@
 """From what a training arm's process measured to its row, and the goals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 from infra.lab.bench.flops import DecoderSizes, training_flops
 from infra.lab.bench.goals import NOT_BOTH, best, ratio, rows_with
+from infra.lab.bench.photographs import NONE, PICTURED
 from infra.lab.bench.results import ArmResult, Figures, Goal, Options
 from infra.lab.bench.training.arm import TrainingJob
-from infra.lab.bench.training.lessons import Amount
+from infra.lab.bench.training.lessons import Amount, Lesson
 
 SAME_LOSS = 1e-3
 """Nats a token between the first losses of two arms that train on the same tokens in fp32."""
@@ -53,6 +56,50 @@ def row_of(
     }
     raw = {"step_s": outcome["seconds"], "loss_nats": outcome["losses"]}
     return ArmResult(name, {**settings, **outcome["settings"]}, figures, raw)
+
+
+def pictured_rows(
+    told: Options,
+    jobs: Mapping[str, TrainingJob],
+    lesson: Lesson,
+    base: Path,
+    rates: dict[str, float],
+    outcomes: Mapping[str, Sequence[dict[str, Any]]],
+) -> list[ArmResult]:
+    """A row for each kind of listing, with and without a picture, of the rounds of each.
+
+    `times_text` is the median step in times of the same round's without a picture, the median of
+    the rounds.
+    """
+    rows, shape = [], DecoderSizes.read(base)
+    for kind, rounds in outcomes.items():
+        name, settings = (
+            f"pictures B=4 {told['dtype']}, {PICTURED[kind]}",
+            {**told, "picture": kind},
+        )
+        amount = lesson.amounts["tree" if kind == NONE else "pictured", 4]
+        row = row_of(name, settings, jobs[kind], amount, shape, rates, _together(rounds))
+        if kind != NONE and not row.not_run and not _together(outcomes[NONE]).get("not_run"):
+            times = [
+                median(mine["seconds"]) / median(other["seconds"])
+                for mine, other in zip(rounds, outcomes[NONE], strict=True)
+            ]
+            row = replace(row, figures=row.figures | {"times_text": median(times)})
+        rows.append(row)
+    return rows
+
+
+def _together(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The rounds of a kind as one outcome; the first one's reason where one did not run."""
+    failed = next((r for r in rounds if r.get("not_run")), None)
+    if failed is not None:
+        return failed
+    most = {
+        name: max((r[name] for r in rounds if r[name] is not None), default=None)
+        for name in ("peak_memory_mb", "peak_gpu_memory_mb", "warm_up_s")
+    }
+    seconds = [second for r in rounds for second in r["seconds"]]
+    return {**rounds[0], **most, "seconds": seconds}
 
 
 def goals(rows: Sequence[ArmResult]) -> list[Goal]:

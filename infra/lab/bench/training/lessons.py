@@ -52,7 +52,7 @@ class Lesson:
         rows: file of the rows, a listing a line.
         examples: B to the file of TRL's examples.
         trials: B to the file of a few of them, as many for each B, for finding a good set-up.
-        amounts: ("tree" or "examples", B) to what a step computes so.
+        amounts: ("tree", "pictured" or "examples", B) to what a step computes so.
     """
 
     listings: int
@@ -62,10 +62,14 @@ class Lesson:
     amounts: dict[tuple[str, int], Amount]
 
 
-def prepare(questions: Sequence[Question], filled: bool, base: Path, folder: Path) -> Lesson:
+def prepare(
+    questions: Sequence[Question], filled: bool, base: Path, folder: Path, picture_rows: int = 0
+) -> Lesson:
     """Tokenise `questions` with the tokenizer in the folder `base`; the files go to `folder`.
 
-    filled: whether what the catalog leaves blank is filled with a plain legal value.
+    Args:
+        filled: whether what the catalog leaves blank is filled with a plain legal value.
+        picture_rows: what a picture has in the trunk; 0 if none is looked at.
     """
     folder.mkdir()
     rows = [_row(question, filled) for question in questions]
@@ -80,6 +84,7 @@ def prepare(questions: Sequence[Question], filled: bool, base: Path, folder: Pat
         examples[batches] = _write(cut, folder / f"examples-{batches}.json")
         trials[batches] = _write(cut[: 4 * len(rows)], folder / f"trial-{batches}.json")
         amounts["tree", batches] = _sum(map(tree_amount, trees))
+        amounts["pictured", batches] = _sum(tree_amount(tree, picture_rows) for tree in trees)
         amounts["examples", batches] = _sum(map(_example_amount, cut))
     return Lesson(len(rows), path, examples, trials, amounts)
 
@@ -96,11 +101,12 @@ def branches_of(tree: PackedTree) -> list[TrlExample]:
     return cut
 
 
-def tree_amount(tree: PackedTree) -> Amount:
-    """What one packed tree computes."""
-    trunk = tree.branches.count(TRUNK)
+def tree_amount(tree: PackedTree, picture_rows: int = 0) -> Amount:
+    """What one packed tree computes, with so many rows of pictures in its trunk."""
+    trunk = tree.branches.count(TRUNK) + picture_rows
     lengths = [tree.branches.count(b) for b in range(TRUNK + 1, max(tree.branches) + 1)]
-    return Amount(len(tree.ids), tree.label_tokens, visible_keys(trunk, lengths))
+    tokens = len(tree.ids) + picture_rows
+    return Amount(tokens, tree.label_tokens, visible_keys(trunk, lengths))
 
 
 def _write(examples: Sequence[TrlExample], path: Path) -> Path:

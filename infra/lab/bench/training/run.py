@@ -3,14 +3,15 @@
 What the arms are and what is compared is told in docs/benchmarks.md.
 """
 
+import json
 import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -21,16 +22,20 @@ from infra.lab.bench.chart import draw_bars
 from infra.lab.bench.flops import DecoderSizes
 from infra.lab.bench.listings import FLIPKART, GENERATED, sets
 from infra.lab.bench.matrix_rate import matrix_rates
+from infra.lab.bench.photographs import PICTURED
 from infra.lab.bench.publish import bench_folder, publish
 from infra.lab.bench.results import ArmResult, BenchResult, Options, begin
 from infra.lab.bench.runner import run_shown
 from infra.lab.bench.training.arm import TrainingJob, carry_out
-from infra.lab.bench.training.figures import goals, quickest, row_of
+from infra.lab.bench.training.figures import goals, pictured_rows, quickest, row_of
 from infra.lab.bench.training.lessons import BATCHES, Lesson, prepare
-from infra.local.fetch import ensure_base_model
+from infra.local.fetch import ensure_base_model, ensure_encoder
 from infra.machine import REPOSITORY
 from infra.settings import Settings
 from trainer.settings import TrainerSettings
+
+PICTURES = "pictures"
+"""The arm that compares ours with itself."""
 
 TRL_PYTHON = REPOSITORY / ".venv-trl" / "bin" / "python"
 
@@ -81,6 +86,7 @@ class TrainingRun:
     set_ups: SetUps
     rates: dict[str, float]
     quick: bool = False
+    encoder: Path | None = None
     sets: dict[str, Lesson] = field(default_factory=dict)
     rows: list[ArmResult] = field(default_factory=list)
     trials: list[ArmResult] = field(default_factory=list)
@@ -139,6 +145,38 @@ class TrainingRun:
         shape = DecoderSizes.read(self.base)
         return row_of(name, told | options, job, amount, shape, self.rates, outcome)
 
+    def pictured(self, rounds: int, steps: int) -> None:
+        """Measure ours with and without a picture a listing; the rows are kept.
+
+        Each kind in processes of its own, whose memory is its own; they take turns, so that a
+        machine that gets busier slows down all alike.
+        """
+        dtype = max(DTYPES, key=lambda name: self.rates[name])
+        lesson, settings = self.sets[GENERATED], TrainerSettings()
+        told: Options = {"arm": PICTURES, "set": GENERATED, "batches": 4, "dtype": dtype}
+        jobs = {
+            kind: TrainingJob(
+                way="listune",
+                base=str(self.base),
+                file=str(lesson.rows),
+                batches=4,
+                listings=lesson.listings,
+                dtype=dtype,
+                rank=settings.rank,
+                alpha=settings.alpha,
+                learning_rate=settings.learning_rate,
+                options={"micro_batch_size": 1, "picture": kind, "encoder": str(self.encoder)},
+                steps=steps,
+            )
+            for kind in PICTURED
+        }
+        outcomes: dict[str, list[dict[str, Any]]] = {kind: [] for kind in PICTURED}
+        for number in range(rounds):
+            for kind in list(PICTURED)[:: -1 if number % 2 else 1]:
+                label = f"B=4 {dtype} {PICTURED[kind]}"
+                outcomes[kind].append(run_shown(self.shown, label, carry_out, jobs[kind]))
+        self.rows += pictured_rows(told, jobs, lesson, self.base, self.rates, outcomes)
+
 
 def run(
     settings: Settings,
@@ -154,11 +192,15 @@ def run(
         quick: one listing and one step an arm, and the result is kept aside.
 
     Raises:
-        PartError: the base model cannot be fetched.
+        PartError: the base model or the picture encoder cannot be fetched.
     """
     results = measured(settings, console, arms, flipkart, quick)
-    draw = partial(draw_bars, figures=("products_per_s", "peak_memory_mb"))
     return publish(results, bench_folder(quick), draw, console)
+
+
+def draw(result: BenchResult, path: Path) -> Path:
+    """The picture of a result."""
+    return draw_bars(result, ("products_per_s", "peak_memory_mb"), path)
 
 
 def measured(
@@ -171,10 +213,14 @@ def measured(
     with tempfile.TemporaryDirectory() as name, progress.bar(console) as shown:
         rates = matrix_rates(base, shown)
         bench = TrainingRun(base, shown, GPU if has_gpu() else CPU, rates, quick)
+        picture_rows = 0
+        if PICTURES in arms:
+            bench.encoder = ensure_encoder(settings.local.cache_dir, console)
+            picture_rows = json.loads((bench.encoder / "config.json").read_text())["rows"]
         count = 1 if quick else bench.set_ups.listings
         for of_set, questions in sets(flipkart, count, console).items():
             folder, filled = Path(name) / of_set, of_set == GENERATED
-            bench.sets[of_set] = prepare(questions, filled, base, folder)
+            bench.sets[of_set] = prepare(questions, filled, base, folder, picture_rows)
         yield from measure(bench, arms, replace(begun, constants=constants(bench, load)))
 
 
@@ -202,9 +248,10 @@ def measure(bench: TrainingRun, arms: Sequence[str], begun: BenchResult) -> Iter
 
     Each arm in its best set-up and both number types; real listings in the better one.
     """
-    task = bench.shown.add_task("arms", total=len(BATCHES) * len(arms))
+    ways = [arm for arm in arms if arm != PICTURES]
+    task = bench.shown.add_task("arms", total=len(BATCHES) * len(ways))
     for batches in BATCHES:
-        for arm in arms:
+        for arm in ways:
             options = bench.best(arm, batches)
             for dtype in DTYPES:
                 row = bench.arm(arm, batches, dtype, options)
@@ -216,6 +263,9 @@ def measure(bench: TrainingRun, arms: Sequence[str], begun: BenchResult) -> Iter
                 bench.arm(arm, batches, str(quicker.settings["dtype"]), options, FLIPKART)
                 yield _result(bench, begun)
             bench.shown.advance(task)
+    if PICTURES in arms:
+        bench.pictured(rounds=1 if bench.quick else 2, steps=1 if bench.quick else 4)
+        yield _result(bench, begun)
 
 
 def trl_python() -> str:

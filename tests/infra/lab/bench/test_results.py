@@ -4,14 +4,18 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from rich.console import Console
 
 from infra import machine
 from infra.lab.bench.chart import draw_bars
+from infra.lab.bench.pictures import run as pictures
 from infra.lab.bench.publish import markdown, publish, tables, write
 from infra.lab.bench.results import ArmResult, BenchResult, Goal, begin
+from infra.lab.bench.serving import run as serving
+from infra.lab.bench.training import run as training
 
 ROWS = [
     ArmResult("free B=|A|", {"arm": "free", "batches": 0}, {"p50_s": 0.25, "listings_per_s": 5.0}),
@@ -78,6 +82,14 @@ def test_what_few_arms_have_stands_aside_and_arms_that_have_the_same_side_by_sid
 def test_a_picture_is_drawn_beside_the_file(result: BenchResult, tmp_path: Path) -> None:
     path = draw_bars(result, ("p50_s", "listings_per_s"), tmp_path / "result.png")
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("benchmark", [serving, training, pictures])
+def test_each_benchmark_draws_its_result_where_publishing_wants_it(
+    benchmark: ModuleType, result: BenchResult, tmp_path: Path
+) -> None:
+    publish([result], tmp_path, benchmark.draw, Console(quiet=True))
+    assert [path.suffix for path in sorted(tmp_path.iterdir())] == [".json", ".md", ".png"]
 
 
 def test_what_a_benchmark_has_so_far_is_kept_though_it_does_not_come_to_its_end(

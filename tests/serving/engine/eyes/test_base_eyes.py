@@ -1,5 +1,6 @@
 """A base with eyes of its own answers as transformers' generate does with the same pictures."""
 
+import json
 import random
 from types import SimpleNamespace
 
@@ -8,25 +9,27 @@ import torch
 from transformers.models.internvl.processing_internvl import InternVLProcessor
 from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
 
+from infra.local.tiny_model import tiny_tokenizer
 from schemas.events import BASE_ADAPTER
-from serving.adapter_file import read_adapter
+from serving.adapter_file import check_adapter, read_adapter, write_adapter
 from serving.engine.decoder import Decoder
 from serving.engine.decoding import Tree, step
 from serving.engine.engine import Engine
+from serving.engine.eyes.base_eyes import BASES_WITH_EYES, read_processor
 from serving.engine.eyes.features import seen_in
 from serving.engine.lora import load_lora
 from serving.engine.model import linear_shapes, load_base, merge
 from serving.engine.pages import Pages
 from serving.engine.tree_cache import TreeCache, TreePass
-from serving.errors import Refused
+from serving.errors import AdapterError, ModelRefused, Refused
 from serving.generation import GenerationRequest
 from serving.listing import Listing
 from serving.pictures.picture import Picture
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
+from tests.serving.drawn import noise, plain
 from tests.serving.engine.test_decoding import assert_exact, random_question, reference, rules
-from tests.serving.helpers import EVERY_KIND, adapter_blob
-from tests.serving.pictures import noise, plain
+from tests.serving.helpers import EVERY_KIND, adapter_blob, lora_tensors, metadata
 from tests.serving.tiny_vision import KINDS, make_tiny_vision_model, pixels_for
 
 PLACES = ("first", "after_category", "last")
@@ -157,7 +160,7 @@ def test_what_a_picture_shows_and_which_comes_first_decide_answers(seeing):
 
 def expansion(kind, rows):
     """What the model's own processor writes for a picture of so many rows."""
-    if kind == "smolvlm":
+    if kind in ("smolvlm", "idefics3"):
         return get_image_prompt_string(
             0, 0, rows, "<fake_token_around_image>", "<image>", "<global-img>"
         )
@@ -200,6 +203,21 @@ def test_adapters_belong_to_the_language_part_alone(seeing):
     layers = len(base.model.get_decoder().layers)
     assert len(names) == 7 * layers + 1
     assert not any(part in name for name in names for part in ("vision", "visual", "connector"))
+
+
+def test_an_adapter_of_the_eyes_is_refused(seeing):
+    base, _ = seeing
+    linears = {
+        name: (module.out_features, module.in_features)
+        for name, module in base.model.named_modules()
+        if isinstance(module, torch.nn.Linear)
+    }
+    served = linear_shapes(base.model)
+    of_eyes = {name: shape for name, shape in linears.items() if name not in served}
+    tensors = lora_tensors(of_eyes, modules=tuple(of_eyes))
+    blob = write_adapter(tensors, metadata(base.hash))
+    with pytest.raises(AdapterError, match="the base has no linear module"):
+        check_adapter(read_adapter(blob), served, base.hash)
 
 
 def test_a_picture_goes_through_the_eyes_once(seeing):
@@ -254,3 +272,76 @@ def test_bytes_that_are_no_picture_are_refused(seeing):
     base, _ = seeing
     with pytest.raises(Refused, match="cannot be read"):
         base.eyes.see([Picture(b"no picture")])
+
+
+PUBLISHED = {
+    "smolvlm": {
+        "image_processor_type": "SmolVLMImageProcessor",
+        "do_image_splitting": True,
+        "do_pad": True,
+        "max_image_size": {"longest_edge": 512},
+        "size": {"longest_edge": 2048},
+        "resample": 1,
+        "video_sampling": {"fps": 1, "max_frames": 64},
+    },
+    "idefics3": {
+        "image_processor_type": "Idefics3ImageProcessor",
+        "do_image_splitting": True,
+        "do_pad": True,
+        "max_image_size": {"longest_edge": 512},
+        "size": {"longest_edge": 2048},
+        "resample": 1,
+    },
+    "internvl": {
+        "image_processor_type": "GotOcr2ImageProcessorFast",
+        "crop_size": None,
+        "crop_to_patches": True,
+        "data_format": "channels_first",
+        "device": None,
+        "max_patches": 12,
+        "size": {"height": 448, "width": 448},
+    },
+    "fast_vlm": {
+        "image_processor_type": "CLIPImageProcessor",
+        "crop_size": {"height": 1024, "width": 1024},
+        "size": {"shortest_edge": 1024},
+    },
+    "qwen3_vl": {
+        "image_processor_type": "Qwen2VLImageProcessorFast",
+        "merge_size": 2,
+        "patch_size": 16,
+        "temporal_patch_size": 2,
+        "size": {"longest_edge": 16777216, "shortest_edge": 65536},
+    },
+}
+"""Settings of image processors as folders on the hub have them."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [
+        ("smolvlm", (1, 1, 3, 512, 512)),
+        ("idefics3", (1, 1, 3, 512, 512)),
+        ("internvl", (1, 3, 448, 448)),
+        ("fast_vlm", (1, 3, 1024, 1024)),
+        ("qwen3_vl", (18 * 24, 3 * 2 * 16 * 16)),
+    ],
+)
+def test_a_published_folders_settings_give_one_tile(kind, shape, tmp_path):
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(PUBLISHED[kind]))
+    inputs = read_processor(BASES_WITH_EYES[kind], tmp_path)(noise(1, 384, 288).pixels())
+    assert inputs["pixel_values"].shape == shape
+
+
+def test_a_folder_without_an_image_processor_is_one_sentence(tmp_path):
+    folder = make_tiny_vision_model(tmp_path, "internvl")
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(ModelRefused, match=r"the image processor in .* cannot be loaded"):
+        load_base(ServingSettings(dtype="float32", device="cpu"), folder)
+
+
+def test_a_tokenizer_without_the_tokens_around_a_picture_is_one_sentence(tmp_path):
+    folder = make_tiny_vision_model(tmp_path, "internvl")
+    tiny_tokenizer().save_pretrained(folder)
+    with pytest.raises(ModelRefused, match="lacks <img>, which stands beside a picture"):
+        load_base(ServingSettings(dtype="float32", device="cpu"), folder)

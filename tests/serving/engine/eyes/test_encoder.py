@@ -16,7 +16,8 @@ from serving.engine.eyes.encoder_eyes import EncoderEyes
 from serving.errors import ModelRefused, Refused
 from serving.pictures.picture import Picture
 from serving.prompt import lay_out
-from tests.serving.pictures import plain as jpeg
+from tests.serving.drawn import plain as jpeg
+from tests.serving.pictures.drawing import saved
 
 CPU = torch.device("cpu")
 
@@ -153,3 +154,24 @@ def test_a_picture_is_rows_that_do_not_push_the_text(tiny_encoder: Path) -> None
 def test_bytes_that_are_no_picture_are_refused(tiny_encoder: Path, data: bytes) -> None:
     with pytest.raises(Refused, match="send it as a JPEG file"):
         eyes(tiny_encoder).see([Picture(data)])
+
+
+def test_a_picture_that_costs_more_than_one_of_ours_is_refused_undecoded(
+    tiny_encoder: Path,
+) -> None:
+    wide = saved(Image.new("L", (2049, 1)), "JPEG")
+    progressive = saved(Image.new("L", (64, 64)), "JPEG", progressive=True)
+    scan = progressive[progressive.rindex(b"\xff\xda") : -2]
+    scans = progressive[:-2] + 50 * scan + progressive[-2:]
+    segments = progressive[:2] + 1000 * b"\xff\xfe\x00\x02" + progressive[2:]
+    junk = progressive[:20] + 1000 * b"\x00" + progressive[20:]
+    refused = {
+        "2,048 pixels an edge": wide,
+        "50 scans": scans,
+        "1,000 segments": segments,
+        "header is broken": junk,
+    }
+    for said, data in refused.items():
+        with pytest.raises(Refused, match=said):
+            eyes(tiny_encoder).see([Picture(data)])
+    assert eyes(tiny_encoder).see([Picture(saved(Image.new("RGB", (2048, 2048)), "JPEG"))])

@@ -19,6 +19,7 @@ from serving.generation import GenerationRequest
 from serving.listing import Listing
 from serving.projector import EYES, Sight
 from serving.settings import ServingSettings
+from tests.serving.drawn import plain
 from tests.serving.helpers import (
     EVERY_KIND,
     LAMP,
@@ -27,7 +28,6 @@ from tests.serving.helpers import (
     lora_tensors,
     metadata,
 )
-from tests.serving.pictures import plain
 from tests.waiting import wait_for
 
 CPU = torch.device("cpu")

@@ -22,6 +22,7 @@ from infra.lab.bench.training.arm import TrainingJob, carry_out
 from infra.lab.bench.training.figures import goals, row_of
 from infra.lab.bench.training.lessons import Lesson
 from schemas.errors import ListuneError
+from serving.engine.eyes.encoder import Encoder
 
 RATES = {"float32": 1.0, "bfloat16": 2.0}
 
@@ -202,6 +203,77 @@ def test_an_unknown_arm_is_refused_before_anything_is_measured() -> None:
     refused = CliRunner().invoke(app, ["bench", "training", "--arms", "trl,warp"])
     assert isinstance(refused.exception, ListuneError)
     assert "--arms warp: the arms are listune, trl" in str(refused.exception)
+
+
+# ------------------------------------------------------------------------------------- pictures
+
+
+def test_a_picture_adds_its_rows_to_each_trunk(
+    tiny_base: Path, tmp_path: Path, lesson: Lesson
+) -> None:
+    assert lesson.amounts["pictured", 4] == lesson.amounts["tree", 4]
+    asked = [
+        listings.Question(q.listing, q.attributes[-8:], q.truth) for q in listings.generated(2)
+    ]
+    seen = lessons.prepare(asked, True, tiny_base, tmp_path / "seen", picture_rows=4)
+    text, pictured = seen.amounts["tree", 4], seen.amounts["pictured", 4]
+    assert text == lesson.amounts["tree", 4]
+    assert pictured.tokens == text.tokens + 2 * 4
+    assert pictured.label_tokens == text.label_tokens
+    assert pictured.keys >= text.keys + 4 * text.label_tokens
+
+
+@pytest.mark.parametrize(("kind", "computed"), [("none", 0), ("kept", 2), ("new", 4)])
+def test_each_step_sees_what_its_kind_says(
+    tiny_base: Path, tiny_encoder: Path, lesson: Lesson, kind: str, computed: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    looked: list[object] = []
+    features = Encoder.features
+    monkeypatch.setattr(
+        Encoder, "features", lambda *given: looked.append(given) or features(*given)
+    )
+    asked = job(tiny_base, lesson, "listune", 4, picture=kind, encoder=str(tiny_encoder))
+    outcome = carry_out(asked)
+    assert len(outcome["losses"]) == 2
+    assert len(looked) == computed
+
+
+def test_pictures_are_compared_with_the_text_of_the_same_round(
+    tiny_base: Path, tiny_encoder: Path, lesson: Lesson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    seconds = {"none": iter([2.0, 4.0]), "new": iter([3.0, 8.0]), "kept": iter([2.0, 5.0])}
+
+    def measured(_shown: object, _label: str, _work: object, job: TrainingJob) -> Any:
+        asked.append(str(job.options["picture"]))
+        return outcome(next(seconds[asked[-1]])) | {"peak_memory_mb": 10.0 * len(asked)}
+
+    monkeypatch.setattr(training, "run_shown", measured)
+    shown = progress.bar(Console(quiet=True))
+    bench = training.TrainingRun(
+        tiny_base, shown, training.CPU, RATES, encoder=tiny_encoder,
+        sets={listings.GENERATED: lesson},
+    )  # fmt: skip
+    (result,) = training.measure(bench, ("pictures",), begin("training"))
+    assert asked == ["none", "new", "kept", "kept", "new", "none"]
+    none, new, kept = result.rows
+    assert none.raw["step_s"] == [2.0, 4.0]
+    assert (none.figure("times_text"), none.figures["peak_memory_mb"]) == (None, 60.0)
+    assert new.figures["times_text"] == pytest.approx(1.75)
+    assert kept.figures["times_text"] == pytest.approx(1.125)
+    assert {goal.met for goal in result.goals} == {None}
+
+
+def test_a_kind_that_did_not_run_says_so_in_its_row(
+    tiny_base: Path, lesson: Lesson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "run_shown", lambda *_: {"not_run": "it failed"})
+    shown = progress.bar(Console(quiet=True))
+    sets = {listings.GENERATED: lesson}
+    bench = training.TrainingRun(tiny_base, shown, training.CPU, RATES, sets=sets)
+    (result,) = training.measure(bench, ("pictures",), begin("training"))
+    assert [row.not_run for row in result.rows] == ["it failed"] * 3
 
 
 def _loss(tiny_base: Path, examples: Path) -> float:
