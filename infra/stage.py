@@ -10,10 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from infra.catalogs.catalog import REFUSED, CatalogError, Product, read_products
+from infra.catalogs.catalog import CatalogError, Product, read_products
 from infra.catalogs.generate import generate
 from infra.catalogs.grouping import parted, stratified
 from infra.catalogs.inputs import mixed
+from infra.catalogs.reading import REFUSED
 from infra.catalogs.rejected_file import rejected_file, where_rejected
 from infra.checkup.learnable import why_not
 from infra.settings import Mix, Settings

@@ -2,16 +2,14 @@
 
 A line is an object with `product_id`, `category`, `title` and, where there are any, `description`,
 `images`, `catalog` (attribute to a value or a list of values), `requested` (attribute names) and
-`cluster` (offers of one product). A wrong line, and a value that the schema refuses, is left out
-and told of as `Rejected`; `strict` stops at the first wrong line. What the schema does not know,
-and a picture that is not there, is left out and counted in a warning. `images` are files below the
-catalog's folder, named from there, or URIs of other schemes, which are not looked up.
+`cluster` (offers of one product). A product with a picture needs no title. A wrong line, and a
+value that the schema refuses, is left out and told of as `Rejected`; `strict` stops at the first
+wrong line. What the schema does not know, and a picture that is not there, is left out and counted
+in a warning. `images` are files below the catalog's folder, named from there, or URIs of other
+schemes, which are not looked up.
 """
 
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,22 @@ from infra.catalogs.entries import (
     shown,
     texts_of,
 )
+from infra.catalogs.product import Product, Schemas, listing_row, write_catalog
+from infra.catalogs.reading import (
+    HALVES,
+    MOST_REJECTED,
+    NO_ATTRIBUTE,
+    NO_CATEGORY,
+    NOT_THERE,
+    NOT_TO_REQUEST,
+    NOTHING_ASKED,
+    PLACEHOLDERS,
+    REFUSED,
+    SPELLED_ATTRIBUTES,
+    SPELLED_CATEGORIES,
+    WRONG,
+    Reading,
+)
 from infra.importing.rejected import Rejected
 from schemas.aliases import in_force
 from schemas.category import Attribute, CategorySchema
@@ -37,6 +51,7 @@ from serving.pictures.addresses import file_path, scheme_of
 from serving.pictures.addresses import shown as shown_uri
 
 __all__ = [
+    "MOST_REJECTED",
     "CatalogError",
     "Product",
     "Reading",
@@ -45,86 +60,6 @@ __all__ = [
     "read_products",
     "write_catalog",
 ]
-
-REFUSED = "values that the schema refuses"
-WRONG = "lines that are no product"
-NOT_THERE = "images that are no files in the catalog's folder"
-MOST_REJECTED = 0.1
-"""The share of a catalog's lines that may be wrong: where it is more, not single products are
-wrong but what wrote the file."""
-Schemas = Mapping[str, CategorySchema]
-
-
-@dataclass(frozen=True)
-class Product:
-    """One product and the truth about it: the values that its seller knows.
-
-    A missing attribute in `truth` is unlabelled, not negative. Several values of a single-valued
-    attribute are alternative spellings. `requested` None asks for all of the category.
-    """
-
-    product_id: str
-    category: str
-    title: str
-    description: str
-    truth: ValueLists
-    images: tuple[str, ...] = ()
-    requested: tuple[str, ...] | None = None
-    cluster: str | None = None
-
-    def attributes(self, schemas: Schemas) -> tuple[Attribute, ...]:
-        """The attributes that are asked for this product, in the schema's order."""
-        return schemas[self.category].select(self.requested)
-
-
-@dataclass
-class Reading:
-    """What was read of a catalog.
-
-    lines: those that are not empty. wrong: those that are no product. refused: values that were
-    left out. first: of either, how the first one reads.
-    """
-
-    path: Path
-    products: list[Product] = field(default_factory=list)
-    lines: int = 0
-    wrong: int = 0
-    refused: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    hints: Counter[str] = field(default_factory=Counter)
-    first: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def warnings(self) -> list[str]:
-        """A sentence for each kind of thing that was left out or is written otherwise."""
-        counts = self.dropped + Counter({REFUSED: self.refused, WRONG: self.wrong})
-        said = [f"left out {n} {what}{self._first(what)}" for what, n in sorted(counts.items())]
-        said += [
-            f"{n} times {what} are written otherwise than in the schema and taken as meant"
-            f"{self._first(what)}"
-            for what, n in sorted(self.hints.items())
-        ]
-        return [f"{self.path.name}: {sentence}" for sentence in said]
-
-    def check(self, most_rejected: float = MOST_REJECTED) -> None:
-        """See whether the catalog is of use.
-
-        Raises:
-            CatalogError: more than this share (0 to 1) of the lines is wrong, or no product is
-                left.
-        """
-        if self.wrong > most_rejected * self.lines:
-            raise CatalogError(
-                f"{self.path}: {self.wrong} of {self.lines} lines are no product"
-                f"{self._first(WRONG)}, and at most {most_rejected:.0%} may be; mend the file"
-            )
-        if not self.products:
-            raise CatalogError(
-                f"{self.path}: no product is of a category of the schema; check that they match"
-            )
-
-    def _first(self, what: str) -> str:
-        return f" (the first: {self.first[what]})" if what in self.first else ""
 
 
 def read_catalog(
@@ -169,43 +104,6 @@ def read_products(
     return reader.reading
 
 
-def listing_row(
-    product: Product, schemas: Schemas, values: ValueLists, pictures: Sequence[str] = ()
-) -> dict[str, Any]:
-    """A row as the trainer reads it: the product, what is asked, and the `values` to learn.
-
-    pictures: the hashes of what was seen of its images.
-    """
-    return {
-        "listing_id": product.product_id,
-        "category": product.category,
-        "title": product.title,
-        "description": product.description,
-        "attributes": [a.model_dump(mode="json") for a in product.attributes(schemas)],
-        "values": values,
-        "images": list(product.images),
-        "pictures": list(pictures),
-    }
-
-
-def write_catalog(path: Path, products: Iterable[Product]) -> None:
-    """Write `products` as a catalog that `read_catalog` reads back."""
-    with path.open("w", encoding="utf-8") as file:
-        for product in products:
-            entry = {
-                "product_id": product.product_id,
-                "category": product.category,
-                "title": product.title,
-                "description": product.description,
-                "images": list(product.images),
-                "catalog": product.truth,
-                "requested": product.requested,
-                "cluster": product.cluster,
-            }
-            kept = {name: value for name, value in entry.items() if value is not None}
-            file.write(json.dumps(kept, ensure_ascii=False) + "\n")
-
-
 class _Reader:
     """Makes products of a catalog's lines, one after the other."""
 
@@ -227,11 +125,10 @@ class _Reader:
 
     def read(self, number: int, line: bytes) -> None:
         """One line: a product, or none."""
-        reading = self.reading
-        reading.lines += 1
+        self.reading.lines += 1
         identity: str | None = None
         try:
-            entry = read_entry(line)
+            entry, is_mended = read_entry(line)
             identity = entry["product_id"]
             before = self._seen.setdefault(identity, number)
             if before != number:
@@ -239,44 +136,53 @@ class _Reader:
                     f"product_id {identity!r} stands in line {before} already; give each product "
                     "an id of its own"
                 )
+            if is_mended:
+                self.reading.mend(HALVES, f"line {number}")
+            self._take(number, entry)
         except LineFault as fault:
             self._stop_where_strict(number, str(fault))
-            reading.wrong += 1
-            reading.first.setdefault(WRONG, f"line {number}, {fault}")
-            self._told(Rejected(reading.path.name, number, identity, None, None, str(fault)))
-            return
-        category = self._categories.find(entry["category"])
+            self.reading.drop(WRONG, f"line {number}, {fault}")
+            name = self.reading.path.name
+            self._told(Rejected(name, number, identity, None, None, str(fault)))
+
+    def _take(self, number: int, entry: Entry) -> None:
+        reading, written = self.reading, entry["category"]
+        category = self._categories.find(written)
         if category is None:
-            reading.dropped["products of categories that the schema lacks"] += 1
+            reading.drop(NO_CATEGORY, f"line {number}, {shown(written)!r}")
+            reading.unknown_categories[written] += 1
             return
-        self._hint("categories", number, entry["category"], category)
+        if written != category:
+            reading.mend(SPELLED_CATEGORIES, f"line {number}, {written!r} for {category!r}")
         schema = self._schemas[category]
         product = self._product(number, entry, schema)
         if schema.select(product.requested):
             reading.products.append(product)
         else:
-            reading.dropped["products of which no attribute is asked for"] += 1
+            reading.drop(NOTHING_ASKED, f"line {number}")
 
     def _product(self, number: int, entry: Entry, schema: CategorySchema) -> Product:
-        cluster = entry.get("cluster")
+        images = self._images(number, entry)
+        if not entry["title"] and not images:
+            raise LineFault(
+                "'title' should be a text that is not empty: no picture is there either"
+            )
         return Product(
             product_id=entry["product_id"],
             category=schema.category,
             title=entry["title"],
-            description=entry.get("description") or "",
+            description=entry["description"],
             truth=self._truth(number, entry, schema),
-            images=self._images(number, entry),
-            requested=self._requested(entry.get("requested"), schema),
-            cluster=None if cluster is None else str(cluster),
+            images=images,
+            requested=self._requested(number, entry.get("requested"), schema),
+            cluster=entry.get("cluster"),
         )
 
     def _images(self, number: int, entry: Entry) -> tuple[str, ...]:
         """Those that may be there."""
-        reading = self.reading
-        images, missing = _pictures(entry.get("images") or (), reading.path.parent)
+        images, missing = _pictures(entry.get("images") or (), self.reading.path.parent)
         if missing:
-            reading.dropped[NOT_THERE] += len(missing)
-            reading.first.setdefault(NOT_THERE, f"line {number}, {shown_uri(missing[0])}")
+            self.reading.drop(NOT_THERE, f"line {number}, {shown_uri(missing[0])}", len(missing))
         return tuple(images)
 
     def _truth(self, number: int, entry: Entry, schema: CategorySchema) -> ValueLists:
@@ -284,7 +190,8 @@ class _Reader:
         for name, given in in_force(schema, self._named(number, entry, schema)).items():
             attribute = schema.by_name.get(name)
             if attribute is None:
-                self.reading.dropped["values of attributes that their category lacks"] += 1
+                self.reading.drop(NO_ATTRIBUTE, f"line {number}, {shown(name)!r}")
+                self.reading.unknown_attributes[schema.category, name] += 1
                 continue
             texts, faults = texts_of(attribute, given)
             for fault in faults:
@@ -300,7 +207,7 @@ class _Reader:
                 fault = Fault(shown(SEPARATOR.join(judged)), told)
                 self._refuse(number, entry, attribute, schema, fault)
             elif any(text.strip() for text in texts):
-                self.reading.dropped["values that stand for none, such as N/A"] += 1
+                self.reading.drop(PLACEHOLDERS, f"line {number}, attribute {name!r}")
         return truth
 
     def _named(self, number: int, entry: Entry, schema: CategorySchema) -> dict[str, Any]:
@@ -313,20 +220,21 @@ class _Reader:
             if meant is None:
                 found[written] = value
             elif meant != written and not found.get(meant):
-                self._hint("attributes", number, written, meant)
+                where = f"line {number}, {written!r} for {meant!r}"
+                self.reading.mend(SPELLED_ATTRIBUTES, where)
                 found[meant] = value
         return found
 
-    def _requested(self, requested: Any, schema: CategorySchema) -> tuple[str, ...] | None:
+    def _requested(
+        self, number: int, requested: Sequence[str] | None, schema: CategorySchema
+    ) -> tuple[str, ...] | None:
         if requested is None:
             return None
         names = self._attributes(schema.category)
-        known = tuple(found for name in requested if (found := names.find(name)))
-        if len(known) < len(requested):
-            self.reading.dropped["requested attributes that their category lacks"] += len(
-                requested
-            ) - len(known)
-        return known
+        for name in requested:
+            if names.find(name) is None:
+                self.reading.drop(NOT_TO_REQUEST, f"line {number}, {shown(name)!r}")
+        return tuple(found for name in requested if (found := names.find(name)))
 
     def _refuse(
         self,
@@ -337,8 +245,7 @@ class _Reader:
         fault: Fault,
     ) -> None:
         reading, name = self.reading, attribute.name
-        reading.refused += 1
-        reading.first.setdefault(REFUSED, f"line {number}, attribute {name!r}: {fault.reason}")
+        reading.drop(REFUSED, f"line {number}, attribute {name!r}: {fault.reason}")
         self._told(
             Rejected(
                 file=reading.path.name,
@@ -350,11 +257,6 @@ class _Reader:
                 category=schema.category,
             )
         )
-
-    def _hint(self, of_what: str, number: int, written: str, meant: str) -> None:
-        if written != meant:
-            self.reading.hints[of_what] += 1
-            self.reading.first.setdefault(of_what, f"line {number}, {written!r} for {meant!r}")
 
     def _stop_where_strict(self, number: int, reason: str) -> None:
         if self._strict:

@@ -7,7 +7,7 @@ as an object or half of a character, is a `Fault` of its line or of one value.
 import json
 import math
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,7 @@ from infra.importing.rejected import LONGEST_SHOWN
 from schemas.category import Attribute, AttributeType
 from schemas.errors import ListuneError
 from schemas.numbers import decimal_mark
-from schemas.texts import HALF_CHARACTER, Spellings, is_cut, one_line
+from schemas.texts import HALF_CHARACTER, Spellings, is_cut, one_line, without_halves
 from schemas.values import NO, YES
 
 Entry = dict[str, Any]
@@ -62,8 +62,11 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise CatalogError(f"{path}: {error.strerror}; give the path of a JSONL file") from error
 
 
-def read_entry(line: bytes) -> Entry:
-    """The object on a line, with the fields that every product needs, of the right types.
+def read_entry(line: bytes) -> tuple[Entry, bool]:
+    """The object on a line, with the fields that every product needs, of the right types; and
+    whether half of a character was taken out of its texts.
+
+    Its texts are in Unicode's form NFC. A title is empty only where there are `images`.
 
     Raises:
         LineFault: it is none.
@@ -81,19 +84,62 @@ def read_entry(line: bytes) -> Entry:
         raise LineFault(f"not JSON: {reason}; give one object a line") from error
     if not isinstance(entry, dict):
         raise LineFault("is not an object; give one object a line")
-    if _is_number(entry.get("product_id")):
-        entry["product_id"] = _written(entry["product_id"])
-    for name in ("product_id", "category", "title"):
-        if not isinstance(entry.get(name), str) or not entry[name].strip():
+    for name in _TEXTS:
+        entry[name] = _text(name, entry.get(name))
+    is_mended = b"\\ud" in line.lower() and _mend_halves(entry)
+    for name in ("product_id", "category"):
+        if not entry[name]:
             raise LineFault(f"{name!r} should be a text that is not empty")
-        entry[name] = unicodedata.normalize("NFC", entry[name])
-    for name, (check, wanted) in _OPTIONAL.items():
-        if entry.get(name) is not None and not check(entry[name]):
-            raise LineFault(f"{name!r} should be {wanted}, or left out")
-    own = {name: value for name, value in entry.items() if name != "catalog"}
-    if b"\\ud" in line.lower() and is_cut(json.dumps(own, ensure_ascii=False)):
-        raise LineFault(HALF_CHARACTER)
-    return entry
+    if not entry["title"] and not entry.get("images"):
+        raise LineFault("'title' should be a text that is not empty")
+    entry["cluster"] = entry["cluster"] or None
+    for name in ("images", "requested"):
+        entry[name] = _list(name, entry.get(name))
+    if not isinstance(entry.get("catalog") or {}, dict):
+        raise LineFault("'catalog' should be an object of attribute to its values, or left out")
+    return entry, is_mended
+
+
+_TEXTS = ("product_id", "category", "title", "description", "cluster")
+
+
+def _text(name: str, value: Any) -> str:
+    """A field that is a text, or a number in its place; empty where there is none."""
+    if value is None:
+        return ""
+    if _is_number(value):
+        return _written(value)
+    if not isinstance(value, str):
+        raise LineFault(f"{name!r} should be a text")
+    if not value.strip():
+        return ""
+    return value if value.isascii() else unicodedata.normalize("NFC", value)
+
+
+def _mend_halves(entry: Entry) -> bool:
+    """Takes half characters out of what a reader would not miss them in; whether there were any.
+
+    Exports cut texts at a number of UTF-16 units, in the middle of an emoji.
+    """
+    halved = [name for name in _TEXTS if is_cut(entry[name])]
+    for name in halved:
+        if name not in ("title", "description"):
+            raise LineFault(f"{name!r}: {HALF_CHARACTER}")
+        whole = without_halves(entry[name])
+        entry[name] = whole if whole.strip() else ""
+    return bool(halved)
+
+
+def _list(name: str, value: Any) -> list[str] | None:
+    """A field that is a list of texts; one text is a list of it."""
+    if value is None:
+        return None
+    items = [item for item in (value if isinstance(value, list) else [value]) if item is not None]
+    if not all(isinstance(item, str) for item in items):
+        raise LineFault(f"{name!r} should be a list of texts, or left out")
+    if any(map(is_cut, items)):
+        raise LineFault(f"{name!r}: {HALF_CHARACTER}")
+    return items
 
 
 def texts_of(attribute: Attribute, given: Any) -> tuple[list[str], list[Fault]]:
@@ -147,29 +193,21 @@ def _of_number(attribute: Attribute, number: int | float) -> str:
 
 def _of_truth(attribute: Attribute, is_true: bool) -> str:
     words = _SPELLED[is_true]
-    if attribute.type is AttributeType.ENUM:
-        allowed = Spellings(attribute.values)
-        return next((found for word in words if (found := allowed.find(word))), words[0])
-    return words[0]
+    if attribute.type is not AttributeType.ENUM:
+        return words[0]
+    allowed = Spellings(attribute.values)
+    said = next((found for word in words if (found := allowed.find(word))), None)
+    if said is not None:
+        return said
+    # An allowed value that says so in another language, where there is one and no second.
+    others = [v for v in attribute.values if _BOOLEANS.get(one_line(v).casefold()) == words[0]]
+    return others[0] if len(others) == 1 else words[0]
 
 
 def _of_word(attribute: Attribute, text: str) -> str:
     if attribute.type is AttributeType.BOOLEAN:
         return _BOOLEANS.get(one_line(text).casefold(), text)
     return text
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-_OPTIONAL: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "description": (lambda value: isinstance(value, str), "a text"),
-    "images": (_is_texts, "a list of texts"),
-    "requested": (_is_texts, "a list of attribute names"),
-    "cluster": (lambda value: isinstance(value, str | int), "a text"),
-    "catalog": (lambda value: isinstance(value, dict), "an object of attribute to its values"),
-}
 
 
 class Names:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.catalogs.catalog import REFUSED, Product, Reading
+from infra.catalogs.catalog import Product
 from infra.catalogs.grouping import parted, together
+from infra.catalogs.reading import REFUSED, Reading
 from infra.checkup.findings import findings
 from infra.checkup.learnable import apart, compared, why_not
 from infra.checkup.lengths import Lengths

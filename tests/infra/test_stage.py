@@ -145,6 +145,15 @@ def test_pictures_that_are_switched_off_are_neither_sent_nor_looked_at(pictured:
     assert settings.serving.pictures == 0
 
 
+def test_without_pictures_products_that_have_nothing_else_do_not_come(pictured: Settings) -> None:
+    catalog = pictured.demo.catalog
+    assert catalog is not None
+    line = {"product_id": "bare", "category": "Lamps", "title": "", "images": ["lamp.jpg"]}
+    catalog.write_text(f"{catalog.read_text()}\n{json.dumps(line)}")
+    assert len(staged(pictured)[0].products) == 41
+    assert len(staged(pictured.changed(demo={"pictures": False}))[0].products) == 40
+
+
 def test_a_catalog_without_images_changes_no_setting() -> None:
     settings = load_settings()
     assert staged(settings)[1] == settings

@@ -20,6 +20,7 @@ MUGS = CategorySchema(
         Attribute(name="Weight", type=E.NUMBER, locale="de-DE"),
         Attribute(name="Safe", type=E.BOOLEAN),
         Attribute(name="Lid", type=E.ENUM, values=("True", "False")),
+        Attribute(name="Deckel", type=E.ENUM, values=("Ja", "Nein", "Ja, aus Holz")),
         Attribute(name="Sizes", type=E.NUMBER, multi_value=True),
         Attribute(name="Note", type=E.TEXT),
     ),
@@ -45,7 +46,7 @@ def read(path: Path) -> tuple[Reading, list[Rejected]]:
 
 
 def test_a_wrong_line_is_left_out_and_the_others_are_read(tmp_path: Path) -> None:
-    path = written(tmp_path, {}, "{", {"title": " "}, {"product_id": "1"}, {"title": "\ud83d"}, {})
+    path = written(tmp_path, {}, "{", {"title": " "}, {"product_id": "1"}, {"title": []}, {})
     reading, rejected = read(path)
     assert [product.product_id for product in reading.products] == ["1", "6"]
     assert (reading.lines, reading.wrong) == (6, 4)
@@ -94,6 +95,8 @@ def test_a_value_that_is_refused_is_told_with_attribute_and_reason(tmp_path: Pat
         ("Safe", "0", ["no"]),
         ("Lid", True, ["True"]),
         ("Lid", "FALSE", ["False"]),
+        ("Deckel", True, ["Ja"]),
+        ("Deckel", False, ["Nein"]),
         ("Colour", "cafe\u0301", ["caf\u00e9"]),
         ("Colour", None, None),
         ("Colour", [None], None),
@@ -168,3 +171,80 @@ def test_where_it_cannot_be_written_the_catalog_is_read_even_so(tmp_path: Path) 
     with rejected_file(path) as write:
         assert len(read_products(path, SCHEMAS, told=write).products) == 1
     assert "could not be written" in where_rejected(path)
+
+
+def test_numbers_are_taken_where_a_text_is_meant(tmp_path: Path) -> None:
+    line = {"title": 1984, "description": 1949.0, "cluster": 8.0, "images": None}
+    reading, rejected = read(written(tmp_path, line))
+    (book,) = reading.products
+    assert (book.title, book.description, book.cluster) == ("1984", "1949", "8")
+    assert not rejected
+
+
+def test_one_image_and_one_requested_attribute_need_no_list(tmp_path: Path) -> None:
+    line = {"images": "https://shop.example/1.jpg", "requested": "Note"}
+    (mug,) = read(written(tmp_path, line, {"images": ["", None]}))[0].products[:1]
+    assert (mug.images, mug.requested) == (("https://shop.example/1.jpg",), ("Note",))
+
+
+def test_texts_are_kept_in_one_form_of_unicode(tmp_path: Path) -> None:
+    line = {"title": "cafe\u0301", "description": "tre\u0300s bon", "cluster": "e\u0301"}
+    (mug,) = read(written(tmp_path, line))[0].products
+    assert (mug.title, mug.description, mug.cluster) == ("caf\u00e9", "tr\u00e8s bon", "\u00e9")
+
+
+def test_half_of_a_character_is_taken_out_of_a_text_with_a_hint(tmp_path: Path) -> None:
+    path = written(tmp_path, {}, {"title": "Mug \ud83d", "description": "\udc00 good"})
+    reading, rejected = read(path)
+    assert [(mug.title, mug.description) for mug in reading.products[1:]] == [("Mug ", " good")]
+    assert not rejected
+    assert reading.warnings == [
+        "mugs.jsonl: 1 times half of a character is taken out of title or description (the first: "
+        "line 2)"
+    ]
+
+
+def test_half_of_a_character_in_an_id_leaves_the_line_out(tmp_path: Path) -> None:
+    reading, rejected = read(written(tmp_path, {}, {"product_id": "2\ud83d"}))
+    assert (len(reading.products), [one.line for one in rejected]) == (1, [2])
+    assert "half of a character" in rejected[0].reason
+
+
+def test_a_product_with_a_picture_needs_no_text(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(b"")
+    path = written(
+        tmp_path,
+        {"title": "", "images": ["1.jpg"]},
+        {"title": None, "images": ["https://shop.example/1.jpg"]},
+        {"title": " ", "images": ["gone.jpg"]},
+        {"title": "", "images": []},
+    )
+    reading, rejected = read(path)
+    assert [(mug.product_id, mug.title) for mug in reading.products] == [("1", ""), ("2", "")]
+    assert [one.line for one in rejected] == [3, 4]
+    assert "'title' should be a text that is not empty" in rejected[1].reason
+
+
+def test_what_the_schema_lacks_is_named(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        {"category": "Tents"},
+        {"category": "Tents"},
+        {"catalog": {"Depth": "3", "Note": "a"}, "requested": ["Note", "Depth"]},
+    )
+    reading, _ = read(path)
+    assert reading.unknown_categories == {"Tents": 2}
+    assert reading.unknown_attributes == {("Mugs", "Depth"): 1}
+    assert reading.warnings == [
+        "mugs.jsonl: left out 2 products of categories that the schema lacks (the first: line 1, "
+        "'Tents')",
+        "mugs.jsonl: left out 1 requested attributes that their category lacks (the first: line 3, "
+        "'Depth')",
+        "mugs.jsonl: left out 1 values of attributes that their category lacks (the first: line 3, "
+        "'Depth')",
+    ]
+
+
+def test_a_catalog_without_a_line_is_said_to_be_empty(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"mugs.jsonl: has no products; give a file with"):
+        read_catalog(written(tmp_path, "", " "), SCHEMAS)
