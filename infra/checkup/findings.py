@@ -1,6 +1,8 @@
 """What to mend before a run, worst first."""
 
-from infra.checkup.report import AttributeCheck, CheckReport, Finding
+from collections.abc import Iterator
+
+from infra.checkup.report import AttributeCheck, CheckReport, Finding, Severity, Split
 
 WORTH_MENDING = 0.05
 """The part of a catalog whose loss is worth mending first; no catalog is without a misspelled
@@ -9,6 +11,8 @@ SYSTEMATIC = 0.5
 FEW = 10
 """Where so great a share of an attribute's values is lost, and so many of them, its type or its
 export is wrong, however small its category."""
+SEVERAL = " values for an attribute that takes one"
+"""How `schemas.values` refuses several values of an attribute that is not `multi_value`."""
 
 
 def findings(report: CheckReport, why_not: str | None, most_rejected: float) -> list[Finding]:
@@ -25,10 +29,6 @@ def findings(report: CheckReport, why_not: str | None, most_rejected: float) -> 
 
 def _stops(report: CheckReport, why_not: str | None, most_rejected: float) -> list[Finding]:
     found = []
-    if not report.products:
-        why_not = "no product is of a category of the schema; check that they match"
-    if why_not is not None:
-        found.append(Finding(severity="stop", loss=1.0, sentence=why_not))
     wrong = sum(reason.count for reason in report.wrong)
     if wrong > most_rejected * report.lines:
         sentence = (
@@ -36,16 +36,40 @@ def _stops(report: CheckReport, why_not: str | None, most_rejected: float) -> li
             f"may be: {report.wrong[0].reason} ({report.wrong[0].examples[0]})"
         )
         found.append(Finding(severity="stop", loss=wrong / report.lines, sentence=sentence))
-    split = report.split
-    teachers, judges = split.needed
-    if why_not is None and (split.teachers < teachers or split.judges < judges):
-        sentence = (
-            f"{split.teachers} products to learn from and {split.judges} to judge on, where the "
-            f"settings' rounds need {teachers} and {judges}; add products, or set smaller "
-            "LISTUNE_STREAMS__K and LISTUNE_STREAMS__HELDOUT_LEAST"
-        )
-        found.append(Finding(severity="stop", loss=1.0, sentence=sentence))
+    if not report.products:
+        if not found:
+            found.append(Finding(severity="stop", loss=1.0, sentence=_no_product(report)))
+        return found
+    if why_not is not None:
+        found.append(Finding(severity="stop", loss=1.0, sentence=why_not))
+    if why_not is None and (too_few := _too_few(report.split)) is not None:
+        found.append(Finding(severity="stop", loss=1.0, sentence=too_few))
     return found
+
+
+def _no_product(report: CheckReport) -> str:
+    if not report.lines:
+        return "has no products; give a file with one a line"
+    named = ", ".join(repr(one.name) for one in report.unknown_categories[:3])
+    lacking = f", which lacks {named}" if named else ""
+    return f"no product is of a category of the schema{lacking}; check that they match"
+
+
+def _too_few(split: Split) -> str | None:
+    (teachers, judges), counting = split.needed, split.counting
+    if counting[0] >= teachers and counting[1] >= judges:
+        return None
+    alike = ""
+    if counting != (split.teachers, split.judges):
+        alike = (
+            f" (of {split.teachers} and {split.judges}: of products with the same text few count, "
+            "see LISTUNE_STREAMS__MAX_SHARE_PER_GROUP)"
+        )
+    return (
+        f"has {counting[0]} products to learn from and {counting[1]} to judge on{alike}, where "
+        f"{split.rounds} rounds need {teachers} and {judges}; give a larger catalog, or a smaller "
+        "LISTUNE_STREAMS__K or LISTUNE_STREAMS__HELDOUT_LEAST"
+    )
 
 
 def _catalog(report: CheckReport) -> list[Finding]:
@@ -62,12 +86,47 @@ def _catalog(report: CheckReport) -> list[Finding]:
             f"{near} of {split.teachers} products to learn from have nearly the title of a "
             "held-out one and are passed over; add other products, not more variants"
         )
-        found.append(_weighed(near / split.teachers, sentence))
+        # Every catalog has variants, and the others are not worse for them.
+        severity: Severity = "mend" if near >= SYSTEMATIC * split.teachers else "hint"
+        loss = near / split.teachers
+        found.append(Finding(severity=severity, loss=loss, sentence=sentence))
+    found += _unknown(report)
+    several = sum(
+        reason.count
+        for row in report.attributes
+        for reason in row.reasons
+        if reason.reason.endswith(SEVERAL)
+    )
+    if several >= FEW:
+        sentence = (
+            f"{several} times an attribute that takes one value has several; give --alternatives "
+            "if they are spellings of one, else set the attribute's `multi_value` in the schema"
+        )
+        found.append(_weighed(min(1.0, several / report.products), sentence))
     blank = report.products - report.with_values
     if blank:
         sentence = f"{blank} products have no value; they teach nothing"
         found.append(_weighed(blank / report.products, sentence))
     return found
+
+
+def _unknown(report: CheckReport) -> Iterator[Finding]:
+    """A schema may ask for less than a catalog has; where it asks for less than half, something
+    most likely does not match."""
+    if report.other_products:
+        named = ", ".join(f"{one.name!r} ({one.count})" for one in report.unknown_categories[:3])
+        all_ = report.products + report.other_products
+        sentence = (
+            f"{report.other_products} of {all_} products are of categories that the schema lacks: "
+            f"{named}; add them to the schema, or correct the products"
+        )
+        loss = report.other_products / all_
+        severity: Severity = "mend" if loss >= SYSTEMATIC else "hint"
+        yield Finding(severity=severity, loss=loss, sentence=sentence)
+    if report.unknown_attributes:
+        named = "; ".join(f"{one.name} ({one.count})" for one in report.unknown_attributes[:3])
+        sentence = f"values of attributes that the schema lacks are not learnt: {named}"
+        yield Finding(severity="hint", loss=0.0, sentence=sentence)
 
 
 def _attribute(row: AttributeCheck, report: CheckReport) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Whether anything could be learnt from a catalog: what the demo asks before it starts.
+"""Whether anything could be learnt from a catalog at all.
 
 A round trains on no listing whose title is nearly that of one that judges it, and on none without a
 value (`streams.pool.deciding.selection`). So a catalog of a few products in many variants teaches

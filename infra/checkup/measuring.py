@@ -2,40 +2,38 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from infra.catalogs.catalog import Product
+from infra.catalogs.entries import shown
 from infra.catalogs.grouping import parted, together
-from infra.catalogs.reading import REFUSED, Reading
+from infra.catalogs.reading import NO_CATEGORY, NOT_THERE, REFUSED, Reading
 from infra.checkup.findings import findings
 from infra.checkup.learnable import apart, compared, why_not
 from infra.checkup.lengths import Lengths
 from infra.checkup.mentions import stands_in, text_of
-from infra.checkup.report import AttributeCheck, CheckReport, DuplicateGroup, Reason, Split
+from infra.checkup.needs import Needs
+from infra.checkup.report import (
+    AttributeCheck,
+    CheckReport,
+    DuplicateGroup,
+    Pictures,
+    Reason,
+    Split,
+    Unknown,
+)
 from infra.importing.rejected import LONGEST_SHOWN, Rejected
 from schemas.category import Attribute, AttributeType, CategorySchemas
 from schemas.values import SEPARATOR
 
 EXAMPLES = 10
 KEPT_REASONS = 20
+KEPT_UNKNOWN = 100
 LARGEST_GROUPS = 10
 GROUP_EXAMPLES = 3
 
 _CUT_VALUE = re.compile(r"""^(['"]).*?…\1""")
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What the settings ask of a catalog: `streams.heldout_share`, rounds, and for these products
-    to learn from and to judge on; and the share of wrong lines that may be."""
-
-    heldout_share: float
-    rounds: int
-    teachers: int
-    judges: int
-    most_rejected: float
 
 
 class Rejections:
@@ -58,6 +56,15 @@ class Rejections:
         if len(examples) < EXAMPLES:
             value = "" if rejected.value is None else f"{rejected.value!r}, "
             examples.append(f"{value}line {rejected.line}")
+
+    def and_then(self, told: Callable[[Rejected], object]) -> Callable[[Rejected], None]:
+        """Counts one and tells it on."""
+
+        def both(rejected: Rejected) -> None:
+            self(rejected)
+            told(rejected)
+
+        return both
 
     def reasons(self, category: str = "", attribute: str = "") -> list[Reason]:
         """Of an attribute, or of whole lines, the most frequent first."""
@@ -98,6 +105,12 @@ def measure(
         products=len(products),
         with_values=sum(bool(product.truth) for product in products),
         empty_categories=len(schemas.keys() - {product.category for product in products}),
+        other_products=reading.dropped[NO_CATEGORY],
+        unknown_categories=_unknown(reading.unknown_categories),
+        unknown_attributes=_unknown(
+            Counter({", ".join(k): n for k, n in reading.unknown_attributes.items()})
+        ),
+        pictures=_pictures(reading),
         wrong=rejections.reasons(),
         warnings=reading.warnings,
         attributes=_attributes(products, schemas, rejections, lengths),
@@ -113,6 +126,20 @@ def measure(
     return report.model_copy(update={"findings": findings(report, reason, needs.most_rejected)})
 
 
+def _unknown(counts: Counter[str]) -> list[Unknown]:
+    kept = counts.most_common(KEPT_UNKNOWN)
+    return [Unknown(name=shown(name), count=count) for name, count in kept]
+
+
+def _pictures(reading: Reading) -> Pictures:
+    seen = [product for product in reading.products if product.images]
+    return Pictures(
+        products=len(seen),
+        without_text=sum(not product.title and not product.description for product in seen),
+        missing=reading.dropped[NOT_THERE],
+    )
+
+
 def _split(products: Sequence[Product], some: Sequence[Product], needs: Needs) -> Split:
     judges, others = parted(products, needs.heldout_share)
     teachers = sum(bool(product.truth) for product in others)
@@ -123,6 +150,8 @@ def _split(products: Sequence[Product], some: Sequence[Product], needs: Needs) -
         judges=len(judges),
         teachers=teachers,
         apart=found if len(some) == len(products) else round(teachers * found / (among or 1)),
+        counting=(needs.teaching(others), needs.judging(judges)),
+        rounds=needs.rounds,
         needed=(needs.teachers, needs.judges),
     )
 

@@ -58,13 +58,16 @@ class Split(Frozen):
     """What a run could learn from and judge on.
 
     judges: held-out products. teachers: others with a value. apart: of `teachers` those whose
-    titles are near no held-out one's. needed: teachers and judges that the settings' rounds need.
+    titles are near no held-out one's. counting: teachers and judges that count, since a round takes
+    few with the same text. needed: teachers and judges that the settings' rounds need.
     """
 
     share: float
     judges: int
     teachers: int
     apart: int
+    counting: tuple[int, int]
+    rounds: int
     needed: tuple[int, int]
 
 
@@ -76,8 +79,28 @@ class Finding(Frozen):
     sentence: str
 
 
+class Unknown(Frozen):
+    """What the schema lacks, and how many products or values are left out for it."""
+
+    name: str
+    count: int
+
+
+class Pictures(Frozen):
+    """Products with pictures that are there or are URIs, those of them without a text, and the
+    images that are not there."""
+
+    products: int
+    without_text: int
+    missing: int
+
+
 class CheckReport(Frozen):
-    """A whole check. compared: products whose titles were compared for near-duplicates."""
+    """A whole check.
+
+    compared: products whose titles were compared for near-duplicates. unknown_categories,
+    unknown_attributes (`category, attribute`): the most frequent that the schema lacks.
+    """
 
     catalog: str
     schema_file: str
@@ -86,6 +109,10 @@ class CheckReport(Frozen):
     products: int
     with_values: int
     empty_categories: int
+    other_products: int
+    unknown_categories: list[Unknown]
+    unknown_attributes: list[Unknown]
+    pictures: Pictures
     wrong: list[Reason]
     warnings: list[str]
     attributes: list[AttributeCheck]
@@ -101,6 +128,6 @@ class CheckReport(Frozen):
         return all(finding.severity == "hint" for finding in self.findings)
 
     @property
-    def stops(self) -> bool:
-        """Whether nothing could be learnt as it is."""
-        return any(finding.severity == "stop" for finding in self.findings)
+    def stop(self) -> str | None:
+        """Why nothing could be learnt as it is; None where something could."""
+        return next((one.sentence for one in self.findings if one.severity == "stop"), None)

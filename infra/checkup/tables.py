@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from infra.checkup.report import AttributeCheck, CheckReport
+from infra.checkup.report import AttributeCheck, CheckReport, Pictures
 
 SHOWN_FINDINGS = 10
 SHOWN_REASONS = 10
@@ -80,6 +80,8 @@ def catalog_lines(report: CheckReport) -> Iterator[str]:
         f"{report.products:,} products of {report.lines:,} lines, {report.with_values:,} with "
         "values"
     )
+    if report.pictures.products or report.pictures.missing:
+        yield _pictures_line(report.pictures)
     if report.empty_categories:
         yield f"{report.empty_categories:,} categories of the schema have no product"
     compared = "" if report.compared == report.products else f" (of {report.compared:,} compared)"
@@ -97,6 +99,12 @@ def catalog_lines(report: CheckReport) -> Iterator[str]:
             "lengths are in characters: the base model, whose tokens count, is not here; "
             "`listune fetch` brings it"
         )
+
+
+def _pictures_line(pictures: Pictures) -> str:
+    without = f", {pictures.without_text:,} of them without a text" if pictures.without_text else ""
+    missing = f"; {pictures.missing:,} images are not there" if pictures.missing else ""
+    return f"{pictures.products:,} products have pictures{without}{missing}"
 
 
 def verdict(report: CheckReport) -> str:

@@ -8,12 +8,12 @@ from rich.text import Text
 from infra.catalogs.catalog import read_products
 from infra.catalogs.rejected_file import rejected_file, where_rejected
 from infra.checkup.lengths import Lengths, base_vocabulary
-from infra.checkup.measuring import Needs, Rejections, measure
+from infra.checkup.measuring import Rejections, measure
 from infra.checkup.page import write_check
 from infra.checkup.tables import print_check
 from infra.cli.output import console
-from infra.importing.rejected import Rejected
 from infra.settings import load_settings
+from infra.stage import needs_of
 from schemas.sources.json_schema import read_schemas
 
 
@@ -42,25 +42,15 @@ def check(
     Ends with code 1 where nothing could be learnt, or too many lines are wrong.
     """
     settings = load_settings()
-    streams, rounds = settings.streams, settings.demo.rounds
+    if most_rejected is not None:
+        settings = settings.changed(demo={"most_rejected": most_rejected})
     schemas = read_schemas(schema, alternatives)
     rejections = Rejections()
     with rejected_file(catalog) as write:
-
-        def told(rejected: Rejected) -> None:
-            rejections(rejected)
-            write(rejected)
-
+        told = rejections.and_then(write)
         reading = read_products(catalog, schemas, alternatives, strict, told)
-    needs = Needs(
-        heldout_share=streams.heldout_share,
-        rounds=rounds,
-        teachers=rounds * streams.k,
-        judges=streams.heldout_least,
-        most_rejected=settings.demo.most_rejected if most_rejected is None else most_rejected,
-    )
     lengths = Lengths(base_vocabulary(settings.local), settings.serving.max_answer_tokens)
-    report = measure(reading, schema, schemas, rejections, lengths, needs)
+    report = measure(reading, schema, schemas, rejections, lengths, needs_of(settings))
     for warning in report.warnings:
         console.print(Text(warning, style="yellow"))
     if reading.wrong or reading.refused:
@@ -69,5 +59,5 @@ def check(
         for path in write_check(report, out):
             console.print(f"written to {path}", highlight=False, markup=False)
     print_check(report, console)
-    if report.stops:
+    if report.stop is not None:
         raise typer.Exit(1)

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from infra.catalogs.catalog import read_products
 from infra.checkup.lengths import Lengths, base_vocabulary
-from infra.checkup.measuring import Needs, Rejections, measure
+from infra.checkup.measuring import Rejections, measure
 from infra.checkup.mentions import stands_in
+from infra.checkup.needs import Needs
 from infra.checkup.page import write_check
 from infra.checkup.report import AttributeCheck, CheckReport
 from infra.checkup.tables import print_check, verdict
@@ -30,7 +31,9 @@ SCHEMA: dict[str, Any] = {
     },
     "Home > Lamps": {"attributes": [{"name": "Colour", "type": "text"}]},
 }
-NEEDS = Needs(heldout_share=0.3, rounds=2, teachers=8, judges=3, most_rejected=0.1)
+NEEDS = Needs(
+    heldout_share=0.3, rounds=2, k=4, judges=3, judges_most=9, group_share=1.0, most_rejected=0.1
+)
 
 
 def name(number: int) -> str:
@@ -60,7 +63,7 @@ def row(report: CheckReport, attribute: str) -> AttributeCheck:
 
 def test_a_catalog_without_faults_is_ready(tmp_path: Path) -> None:
     report = checked(tmp_path, *[line(n) for n in range(40)])
-    assert (report.ready, report.stops, verdict(report)) == (True, False, "ready")
+    assert (report.ready, report.stop, verdict(report)) == (True, None, "ready")
     assert report.split.judges + report.split.teachers == 40
     assert report.empty_categories == 1
 
@@ -122,7 +125,7 @@ def test_a_small_attribute_with_a_few_faults_is_a_hint(tmp_path: Path) -> None:
 
 def test_a_catalog_that_could_teach_nothing_stops(tmp_path: Path) -> None:
     report = checked(tmp_path, *[line(n, catalog={}) for n in range(40)])
-    assert report.stops
+    assert report.stop is not None
     assert "none of the 40 products has a value" in verdict(report)
     few = checked(tmp_path, *[line(n) for n in range(4)])
     assert "products to learn from" in verdict(few)
@@ -138,6 +141,61 @@ def test_variants_are_groups_and_named(tmp_path: Path) -> None:
     assert report.split.apart < report.split.teachers
 
 
+def test_a_few_variants_are_a_hint_and_many_are_to_be_mended(tmp_path: Path) -> None:
+    def said(every: int) -> list[str]:
+        titles = [f"{name(n // every)} mug, no. {n % every}" for n in range(200)]
+        report = checked(tmp_path, *[line(n, title=title) for n, title in enumerate(titles)])
+        near = [one for one in report.findings if "nearly the title" in one.sentence]
+        return [one.severity for one in near]
+
+    assert said(1) == []
+    assert said(2) == ["hint"]
+    assert said(5) == ["mend"]
+
+
+def test_what_the_schema_lacks_is_named_and_to_be_mended_where_it_is_most(tmp_path: Path) -> None:
+    mugs = [line(n, catalog={"Colour": "red", "Depth": "3"}) for n in range(40)]
+    tents = [line(n, category="Tents") for n in range(40, 60)]
+    report = checked(tmp_path, *mugs, *tents)
+    assert report.ready
+    assert [(one.name, one.count) for one in report.unknown_categories] == [("Tents", 20)]
+    said = [one.sentence for one in report.findings]
+    assert any(
+        "20 of 60 products are of categories that the schema lacks: 'Tents'" in s for s in said
+    )
+    assert any("Home > Mugs, Depth (40)" in sentence for sentence in said)
+    many = [line(n, category="Tents") for n in range(40, 100)]
+    assert verdict(checked(tmp_path, *mugs, *many)).startswith("mend first: 60 of 100 products")
+
+
+def test_several_values_where_one_is_taken_are_told_with_both_ways_out(tmp_path: Path) -> None:
+    report = checked(
+        tmp_path, *[line(n, catalog={"Colour": ["red", "blue"], "Note": "n"}) for n in range(40)]
+    )
+    assert any("give --alternatives" in one.sentence for one in report.findings)
+
+
+def test_pictures_are_counted_and_a_product_needs_no_text_beside_one(tmp_path: Path) -> None:
+    images = ["https://shop.example/1.jpg"]
+    lines = [line(n, images=images, title=name(n) if n % 2 else "") for n in range(40)]
+    report = checked(tmp_path, *lines, line(40, images=["gone.jpg"]))
+    pictures = report.pictures
+    assert (pictures.products, pictures.without_text, pictures.missing) == (40, 20, 1)
+    assert report.stop is None
+    console = Console(width=100, record=True, file=io.StringIO())
+    print_check(report, console)
+    assert "40 products have pictures, 20 of them without a text; 1 images are not there" in (
+        console.export_text()
+    )
+
+
+def test_only_wrong_lines_are_said_to_be_wrong_and_not_of_other_categories(tmp_path: Path) -> None:
+    assert verdict(checked(tmp_path, "{", "{")).startswith(
+        "mend first: 2 of 2 lines are no product"
+    )
+    assert "has no products" in verdict(checked(tmp_path, ""))
+
+
 @pytest.mark.parametrize(
     ("value", "text", "stands"),
     [
@@ -148,6 +206,11 @@ def test_variants_are_groups_and_named(tmp_path: Path) -> None:
         ("5 l", "1.5 l", False),
         ("dark red", "a dark red mug", True),
         ("\u7ea2", "\u7ea2\u8272\u676f", True),
+        ("red", "a redder mug, red", True),
+        ("red", "a_red_mug", True),
+        ("3", "3.5 and 4.3", False),
+        ("3", "2 or 3.", True),
+        ("3 x 4 cm", "3x4 cm", True),
     ],
 )
 def test_a_value_stands_in_a_text_as_words_of_its_own(value: str, text: str, stands: bool) -> None:
