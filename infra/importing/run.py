@@ -48,6 +48,7 @@ class ImportReport:
     reasons: Counter[tuple[str | None, str]] = field(default_factory=Counter)
     examples: dict[tuple[str | None, str], Rejected] = field(default_factory=dict)
     hints: Counter[str] = field(default_factory=Counter)
+    strict: bool = False
 
     @property
     def rejected_rows(self) -> int:
@@ -60,6 +61,7 @@ def import_files(
     out: Path,
     map_path: Path | None = None,
     told: Told = lambda what, done, total: None,
+    strict: bool = False,
 ) -> ImportReport:
     """Import `files` as one catalog to `out`.
 
@@ -67,7 +69,8 @@ def import_files(
     there already is kept as `map.toml.before`.
 
     Raises:
-        ImportFault: a file or the map cannot be used, or no row is a product.
+        ImportFault: a file or the map cannot be used, no row is a product, or it is `strict` and
+            something would be left out.
     """
     given = None if map_path is None else read_map(map_path)
     form, export, reasons = detect(files[0], None if given is None else given.file)
@@ -86,6 +89,7 @@ def import_files(
     report = ImportReport(
         out, out.with_name(f"{out.stem}.rejected.jsonl"), map_path, given is None, import_map
     )
+    report.strict = strict
     out.parent.mkdir(parents=True, exist_ok=True)
     if given is None:
         write_guess(map_path, map_text(import_map, reasons))
@@ -156,6 +160,7 @@ def _write(report: ImportReport, tables: Sequence[Table], survey: Survey, told: 
         maker = ProductMaker(report.import_map, survey.columns, seen)
         for file, row in ((one.path.name, row) for one in tables for row in one.rows()):
             entry, faults = maker.make(file, row)
+            _stop_where_strict(report, faults)
             report.rows += 1
             if entry is not None:
                 report.products += 1
@@ -172,6 +177,13 @@ def _write(report: ImportReport, tables: Sequence[Table], survey: Survey, told: 
     told("importing", report.rows, report.rows)
     parts[0].replace(report.out)
     parts[1].replace(report.rejected)
+
+
+def _stop_where_strict(report: ImportReport, faults: Sequence[Rejected]) -> None:
+    if report.strict and faults:
+        one = faults[0]
+        what = "" if one.attribute is None else f"attribute {one.attribute!r}, {one.value!r}: "
+        raise ImportFault(f"{one.file}, line {one.line}: {what}{one.reason}")
 
 
 def _line(entry: dict[str, object]) -> bytes:
