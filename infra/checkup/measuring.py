@@ -142,14 +142,14 @@ def _pictures(reading: Reading) -> Pictures:
 
 def _split(products: Sequence[Product], some: Sequence[Product], needs: Needs) -> Split:
     judges, others = parted(products, needs.heldout_share)
-    teachers = sum(bool(product.truth) for product in others)
-    among = sum(bool(p.truth) for p in parted(some, needs.heldout_share)[1])
-    found = sum(1 for _ in apart(some, needs.heldout_share))
+    found = Counter(product.category for product in apart(some, needs.heldout_share))
+    among = Counter(p.category for p in parted(some, needs.heldout_share)[1] if p.truth)
+    all_ = Counter(product.category for product in others if product.truth)
     return Split(
         share=needs.heldout_share,
         judges=len(judges),
-        teachers=teachers,
-        apart=found if len(some) == len(products) else round(teachers * found / (among or 1)),
+        teachers=all_.total(),
+        apart=round(sum(all_[name] * found[name] / among[name] for name in among)),
         counting=(needs.teaching(others), needs.judging(judges)),
         rounds=needs.rounds,
         needed=(needs.teachers, needs.judges),

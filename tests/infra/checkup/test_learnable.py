@@ -1,6 +1,8 @@
 """What the demo asks before it starts: whether anything could be learnt."""
 
 import hashlib
+from collections import Counter
+from dataclasses import replace
 
 from infra.catalogs.catalog import Product
 from infra.checkup.learnable import MOST_COMPARED, apart, compared, why_not
@@ -46,8 +48,17 @@ def test_a_product_is_apart_where_it_has_a_value_and_no_held_out_one_is_like_it(
     assert list(apart(VARIANTS, 0.2)) == []
 
 
-def test_of_very_many_products_an_even_part_is_compared() -> None:
-    many = [UNLIKE[0]] * (MOST_COMPARED * 2 + 2)
-    assert MOST_COMPARED / 2 < len(compared(many)) <= MOST_COMPARED
+def test_of_a_category_with_very_many_products_an_even_part_is_compared() -> None:
+    many = [product(n, own_name(n // 4)) for n in range(MOST_COMPARED * 2 + 300)]
+    part = compared([*many, *UNLIKE])
+    assert MOST_COMPARED / 2 < len(part) <= MOST_COMPARED + len(UNLIKE)
+    families = Counter(one.title for one in part)
+    assert sum(count == 4 for count in families.values()) > 0.8 * len(families)
     assert compared(UNLIKE) == UNLIKE
     assert list(compared([])) == []
+
+
+def test_a_part_of_a_category_leaves_no_other_category_out() -> None:
+    lamps = [replace(one, category="Lamps") for one in UNLIKE]
+    many = [product(n, own_name(n)) for n in range(MOST_COMPARED * 2)]
+    assert [one for one in compared([*many, *lamps]) if one.category == "Lamps"] == lamps
