@@ -116,6 +116,7 @@ def measure(
         attributes=_attributes(products, schemas, rejections, lengths),
         compared=len(some),
         groups=len(groups),
+        several=sum(len(group) > 1 for group in groups),
         largest=_largest(groups),
         split=_split(products, some, needs),
     )

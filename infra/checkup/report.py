@@ -98,7 +98,8 @@ class Pictures(Frozen):
 class CheckReport(Frozen):
     """A whole check.
 
-    compared: products whose titles were compared for near-duplicates. unknown_categories,
+    compared: products whose titles were compared for near-duplicates. groups: as how many they
+    count. several: groups of more than one. unknown_categories,
     unknown_attributes (`category, attribute`): the most frequent that the schema lacks.
     """
 
@@ -118,6 +119,7 @@ class CheckReport(Frozen):
     attributes: list[AttributeCheck]
     compared: int
     groups: int
+    several: int
     largest: list[DuplicateGroup]
     split: Split
     findings: list[Finding] = []

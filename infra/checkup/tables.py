@@ -84,9 +84,13 @@ def catalog_lines(report: CheckReport) -> Iterator[str]:
         yield _pictures_line(report.pictures)
     if report.empty_categories:
         yield f"{report.empty_categories:,} categories of the schema have no product"
-    compared = "" if report.compared == report.products else f" (of {report.compared:,} compared)"
-    several = "" if not report.largest else f"; the largest has {report.largest[0].products}"
-    yield f"{report.groups:,} groups of near-duplicate products{compared}{several}"
+    if report.compared:
+        compared = "all" if report.compared == report.products else f"{report.compared:,} compared"
+        largest = f", the largest of {report.largest[0].products}" if report.largest else ""
+        yield (
+            f"{report.several:,} groups of near-duplicates{largest}: {compared} products count as "
+            f"{report.groups:,}"
+        )
     for group in report.largest:
         yield f"  {group.products} in {group.category}: " + " · ".join(group.examples)
     split = report.split

@@ -16,7 +16,7 @@ from infra.checkup.mentions import stands_in
 from infra.checkup.needs import Needs
 from infra.checkup.page import write_check
 from infra.checkup.report import AttributeCheck, CheckReport
-from infra.checkup.tables import print_check, verdict
+from infra.checkup.tables import catalog_lines, print_check, verdict
 from infra.local.settings import LocalSettings
 from schemas.sources.json_schema import read_schemas
 
@@ -136,7 +136,10 @@ def test_a_catalog_that_could_teach_nothing_stops(tmp_path: Path) -> None:
 def test_variants_are_groups_and_named(tmp_path: Path) -> None:
     titles = [f"{name(n // 5)} mug, no. {n % 5}" for n in range(40)]
     report = checked(tmp_path, *[line(n, title=title) for n, title in enumerate(titles)])
-    assert report.groups == 8
+    assert (report.groups, report.several) == (8, 8)
+    assert "8 groups of near-duplicates, the largest of 5: all products count as 8" in (
+        list(catalog_lines(report))
+    )
     assert report.largest[0].products == 5
     assert report.split.apart < report.split.teachers
 
@@ -251,11 +254,13 @@ def test_the_table_fits_eighty_columns_and_shows_whole_figures(tmp_path: Path) -
 @pytest.mark.slow
 def test_the_page_opens_without_a_network_and_has_what_the_report_has(tmp_path: Path) -> None:
     lines = [line(n, catalog={"Colour": "<b>mauve</b>"}) for n in range(40)]
-    report = checked(tmp_path, *lines)
+    report = checked(tmp_path, *lines, line(40, category="Tents"))
     data, page = write_check(report, tmp_path / "out")
     assert CheckReport.model_validate_json(data.read_text()) == report
     html = page.read_text()
     assert html.count("data:image/png;base64,") == 2
     assert "http" not in html
+    assert "What the schema lacks" in html
+    assert "<td>Tents</td>" in html
     assert "&lt;b&gt;mauve" in html
     assert "<b>mauve" not in html
