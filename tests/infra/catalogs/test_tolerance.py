@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from infra.catalogs.catalog import CatalogError, Reading, read_catalog, read_products
+from infra.catalogs.reading import NOTHING_ASKED
 from infra.catalogs.rejected_file import rejected_file, rejected_path, where_rejected
 from infra.importing.rejected import Rejected
 from schemas.category import Attribute, AttributeType, CategorySchema, CategorySchemas
@@ -248,3 +251,34 @@ def test_what_the_schema_lacks_is_named(tmp_path: Path) -> None:
 def test_a_catalog_without_a_line_is_said_to_be_empty(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=r"mugs.jsonl: has no products; give a file with"):
         read_catalog(written(tmp_path, "", " "), SCHEMAS)
+
+
+TEXT = st.sampled_from(["", " ", "1", "Mugs", "mugs ", "red", "\ud83d", "e\u0301", "\x00", "|"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = ("product_id", "category", "title", "description", "images", "requested", "cluster")
+ENTRY = st.fixed_dictionaries(
+    {"catalog": st.dictionaries(st.sampled_from(["Size", "safe", "Lid", "\ud83d"]), JSON) | JSON},
+    optional=dict.fromkeys(FIELDS, JSON | TEXT),
+)
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(ENTRY | JSON, max_size=4))
+def test_whatever_a_line_says_the_others_are_read(tmp_path: Path, entries: list[Any]) -> None:
+    path = tmp_path / "mugs.jsonl"
+    last = {"product_id": "the last"} | LINE
+    path.write_text("\n".join(map(json.dumps, [*entries, last])), encoding="utf-8")
+    with rejected_file(path) as write:
+        reading = read_products(path, SCHEMAS, told=write)
+    assert reading.products[-1].product_id == "the last"
+    kept = len(reading.products) + reading.wrong + sum(reading.unknown_categories.values())
+    assert kept + reading.dropped[NOTHING_ASKED] == reading.lines == len(entries) + 1
+    for mug in reading.products:
+        json.dumps([mug.title, mug.description, mug.truth], ensure_ascii=False).encode()
