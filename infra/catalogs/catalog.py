@@ -130,12 +130,7 @@ class _Reader:
         try:
             entry, is_mended = read_entry(line)
             identity = entry["product_id"]
-            before = self._seen.setdefault(identity, number)
-            if before != number:
-                raise LineFault(
-                    f"product_id {identity!r} stands in line {before} already; give each product "
-                    "an id of its own"
-                )
+            self._see(identity, number)
             if is_mended:
                 self.reading.mend(HALVES, f"line {number}")
             self._take(number, entry)
@@ -143,7 +138,16 @@ class _Reader:
             self._stop_where_strict(number, str(fault))
             self.reading.drop(WRONG, f"line {number}, {fault}")
             name = self.reading.path.name
-            self._told(Rejected(name, number, identity, None, None, str(fault)))
+            told = Rejected(name, number, identity or fault.product_id, None, None, str(fault))
+            self._told(told)
+
+    def _see(self, identity: str, number: int) -> None:
+        before = self._seen.setdefault(identity, number)
+        if before != number:
+            raise LineFault(
+                f"product_id {identity!r} stands in line {before} already; give each product an id "
+                "of its own"
+            )
 
     def _take(self, number: int, entry: Entry) -> None:
         reading, written = self.reading, entry["category"]

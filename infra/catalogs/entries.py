@@ -33,7 +33,9 @@ class CatalogError(ListuneError):
 
 
 class LineFault(ValueError):
-    """Why a line is no product."""
+    """Why a line is no product, and whose line it is, where it says so."""
+
+    product_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,23 @@ def read_entry(line: bytes) -> tuple[Entry, bool]:
         raise LineFault(f"not JSON: {reason}; give one object a line") from error
     if not isinstance(entry, dict):
         raise LineFault("is not an object; give one object a line")
+    try:
+        return entry, _mend(entry, b"\\ud" in line.lower())
+    except LineFault as fault:
+        identity = entry.get("product_id")
+        if isinstance(identity, str) and identity and not is_cut(identity):
+            fault.product_id = identity
+        raise
+
+
+_TEXTS = ("product_id", "category", "title", "description", "cluster")
+
+
+def _mend(entry: Entry, may_be_cut: bool) -> bool:
+    """Brings the fields to their types; whether half of a character was taken out."""
     for name in _TEXTS:
         entry[name] = _text(name, entry.get(name))
-    is_mended = b"\\ud" in line.lower() and _mend_halves(entry)
+    is_mended = may_be_cut and _mend_halves(entry)
     for name in ("product_id", "category"):
         if not entry[name]:
             raise LineFault(f"{name!r} should be a text that is not empty")
@@ -97,10 +113,7 @@ def read_entry(line: bytes) -> tuple[Entry, bool]:
         entry[name] = _list(name, entry.get(name))
     if not isinstance(entry.get("catalog") or {}, dict):
         raise LineFault("'catalog' should be an object of attribute to its values, or left out")
-    return entry, is_mended
-
-
-_TEXTS = ("product_id", "category", "title", "description", "cluster")
+    return is_mended
 
 
 def _text(name: str, value: Any) -> str:

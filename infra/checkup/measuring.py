@@ -25,6 +25,7 @@ from infra.checkup.report import (
 )
 from infra.importing.rejected import LONGEST_SHOWN, Rejected
 from schemas.category import Attribute, AttributeType, CategorySchemas
+from schemas.texts import one_line
 from schemas.values import SEPARATOR
 
 EXAMPLES = 10
@@ -129,7 +130,7 @@ def measure(
 
 def _unknown(counts: Counter[str]) -> list[Unknown]:
     kept = counts.most_common(KEPT_UNKNOWN)
-    return [Unknown(name=shown(name), count=count) for name, count in kept]
+    return [Unknown(name=one_line(shown(name)), count=count) for name, count in kept]
 
 
 def _pictures(reading: Reading) -> Pictures:

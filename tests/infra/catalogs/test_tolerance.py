@@ -55,9 +55,9 @@ def test_a_wrong_line_is_left_out_and_the_others_are_read(tmp_path: Path) -> Non
     assert (reading.lines, reading.wrong) == (6, 4)
     assert [(one.line, one.product_id, one.attribute) for one in rejected] == [
         (2, None, None),
-        (3, None, None),
+        (3, "3", None),
         (4, "1", None),
-        (5, None, None),
+        (5, "5", None),
     ]
     assert "not JSON" in rejected[0].reason
     assert "mugs.jsonl: left out 4 lines that are no product (the first: line 2, not JSON" in str(
