@@ -4,10 +4,12 @@
 - `detecting`: what a file is.
 - `guessing` and `evidence`: a map for it, with a reason for each guess.
 - `map` and `map_file`: the map, and `map.toml`.
+- `surveying`: a look at all rows, before anything is guessed.
 - `reading`: a file as a table of texts; under it `delimited` (CSV), `excel` and `records` (JSON and
   Parquet).
 - `formats`: exports of known programs.
-- `products`: rows to products; under it `values` (cells) and `seen` (ids and parents).
+- `products`: rows to products; under it `attributes` (columns, pairs and cells of several),
+  `values` (one cell) and `seen` (ids, parents and spellings).
 - `names`: what columns are called in several languages.
 
 Other rooms use: `infra.importing.run`; the formats below use `infra.importing.map`,

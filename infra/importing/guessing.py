@@ -27,7 +27,7 @@ from infra.importing.names import (
     without_locale,
     without_prefix,
 )
-from infra.importing.reading import Survey
+from infra.importing.surveying import Survey
 from schemas.units import scale
 
 ONE_CATEGORY = "=Products"

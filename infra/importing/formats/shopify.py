@@ -78,11 +78,10 @@ def _roles(roles: ColumnRoles) -> Iterator[str]:
 def _prepare(rows: Rows) -> Iterator[Row]:
     """Each variant with what its product says, in the order of the file."""
     for handle, family in groupby(rows(), key=lambda row: _first(row.cells, HANDLE)):
-        several = list(family)
-        if not handle:
-            yield from several
-            continue
-        yield from _variants(handle, several)
+        if handle:
+            yield from _variants(handle, list(family))
+        else:
+            yield from family
 
 
 def _variants(handle: str, rows: list[Row]) -> Iterator[Row]:

@@ -20,6 +20,7 @@ from infra.importing.map import (
 )
 from infra.importing.reading import Row
 from infra.importing.records import ITEM
+from infra.importing.seen import Seen
 
 _MEASURE = re.compile(r"(?P<name>Weight|Length|Width|Height) \((?P<unit>[^)]+)\)")
 _SKIPPED = re.compile(r"Attribute \d+ (?:visible|global|default)|Meta: .*")
@@ -63,20 +64,20 @@ def _preset(columns: Columns) -> ImportMap:
 
 def _prepare(rows: Rows) -> Iterator[Row]:
     """Rows whose ids and parents are SKUs, and whose lists are parted."""
-    skus: dict[str, str] = {}  # of parents, by their numbers
-    for row in rows():
-        cells = dict(row.cells)
-        number, kind = cells.get("ID", ""), cells.get("Type", "")
-        if not cells.get("SKU") and number:
-            cells["SKU"] = f"id:{number}"
-        if number and "variable" in kind:
-            skus[f"id:{number}"] = cells["SKU"]
-        if (parent := cells.get("Parent")) in skus:
-            cells["Parent"] = skus[parent]
-        for name, cell in cells.items():
-            if name.endswith("value(s)"):
-                cells[name] = _COMMA.sub(ITEM, cell).replace("\\,", ",")
-        yield row._replace(cells=cells)
+    with Seen() as parents:
+        for row in rows():
+            cells = dict(row.cells)
+            number, kind = cells.get("ID", ""), cells.get("Type", "")
+            if not cells.get("SKU") and number:
+                cells["SKU"] = f"id:{number}"
+            if number and "variable" in kind:
+                parents.remember(f"id:{number}", {"sku": cells["SKU"]})
+            if (parent := cells.get("Parent", "")).startswith("id:"):
+                cells["Parent"] = str(parents.parent(parent).get("sku", parent))
+            for name, cell in cells.items():
+                if name.endswith("value(s)"):
+                    cells[name] = _COMMA.sub(ITEM, cell).replace("\\,", ",")
+            yield row._replace(cells=cells)
 
 
 WOOCOMMERCE = Format("woocommerce", _preset, recognise=_recognise, prepare=_prepare)
