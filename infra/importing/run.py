@@ -83,7 +83,7 @@ def import_files(
     tables = tables_of(files, form, export)
     seen = survey(tables, lambda rows: told("looking at the rows", rows, 0))
     if not seen.count:
-        raise ImportFault(f"{files[0]}: has no rows under its header; give a file with products")
+        raise ImportFault(f"{files[0]}: has no rows; give a file with products")
     if given is None:
         import_map, more = make_map(seen, tables)
         reasons = {**reasons, **more}

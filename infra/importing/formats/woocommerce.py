@@ -2,7 +2,8 @@
 
 A variation names its parent by SKU or by `id:` and number, and has its parent's category,
 description and pictures; the parent is a product of its own, with all values that its variations
-have. Names of attributes stand in `Attribute 1 name`, values in `Attribute 1 value(s)`.
+have. Names of attributes stand in `Attribute 1 name`, values in `Attribute 1 value(s)`. A comma
+inside of an item of a list is `\\,`, a line break in a text is `\\n`.
 """
 
 import re
@@ -25,6 +26,8 @@ from infra.importing.seen import Seen
 _MEASURE = re.compile(r"(?P<name>Weight|Length|Width|Height) \((?P<unit>[^)]+)\)")
 _SKIPPED = re.compile(r"Attribute \d+ (?:visible|global|default)|Meta: .*")
 _COMMA = re.compile(r"(?<!\\),\s*")
+_LINE_BREAK = re.compile(r"(?<!\\)\\n")
+_TEXTS = ("Short description", "Description")
 
 
 def _recognise(columns: Columns) -> bool:
@@ -50,14 +53,14 @@ def _preset(columns: Columns) -> ImportMap:
         group=names.find("Parent"),
         category="Categories",
         title="Name",
-        description=names.all("Short description", "Description"),
+        description=names.all(*_TEXTS),
         images=names.find("Images"),
     )
     return ImportMap(
         columns=roles,
         attributes=attributes,
         pairs=(Pairs(name_column="Attribute {n} name", value_column="Attribute {n} value(s)"),),
-        values=ValueRules(default_units=units, category_list_separator=", "),
+        values=ValueRules(default_units=units),
         skip=Skipped(columns=tuple(name for name in columns if _SKIPPED.fullmatch(name))),
     )
 
@@ -77,7 +80,15 @@ def _prepare(rows: Rows) -> Iterator[Row]:
             for name, cell in cells.items():
                 if name.endswith("value(s)"):
                     cells[name] = _COMMA.sub(ITEM, cell).replace("\\,", ",")
+                elif name in _TEXTS:
+                    cells[name] = _LINE_BREAK.sub("\n", cell).replace("\\\\", "\\")
+            if paths := _COMMA.split(cells.get("Categories", "")):
+                cells["Categories"] = max(paths, key=_depth).replace("\\,", ",")
             yield row._replace(cells=cells)
+
+
+def _depth(path: str) -> int:
+    return path.count(">")
 
 
 WOOCOMMERCE = Format("woocommerce", _preset, recognise=_recognise, prepare=_prepare)
