@@ -28,6 +28,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as NotParsed
 
+from infra.catalogs.catalog import MOST_REJECTED
 from infra.catalogs.sellers import SellerSettings
 from infra.local.settings import LocalSettings
 from infra.local.state import live_state
@@ -65,6 +66,13 @@ class DemoSettings(BaseModel):
     catalog_schema: Path | None = Field(None, description="JSON of category schemas for `catalog`")
     alternatives: bool = Field(
         False, description="several catalog values of an attribute are alternative spellings"
+    )
+    strict: bool = Field(False, description="a catalog's first wrong line stops it")
+    most_rejected: float = Field(
+        MOST_REJECTED,
+        ge=0,
+        le=1,
+        description="the share of a catalog's lines that may be wrong; with more it is refused",
     )
     seed: int = Field(
         7, description="seeds the catalog, the arrivals, the sellers and the training"

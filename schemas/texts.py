@@ -76,6 +76,11 @@ def is_cut(text: str) -> bool:
     return not text.isascii() and _SURROGATE.search(text) is not None
 
 
+def without_halves(text: str) -> str:
+    """`text` without the halves of characters in it."""
+    return _SURROGATE.sub("", text)
+
+
 def is_cut_json(line: str) -> bool:
     """Whether a JSON text has half of a character in one of its strings, as an escape."""
     return "\\ud" in line.lower() and is_cut(json.dumps(json.loads(line), ensure_ascii=False))

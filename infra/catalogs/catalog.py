@@ -2,61 +2,72 @@
 
 A line is an object with `product_id`, `category`, `title` and, where there are any, `description`,
 `images`, `catalog` (attribute to a value or a list of values), `requested` (attribute names) and
-`cluster` (offers of one product). A wrong line stops the reading with one sentence; a value that
-the schema does not know or refuses, and a picture that is not there, is left out and counted in a
-warning. `images` are files below the catalog's folder, named from there, or URIs of other schemes,
-which are not looked up.
+`cluster` (offers of one product). A product with a picture needs no title. A wrong line, and a
+value that the schema refuses, is left out and told of as `Rejected`; `strict` stops at the first
+wrong line. What the schema does not know, and a picture that is not there, is left out and counted
+in a warning. `images` are files below the catalog's folder, named from there, or URIs of other
+schemes, which are not looked up.
 """
 
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from infra.catalogs.entries import (
+    CatalogError,
+    Entry,
+    Fault,
+    LineFault,
+    Names,
+    lines,
+    read_entry,
+    shown,
+    texts_of,
+)
+from infra.catalogs.product import Product, Schemas, listing_row, write_catalog
+from infra.catalogs.reading import (
+    HALVES,
+    MOST_REJECTED,
+    NO_ATTRIBUTE,
+    NO_CATEGORY,
+    NOT_THERE,
+    NOT_TO_REQUEST,
+    NOTHING_ASKED,
+    PLACEHOLDERS,
+    REFUSED,
+    SPELLED_ATTRIBUTES,
+    SPELLED_CATEGORIES,
+    WRONG,
+    Reading,
+)
+from infra.importing.rejected import Rejected
 from schemas.aliases import in_force
 from schemas.category import Attribute, CategorySchema
-from schemas.errors import ListuneError
 from schemas.events import ValueLists
-from schemas.texts import HALF_CHARACTER, is_cut_json
-from schemas.values import is_valid, mend, problem
+from schemas.values import SEPARATOR, is_valid, mend, problem
 from serving.errors import PictureUnavailable
-from serving.pictures.addresses import file_path, scheme_of, shown
+from serving.pictures.addresses import file_path, scheme_of
+from serving.pictures.addresses import shown as shown_uri
 
-REFUSED = "values that the schema refuses"
-NOT_THERE = "images that are no files in the catalog's folder"
-Schemas = Mapping[str, CategorySchema]
-
-
-class CatalogError(ListuneError):
-    """A catalog that cannot be used; names the file, the line and the fault."""
-
-
-@dataclass(frozen=True)
-class Product:
-    """One product and the truth about it: the values that its seller knows.
-
-    A missing attribute in `truth` is unlabelled, not negative. Several values of a single-valued
-    attribute are alternative spellings. `requested` None asks for all of the category.
-    """
-
-    product_id: str
-    category: str
-    title: str
-    description: str
-    truth: ValueLists
-    images: tuple[str, ...] = ()
-    requested: tuple[str, ...] | None = None
-    cluster: str | None = None
-
-    def attributes(self, schemas: Schemas) -> tuple[Attribute, ...]:
-        """The attributes that are asked for this product, in the schema's order."""
-        return schemas[self.category].select(self.requested)
+__all__ = [
+    "MOST_REJECTED",
+    "CatalogError",
+    "Product",
+    "Reading",
+    "listing_row",
+    "read_catalog",
+    "read_products",
+    "write_catalog",
+]
 
 
 def read_catalog(
-    path: Path, schemas: Schemas, alternatives: bool = False
+    path: Path,
+    schemas: Schemas,
+    alternatives: bool = False,
+    strict: bool = False,
+    most_rejected: float = MOST_REJECTED,
 ) -> tuple[list[Product], list[str]]:
     """The products in the JSONL file `path`, and warnings about what was left out of it.
 
@@ -64,177 +75,192 @@ def read_catalog(
         path: the catalog, UTF-8, a product a line; empty lines are skipped.
         schemas: what each category asks for.
         alternatives: several values of an attribute are spellings of one value.
+        strict: a wrong line stops the reading.
+        most_rejected: the share of the lines that may be wrong, 0 to 1.
 
     Raises:
-        CatalogError: the file cannot be read, a line is wrong, or no product is left.
+        CatalogError: the file cannot be read, too many lines are wrong, or no product is left.
     """
-    dropped: Counter[str] = Counter()
-    first: dict[str, str] = {}
-    products: list[Product] = []
-    seen: dict[str, int] = {}
-    known = {name: schema for schema in schemas.values() for name in schema.names}
-    for number, line in _lines(path):
-        entry = _entry(f"{path}, line {number}", line)
-        identity = entry["product_id"]
-        if identity in seen:
-            raise CatalogError(
-                f"{path}, line {number}: product_id {identity!r} stands in line {seen[identity]} "
-                "already; give each product an id of its own"
-            )
-        seen[identity] = number
-        schema = known.get(entry["category"])
-        if schema is None:
-            dropped["products of categories that the schema lacks"] += 1
-            continue
-        entry["images"], missing = _pictures(entry.get("images") or (), path.parent)
-        product, refused = _product(entry, schema, alternatives, dropped)
-        if refused is not None:
-            first.setdefault(REFUSED, f" (the first: line {number}, {refused})")
-        if missing:
-            dropped[NOT_THERE] += len(missing)
-            first.setdefault(NOT_THERE, f" (the first: line {number}, {shown(missing[0])})")
+    reading = read_products(path, schemas, alternatives, strict)
+    reading.check(most_rejected)
+    return reading.products, reading.warnings
+
+
+def read_products(
+    path: Path,
+    schemas: Schemas,
+    alternatives: bool = False,
+    strict: bool = False,
+    told: Callable[[Rejected], object] = lambda rejected: None,
+) -> Reading:
+    """As `read_catalog`; `told` hears of each line and value that is left out as wrong.
+
+    Raises:
+        CatalogError: the file cannot be read, or it is `strict` and a line is wrong.
+    """
+    reader = _Reader(path, schemas, alternatives, strict, told)
+    for number, line in lines(path):
+        reader.read(number, line)
+    return reader.reading
+
+
+class _Reader:
+    """Makes products of a catalog's lines, one after the other."""
+
+    def __init__(
+        self,
+        path: Path,
+        schemas: Schemas,
+        alternatives: bool,
+        strict: bool,
+        told: Callable[[Rejected], object],
+    ) -> None:
+        self.reading = Reading(path)
+        self._alternatives, self._strict, self._told = alternatives, strict, told
+        self._schemas = {name: schema for schema in schemas.values() for name in schema.names}
+        self._categories = Names(list(self._schemas))
+        self._seen: dict[str, int] = {}
+        # Of a category's attributes, by all their names.
+        self._attributes = cache(lambda category: Names(list(self._schemas[category].by_any_name)))
+
+    def read(self, number: int, line: bytes) -> None:
+        """One line: a product, or none."""
+        self.reading.lines += 1
+        identity: str | None = None
+        try:
+            entry, is_mended = read_entry(line)
+            identity = entry["product_id"]
+            before = self._seen.setdefault(identity, number)
+            if before != number:
+                raise LineFault(
+                    f"product_id {identity!r} stands in line {before} already; give each product "
+                    "an id of its own"
+                )
+            if is_mended:
+                self.reading.mend(HALVES, f"line {number}")
+            self._take(number, entry)
+        except LineFault as fault:
+            self._stop_where_strict(number, str(fault))
+            self.reading.drop(WRONG, f"line {number}, {fault}")
+            name = self.reading.path.name
+            self._told(Rejected(name, number, identity, None, None, str(fault)))
+
+    def _take(self, number: int, entry: Entry) -> None:
+        reading, written = self.reading, entry["category"]
+        category = self._categories.find(written)
+        if category is None:
+            reading.drop(NO_CATEGORY, f"line {number}, {shown(written)!r}")
+            reading.unknown_categories[written] += 1
+            return
+        if written != category:
+            reading.mend(SPELLED_CATEGORIES, f"line {number}, {written!r} for {category!r}")
+        schema = self._schemas[category]
+        product = self._product(number, entry, schema)
         if schema.select(product.requested):
-            products.append(product)
+            reading.products.append(product)
         else:
-            dropped["products of which no attribute is asked for"] += 1
-    if not products:
-        raise CatalogError(
-            f"{path}: no product is of a category of the schema; check that they match"
+            reading.drop(NOTHING_ASKED, f"line {number}")
+
+    def _product(self, number: int, entry: Entry, schema: CategorySchema) -> Product:
+        images = self._images(number, entry)
+        if not entry["title"] and not images:
+            raise LineFault(
+                "'title' should be a text that is not empty: no picture is there either"
+            )
+        return Product(
+            product_id=entry["product_id"],
+            category=schema.category,
+            title=entry["title"],
+            description=entry["description"],
+            truth=self._truth(number, entry, schema),
+            images=images,
+            requested=self._requested(number, entry.get("requested"), schema),
+            cluster=entry.get("cluster"),
         )
-    return products, [
-        f"{path.name}: left out {n} {what}{first.get(what, '')}"
-        for what, n in sorted(dropped.items())
-    ]
 
+    def _images(self, number: int, entry: Entry) -> tuple[str, ...]:
+        """Those that may be there."""
+        images, missing = _pictures(entry.get("images") or (), self.reading.path.parent)
+        if missing:
+            self.reading.drop(NOT_THERE, f"line {number}, {shown_uri(missing[0])}", len(missing))
+        return tuple(images)
 
-def listing_row(
-    product: Product, schemas: Schemas, values: ValueLists, pictures: Sequence[str] = ()
-) -> dict[str, Any]:
-    """A row as the trainer reads it: the product, what is asked, and the `values` to learn.
+    def _truth(self, number: int, entry: Entry, schema: CategorySchema) -> ValueLists:
+        truth: ValueLists = {}
+        for name, given in in_force(schema, self._named(number, entry, schema)).items():
+            attribute = schema.by_name.get(name)
+            if attribute is None:
+                self.reading.drop(NO_ATTRIBUTE, f"line {number}, {shown(name)!r}")
+                self.reading.unknown_attributes[schema.category, name] += 1
+                continue
+            texts, faults = texts_of(attribute, given)
+            for fault in faults:
+                self._stop_where_strict(number, f"attribute {name!r}: {fault.reason}")
+                self._refuse(number, entry, attribute, schema, fault)
+            values = mend(attribute, texts)
+            legal = _legal(attribute, values, self._alternatives)
+            if legal:
+                truth[name] = legal
+            elif values:
+                judged = values[:1] if self._alternatives else values
+                told = problem(attribute, judged) or ""
+                fault = Fault(shown(SEPARATOR.join(judged)), told)
+                self._refuse(number, entry, attribute, schema, fault)
+            elif any(text.strip() for text in texts):
+                self.reading.drop(PLACEHOLDERS, f"line {number}, attribute {name!r}")
+        return truth
 
-    pictures: the hashes of what was seen of its images.
-    """
-    return {
-        "listing_id": product.product_id,
-        "category": product.category,
-        "title": product.title,
-        "description": product.description,
-        "attributes": [a.model_dump(mode="json") for a in product.attributes(schemas)],
-        "values": values,
-        "images": list(product.images),
-        "pictures": list(pictures),
-    }
+    def _named(self, number: int, entry: Entry, schema: CategorySchema) -> dict[str, Any]:
+        """The entry's values by the names that the schema has; one that it lacks stays."""
+        given: dict[str, Any] = entry.get("catalog") or {}
+        names = self._attributes(schema.category)
+        found = {name: value for name, value in given.items() if names.find(name) == name}
+        for written, value in given.items():
+            meant = names.find(written)
+            if meant is None:
+                found[written] = value
+            elif meant != written and not found.get(meant):
+                where = f"line {number}, {written!r} for {meant!r}"
+                self.reading.mend(SPELLED_ATTRIBUTES, where)
+                found[meant] = value
+        return found
 
+    def _requested(
+        self, number: int, requested: Sequence[str] | None, schema: CategorySchema
+    ) -> tuple[str, ...] | None:
+        if requested is None:
+            return None
+        names = self._attributes(schema.category)
+        for name in requested:
+            if names.find(name) is None:
+                self.reading.drop(NOT_TO_REQUEST, f"line {number}, {shown(name)!r}")
+        return tuple(found for name in requested if (found := names.find(name)))
 
-def write_catalog(path: Path, products: Iterable[Product]) -> None:
-    """Write `products` as a catalog that `read_catalog` reads back."""
-    with path.open("w", encoding="utf-8") as file:
-        for product in products:
-            entry = {
-                "product_id": product.product_id,
-                "category": product.category,
-                "title": product.title,
-                "description": product.description,
-                "images": list(product.images),
-                "catalog": product.truth,
-                "requested": product.requested,
-                "cluster": product.cluster,
-            }
-            kept = {name: value for name, value in entry.items() if value is not None}
-            file.write(json.dumps(kept, ensure_ascii=False) + "\n")
+    def _refuse(
+        self,
+        number: int,
+        entry: Entry,
+        attribute: Attribute,
+        schema: CategorySchema,
+        fault: Fault,
+    ) -> None:
+        reading, name = self.reading, attribute.name
+        reading.drop(REFUSED, f"line {number}, attribute {name!r}: {fault.reason}")
+        self._told(
+            Rejected(
+                file=reading.path.name,
+                line=number,
+                product_id=entry["product_id"],
+                attribute=name,
+                value=fault.value,
+                reason=fault.reason,
+                category=schema.category,
+            )
+        )
 
-
-def _lines(path: Path) -> Iterable[tuple[int, str]]:
-    try:
-        content = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise CatalogError(f"{path}, line {line}: is not UTF-8; save the file as UTF-8") from error
-    except OSError as error:
-        raise CatalogError(f"{path}: {error.strerror}; give the path of a JSONL file") from error
-    # Not splitlines: it also cuts at characters that JSON allows inside of a text.
-    return [(n, line) for n, line in enumerate(content.split("\n"), 1) if line.strip()]
-
-
-def _entry(where: str, line: str) -> dict[str, Any]:
-    """The object on a line, with the fields that every product needs, of the right types."""
-    try:
-        entry = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        reason = f"{error.msg} (column {error.colno})" if isinstance(error, ValueError) else "deep"
-        raise CatalogError(f"{where}: not JSON: {reason}; give one object a line") from error
-    if not isinstance(entry, dict):
-        raise CatalogError(f"{where}: is not an object; give one object a line")
-    if is_cut_json(line):
-        raise CatalogError(f"{where}: {HALF_CHARACTER}")
-    for name in ("product_id", "category", "title"):
-        if not isinstance(entry.get(name), str) or not entry[name].strip():
-            raise CatalogError(f"{where}: {name!r} should be a text that is not empty")
-    for name, (check, wanted) in _OPTIONAL.items():
-        if entry.get(name) is not None and not check(entry[name]):
-            raise CatalogError(f"{where}: {name!r} should be {wanted}, or left out")
-    return entry
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _is_value_lists(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(item, str) or _is_texts(item) for item in value.values()
-    )
-
-
-_OPTIONAL: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "description": (lambda value: isinstance(value, str), "a text"),
-    "images": (_is_texts, "a list of texts"),
-    "requested": (_is_texts, "a list of attribute names"),
-    "cluster": (lambda value: isinstance(value, str | int), "a text"),
-    "catalog": (_is_value_lists, "an object of attribute to a text or a list of texts"),
-}
-
-
-def _product(
-    entry: dict[str, Any], schema: CategorySchema, alternatives: bool, dropped: Counter[str]
-) -> tuple[Product, str | None]:
-    """The product, and what is wrong with the first value that the schema refuses."""
-    truth: ValueLists = {}
-    refused: str | None = None
-    for name, given in in_force(schema, entry.get("catalog") or {}).items():
-        attribute = schema.by_name.get(name)
-        if attribute is None:
-            dropped["values of attributes that their category lacks"] += 1
-            continue
-        texts = [given] if isinstance(given, str) else given
-        values = mend(attribute, texts)
-        legal = _legal(attribute, values, alternatives)
-        if legal:
-            truth[name] = legal
-        elif values:
-            dropped[REFUSED] += 1
-            told = problem(attribute, values[:1] if alternatives else values)
-            refused = refused or f"attribute {name!r}: {told}"
-        elif any(text.strip() for text in texts):
-            dropped["values that stand for none, such as N/A"] += 1
-    requested = entry.get("requested")
-    if requested is not None:
-        known = tuple(name for name in requested if schema.find(name))
-        if len(known) < len(requested):
-            dropped["requested attributes that their category lacks"] += len(requested) - len(known)
-        requested = known
-    cluster = entry.get("cluster")
-    product = Product(
-        product_id=entry["product_id"],
-        category=schema.category,
-        title=entry["title"],
-        description=entry.get("description") or "",
-        truth=truth,
-        images=tuple(entry.get("images") or ()),
-        requested=requested,
-        cluster=None if cluster is None else str(cluster),
-    )
-    return product, refused
+    def _stop_where_strict(self, number: int, reason: str) -> None:
+        if self._strict:
+            raise CatalogError(f"{self.reading.path}, line {number}: {reason}")
 
 
 def _pictures(images: Sequence[str], folder: Path) -> tuple[list[str], list[str]]:

@@ -10,6 +10,7 @@ from infra.cli import (
     audit,
     bench,
     chaos,
+    check,
     demo,
     drift,
     endpoint,
@@ -42,6 +43,7 @@ demo.register(app)
 listings.register(app)
 models.register(app)
 importing.register(app)
+check.register(app)
 letters.register(app)
 forget.register(app)
 wire.register(app)

@@ -27,6 +27,7 @@ def demo(
     alternatives: bool = typer.Option(
         False, help="several catalog values of one attribute are alternative spellings"
     ),
+    strict: bool = typer.Option(False, help="the first wrong line of the catalog stops it"),
     arms: bool = typer.Option(
         False, help="then an A/B run: champion, base with a worked example, and no suggestions"
     ),
@@ -51,6 +52,7 @@ def demo(
     }
     update = {name: value for name, value in chosen.items() if value is not None}
     update["alternatives"] = alternatives or settings.demo.alternatives
+    update["strict"] = strict or settings.demo.strict
     if arms:
         update["arm_sellers"] = settings.demo.arm_sellers or ARM_SELLERS
     play.run(settings.changed(demo=update), Console())

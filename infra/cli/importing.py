@@ -15,6 +15,7 @@ from infra.induction.counting import Entry
 from infra.induction.files import products_in, write_schema
 from infra.induction.induce import induce
 from infra.progress import bar
+from infra.settings import load_settings
 
 SHOWN_REASONS = 20
 TOLD_EVERY = 1_000
@@ -40,21 +41,37 @@ def import_(
     schema_out: Path | None = typer.Option(
         None, "--schema-out", help="induce a schema from the catalog, and write it here"
     ),
+    strict: bool = typer.Option(False, help="the first row or value that is left out stops it"),
+    most_rejected: float | None = typer.Option(
+        None, min=0, max=1, help="the share of rows that may be no product; else demo.most_rejected"
+    ),
 ) -> None:
     """Make a catalog of a file of products: products.jsonl, what was rejected, and the map.
 
     What was guessed stands in map.toml beside the catalog, with a reason each. Edit it and give it
     back with --map: the same file and map give the same catalog.
+
+    Ends with code 1 where too many rows are no product; all files are written nevertheless.
     """
+    if most_rejected is None:
+        most_rejected = load_settings().demo.most_rejected
     with bar(console) as progress:
         told = _Bar(progress)
-        report = import_files(files, out, map_path, told)
+        report = import_files(files, out, map_path, told, strict)
         if schema_out is not None:
             induction = induce(lambda: _told_of(products_in(report.out), report.products, told))
             write_schema(schema_out, induction)
     _show(report)
     if schema_out is not None:
         show_induction(induction, schema_out)
+    if report.rejected_rows > most_rejected * report.rows:
+        console.print(
+            f"{report.rejected_rows:,} of {report.rows:,} rows are no product, where at most "
+            f"{most_rejected:.0%} may be; mend the file or the map, or raise --most-rejected",
+            style="bold red",
+            highlight=False,
+        )
+        raise typer.Exit(1)
 
 
 def _told_of(products: Iterator[Entry], total: int, told: Told) -> Iterator[Entry]:

@@ -25,6 +25,7 @@ from infra import stack
 from infra.arms.asking import arms_report
 from infra.catalogs.catalog import Product
 from infra.catalogs.sellers import Seller
+from infra.checkup.page import write_check
 from infra.demo import summary
 from infra.demo.arms import (
     dealt,
@@ -74,6 +75,8 @@ def run(settings: Settings, console: Console) -> Path:
     if settings.demo.arm_sellers:
         staged = without_experiment(staged)
     resolved = stack.resolve(staged, run_dir, parts, console)
+    if stage.check is not None:
+        write_check(stage.check, run_dir / "check")
     console.print(f"Run folder [bold]{run_dir}[/], logs in {run_dir / 'logs'}", highlight=False)
     with stack.running(resolved, run_dir, parts, console) as supervisor:
         start = time.time() - started

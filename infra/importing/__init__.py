@@ -10,9 +10,9 @@
 - `formats`: exports of known programs.
 - `products`: rows to products; under it `attributes` (columns, pairs and cells of several),
   `values` (one cell) and `seen` (ids, parents and spellings).
-- `names`: what columns are called in several languages.
+- `names`: what columns are called in several languages. `rejected`: what was left out.
 
-Other rooms use: `infra.importing.run`; the formats below use `infra.importing.map`,
-`infra.importing.reading`, `infra.importing.records`, `infra.importing.delimited`,
-`infra.importing.seen` and `infra.importing.errors`.
+Other rooms use: `infra.importing.run`, `infra.importing.names`, `infra.importing.rejected`; the
+formats below use `infra.importing.map`, `infra.importing.reading`, `infra.importing.records`,
+`infra.importing.delimited`, `infra.importing.seen` and `infra.importing.errors`.
 """

@@ -7,15 +7,15 @@ that cannot be read is left out of its product. Both are `Rejected`.
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from infra.importing.attributes import AttributeValues, Cells, source_reader
 from infra.importing.map import ImportMap
 from infra.importing.reading import Row
 from infra.importing.records import ITEM
+from infra.importing.rejected import LONGEST_SHOWN, Rejected
 from infra.importing.seen import Seen
-from infra.importing.values import LONGEST_SHOWN, tidy
+from infra.importing.values import tidy
 from schemas.texts import HALF_CHARACTER, comparable, is_cut
 
 PATH = " > "
@@ -25,22 +25,6 @@ Entry = dict[str, Any]
 _INHERITED = ("title", "category", "description", "images")
 _URLS = re.compile(r"[|,;\s]+(?=https?://)")
 _ARROW = re.compile(r"\s*(?:>+|»|›|→)\s*")
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A row or a value that was left out; `attribute` None means the whole row."""
-
-    file: str
-    line: int
-    product_id: str | None
-    attribute: str | None
-    value: str | None
-    reason: str
-
-    def entry(self) -> Entry:
-        """As it is written to `…rejected.jsonl`."""
-        return asdict(self)
 
 
 class RowFault(ValueError):

@@ -19,8 +19,9 @@ from infra.importing.formats.known import BY_NAME
 from infra.importing.guessing import NO_CATEGORY, ONE_CATEGORY, guess
 from infra.importing.map import ImportMap, Reasons
 from infra.importing.map_file import map_text, read_map
-from infra.importing.products import ProductMaker, Rejected, count_kind
+from infra.importing.products import ProductMaker, count_kind
 from infra.importing.reading import Table
+from infra.importing.rejected import Rejected
 from infra.importing.seen import Seen
 from infra.importing.surveying import Survey, survey
 
@@ -52,6 +53,7 @@ class ImportReport:
     reasons: Counter[tuple[str | None, str]] = field(default_factory=Counter)
     examples: dict[tuple[str | None, str], Rejected] = field(default_factory=dict)
     hints: Counter[str] = field(default_factory=Counter)
+    strict: bool = False
 
     @property
     def rejected_rows(self) -> int:
@@ -69,6 +71,7 @@ def import_files(
     out: Path,
     map_path: Path | None = None,
     told: Told = lambda what, done, total: None,
+    strict: bool = False,
 ) -> ImportReport:
     """Import `files` as one catalog to `out`.
 
@@ -76,7 +79,8 @@ def import_files(
     there already is kept as `map.toml.before`.
 
     Raises:
-        ImportFault: a file or the map cannot be used, or no row is a product.
+        ImportFault: a file or the map cannot be used, no row is a product, or it is `strict` and
+            something would be left out.
     """
     given = None if map_path is None else read_map(map_path)
     form, export, reasons = detect(files[0], None if given is None else given.file)
@@ -95,6 +99,7 @@ def import_files(
     report = ImportReport(
         out, out.with_name(f"{out.stem}.rejected.jsonl"), map_path, given is None, import_map
     )
+    report.strict = strict
     out.parent.mkdir(parents=True, exist_ok=True)
     if given is None:
         write_guess(map_path, map_text(import_map, reasons))
@@ -161,6 +166,7 @@ def _write(
         maker = ProductMaker(report.import_map, columns, seen)
         for file, row in ((one.path.name, row) for one in tables for row in one.rows()):
             entry, faults = maker.make(file, row)
+            _stop_where_strict(report, faults)
             report.rows += 1
             if entry is not None:
                 report.products += 1
@@ -175,6 +181,13 @@ def _write(
     told(report.rows)
     parts[0].replace(report.out)
     parts[1].replace(report.rejected)
+
+
+def _stop_where_strict(report: ImportReport, faults: Sequence[Rejected]) -> None:
+    if report.strict and faults:
+        one = faults[0]
+        what = "" if one.attribute is None else f"attribute {one.attribute!r}, {one.value!r}: "
+        raise ImportFault(f"{one.file}, line {one.line}: {what}{one.reason}")
 
 
 def _line(entry: dict[str, object]) -> bytes:

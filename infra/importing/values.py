@@ -14,12 +14,12 @@ from functools import cache
 from infra.importing.map import AttributeColumn, Kind, ValueRules
 from infra.importing.names import NO_WORDS, YES_WORDS
 from infra.importing.records import ITEM
+from infra.importing.rejected import LONGEST_SHOWN
 from schemas.markup import without_markup
 from schemas.numbers import Number, read_number
 from schemas.texts import HALF_CHARACTER, is_cut, one_line
 from schemas.values import NO, YES
 
-LONGEST_SHOWN = 80
 _LOCALES = {".": "en-US", ",": "de-DE"}
 _NUMBER = re.compile(r"[+\-\u2212]?\s*(\d[\d.,]*)")
 _TWO_READINGS = re.compile(r"(?!0)\d{1,3}[.,]\d{3}")

@@ -7,40 +7,40 @@ and its `cost`. Of an attribute: `why`, `filled`, `taken_from` (a parent) and `c
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+from infra.catalogs.entries import LineFault, lines, read_entry, texts_of
 from infra.induction.costs import Cost
 from infra.induction.counting import Entry
 from infra.induction.induce import Asked, InducedCategory, Induction
-from schemas.errors import ListuneError
+from schemas.category import Attribute, AttributeType
+from schemas.texts import comparable, one_line
+
+_TEXT = Attribute(name="text", type=AttributeType.TEXT)
 
 
-class CatalogFileError(ListuneError):
-    """A catalog of which no schema can be induced."""
-
-
-def products_in(path: Path) -> Iterator[Entry]:
-    """The products of a catalog that `listune import` wrote, one at a time.
+def products_in(path: Path, told: Callable[[int], object] = lambda line: None) -> Iterator[Entry]:
+    """The products of a catalog one at a time, as its other readers take them
+    (`infra.catalogs.entries`), but that ids are not compared; all values are texts. `told` hears of
+    the number of each line that is no product.
 
     Raises:
-        CatalogFileError: a line is no JSON object.
+        CatalogError: the file cannot be read.
     """
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError):
-                entry = None
-            if not isinstance(entry, dict):
-                raise CatalogFileError(
-                    f"{path}, line {number}: is no JSON object; give one object a line"
-                )
-            yield entry
+    spelled: dict[str, str] = {}
+    for number, line in lines(path):
+        try:
+            entry, _ = read_entry(line)
+        except LineFault:
+            told(number)
+            continue
+        category = one_line(entry["category"])
+        entry["category"] = spelled.setdefault(comparable(category), category)
+        values = entry.get("catalog") or {}
+        yield entry | {"catalog": {name: texts_of(_TEXT, v)[0] for name, v in values.items()}}
 
 
 def write_schema(path: Path, induction: Induction) -> None:

@@ -11,7 +11,8 @@ It knows nothing of what the processes are for. Read in this order:
 - `reaper`: so that no child outlives the supervisor. `state`: what is up, for other processes.
 - `progress`: a bar over a folder that grows. `errors`: what goes wrong, in one sentence.
 
-Other rooms use: `infra.local.base_model`, `infra.local.errors`, `infra.local.fetch`,
-`infra.local.kafka`, `infra.local.ports`, `infra.local.process`, `infra.local.settings`,
-`infra.local.state`, `infra.local.supervisor`, `infra.local.tiny_model`, `infra.local.triton`.
+Other rooms use: `infra.local.base_model`, `infra.local.cache`, `infra.local.errors`,
+`infra.local.fetch`, `infra.local.kafka`, `infra.local.ports`, `infra.local.process`,
+`infra.local.settings`, `infra.local.state`, `infra.local.supervisor`, `infra.local.tiny_model`,
+`infra.local.triton`.
 """

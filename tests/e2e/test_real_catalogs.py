@@ -31,6 +31,7 @@ def test_the_demo_runs_on_a_slice_of(
     monkeypatch.setattr(play, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(stack, "ACTIVE", tmp_path / "runs" / "active")
     run_dir = play.run(settings, Console())
+    assert json.loads((run_dir / "check" / "report.json").read_text())["products"] > 0
     report = json.loads((run_dir / "report.json").read_text())
     assert [row["round"] for row in report["rounds"]] == [0, 1]
     assert report["rounds"][1]["decision"] in ("promoted", "rejected", "challenger")

@@ -4,6 +4,7 @@ Every test works in a folder of its own and with addresses where nobody listens:
 may belong to a stack that is up on this machine.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -86,8 +87,11 @@ def test_a_catalog_wants_its_schema(refused: Refused) -> None:
 def test_a_wrong_line_of_a_catalog_is_named(refused: Refused) -> None:
     Path("schema.json").write_text(SCHEMA)
     Path("products.jsonl").write_text(LINE + "\n" + '{"product_id": 2\n')
-    said = refused("demo", "--catalog", "products.jsonl", "--schema", "schema.json")
-    assert "products.jsonl, line 2: not JSON" in said
+    given = ("demo", "--catalog", "products.jsonl", "--schema", "schema.json")
+    assert "products.jsonl, line 2: not JSON" in refused(*given, "--strict")
+    assert "products.jsonl: 1 of 2 lines are no product (the first: line 2" in refused(*given)
+    (left_out,) = Path("products.jsonl.rejected.jsonl").read_text().splitlines()
+    assert json.loads(left_out)["line"] == 2
 
 
 def test_a_catalog_that_is_too_small_says_so(refused: Refused) -> None:

@@ -12,7 +12,8 @@ SHOP = "sku,category,title,weight\n1,Mugs,Mug,1.5\n2,mugs,Cup,x1\n2,Mugs,Cup,2.5
 
 def test_an_import_tells_what_was_left_out_and_where_everything_is(tmp_path: Path) -> None:
     (tmp_path / "shop.csv").write_text(SHOP, encoding="utf-8")
-    command = ["import", str(tmp_path / "shop.csv"), "--out", str(tmp_path / "products.jsonl")]
+    out = str(tmp_path / "products.jsonl")
+    command = ["import", str(tmp_path / "shop.csv"), "--out", out, "--most-rejected", "0.5"]
     said = CliRunner().invoke(app, command)
     assert said.exit_code == 0, said.output
     assert "3 products with 3 values of 4 rows" in said.output
@@ -36,3 +37,26 @@ def test_an_import_induces_a_schema_and_says_why_and_at_what_cost(tmp_path: Path
     assert attribute.values == ("blue", "red")
     assert "1 rare one is cut off" in said.output
     assert "1 of 61 values would be left out" in said.output
+
+
+def test_an_import_fails_where_too_many_rows_are_no_product(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_text(SHOP, encoding="utf-8")
+    out = tmp_path / "products.jsonl"
+    command = ["import", str(tmp_path / "shop.csv"), "--out", str(out)]
+    said = CliRunner().invoke(app, command)
+    assert said.exit_code == 1
+    assert "1 of 4 rows are no product, where at most 10% may be" in " ".join(said.output.split())
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 3
+    assert CliRunner().invoke(app, [*command, "--most-rejected", "0.25"]).exit_code == 0
+
+
+def test_a_strict_import_stops_at_the_first_row_with_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_text(SHOP, encoding="utf-8")
+    out = tmp_path / "products.jsonl"
+    command = ["import", str(tmp_path / "shop.csv"), "--out", str(out), "--strict"]
+    said = CliRunner().invoke(app, command)
+    assert said.exit_code == 1
+    assert "shop.csv, line 4: product_id: stands in shop.csv, line 3 already" in (
+        " ".join(f"{said.output} {said.exception}".split())
+    )
+    assert not out.exists()

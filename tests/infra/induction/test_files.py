@@ -1,7 +1,6 @@
 """An induced schema is read back by the schema's own reader, whatever the catalog has."""
 
 import json
-import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.induction.files import CatalogFileError, products_in, write_schema
+from infra.induction.files import products_in, write_schema
 from infra.induction.induce import induce
 from infra.induction.limits import Limits
 from schemas.sources.json_schema import read_schemas
@@ -83,10 +82,21 @@ def test_another_schema_that_stood_there_is_kept(tmp_path: Path) -> None:
     assert list(read_schemas(schema)) == ["A"]
 
 
-def test_a_line_that_is_no_object_is_named(tmp_path: Path) -> None:
-    (tmp_path / "products.jsonl").write_text('{"category": "A"}\n[1]\n', encoding="utf-8")
-    with pytest.raises(CatalogFileError, match=re.escape("line 2: is no JSON object")):
-        list(products_in(tmp_path / "products.jsonl"))
+def test_products_are_taken_as_those_who_read_a_catalog_take_them(tmp_path: Path) -> None:
+    lines = [
+        {"product_id": 1, "category": "mugs ", "title": "Mug", "catalog": {"Size": [3, None]}},
+        {"product_id": "2", "category": "Mugs", "title": "Mug", "catalog": {"Lid": True, "X": {}}},
+        {"product_id": "3", "category": "Mugs"},
+    ]
+    path = tmp_path / "products.jsonl"
+    path.write_text("\ufeff" + "\n".join(map(json.dumps, lines)) + "\n{\n", encoding="utf-8")
+    wrong: list[int] = []
+    entries = list(products_in(path, wrong.append))
+    assert [(one["category"], one["catalog"]) for one in entries] == [
+        ("mugs", {"Size": ["3"]}),
+        ("mugs", {"Lid": ["yes"], "X": []}),
+    ]
+    assert wrong == [3, 4]
 
 
 @pytest.mark.slow
