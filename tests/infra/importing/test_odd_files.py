@@ -66,6 +66,16 @@ def test_a_shopify_export_in_cp1252_with_semicolons_and_html_on_several_lines(
     }
 
 
+def test_a_shopify_product_without_a_category_is_of_its_type(tmp_path: Path) -> None:
+    text = SHOPIFY.replace(";", ",")
+    text += (
+        "a,Mug,,V,Home > Mugs,Mug,,,,,S1,1,,\nb,Cap,,V,,Headwear,,,,,S2,1,,\nc,It,,V,,,,,,,S3,,,\n"
+    )
+    report = imported(tmp_path / "f.csv", text)
+    assert [p["category"] for p in lines(report.out)] == ["Home > Mugs", "Headwear"]
+    assert lines(report.rejected)[0]["product_id"] == "S3"
+
+
 WOOCOMMERCE = """\
 ID,Type,SKU,Name,Visibility in catalog,Description,Categories,Parent,Attribute 1 name,\
 Attribute 1 value(s)
