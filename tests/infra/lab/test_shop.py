@@ -3,6 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from infra.cli.app import app
 from infra.importing.run import import_files
 from infra.lab.importing.shop import COLUMNS, rows, write
 
@@ -37,3 +41,23 @@ def test_five_hundred_rows_are_a_shop_of_two_hundred_products_and_more(tmp_path:
     ]
     assert 0.8 < sum(said) / len(said) < 0.95
     assert 0 < report.rejected_rows < 10
+
+
+@pytest.mark.slow
+def test_the_first_two_commands_of_the_walkthrough_end_with_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LISTUNE_LOCAL__CACHE_DIR", str(tmp_path / "cache"))
+    write(500, Path("shop.csv"))
+    page = Path(__file__).parents[3] / "docs" / "walkthrough.md"
+    commands = [
+        line.split()[1:]
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if line.startswith((".venv/bin/listune import", ".venv/bin/listune check"))
+    ]
+    said = [CliRunner().invoke(app, command) for command in commands if "--map" not in command]
+    assert [one.exit_code for one in said] == [0, 0]
+    assert "470 products with 2,407 values of 476 rows" in said[0].output
+    assert said[1].output.splitlines()[-1] == "ready"
+    assert Path("check/report.html").is_file()
