@@ -16,8 +16,8 @@ from functools import cached_property
 HALF_CHARACTER = "a text has half of a character; cut it between characters, not between units"
 """What to say of a lone surrogate."""
 
-_CONTROL: dict[int, None] = dict.fromkeys(
-    i for i in (*range(0x20), *range(0x7F, 0xA0)) if not chr(i).isspace()
+_CONTROL = re.compile(
+    f"[{''.join(chr(i) for i in (*range(0x20), *range(0x7F, 0xA0)) if not chr(i).isspace())}]"
 )
 # Unicode's category Cf, and what says which picture of a character is meant.
 _UNSEEN = re.compile(
@@ -31,10 +31,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def one_line(text: str) -> str:
     """`text` as it is kept: NFC, on one line, without control characters."""
+    if not text.isprintable():
+        text = _CONTROL.sub("", text)
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text.translate(_CONTROL))
-    elif not text.isprintable():
-        text = text.translate(_CONTROL)
+        text = unicodedata.normalize("NFC", text)
     return " ".join(text.split())
 
 

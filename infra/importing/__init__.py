@@ -2,12 +2,15 @@
 
 - `run`: the whole of an import.
 - `detecting`: what a file is.
-- `guessing` and `evidence`: a map for it, with a reason for each guess.
+- `guessing` and `evidence`: a map for it, with a reason for each guess; under `guessing`
+  `guessed_attributes` and `candidates` (the columns that are left).
 - `map` and `map_file`: the map, and `map.toml`.
+- `surveying`: a look at all rows, before anything is guessed.
 - `reading`: a file as a table of texts; under it `delimited` (CSV), `excel` and `records` (JSON and
   Parquet).
 - `formats`: exports of known programs.
-- `products`: rows to products; under it `values` (cells) and `seen` (ids and parents).
+- `products`: rows to products; under it `attributes` (columns, pairs and cells of several),
+  `values` (one cell) and `seen` (ids, parents and spellings).
 - `names`: what columns are called in several languages. `rejected`: what was left out.
 
 Other rooms use: `infra.importing.run`, `infra.importing.names`, `infra.importing.rejected`; the

@@ -141,20 +141,20 @@ def find_form(path: Path) -> tuple[FileForm, dict[str, str]]:
         "delimiter": f"{share:.0%} of the first {len(rows)} rows have {width} cells so",
     }
     if number > 1:
-        reasons["header_row"] = "the first row of which half is filled"
+        reasons["header_row"] = "the first row with names for half of the columns"
     return form, reasons
 
 
 def find_header(rows: Sequence[Sequence[str]]) -> int | None:
-    """The row, counted from 1, that names the columns: the first that is half full.
+    """The row, counted from 1, that names the columns: the first with names for half of them.
 
-    Above it may stand a title, or settings."""
+    Above it may stand a title, settings, or names of groups of columns."""
     widths = Counter(len(row) for row in rows if any(row))
     if not widths:
         return None
     usual = widths.most_common(1)[0][0]
     for number, row in enumerate(rows[:HEADER_WITHIN], 1):
-        if 2 * sum(not cell.isspace() and cell != "" for cell in row) >= usual:
+        if 2 * len({cell for cell in row if cell and not cell.isspace()}) >= usual:
             return number
     return 1
 

@@ -1,5 +1,6 @@
 """What a file is: its container, the program that exported it, and how its text is written."""
 
+import codecs
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -39,15 +40,20 @@ def detect(path: Path, given: FileForm | None = None) -> tuple[FileForm, Format 
 def _detect(path: Path) -> tuple[FileForm, Format | None, Reasons]:
     with delimited.open_bytes(path) as file:
         head = file.read(_HEAD)
-    if not head.strip():
+    if not head.removeprefix(codecs.BOM_UTF8).strip():
         raise ImportFault(f"{path}: is empty; give a file with products")
     for one in FORMATS:
-        if one.flatten is not None and one.sniff(head):
+        if one.flatten is not None and one.sniff(_as_utf_8(head)):
             form = FileForm(format="feed", export=one.name)
             return form, one, {("file", "export"): "by what stands at the beginning of the file"}
     form, why = _container(path, head)
     reasons: Reasons = {("file", name): text for name, text in why.items()}
     return _known(path, form, reasons)
+
+
+def _as_utf_8(head: bytes) -> bytes:
+    marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return head.decode("utf-16", "replace").encode() if marked else head
 
 
 def tables_of(files: Sequence[Path], form: FileForm, export: Format | None) -> list[Table]:
@@ -58,6 +64,8 @@ def tables_of(files: Sequence[Path], form: FileForm, export: Format | None) -> l
 
 
 def _container(path: Path, head: bytes) -> tuple[FileForm, dict[str, str]]:
+    if head.startswith(_PARQUET) and delimited.is_packed(path):
+        raise ImportFault(f"{path}: is packed twice; unpack it, Parquet is packed inside")
     if head.startswith(_PARQUET):
         return FileForm(format="parquet"), {"format": "the file begins as Parquet does"}
     if head.startswith(_ZIP):

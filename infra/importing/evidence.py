@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from infra.importing.attributes import attribute_cells
 from infra.importing.map import AttributeColumn, ImportMap, Reasons
 from infra.importing.names import NO_WORDS, YES_WORDS, bare_name
-from infra.importing.products import attribute_cells
-from infra.importing.reading import Survey
 from infra.importing.records import ITEM
+from infra.importing.surveying import Survey
 from infra.importing.values import mark_of, tidy
 from schemas.numbers import Number, read_number
 

@@ -6,20 +6,21 @@ that cannot be read is left out of its product. Both are `Rejected`.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
-from infra.importing.map import AttributeColumn, ImportMap, Source
+from infra.importing.attributes import AttributeValues, Cells, source_reader
+from infra.importing.map import ImportMap
 from infra.importing.reading import Row
 from infra.importing.records import ITEM
 from infra.importing.rejected import LONGEST_SHOWN, Rejected
 from infra.importing.seen import Seen
-from infra.importing.values import ValueReader, tidy
+from infra.importing.values import tidy
 from schemas.texts import HALF_CHARACTER, comparable, is_cut
 
 PATH = " > "
-KEPT_CATEGORIES = 50_000
-Cells = Mapping[str, str]
+KEPT_CATEGORIES = 10_000
+MOST_KINDS = 1_000
 Entry = dict[str, Any]
 _INHERITED = ("title", "category", "description", "images")
 _URLS = re.compile(r"[|,;\s]+(?=https?://)")
@@ -34,6 +35,16 @@ class RowFault(ValueError):
         self.field, self.reason, self.value = field, reason, value
 
 
+Kind = TypeVar("Kind")
+
+
+def count_kind(counts: Counter[Kind], kind: Kind, others: Kind) -> Kind:
+    """Count `kind`, or `others` where there are too many kinds already; what was counted."""
+    counted = kind if kind in counts or len(counts) < MOST_KINDS else others
+    counts[counted] += 1
+    return counted
+
+
 class ProductMaker:
     """Makes products of rows, in the order of the file.
 
@@ -43,14 +54,14 @@ class ProductMaker:
     def __init__(self, import_map: ImportMap, columns: Sequence[str], seen: Seen) -> None:
         self._map = import_map
         self._seen = seen
-        self._values = _AttributeValues(import_map, columns)
+        self._values = AttributeValues(import_map, columns)
         self._sources = {
-            name: _source(getattr(import_map.columns, name), JOINS[name]) for name in JOINS
+            name: source_reader(getattr(import_map.columns, name), JOINS[name]) for name in JOINS
         }
         self._grouped = import_map.columns.group is not None
         self._meant = {comparable(w): meant for w, meant in import_map.categories.items()}
-        self._spelling: dict[str, str] = {}
-        self._known: dict[str, str] = {}
+        self._known: dict[str, tuple[str, str]] = {}
+        self._told: str | None = None  # the group that came last: variants stand together
         self._rows = 0
         self.hints: Counter[str] = Counter()
 
@@ -111,7 +122,9 @@ class ProductMaker:
             parent = self._seen.parent(group)
             for name in _INHERITED:
                 entry[name] = entry[name] or parent.get(name) or entry[name]
-        self._seen.remember(group, {name: entry[name] for name in _INHERITED})
+        if group != self._told:
+            self._seen.remember(group, {name: entry[name] for name in _INHERITED})
+            self._told = group
 
     def _text(self, role: str, cells: Cells, field: str = "") -> str:
         text = self._sources[role](cells)
@@ -123,12 +136,18 @@ class ProductMaker:
     def _category(self, cell: str) -> str:
         known = self._known.get(cell)
         if known is None:
+            known = self._spelled(cell)
             if len(self._known) >= KEPT_CATEGORIES:
                 self._known.clear()
-            known = self._known[cell] = self._spelled(cell)
-        return known
+            self._known[cell] = known
+        first, meant = known
+        if first != meant:
+            said = f"categories are written in several ways: {meant!r} is taken for {first!r}"
+            count_kind(self.hints, said, "more categories are written in several ways")
+        return first
 
-    def _spelled(self, cell: str) -> str:
+    def _spelled(self, cell: str) -> tuple[str, str]:
+        """The category as it was spelled when it came first, and as this cell spells it."""
         if is_cut(cell):
             raise RowFault("category", HALF_CHARACTER)
         rules = self._map.values
@@ -141,13 +160,8 @@ class ProductMaker:
         path = deepest(written, rules.category_list_separator, rules.category_path_separator)
         meant = self._meant.get(comparable(written), self._meant.get(comparable(path), path))
         if not meant:
-            return ""
-        first = self._spelling.setdefault(comparable(meant), meant)
-        if first != meant:
-            self.hints[
-                f"categories are written in several ways: {meant!r} is taken for {first!r}"
-            ] += 1
-        return first
+            return "", ""
+        return self._seen.spelling(comparable(meant), meant), meant
 
     def _images(self, cell: str) -> list[str]:
         if not cell:
@@ -182,127 +196,8 @@ def deepest(written: str, list_separator: str, path_separator: str) -> str:
     return PATH.join(longest)
 
 
-def _source(source: Source | None, joint: str) -> Callable[[Cells], str]:
-    """Reads a column, several, or a constant."""
-    if source is None or source == ():
-        return lambda cells: ""
-    if isinstance(source, str):
-        if source.startswith("="):
-            constant = source[1:]
-            return lambda cells: constant
-        name = source
-        return lambda cells: cells.get(name, "")
-    parts = [_source(one, joint) for one in source]
-    return lambda cells: joint.join(text for part in parts if (text := part(cells)))
-
-
-class _AttributeValues:
-    """The attributes of a row: from their own columns, from pairs and from cells of several."""
-
-    def __init__(self, import_map: ImportMap, columns: Sequence[str]) -> None:
-        self._map = import_map
-        self._aliases = {comparable(w): meant for w, meant in import_map.aliases.items()}
-        self._readers: dict[tuple[str, str | None], ValueReader] = {}
-        self._names: dict[str, str] = {}
-        self._columns = [
-            (name, _source(spec.column, ITEM), spec.unit_column, self._reader(name, None))
-            for name, spec in import_map.attributes.items()
-            if spec.column
-        ]
-        known = frozenset(columns)
-        self._pairs = [
-            (name, value, unit, pairs.list_separator)
-            for pairs in import_map.pairs
-            for name, value, unit in pair_columns(pairs, known)
-        ]
-        self._cells = [
-            (column, cell_splitter(cells), cells.equals, cells.list_separator)
-            for cells in import_map.cells
-            for column in cells.columns
-        ]
-
-    def name(self, written: str) -> str:
-        """The attribute that is meant."""
-        meant = self._names.get(written)
-        if meant is None:
-            meant = self._names[written] = self._aliases.get(comparable(written), written)
-        return meant
-
-    def read(self, cells: Cells) -> tuple[dict[str, list[str]], list[tuple[str, Any]]]:
-        """Attribute to values, and the attributes and faults of those that are left out."""
-        values: dict[str, list[str]] = {}
-        rejected: list[tuple[str, Any]] = []
-        for name, cell, unit, reader in self.given(cells):
-            found, faults = reader.read(cell, unit)
-            meant = self.name(name)
-            if found:
-                own = values.setdefault(meant, [])
-                own.extend(value for value in found if value not in own)
-            rejected.extend((meant, fault) for fault in faults)
-        return values, rejected
-
-    def given(self, cells: Cells) -> Iterator[tuple[str, str, str, ValueReader]]:
-        for name, source, unit_column, reader in self._columns:
-            if cell := source(cells):
-                unit = tidy(cells.get(unit_column, "")) if unit_column else ""
-                yield name, cell, unit, reader
-        for name_column, value_column, units, separator in self._pairs:
-            cell, name = cells.get(value_column, ""), tidy(cells.get(name_column, ""))
-            if cell and name:
-                yield name, cell, tidy(cells.get(units, "")), self._reader(name, separator)
-        for column, split, equals, separator in self._cells:
-            for item in split(cells.get(column, "")):
-                written, found, cell = item.partition(equals)
-                if found and cell.strip() and (name := tidy(written)):
-                    yield name, cell, "", self._reader(name, separator)
-
-    def _reader(self, name: str, separator: str | None) -> ValueReader:
-        reader = self._readers.get((name, separator))
-        if reader is None:
-            spec = self._map.attributes.get(name) or AttributeColumn(column=())
-            if spec.list_separator is None and separator is not None:
-                spec = spec.model_copy(update={"list_separator": separator})
-            unit = self._map.values.default_units.get(name, "")
-            reader = self._readers[name, separator] = ValueReader(spec, self._map.values, unit)
-        return reader
-
-
-def pair_columns(pairs: Any, known: frozenset[str]) -> Iterator[tuple[str, str, str]]:
-    """The name, value and unit columns of `pairs` that there are, by number."""
-    head, numbered, tail = pairs.name_column.partition("{n}")
-    if not numbered:
-        numbers = [""] if pairs.name_column in known else []
-    else:
-        found = (re.fullmatch(rf"{re.escape(head)}(\d+){re.escape(tail)}", name) for name in known)
-        numbers = sorted((match[1] for match in found if match), key=int)
-    for number in numbers:
-        columns = (pairs.name_column, pairs.value_column, pairs.unit_column)
-        name, value, unit = (column.replace("{n}", number) for column in columns)
-        if value in known:
-            yield name, value, unit
-
-
-def cell_splitter(cells: Any) -> Callable[[str], list[str]]:
-    """Splits a cell where an item begins: a separator inside of a value parts nothing."""
-    equals, separator = re.escape(cells.equals), re.escape(cells.item_separator)
-    if not cells.item_separator:
-        return lambda cell: [cell]
-    begin = re.compile(
-        rf"(?:{separator}|{ITEM})\s*(?=[^{separator}{equals}{ITEM}]{{1,100}}{equals})"
-    )
-    return lambda cell: begin.split(cell)
-
-
 def _in_order(entry: Entry) -> Entry:
     """The fields as a catalog has them; those that are empty are left out."""
     names = ("product_id", "category", "title", "description", "images", "catalog", "requested")
     kept = {name: entry[name] for name in names if entry.get(name) or name == "catalog"}
     return kept | ({"cluster": entry["cluster"]} if entry.get("cluster") else {})
-
-
-def attribute_cells(
-    import_map: ImportMap, columns: Sequence[str]
-) -> Callable[[Cells], Iterator[tuple[str, str, str]]]:
-    """What gives a row's attributes as (name, cell, unit), before any value is read."""
-    values = _AttributeValues(import_map, columns)
-    return lambda cells: ((name, cell, unit) for name, cell, unit, _ in values.given(cells))

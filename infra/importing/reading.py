@@ -7,7 +7,7 @@ their format's `flatten`. All cells are texts; an empty one is left out of its r
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +15,6 @@ from infra.importing import delimited, excel, records
 from infra.importing.errors import ImportFault
 from infra.importing.map import FileForm
 
-# Of a large file the first rows and some of all the others say what its columns are.
-SAMPLED_FIRST = 2_000
-SAMPLED_LATER = 50
-SAMPLED_AT_MOST = 20_000
 Flatten = Callable[[Path], Iterator[dict[str, str]]]
 """The rows of a file that is no table."""
 
@@ -34,15 +30,6 @@ class Row(NamedTuple):
 Rows = Callable[[], Iterator[Row]]
 """All rows of a file, from the first, each time that it is called."""
 Prepare = Callable[[Rows], Iterator[Row]]
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What a look at a whole table found: its columns in order, how many rows, and some of them."""
-
-    columns: tuple[str, ...]
-    count: int
-    sample: tuple[Row, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -86,26 +73,6 @@ class Table:
                 return _or_faults(records.jsonl_rows(self.path, self.form.encoding))
             case other:
                 raise ImportFault(f"{self.path}: a {other} needs [file] export to say of what")
-
-    def survey(self) -> Survey:
-        """Go through all rows once."""
-        columns: dict[str, None] = {}
-        sample: list[Row] = []
-        count = 0
-        for row in self.rows():
-            columns.update(dict.fromkeys(row.cells))
-            kept = count < SAMPLED_FIRST or count % SAMPLED_LATER == 0
-            if kept and len(sample) < SAMPLED_AT_MOST and row.fault is None:
-                sample.append(row)
-            count += 1
-        return Survey(tuple(dict.fromkeys(self._in_order(columns))), count, tuple(sample))
-
-    def _in_order(self, found: dict[str, None]) -> Iterator[str]:
-        """Those of the header that no row fills stay away: nothing can be said of them."""
-        if self.form.format in ("csv", "excel") and self.flatten is None:
-            named = dict.fromkeys(header(self))
-            return (name for name in [*named, *found] if name in found)
-        return iter(found)
 
 
 def header(table: Table) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ never stands for a whole one.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,15 +19,19 @@ from infra.importing.formats.known import BY_NAME
 from infra.importing.guessing import NO_CATEGORY, ONE_CATEGORY, guess
 from infra.importing.map import ImportMap, Reasons
 from infra.importing.map_file import map_text, read_map
-from infra.importing.products import ProductMaker
-from infra.importing.reading import Survey, Table
+from infra.importing.products import ProductMaker, count_kind
+from infra.importing.reading import Table
 from infra.importing.rejected import Rejected
 from infra.importing.seen import Seen
+from infra.importing.surveying import Survey, survey
 
 MAP_NAME = "map.toml"
 Told = Callable[[str, int, int], None]
 """Is told of progress: what is done, rows done, all rows (0 while nobody knows)."""
+OTHERS = (None, "has one of many faults that are not counted apart")
 _TOLD_EVERY = 1_000
+_PARTICULAR = re.compile(r" \([^()]*(?:\([^()]*\))?[^()]*\)| in [^;]+(?= already)")
+_written = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass
@@ -55,6 +60,11 @@ class ImportReport:
         """Rows that are no product."""
         return self.rows - self.products
 
+    def count(self, fault: Rejected) -> None:
+        """Count a fault by its attribute and reason; what stands in brackets is its own only."""
+        key = (fault.attribute, _PARTICULAR.sub("", fault.reason))
+        self.examples.setdefault(count_kind(self.reasons, key, OTHERS), fault)
+
 
 def import_files(
     files: Sequence[Path],
@@ -75,16 +85,16 @@ def import_files(
     given = None if map_path is None else read_map(map_path)
     form, export, reasons = detect(files[0], None if given is None else given.file)
     tables = tables_of(files, form, export)
-    survey = _survey(tables, told)
-    if not survey.count:
-        raise ImportFault(f"{files[0]}: has no rows under its header; give a file with products")
+    seen = survey(tables, lambda rows: told("looking at the rows", rows, 0))
+    if not seen.count:
+        raise ImportFault(f"{files[0]}: has no rows; give a file with products")
     if given is None:
-        import_map, more = make_map(survey, tables)
+        import_map, more = make_map(seen, tables)
         reasons = {**reasons, **more}
         map_path = out.parent / MAP_NAME
     else:
         import_map = given
-        _check_columns(import_map, survey, map_path)
+        _check_columns(import_map, seen.columns, map_path)
     assert map_path is not None
     report = ImportReport(
         out, out.with_name(f"{out.stem}.rejected.jsonl"), map_path, given is None, import_map
@@ -93,7 +103,9 @@ def import_files(
     out.parent.mkdir(parents=True, exist_ok=True)
     if given is None:
         write_guess(map_path, map_text(import_map, reasons))
-    _write(report, tables, survey, told)
+    columns, count = seen.columns, seen.count
+    del seen  # the sample is large, and has served
+    _write(report, tables, columns, lambda rows: told("importing", rows, count))
     if not report.products:
         raise ImportFault(
             f"none of the {report.rows} rows is a product ({_first_reason(report)}); see "
@@ -125,27 +137,16 @@ def write_guess(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _survey(tables: Sequence[Table], told: Told) -> Survey:
-    told("looking at the rows", 0, 0)
-    surveys = [table.survey() for table in tables]
-    columns = dict.fromkeys(name for survey in surveys for name in survey.columns)
-    return Survey(
-        tuple(columns),
-        sum(survey.count for survey in surveys),
-        tuple(row for survey in surveys for row in survey.sample),
-    )
-
-
-def _check_columns(import_map: ImportMap, survey: Survey, path: Path | None) -> None:
+def _check_columns(import_map: ImportMap, columns: Sequence[str], path: Path | None) -> None:
     """A column that no row has is most likely misspelled."""
     roles = [getattr(import_map.columns, name) for name in type(import_map.columns).model_fields]
     wanted = [*roles, *(spec.column for spec in import_map.attributes.values())]
     names = [n for source in wanted if source for n in _names(source)]
-    lacking = [name for name in names if name not in survey.columns]
+    lacking = [name for name in names if name not in columns]
     if names and len(lacking) == len(names):
         raise ImportFault(
             f"{path}: the file has none of its columns, such as {lacking[0]!r}; it has "
-            f"{', '.join(map(repr, survey.columns[:8]))}"
+            f"{', '.join(map(repr, columns[:8]))}"
         )
 
 
@@ -154,10 +155,15 @@ def _names(source: str | tuple[str, ...]) -> list[str]:
     return [part for part in parts if not part.startswith("=")]
 
 
-def _write(report: ImportReport, tables: Sequence[Table], survey: Survey, told: Told) -> None:
+def _write(
+    report: ImportReport,
+    tables: Sequence[Table],
+    columns: Sequence[str],
+    told: Callable[[int], None],
+) -> None:
     parts = [path.with_name(f"{path.name}.part") for path in (report.out, report.rejected)]
     with Seen() as seen, parts[0].open("wb") as products, parts[1].open("wb") as rejected:
-        maker = ProductMaker(report.import_map, survey.columns, seen)
+        maker = ProductMaker(report.import_map, columns, seen)
         for file, row in ((one.path.name, row) for one in tables for row in one.rows()):
             entry, faults = maker.make(file, row)
             _stop_where_strict(report, faults)
@@ -167,14 +173,12 @@ def _write(report: ImportReport, tables: Sequence[Table], survey: Survey, told: 
                 report.values += sum(map(len, entry["catalog"].values()))
                 products.write(_line(entry))
             for fault in faults:
-                key = (fault.attribute, fault.reason.partition(" stands in ")[0])
-                report.reasons[key] += 1
-                report.examples.setdefault(key, fault)
+                report.count(fault)
                 rejected.write(_line(fault.entry()))
             if report.rows % _TOLD_EVERY == 0:
-                told("importing", report.rows, survey.count)
+                told(report.rows)
         report.hints = maker.hints
-    told("importing", report.rows, report.rows)
+    told(report.rows)
     parts[0].replace(report.out)
     parts[1].replace(report.rejected)
 
@@ -187,7 +191,7 @@ def _stop_where_strict(report: ImportReport, faults: Sequence[Rejected]) -> None
 
 
 def _line(entry: dict[str, object]) -> bytes:
-    return json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    return _written(entry).encode("utf-8", "replace") + b"\n"
 
 
 def _first_reason(report: ImportReport) -> str:

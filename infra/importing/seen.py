@@ -1,4 +1,5 @@
-"""What an import has to remember of the rows before: ids, and what parents say.
+"""What an import has to remember of the rows before: ids, what parents say, how categories are
+spelled.
 
 In a temporary SQLite database on the disk, so that memory does not grow with the file: of a
 million ids a set of Python's would take some 100 MB.
@@ -13,7 +14,7 @@ _CACHE_KB = 32_000
 
 
 class Seen:
-    """Ids, parents, and families, gone when it is closed."""
+    """Ids, parents, families and spellings, gone when it is closed."""
 
     def __init__(self) -> None:
         self._con = sqlite3.connect("")
@@ -24,6 +25,7 @@ class Seen:
             "PRAGMA synchronous = OFF",
             "CREATE TABLE ids (id TEXT PRIMARY KEY, place TEXT) WITHOUT ROWID",
             "CREATE TABLE parents (id TEXT PRIMARY KEY, says TEXT) WITHOUT ROWID",
+            "CREATE TABLE spellings (key TEXT PRIMARY KEY, written TEXT) WITHOUT ROWID",
             "BEGIN",
         ):
             self._con.execute(statement)
@@ -56,3 +58,9 @@ class Seen:
         """What the parent says; nothing if it did not come yet."""
         found = self._con.execute("SELECT says FROM parents WHERE id = ?", (identity,)).fetchone()
         return {} if found is None else dict(json.loads(found[0]))
+
+    def spelling(self, key: str, written: str) -> str:
+        """How what is compared as `key` was written when it came first."""
+        self._con.execute("INSERT OR IGNORE INTO spellings VALUES (?, ?)", (key, written))
+        found = self._con.execute("SELECT written FROM spellings WHERE key = ?", (key,)).fetchone()
+        return str(found[0])

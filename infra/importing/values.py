@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 
-from infra.importing.map import AttributeColumn, ValueRules
+from infra.importing.map import AttributeColumn, Kind, ValueRules
 from infra.importing.names import NO_WORDS, YES_WORDS
 from infra.importing.records import ITEM
 from infra.importing.rejected import LONGEST_SHOWN
@@ -19,7 +20,6 @@ from schemas.numbers import Number, read_number
 from schemas.texts import HALF_CHARACTER, is_cut, one_line
 from schemas.values import NO, YES
 
-KEPT_CELLS = 2_000
 _LOCALES = {".": "en-US", ",": "de-DE"}
 _NUMBER = re.compile(r"[+\-\u2212]?\s*(\d[\d.,]*)")
 _TWO_READINGS = re.compile(r"(?!0)\d{1,3}[.,]\d{3}")
@@ -91,29 +91,12 @@ class ValueReader:
         self._date_format = rules.date_format
         words = (rules.true_words, rules.false_words)
         yes, no = words if any(words) else (YES_WORDS, NO_WORDS)
-        self._booleans = {word.casefold(): NO for word in no}
-        self._booleans |= {word.casefold(): YES for word in yes}
-        kinds: dict[str, Callable[[str, str], str]] = {
-            "text": self._text,
-            "number": self._number,
-            "boolean": self._boolean,
-            "date": self._date,
-        }
+        self._booleans = _booleans(yes, no)
         self._is_number = attribute.kind == "number"
-        self._read = kinds[attribute.kind]
-        self._known: dict[tuple[str, str], tuple[list[str], list[Fault]]] = {}
+        self._read = _READ[attribute.kind]
 
     def read(self, cell: str, unit: str = "") -> tuple[list[str], list[Fault]]:
         """The values in `cell`, each once, and those that are refused."""
-        # Most attributes have the same few cells again and again.
-        found = self._known.get((cell, unit))
-        if found is None:
-            if len(self._known) >= KEPT_CELLS:
-                self._known.clear()
-            found = self._known[cell, unit] = self._read_cell(cell, unit)
-        return found
-
-    def _read_cell(self, cell: str, unit: str) -> tuple[list[str], list[Fault]]:
         values: dict[str, None] = {}
         faults: list[Fault] = []
         for part in self._parts(cell):
@@ -127,7 +110,7 @@ class ValueReader:
             if not text:
                 continue
             try:
-                values[self._read(text, unit or self._unit)] = None
+                values[self._read(self, text, unit or self._unit)] = None
             except Unreadable as error:
                 faults.append(Fault(text[:LONGEST_SHOWN], str(error)))
         return list(values), faults
@@ -184,6 +167,19 @@ class ValueReader:
         raise Unreadable(
             'can be read in several ways; set [values] date_format, such as "%d/%m/%Y"'
         )
+
+
+_READ: dict[Kind, Callable[[ValueReader, str, str], str]] = {
+    "text": ValueReader._text,
+    "number": ValueReader._number,
+    "boolean": ValueReader._boolean,
+    "date": ValueReader._date,
+}
+
+
+@cache
+def _booleans(yes: tuple[str, ...], no: tuple[str, ...]) -> dict[str, str]:
+    return {word.casefold(): NO for word in no} | {word.casefold(): YES for word in yes}
 
 
 def _with_dot(number: Number, locale: str) -> str:

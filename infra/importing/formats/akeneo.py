@@ -1,8 +1,7 @@
 """Akeneo's product export: `name-en_US`, `description-en_US-ecommerce`, `weight` and `weight-unit`.
 
-Of an attribute in several languages and channels the column with the most cells is taken in one
-language: the first one, unless the map says another. A family, or else the first category, is the
-category.
+Of an attribute in several languages and channels the first column in the first language of the file
+is taken. A family, or else the first category, is the category. Prices (`price-EUR`) are left out.
 """
 
 import re
@@ -19,6 +18,7 @@ _OWN = (
 _SCOPED = re.compile(
     r"(?P<name>[A-Za-z0-9_]+?)-(?:(?P<locale>[a-z]{2,3}_[A-Z]{2})(?:-(?P<channel>\w+))?|(?P<only>\w+))"
 )
+_CURRENCY = re.compile(r"[A-Za-z0-9_]+?(?:-\w+)?-[A-Z]{3}")
 _TITLES = ("name", "title", "label", "product_name", "erp_name")
 _DESCRIPTIONS = ("description", "short_description", "long_description")
 _IMAGE = re.compile(r"image|picture|photo|media")
@@ -36,9 +36,10 @@ def _preset(columns: Columns) -> ImportMap:
     names = Names(columns)
     by_attribute: dict[str, list[str]] = defaultdict(list)
     for column in columns:
-        if column not in _OWN and not column.endswith("-unit"):
-            scoped = _SCOPED.fullmatch(column)
-            by_attribute[scoped["name"] if scoped else column].append(column)
+        if column in _OWN or column.endswith("-unit") or _CURRENCY.fullmatch(column):
+            continue
+        scoped = _SCOPED.fullmatch(column)
+        by_attribute[scoped["name"] if scoped else column].append(column)
     locale = _first_locale(columns)
     chosen = {name: _chosen(own, locale) for name, own in by_attribute.items()}
     title = next((chosen[name] for name in _TITLES if name in chosen), None)

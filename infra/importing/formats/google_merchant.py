@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from infra.importing.formats.form import Format, Rows
-from infra.importing.formats.roles import Columns, Names
+from infra.importing.formats.roles import Columns, Names, plain
 from infra.importing.formats.xml import elements, local
 from infra.importing.map import ColumnRoles, ImportMap, Pairs, Skipped
 from infra.importing.reading import Row
@@ -25,6 +25,8 @@ _ATTRIBUTES = (
     ("is bundle", "Is Bundle"), ("adult", "Adult"),
 )  # fmt: skip
 _DETAIL = "product_detail"
+CATEGORY = "listune category"
+"""A column that is made: the shop's own category; where it says none, Google's."""
 
 
 def _recognise(columns: Columns) -> bool:
@@ -49,7 +51,7 @@ def _preset(columns: Columns) -> ImportMap:
         columns=ColumnRoles(
             id=names.find("id"),
             group=names.find("item group id"),
-            category=names.find("product type", "google product category") or "=Products",
+            category=CATEGORY if CATEGORY in columns else "=Products",
             title=names.find("title"),
             description=names.find("description"),
             images=names.all("image link", "additional image link"),
@@ -62,6 +64,12 @@ def _preset(columns: Columns) -> ImportMap:
     )
 
 
+def _with_category(cells: dict[str, str]) -> dict[str, str]:
+    named = {plain(name): cell for name, cell in cells.items()}
+    found = named.get("product type") or named.get("google product category")
+    return cells | {CATEGORY: found} if found else cells
+
+
 def _flatten(path: Path) -> Iterator[dict[str, str]]:
     for item in elements(path, ("item", "entry")):
         cells: dict[str, str] = {}
@@ -71,7 +79,7 @@ def _flatten(path: Path) -> Iterator[dict[str, str]]:
                 cells |= _detail(child, sum(n.startswith(_DETAIL) for n in cells) // 2 + 1)
             elif len(child) == 0 and (text := _content(child)):
                 cells[name] = f"{cells[name]}{ITEM}{text}" if name in cells else text
-        yield cells
+        yield _with_category(cells)
 
 
 def _content(child: Element) -> str:
@@ -100,7 +108,7 @@ def _prepare(rows: Rows) -> Iterator[Row]:
                 if len(parts) >= 3:
                     number += 1
                     cells |= _pair(number, parts[1].strip(), ":".join(parts[2:]).strip())
-        yield row._replace(cells=cells)
+        yield row._replace(cells=_with_category(cells))
 
 
 GOOGLE_MERCHANT = Format("google_merchant", _preset, recognise=_recognise, prepare=_prepare)

@@ -1,6 +1,7 @@
 """What formats share: columns found by their names without letter case."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from infra.importing.map import AttributeColumn, Source
 
@@ -12,25 +13,25 @@ class Names:
 
     def __init__(self, columns: Columns) -> None:
         self.columns = tuple(columns)
-        self._by_name = {_plain(name): name for name in reversed(self.columns)}
+        self._by_name = {plain(name): name for name in reversed(self.columns)}
 
     def has(self, *names: str) -> bool:
         """Whether all of `names` are columns."""
-        return all(_plain(name) in self._by_name for name in names)
+        return all(plain(name) in self._by_name for name in names)
 
     def find(self, *names: str) -> str | None:
         """The first of `names` that is a column, as it is written there."""
-        return next((self._by_name[n] for n in map(_plain, names) if n in self._by_name), None)
+        return next((self._by_name[n] for n in map(plain, names) if n in self._by_name), None)
 
     def all(self, *names: str) -> Source | None:
         """Those of `names` that are columns, to be joined."""
-        found = [self._by_name[n] for n in map(_plain, names) if n in self._by_name]
+        found = [self._by_name[n] for n in map(plain, names) if n in self._by_name]
         return None if not found else found[0] if len(found) == 1 else tuple(found)
 
     def beginning(self, *starts: str) -> tuple[str, ...]:
         """The columns whose names begin so, in their order."""
-        plain = tuple(map(_plain, starts))
-        return tuple(name for name in self.columns if _plain(name).startswith(plain))
+        begin = tuple(map(plain, starts))
+        return tuple(name for name in self.columns if plain(name).startswith(begin))
 
     def attributes(self, names: Iterable[tuple[str, str]]) -> dict[str, AttributeColumn]:
         """Attributes for those of (column, attribute) that are columns."""
@@ -38,7 +39,9 @@ class Names:
         return {name: AttributeColumn(column=column) for column, name in found if column}
 
 
-def _plain(name: str) -> str:
+@lru_cache(10_000)
+def plain(name: str) -> str:
+    """`name` as columns are compared."""
     return " ".join(name.casefold().replace("_", " ").split())
 
 

@@ -86,8 +86,8 @@ def _flatten(path: Path) -> Iterator[dict[str, str]]:
         text = file.read().decode(encoding, "replace").lstrip("\ufeff")
     blocks = [text] if text.lstrip()[:1] in "{[" else _SCRIPT.findall(text)
     nodes = [node for block in blocks for node in _nodes(_loads(block))]
-    if text.lstrip()[:1] in "{[" and not nodes:
-        raise ImportFault(f"{path}: has no JSON-LD that can be read; give the file as it was made")
+    if not any(_is(node, *_PRODUCTS) for node in nodes):
+        raise ImportFault(f"{path}: has no Product as JSON-LD; give a page or a file that has one")
     yield from _products(nodes)
 
 

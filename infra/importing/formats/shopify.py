@@ -27,6 +27,10 @@ _GOOGLE = re.compile(r"(?i)Google Shopping / (?P<name>Gender|Age Group|Condition
 _OPTIONS = (("Option{n} name", "Option{n} value"), ("Option{n} Name", "Option{n} Value"))
 ID = "listune id"
 """A column that is made: a variant's SKU, or the handle and its place."""
+CATEGORY = "listune category"
+"""A column that is made: Shopify's category, or else the type that the shop calls it."""
+_CATEGORIES = ("Product Category", "Product category", "Standard Product Type", "Type",
+               "Custom Product Type")  # fmt: skip
 
 
 def _recognise(columns: Columns) -> bool:
@@ -50,9 +54,7 @@ def _preset(columns: Columns) -> ImportMap:
     roles = ColumnRoles(
         id=ID,
         group=names.find(*HANDLE),
-        category=names.find("Product Category", "Type", "Standard Product Type")
-        if names.has("Product Category")
-        else names.find("Type", "Custom Product Type"),
+        category=CATEGORY if CATEGORY in columns else "=Products",
         title=names.find("Title"),
         description=names.find("Body (HTML)", "Body HTML", "Description"),
         images=names.find(*_IMAGES),
@@ -78,15 +80,16 @@ def _roles(roles: ColumnRoles) -> Iterator[str]:
 def _prepare(rows: Rows) -> Iterator[Row]:
     """Each variant with what its product says, in the order of the file."""
     for handle, family in groupby(rows(), key=lambda row: _first(row.cells, HANDLE)):
-        several = list(family)
-        if not handle:
-            yield from several
-            continue
-        yield from _variants(handle, several)
+        if handle:
+            yield from _variants(handle, list(family))
+        else:
+            yield from family
 
 
 def _variants(handle: str, rows: list[Row]) -> Iterator[Row]:
     product = {n: c for n, c in rows[0].cells.items() if not _OF_VARIANT.search(n)}
+    if category := _first(product, _CATEGORIES):
+        product[CATEGORY] = category
     images = [image for row in rows if (image := _first(row.cells, _IMAGES))]
     variants = [row for row in rows if any(map(_OF_VARIANT.search, row.cells)) or row.fault]
     for number, row in enumerate(variants or rows[:1], 1):

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -23,6 +23,7 @@ from infra import machine
 from infra.importing.run import import_files
 
 RESULTS = machine.REPOSITORY / "docs" / "results" / "import"
+COUNTS = (10_000, 100_000, 1_000_000)
 FAULTY = 500
 HEADER = (
     "SKU", "Parent SKU", "Kategorie", "Produktname", "Beschreibung", "Bild 1", "Bild 2", "Marke",
@@ -128,7 +129,7 @@ def publish(measured: list[Measured]) -> Path:
     text = (
         "# `listune import` of a generated CSV\n\n"
         "16 columns, guessed map, one process; time with both passes over the file "
-        "(`infra/lab/importing.py`).\n\n"
+        "(`infra/lab/importing/speed.py`).\n\n"
         + "\n".join(lines)
         + f"\n\n{machine.describe()}; commit {machine.commit()}.\n"
     )
@@ -137,14 +138,11 @@ def publish(measured: list[Measured]) -> Path:
     return page
 
 
-def main(counts: tuple[int, ...] = (10_000, 100_000, 1_000_000)) -> None:
-    """Measure files of several sizes, so that it shows whether memory grows with them."""
+def main(arguments: Sequence[str]) -> None:
+    """Measure files of several sizes, so that it shows whether memory grows with them; or, in the
+    process that is measured, import one file."""
+    if arguments:
+        print(json.dumps(_import(*map(Path, arguments))))
+        return
     with tempfile.TemporaryDirectory() as folder:
-        print(publish([measure(count, Path(folder)) for count in counts]))
-
-
-if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        print(json.dumps(_import(Path(sys.argv[1]), Path(sys.argv[2]))))
-    else:
-        main()
+        print(publish([measure(count, Path(folder)) for count in COUNTS]))
