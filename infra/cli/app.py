@@ -24,6 +24,7 @@ from infra.cli import (
     pool,
     proposals,
     schema_changes,
+    schema_sources,
     wire,
     worker,
 )
@@ -47,6 +48,7 @@ forget.register(app)
 wire.register(app)
 pool.register(app)
 schema_changes.register(app)
+schema_sources.register(app)
 drift.register(app)
 proposals.register(app)
 evaluate.register(app)

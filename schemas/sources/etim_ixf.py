@@ -1,0 +1,134 @@
+"""ETIM's IXF, the XML that has all languages at once.
+
+`<IXF>` with `Units`, `Features`, `Values`, `Groups` and `Classes`. Each entry has a `Code` and
+`Translations/Translation[@language]` with a `Description` and, of a unit, an `Abbreviation`. A
+class has a `GroupCode`, and `Features/Feature` with `FeatureCode`, `UnitCode`, `OrderNumber` and
+`Values/Value/ValueCode`. Understood from programs that read it (namespace `…/etimixf/1`); what its
+`changeCode` calls deleted or deprecated is left out.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from schemas.errors import SchemaError
+from schemas.sources.etim_model import EtimClass, Feature, Words, source_of
+from schemas.sources.files import child, elements
+from schemas.sources.left_out import LeftOut
+from schemas.sources.source import Source
+
+DEFAULT_LANGUAGE = "en-GB"
+_GONE = ("deleted", "deprecated", "removed")
+_ENTRIES = {
+    ("IXF", "Units", "Unit"): "units",
+    ("IXF", "Features", "Feature"): "features",
+    ("IXF", "Values", "Value"): "values",
+    ("IXF", "Groups", "Group"): "groups",
+    ("IXF", "Classes", "Class"): "classes",
+}
+
+
+def read_etim_ixf(path: Path, locale: str | None = None) -> Source:
+    """The classes in `path`, in the words of `locale`, such as `de-DE` or `de`; English without it.
+
+    A name that has no words in that language is English, and is counted.
+
+    Raises:
+        SchemaError: the file cannot be read, is no IXF, or knows no such language.
+    """
+    words, kinds, classes, left_out = Words(), {}, [], LeftOut()
+    languages: set[str] = set()
+    for names, element in elements(path):
+        if names[0] != "IXF":
+            raise SchemaError(f"{path}: is <{names[0]}> and no <IXF>; give ETIM's IXF file")
+        what = _ENTRIES.get(names)
+        if what is None:
+            continue
+        code = child(element, "Code")
+        said = _translations(element, "Abbreviation" if what == "units" else "Description")
+        languages.update(said)
+        getattr(words, what)[code] = _in_language(said, locale, f"{what}: {code}", left_out)
+        if what == "features":
+            kinds[code] = child(element, "Type")
+        elif what == "classes":
+            if _is_gone(element):
+                left_out.note("category", "is deleted", code)
+            else:
+                classes.append(_class(code, element, left_out))
+        element.clear()
+    if not classes:
+        raise SchemaError(f"{path}: has no classes; give ETIM's IXF file with them")
+    if locale is not None and not any(_speaks(one, locale) for one in languages):
+        raise SchemaError(
+            f"{path}: knows no language {locale!r}; it has {', '.join(sorted(languages)[:20])}"
+        )
+    return source_of([_with_kinds(one, kinds) for one in classes], words, left_out)
+
+
+def _class(code: str, element: Element, left_out: LeftOut) -> EtimClass:
+    found: list[tuple[int, Feature]] = []
+    for feature in _below(element, "Features", "Feature"):
+        name = child(feature, "FeatureCode")
+        if _is_gone(feature):
+            left_out.note("attribute", "is deleted", f"{code}: {name}")
+            continue
+        values: list[tuple[int, str]] = []
+        for value in _below(feature, "Values", "Value"):
+            if _is_gone(value):
+                left_out.note("value", "is deleted", f"{code}: {name}: {child(value, 'ValueCode')}")
+            else:
+                values.append((_order(value), child(value, "ValueCode")))
+        values.sort(key=lambda one: one[0])
+        codes = [value for _, value in values]
+        found.append((_order(feature), Feature(name, "", child(feature, "UnitCode"), codes)))
+    found.sort(key=lambda one: one[0])
+    return EtimClass(code, child(element, "GroupCode"), [feature for _, feature in found])
+
+
+def _with_kinds(one: EtimClass, kinds: Mapping[str, str]) -> EtimClass:
+    """The types stand with the features, which may come after the classes."""
+    features = [replace(f, kind=kinds.get(f.code, "")) for f in one.features]
+    return replace(one, features=features)
+
+
+def _below(element: Element, group: str, name: str) -> Iterator[Element]:
+    for one in element:
+        if one.tag.rpartition("}")[2] == group:
+            yield from (part for part in one if part.tag.rpartition("}")[2] == name)
+
+
+def _translations(element: Element, first: str) -> dict[str, str]:
+    return {
+        one.get("language", ""): child(one, first) or child(one, "Description")
+        for one in _below(element, "Translations", "Translation")
+    }
+
+
+def _in_language(said: Mapping[str, str], locale: str | None, where: str, left_out: LeftOut) -> str:
+    english = said.get(DEFAULT_LANGUAGE) or next(
+        (words for language, words in said.items() if _speaks(language, "en") and words), ""
+    )
+    if locale is None:
+        return english or next(iter(said.values()), "")
+    own = said.get(locale) or next(
+        (words for language, words in said.items() if _speaks(language, locale) and words), ""
+    )
+    if not own and english:
+        left_out.note("name", f"has no words in {locale}: it stays English", where)
+    return own or english
+
+
+def _speaks(language: str, locale: str) -> bool:
+    """Whether `language` (`de-DE`) is the one that is meant by `locale` (`de`, `de-DE`)."""
+    have, want = (one.replace("_", "-").casefold() for one in (language, locale))
+    return have == want or have.partition("-")[0] == want
+
+
+def _is_gone(element: Element) -> bool:
+    return element.get("changeCode", "").strip().casefold() in _GONE
+
+
+def _order(element: Element) -> int:
+    written = child(element, "OrderNumber")
+    return int(written) if written.isdecimal() else 0
