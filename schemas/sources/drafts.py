@@ -6,6 +6,7 @@ with a `|`. What a schema refuses is left out, or changed where that loses nothi
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -71,18 +72,31 @@ def attributes_of(drafts: Iterable[Draft], category: str, left_out: LeftOut) -> 
     waiting: dict[str, Conditions] = {}
     for draft in drafts:
         where = f"{category}: {draft.name.strip() or draft.id}"
-        name = free_name(
-            draft.name, draft.id, names, lambda why, w=where: left_out.note("attribute", why, w)
-        )
+        note = partial(_note_attribute, left_out, where)
+        name = free_name(draft.name, draft.id, names, note)
         if name is None or draft.id in made:
-            left_out.note("attribute", "has no name of its own", where)
+            note("has no name of its own")
             continue
         one = _made(draft, name, where, left_out)
         if one is not None:
             names.add(name)
             made[draft.id] = one
             waiting[draft.id] = draft.when
-    return [_with_conditions(one, made, waiting, category, left_out) for one in made.values()]
+    found = [_with_conditions(one, made, waiting, category, left_out) for one in made.values()]
+    return [_with_free_aliases(one, names) for one in found]
+
+
+def _note_attribute(left_out: LeftOut, where: str, why: str) -> None:
+    left_out.note("attribute", why, where)
+
+
+def _with_free_aliases(one: Made, taken: set[str]) -> Made:
+    """`one` without the aliases that are another attribute's name or alias."""
+    aliases = tuple(alias for alias in one.attribute.aliases if alias not in taken)
+    taken.update(aliases)
+    if aliases == one.attribute.aliases:
+        return one
+    return replace(one, attribute=one.attribute.model_copy(update={"aliases": aliases}))
 
 
 def free_name(

@@ -21,11 +21,11 @@ from schemas.sources.source import Source
 DEFAULT_LANGUAGE = "en-GB"
 _GONE = ("deleted", "deprecated", "removed")
 _ENTRIES = {
-    ("IXF", "Units", "Unit"): "units",
-    ("IXF", "Features", "Feature"): "features",
-    ("IXF", "Values", "Value"): "values",
-    ("IXF", "Groups", "Group"): "groups",
-    ("IXF", "Classes", "Class"): "classes",
+    "IXF/Units/Unit": "units",
+    "IXF/Features/Feature": "features",
+    "IXF/Values/Value": "values",
+    "IXF/Groups/Group": "groups",
+    "IXF/Classes/Class": "classes",
 }
 
 
@@ -37,25 +37,31 @@ def read_etim_ixf(path: Path, locale: str | None = None) -> Source:
     Raises:
         SchemaError: the file cannot be read, is no IXF, or knows no such language.
     """
-    words, kinds, classes, left_out = Words(), {}, [], LeftOut()
+    words, left_out = Words(), LeftOut()
+    kinds: dict[str, str] = {}
+    classes: list[EtimClass] = []
     languages: set[str] = set()
     for names, element in elements(path):
         if names[0] != "IXF":
             raise SchemaError(f"{path}: is <{names[0]}> and no <IXF>; give ETIM's IXF file")
-        what = _ENTRIES.get(names)
+        what = _ENTRIES.get("/".join(names))
         if what is None:
             continue
         code = child(element, "Code")
         said = _translations(element, "Abbreviation" if what == "units" else "Description")
         languages.update(said)
-        getattr(words, what)[code] = _in_language(said, locale, f"{what}: {code}", left_out)
+        own = _in_language(said, locale)
+        english = _in_language(said, DEFAULT_LANGUAGE) or _in_language(said, "en")
+        if locale is not None and not own and english:
+            words.untranslated.add(code)
+        getattr(words, what)[code] = own or english or next(iter(said.values()), "")
         if what == "features":
             kinds[code] = child(element, "Type")
         elif what == "classes":
             if _is_gone(element):
                 left_out.note("category", "is deleted", code)
             else:
-                classes.append(_class(code, element, left_out))
+                classes.append(_class(code, element))
         element.clear()
     if not classes:
         raise SchemaError(f"{path}: has no classes; give ETIM's IXF file with them")
@@ -66,24 +72,28 @@ def read_etim_ixf(path: Path, locale: str | None = None) -> Source:
     return source_of([_with_kinds(one, kinds) for one in classes], words, left_out)
 
 
-def _class(code: str, element: Element, left_out: LeftOut) -> EtimClass:
+def _class(code: str, element: Element) -> EtimClass:
     found: list[tuple[int, Feature]] = []
+    left_out: list[tuple[str, str, str]] = []
     for feature in _below(element, "Features", "Feature"):
         name = child(feature, "FeatureCode")
         if _is_gone(feature):
-            left_out.note("attribute", "is deleted", f"{code}: {name}")
+            left_out.append(("attribute", "is deleted", f"{code}: {name}"))
             continue
         values: list[tuple[int, str]] = []
         for value in _below(feature, "Values", "Value"):
             if _is_gone(value):
-                left_out.note("value", "is deleted", f"{code}: {name}: {child(value, 'ValueCode')}")
+                left_out.append(
+                    ("value", "is deleted", f"{code}: {name}: {child(value, 'ValueCode')}")
+                )
             else:
                 values.append((_order(value), child(value, "ValueCode")))
         values.sort(key=lambda one: one[0])
         codes = [value for _, value in values]
         found.append((_order(feature), Feature(name, "", child(feature, "UnitCode"), codes)))
     found.sort(key=lambda one: one[0])
-    return EtimClass(code, child(element, "GroupCode"), [feature for _, feature in found])
+    features = [feature for _, feature in found]
+    return EtimClass(code, child(element, "GroupCode"), features, left_out)
 
 
 def _with_kinds(one: EtimClass, kinds: Mapping[str, str]) -> EtimClass:
@@ -105,18 +115,12 @@ def _translations(element: Element, first: str) -> dict[str, str]:
     }
 
 
-def _in_language(said: Mapping[str, str], locale: str | None, where: str, left_out: LeftOut) -> str:
-    english = said.get(DEFAULT_LANGUAGE) or next(
-        (words for language, words in said.items() if _speaks(language, "en") and words), ""
-    )
+def _in_language(said: Mapping[str, str], locale: str | None) -> str:
+    """What is said in `locale`; empty where nothing is."""
     if locale is None:
-        return english or next(iter(said.values()), "")
-    own = said.get(locale) or next(
-        (words for language, words in said.items() if _speaks(language, locale) and words), ""
-    )
-    if not own and english:
-        left_out.note("name", f"has no words in {locale}: it stays English", where)
-    return own or english
+        return ""
+    spoken = (words for language, words in said.items() if words and _speaks(language, locale))
+    return said.get(locale) or next(spoken, "")
 
 
 def _speaks(language: str, locale: str) -> bool:

@@ -31,22 +31,27 @@ class Feature:
 
 @dataclass(frozen=True)
 class EtimClass:
-    """A class: its code, the code of its group, and its features in their order."""
+    """A class: its code, the code of its group, and its features in their order.
+
+    left_out: kind, reason and example of what the file has of it and the schema has not.
+    """
 
     code: str
     group: str
     features: Sequence[Feature]
+    left_out: Sequence[tuple[str, str, str]] = ()
 
 
 @dataclass
 class Words:
-    """What codes are called, by kind of code."""
+    """What codes are called, by kind of code; `untranslated` are those that stay English."""
 
     groups: dict[str, str] = field(default_factory=dict)
     classes: dict[str, str] = field(default_factory=dict)
     features: dict[str, str] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
+    untranslated: set[str] = field(default_factory=set)
 
 
 def source_of(classes: Iterable[EtimClass], words: Words, left_out: LeftOut) -> Source:
@@ -62,9 +67,17 @@ def source_of(classes: Iterable[EtimClass], words: Words, left_out: LeftOut) -> 
 
 
 def _drafts(one: EtimClass, words: Words, left_out: LeftOut) -> Iterable[Draft]:
+    for kind, reason, example in one.left_out:
+        left_out.note(kind, reason, example)
+    used = {one.code, *(c for f in one.features for c in (f.code, f.unit, *f.values))}
+    for code in sorted(used & words.untranslated):
+        left_out.note("name", "has no words in this language: it stays English", code)
     for feature in one.features:
         name = words.features.get(feature.code) or feature.code
         fields: dict[str, object] = {"required": True} if feature.required else {}
+        if name != feature.code:
+            # Catalogs are exchanged with the codes.
+            fields["aliases"] = (feature.code,)
         where = f"{words.classes.get(one.code, one.code)}: {name}"
         match KINDS.get(feature.kind.casefold(), ""):
             case "A" if feature.values:
@@ -79,7 +92,7 @@ def _drafts(one: EtimClass, words: Words, left_out: LeftOut) -> Iterable[Draft]:
                 yield Draft(feature.code, name, AttributeType.NUMBER, (), number)
             case "R":
                 left_out.note("attribute", "is a range: it is asked for as two numbers", where)
-                number = fields | _unit(feature, words.units)
+                number = fields | _unit(feature, words.units) | {"aliases": ()}
                 for end in ("min", "max"):
                     code = f"{feature.code}.{end}"
                     yield Draft(code, f"{name} ({end})", AttributeType.NUMBER, (), number)

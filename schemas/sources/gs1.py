@@ -85,7 +85,8 @@ def _drafts(brick: _Node, left_out: LeftOut) -> Iterable[Draft]:
                 left_out.note("value", "says that nothing is known", f"{where}: {value.title}")
             else:
                 values.append(Value(value.code, value.title))
-        fields = {"description": attribute.definition}
+        # Catalogs are exchanged with the codes.
+        fields = {"description": attribute.definition, "aliases": (attribute.code,)}
         yield Draft(attribute.code, attribute.title, AttributeType.ENUM, values, fields)
 
 

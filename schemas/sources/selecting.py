@@ -6,6 +6,7 @@ nothing else fits.
 """
 
 import difflib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ MOST_HINTS = 3
 HINTED = 20
 """Unknown categories that get a hint; to look for more of them takes a second each in large
 sources."""
+
+_ARROW = re.compile(r"\s*[>›»→]\s*")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def used_by(source: Source, counts: Mapping[str, int]) -> Selection:
     """The categories that a catalog uses; `counts` are its products by category."""
     finder = _Finder(source)
     called: defaultdict[str, list[str]] = defaultdict(list)
-    unknown = []
+    unknown: list[Unknown] = []
     for name, products in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         found = finder.find(name)
         if found is not None:
@@ -104,7 +107,7 @@ class _Finder:
             for name in {category.path[-1], *category.also, *category.former}:
                 several[name].append(category)
             for name in {category.name, category.id, category.path[-1], *category.also}:
-                folded[comparable(name)].append(category)
+                folded[_folded(name)].append(category)
         self._only = {name: found[0] for name, found in several.items() if len(found) == 1}
         self._folded = {name: found[0] for name, found in folded.items() if len(found) == 1}
         self._leaves: defaultdict[str, list[str]] = defaultdict(list)
@@ -113,7 +116,7 @@ class _Finder:
 
     def find(self, name: str) -> SourceCategory | None:
         """The category that `name` means."""
-        return self._exact.get(name) or self._only.get(name) or self._folded.get(comparable(name))
+        return self._exact.get(name) or self._only.get(name) or self._folded.get(_folded(name))
 
     def nearest(self, name: str) -> tuple[str, ...]:
         """Full names whose last part is like that of `name`, the likest first."""
@@ -123,3 +126,8 @@ class _Finder:
         # Of several with one last part, those whose whole path is the likest.
         names.sort(key=lambda full: -difflib.SequenceMatcher(None, full, name).ratio())
         return tuple(names[:MOST_HINTS])
+
+
+def _folded(name: str) -> str:
+    """`name` as it is compared where nothing else fits: `A>B` and `a › b` are one."""
+    return comparable(_ARROW.sub(" > ", name))

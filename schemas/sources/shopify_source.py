@@ -22,6 +22,7 @@ from schemas.sources.shopify_mappings import former_names
 from schemas.sources.source import Source, SourceCategory
 
 _KINDS = ("categories", "attributes", "values")
+_GID = "gid://shopify/TaxonomyCategory/"
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,9 @@ def read_shopify(
     former = former_names(mappings, english)
     translation = _translation(folder / "localizations", locale)
     left_out = LeftOut()
+    unread = LeftOut()  # of all categories; those that are made count in their drafts
     words = {
-        identity: translation.name("categories", identity, name, left_out)
+        identity: translation.name("categories", identity, name, unread)
         for identity, name in release.names.items()
     }
     categories = []
@@ -80,7 +82,8 @@ def read_shopify(
         if locale is not None:
             before = (english[identity], *before)
         drafts = partial(_drafts, identity, release, translation, multi_value, left_out)
-        categories.append(SourceCategory(identity, path, drafts, former=before))
+        also = (f"{_GID}{identity}",)
+        categories.append(SourceCategory(identity, path, drafts, also, before))
     return Source(categories, left_out)
 
 
@@ -102,6 +105,7 @@ def _drafts(
     multi_value: bool,
     left_out: LeftOut,
 ) -> Iterable[Draft]:
+    translation.name("categories", identity, release.names[identity], left_out)
     for friendly_id in release.listed[identity]:
         entry = release.attributes[friendly_id]
         name = translation.name("attributes", friendly_id, entry["name"], left_out)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from schemas.sources.drafts import Draft
 from schemas.sources.left_out import LeftOut
+from schemas.texts import one_line
 
 PATH_SEPARATOR = " > "
 
@@ -26,7 +27,7 @@ class SourceCategory:
     @property
     def name(self) -> str:
         """The full name, `Apparel > Shirts`."""
-        return PATH_SEPARATOR.join(self.path)
+        return PATH_SEPARATOR.join(map(one_line, self.path))
 
 
 @dataclass(frozen=True)

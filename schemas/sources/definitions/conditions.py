@@ -117,12 +117,14 @@ def _forbidden(branch: Any, base: Path) -> list[Path]:
     if not isinstance(branch, dict):
         return []
     found: list[Path] = []
-    for part in branch.get("allOf") or [] if isinstance(branch.get("allOf"), list) else []:
+    parts = branch.get("allOf")
+    for part in parts if isinstance(parts, list) else ():
         found += _forbidden(part, base)
     for name in ("items", "contains"):
         found += _forbidden(branch.get(name), base)
     properties = branch.get("properties")
-    for name, inner in properties.items() if isinstance(properties, dict) else ():
+    named = properties if isinstance(properties, dict) else {}
+    for name, inner in named.items():
         found += [(*base, name)] if inner is False else _forbidden(inner, (*base, name))
     return [*found, *((*base, name) for name in _never(branch.get("not")))]
 
@@ -135,5 +137,6 @@ def _never(schema: Any) -> list[str]:
         return [name for one in schema["anyOf"] for name in _never(one)]
     names = schema.get("required")
     # `not: {required: [x, y]}` forbids both together, and not each.
-    one_only = schema.keys() == {"required"} and isinstance(names, list) and len(names) == 1
-    return [name for name in names if isinstance(name, str)] if one_only else []
+    if schema.keys() != {"required"} or not isinstance(names, list) or len(names) != 1:
+        return []
+    return [name for name in names if isinstance(name, str)]

@@ -39,7 +39,7 @@ def draft_of(leaf: Leaf, left_out: LeftOut) -> Draft | None:
     for keyword, told in _UNSAID.items():
         if told and keyword in keywords:
             left_out.note("limit", told, where)
-    values = values_of(leaf.schema)
+    values = _current(values_of(leaf.schema), leaf.schema, where, left_out)
     if types == {"boolean"} or (values and all(isinstance(v, bool) for v in _enum(leaf.schema))):
         return _draft(leaf, AttributeType.BOOLEAN, fields)
     if values and not (types and types <= _NUMBERS and leaf.unit):
@@ -52,6 +52,17 @@ def draft_of(leaf: Leaf, left_out: LeftOut) -> Draft | None:
         return _text(leaf, fields, where, left_out)
     left_out.note("attribute", "does not say of which type it is", where)
     return None
+
+
+def _current(values: list[Value], schema: Merged, where: str, left_out: LeftOut) -> list[Value]:
+    """`values` without those that Amazon's `$lifecycle` calls deprecated."""
+    lifecycle = schema.keywords.get("$lifecycle")
+    written = lifecycle.get("enumDeprecated") if isinstance(lifecycle, dict) else None
+    gone = set(map(str, written)) if isinstance(written, list) else set()
+    for value in values:
+        if value.code in gone:
+            left_out.note("value", "is deprecated", f"{where}: {value.name}")
+    return [value for value in values if value.code not in gone]
 
 
 def values_of(schema: Merged) -> list[Value]:
@@ -104,6 +115,12 @@ def _number(leaf: Leaf, fields: dict[str, Any], where: str, left_out: LeftOut) -
             fields[bound] = exclusive
         if _is_finite(keywords.get(bound)):
             fields[bound] = keywords[bound]
+    if len(fields.get("units", ())) > 1:
+        # A schema converts before it compares; here 5 is 5 of whatever unit stands beside it.
+        for bound in ("minimum", "maximum"):
+            if fields.get(bound, 0) != 0:
+                left_out.note("limit", "is a bound in any of several units: there is none", where)
+                del fields[bound]
     if fields.get("minimum", -math.inf) > fields.get("maximum", math.inf):
         left_out.note("limit", "has a minimum above its maximum: it has none", where)
         del fields["minimum"], fields["maximum"]

@@ -89,6 +89,8 @@ class _Walker:
             return
         if schema.keywords.get("hidden") is True and place.path:
             self._left_out.note("attribute", "is hidden from sellers", place.name)
+        elif schema.keywords.get("deprecated") is True and place.path:
+            self._left_out.note("attribute", "is deprecated", place.name)
         elif schema.properties or schema.types == {"object"}:
             self._object(schema, place)
         elif "items" in schema.keywords or schema.types == {"array"}:

@@ -144,6 +144,26 @@ def test_what_else_forbids_applies_only_where_the_condition_holds(tmp_path: Path
     assert reasons["condition makes an attribute required in some cases only"] == 1
 
 
+def test_a_bound_holds_for_one_unit_and_not_for_each_of_several(tmp_path: Path) -> None:
+    number = {"type": "number", "minimum": 0, "maximum": 5}
+    several, reasons = attribute(tmp_path, **listed(number, unit=GRAMS))
+    one, _ = attribute(tmp_path, **listed(number, unit={"enum": ["grams"]}))
+    assert (several.minimum, several.maximum) == (0, None)
+    assert (one.minimum, one.maximum) == (0, 5)
+    assert reasons["limit is a bound in any of several units: there is none"] == 1
+
+
+def test_what_is_deprecated_is_left_out(tmp_path: Path) -> None:
+    lifecycle = {"$lifecycle": {"enumDeprecated": ["b"]}}
+    found, reasons = attribute(tmp_path, type="string", enum=["a", "b"], **lifecycle)
+    assert found.values == ("a",)
+    assert reasons == {"value is deprecated": 1}
+    properties = {"x": {"type": "string", "deprecated": True}}
+    schema, reasons = read(tmp_path, {"title": "T", "properties": properties})
+    assert schema.attributes == ()
+    assert reasons == {"attribute is deprecated": 1}
+
+
 def test_the_file_notes_ids_and_codes_to_send_values_back(tmp_path: Path) -> None:
     read(tmp_path, KETTLE)
     content = json.loads((tmp_path / "written.json").read_text(encoding="utf-8"))

@@ -75,6 +75,9 @@ BMECAT = """<?xml version="1.0"?><BMECAT version="2005"><T_NEW_CATALOG><CLASSIFI
   <CLASSIFICATION_GROUP_PARENT_ID>g0</CLASSIFICATION_GROUP_PARENT_ID></CLASSIFICATION_GROUP>
 </CLASSIFICATION_GROUPS></CLASSIFICATION_SYSTEM></T_NEW_CATALOG></BMECAT>"""
 
+ENTITIES = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
+BOMB = f'<!DOCTYPE IXF [<!ENTITY e0 "ha">{ENTITIES}]><IXF>&e11;</IXF>'
+
 OLD_BMECAT = """<BMECAT version="1.2"><T_NEW_CATALOG><FEATURE_SYSTEM><FEATURE_GROUP>
 <FEATURE_GROUP_ID>g1</FEATURE_GROUP_ID><FEATURE_GROUP_NAME>Desk lamps</FEATURE_GROUP_NAME>
 <FEATURE_TEMPLATE type="free_entry"><FT_NAME>Width</FT_NAME><FT_UNIT>mm</FT_UNIT></FEATURE_TEMPLATE>
@@ -113,6 +116,7 @@ def test_a_class_of_the_csv_release_is_asked_for_its_features_in_their_order(
     assert dimmer.by_name["Voltage (max)"].units == ("V",)
     assert built.categories[0].id == "EC1"
     assert [made.id for made in built.categories[0].made][:2] == ["EF2", "EF1"]
+    assert dimmer.find("EF1") is dimmer.by_name["Material"]
     assert told(built) == {
         "attribute is a range: it is asked for as two numbers": 1,
         "attribute is of an unknown type 'X'": 1,
@@ -136,7 +140,7 @@ def test_an_ixf_in_another_language_keeps_what_has_no_words_english_and_counts_i
     schemas, built = written(read_etim(tmp_path / "ixf.xml", locale), tmp_path)
     power, material = schemas["Schalter > Dimmer (de)"].attributes
     assert (power.name, material.name, material.values) == ("Power", "Werkstoff", ("Stahl",))
-    assert told(built)[f"name has no words in {locale}: it stays English"] == 3
+    assert told(built)["name has no words in this language: it stays English"] == 2  # EF3, EU1
 
 
 def test_a_bmecat_files_own_classification_is_read(tmp_path: Path) -> None:
@@ -166,6 +170,7 @@ def test_the_feature_groups_of_an_older_bmecat_are_read(tmp_path: Path) -> None:
         ("<IXF><Classes>", "not XML"),
         ("<IXF>" * 1_000_000, "more than 100 elements"),
         ("<BMECAT><T_NEW_CATALOG/></BMECAT>", "brings no classification"),
+        (BOMB, "not XML"),
         ("PK\x03\x04 broken", "give the zip as it was downloaded"),
     ],
 )
