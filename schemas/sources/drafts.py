@@ -32,7 +32,7 @@ Conditions = tuple[tuple[str, tuple[str, ...]], ...]
 """Ids of attributes, each with the codes of which it must have one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Value:
     """An allowed value: the source's code of it, and how people write it."""
 
@@ -167,7 +167,7 @@ def _allowed(
         elif name in kept:
             fault = "stands twice"
         if fault is None:
-            kept[name] = Value(value.code, name)
+            kept[name] = value if name == value.name else Value(value.code, name)
         else:
             left_out.note("value", fault, f"{where}: {name[:60]}")
     return list(kept.values())

@@ -29,7 +29,7 @@ _KINDS = {_ATTRIBUTE: "attribute", _VALUE: "value"}
 _SAYS_NOTHING = frozenset(("30002515", "30002518"))
 
 
-@dataclass
+@dataclass(slots=True)
 class _Node:
     level: int
     code: str

@@ -7,6 +7,7 @@ Read in this order:
 - `document`: one file, its `$ref`s, and a schema with its `allOf`, `anyOf`, `oneOf` in one.
 - `kinds`: a leaf as an attribute. `patterns`: a regular expression that is searched for as one that
   matches the whole. `conditions`: `if`, `then`, `else` as `when`.
+- `unsaid`: keywords that are only counted.
 - `amazon`: what of a product type is an offer's or a page's, and no attribute of a product.
 
 Other rooms use `schemas.sources.definitions.reader`.

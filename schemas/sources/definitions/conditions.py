@@ -6,44 +6,85 @@ required in some cases only, or limits its values, has no words and is counted.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from schemas.sources.definitions.document import Rule
 from schemas.sources.definitions.kinds import identity, values_of
-from schemas.sources.definitions.walking import Leaf, Path, Walk
+from schemas.sources.definitions.walking import VALUE, Leaf, Path, Walk
 from schemas.sources.left_out import LeftOut
 
 Conditions = tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def conditions_of(walked: Walk, left_out: LeftOut) -> dict[Path, Conditions]:
-    """By the full path of a leaf, the conditions under which it applies."""
+@dataclass(frozen=True)
+class Applies:
+    """By the full path of a leaf, the conditions under which it applies; and which leaves, or
+    objects of them, are required where they do."""
+
+    when: Mapping[Path, Conditions]
+    required: frozenset[Path]
+
+    def requires(self, full: Path) -> bool:
+        """Whether what is at the path is required where it applies."""
+        around = full[:-1] if full[-1] == VALUE else full
+        return full in self.required or around in self.required
+
+
+def conditions_of(walked: Walk, left_out: LeftOut) -> Applies:
+    """What the rules of a schema say; what has no words is counted."""
     found: defaultdict[Path, dict[str, tuple[str, ...]]] = defaultdict(dict)
+    required: set[Path] = set()
     leaves = {leaf.full: leaf for leaf in walked.leaves}
-    for base, rule in walked.rules:
+    for base, written in walked.rules:
+        rule = _straight(written)
         where = ".".join(base) or "(the schema)"
         values = _values(rule.condition, base)
-        without, within = _forbidden(rule.otherwise, base), _forbidden(rule.then, base)
-        if not without and not within:
-            left_out.note("condition", _unsaid(rule), where)
-        elif values is None:
-            left_out.note("condition", "is more than a schema can say", where)
-        else:
-            _add(found, leaves, without, values)
-            others = _others(values, leaves)
-            if within and others is None:
+        others = _others(values, leaves) if values is not None else None
+        for forbids, needs, holds in (
+            (rule.otherwise, rule.then, values),
+            (rule.then, rule.otherwise, others),
+        ):
+            gone = _forbidden(forbids, base)
+            if gone and holds is None:
                 left_out.note("condition", "is more than a schema can say", where)
-            elif others is not None:
-                _add(found, leaves, within, others)
-    return {full: tuple(conditions.items()) for full, conditions in found.items()}
+            elif gone and holds is not None:
+                _add(found, leaves, gone, holds)
+            said = [path for path in gone if path in _required(needs, base)]
+            required.update(said)
+            for reason in _unsaid(needs, base, said):
+                left_out.note("condition", reason, where)
+    when = {full: tuple(conditions.items()) for full, conditions in found.items()}
+    return Applies(when, frozenset(required))
 
 
-def _unsaid(rule: Rule) -> str:
-    parts = [part for part in (rule.then, rule.otherwise) if isinstance(part, dict)]
-    if parts and all(part.keys() <= {"required"} for part in parts):
-        return "makes an attribute required in some cases only"
-    return "limits an attribute in some cases only"
+def _straight(rule: Rule) -> Rule:
+    """`rule` without a `not` around its condition, the branches swapped."""
+    while isinstance(rule.condition, dict) and rule.condition.keys() == {"not"}:
+        rule = Rule(rule.condition["not"], rule.otherwise, rule.then)
+    return rule
+
+
+def _required(branch: Any, base: Path) -> list[Path]:
+    names = branch.get("required") if isinstance(branch, dict) else None
+    return [(*base, n) for n in names if isinstance(n, str)] if isinstance(names, list) else []
+
+
+def _unsaid(branch: Any, base: Path, said: Sequence[Path]) -> Iterator[str]:
+    """Reasons for what else a branch says."""
+    if not isinstance(branch, dict):
+        return
+    if any(path not in said for path in _required(branch, base)):
+        yield "makes an attribute required in some cases only"
+    rest = branch.keys() - {"required", "title", "description", "$comment", "type"}
+    if "not" in rest and _never(branch["not"]):
+        rest -= {"not"}
+    properties = branch.get("properties")
+    if isinstance(properties, dict) and all(inner is False for inner in properties.values()):
+        rest -= {"properties"}
+    if rest:
+        yield "limits an attribute in some cases only"
 
 
 def _add(
@@ -77,6 +118,8 @@ def _values(condition: Any, base: Path) -> dict[Path, tuple[str, ...]] | None:
                 parts = [_values(inner, base)]
             case "allOf" if isinstance(inner, list):
                 parts = [_values(one, base) for one in inner]
+            case "anyOf" if isinstance(inner, list):
+                parts = [_any(_values(one, base) for one in inner)]
             case "enum" if isinstance(inner, list):
                 parts = [{base: tuple(map(_code, inner))}]
             case "const":
@@ -88,6 +131,19 @@ def _values(condition: Any, base: Path) -> dict[Path, tuple[str, ...]] | None:
                 return None
             found |= part
     return found or None
+
+
+def _any(
+    branches: Iterable[dict[Path, tuple[str, ...]] | None],
+) -> dict[Path, tuple[str, ...]] | None:
+    """Either of several values of one attribute; None for more than one attribute."""
+    found: dict[Path, tuple[str, ...]] = {}
+    for branch in branches:
+        if branch is None or len(branch) != 1:
+            return None
+        ((path, values),) = branch.items()
+        found[path] = tuple(dict.fromkeys((*found.get(path, ()), *values)))
+    return found if len(found) == 1 else None
 
 
 def _code(value: Any) -> str:

@@ -1,6 +1,7 @@
 """A leaf as an attribute: which type, and what of its limits a schema can say."""
 
 import math
+from collections import Counter
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,10 +15,6 @@ from schemas.sources.left_out import LeftOut
 
 MOST_VALUES = 100
 _NUMBERS = frozenset(("number", "integer"))
-_UNSAID = {
-    "multipleOf": "multiples are not asked for",
-    "uniqueItems": "", "minUtf8ByteLength": "a least length is not asked for",
-}  # fmt: skip
 
 
 def identity(full: tuple[str, ...]) -> str:
@@ -35,10 +32,7 @@ def draft_of(leaf: Leaf, left_out: LeftOut) -> Draft | None:
         fields["multi_value"] = True
     if leaf.most is not None and leaf.most != 1:
         fields["max_values"] = min(leaf.most, MOST_VALUES)
-    keywords, types = leaf.schema.keywords, leaf.schema.types
-    for keyword, told in _UNSAID.items():
-        if told and keyword in keywords:
-            left_out.note("limit", told, where)
+    types = leaf.schema.types
     values = _current(values_of(leaf.schema), leaf.schema, where, left_out)
     if types == {"boolean"} or (values and all(isinstance(v, bool) for v in _enum(leaf.schema))):
         return _draft(leaf, AttributeType.BOOLEAN, fields)
@@ -73,8 +67,9 @@ def values_of(schema: Merged) -> list[Value]:
         return [Value(code, code) for code in codes]
     shown = [name.strip() if isinstance(name, str) and name.strip() else code
              for code, name in zip(codes, names, strict=True)]  # fmt: skip
+    times = Counter(shown)
     return [
-        Value(code, name if shown.count(name) == 1 else f"{name} ({code})")
+        Value(code, name if times[name] == 1 else f"{name} ({code})")
         for code, name in zip(codes, shown, strict=True)
     ]
 

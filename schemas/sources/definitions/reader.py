@@ -69,6 +69,9 @@ def _names(file: Path, root: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     last = identity.rstrip("/#").rpartition("/")[2] if isinstance(identity, str) else ""
     last = last.removesuffix(".json").removesuffix(".schema")
     title = root.get("title") if isinstance(root.get("title"), str) else ""
+    ref = root.get("$ref")
+    if not title and isinstance(ref, str):  # {"$ref": "#/$defs/Kettle", "$defs": …}
+        title = ref.rpartition("/")[2]
     given = (last, title, file.stem) if is_amazons(root) else (title, last, file.stem)
     names = [one_line(str(name)) for name in given if name and not is_cut(str(name))]
     names = [name for name in names if name] or ["schema"]
@@ -78,7 +81,7 @@ def _names(file: Path, root: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
 def _drafts(file: Path, root: dict[str, Any], left_out: LeftOut) -> Iterable[Draft]:
     try:
         walked = walk(Document(file, root, left_out))
-        conditions = conditions_of(walked, left_out)
+        applies = conditions_of(walked, left_out)
     except RecursionError as error:
         raise SchemaError(f"{file}: nested too deep to be a schema of a product") from error
     aliases = _aliases(walked)
@@ -88,7 +91,9 @@ def _drafts(file: Path, root: dict[str, Any], left_out: LeftOut) -> Iterable[Dra
             continue
         if leaf.full in aliases:
             draft.fields["aliases"] = (aliases[leaf.full],)
-        yield replace(draft, when=conditions.get(leaf.full, ()))
+        if applies.requires(leaf.full):
+            draft.fields["required"] = True
+        yield replace(draft, when=applies.when.get(leaf.full, ()))
 
 
 def _aliases(walked: Walk) -> dict[tuple[str, ...], str]:

@@ -5,12 +5,13 @@ and neither does a property called `value`, which in Amazon's definitions holds 
 around it is about. A `unit` beside a numeric `value` is the unit of that number.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.sources.definitions.amazon import SELECTORS, is_amazons, why_not_asked
 from schemas.sources.definitions.document import DEEPEST, Document, Merged, Rule
+from schemas.sources.definitions.unsaid import note_unsaid
 
 VALUE, UNIT = "value", "unit"
 _SAYS = frozenset(("type", "$ref", "enum", "const", "properties", "items", "anyOf", "oneOf"))
@@ -87,11 +88,14 @@ class _Walker:
         schema = self._document.merged(raw, place.name, place.refs)
         if schema is None:
             return
-        if schema.keywords.get("hidden") is True and place.path:
+        if place.path and schema.keywords.get("hidden") is True:
             self._left_out.note("attribute", "is hidden from sellers", place.name)
-        elif schema.keywords.get("deprecated") is True and place.path:
+            return
+        if place.path and schema.keywords.get("deprecated") is True:
             self._left_out.note("attribute", "is deprecated", place.name)
-        elif schema.properties or schema.types == {"object"}:
+            return
+        note_unsaid(schema.keywords, place.name, self._left_out)
+        if schema.properties or schema.types == {"object"}:
             self._object(schema, place)
         elif "items" in schema.keywords or schema.types == {"array"}:
             self._list(schema, place)
@@ -112,17 +116,19 @@ class _Walker:
         self._visit(items, _within(place, schema, most=most))
 
     def _object(self, schema: Merged, place: _Place) -> None:
-        added = dict(_added(schema))
-        rules = [*schema.rules, *(rule for _, rule in added.values())]
-        self._found.rules += [(place.full, rule) for rule in rules]
-        properties = {**schema.properties, **{name: raw for name, (raw, _) in added.items()}}
+        properties = dict(schema.properties)
+        for rule in schema.rules:
+            rules, added = _apart(rule, schema.properties.keys())
+            self._found.rules += [(place.full, one) for one in rules]
+            for name, raw in added.items():
+                properties.setdefault(name, raw)
         if not properties:
             self._left_out.note("attribute", "is an object of any names", place.name)
             return
         place = _within(place, schema)
         required = schema.keywords.get("required")
         needed = required if isinstance(required, list) else []
-        unit = self._unit(properties, place)
+        number, unit = self._measured(properties, place)
         for name, raw in properties.items():
             is_selector = self._amazon and name in SELECTORS
             if is_selector or raw is False or (name == UNIT and unit is not None):
@@ -141,20 +147,26 @@ class _Walker:
                 place.description if is_value else "",
                 place.refs,
             )
-            if is_value and unit is not None:
+            if name == number and unit is not None:
                 self._measure(raw, inner, unit)
             else:
                 self._visit(raw, inner)
 
-    def _unit(self, properties: dict[str, Any], place: _Place) -> Merged | None:
-        """The schema of the unit of the number beside it; None where there is no number."""
-        if VALUE not in properties or UNIT not in properties or not place.path:
-            return None
-        value = self._document.merged(properties[VALUE], place.name, place.refs)
-        is_number = value is not None and value.types & {"number", "integer"}
-        return (
-            self._document.merged(properties[UNIT], place.name, place.refs) if is_number else None
-        )
+    def _measured(
+        self, properties: Mapping[str, Any], place: _Place
+    ) -> tuple[str | None, Merged | None]:
+        """The only number beside a `unit`, or the one called `value`; and the unit's schema."""
+        if UNIT not in properties or not place.path:
+            return None, None
+        numbers = []
+        for name in properties.keys() - {UNIT}:
+            value = self._document.merged(properties[name], place.name, place.refs)
+            if value is not None and value.types and value.types <= {"number", "integer"}:
+                numbers.append(name)
+        if VALUE not in numbers and len(numbers) != 1:
+            return None, None
+        unit = self._document.merged(properties[UNIT], place.name, place.refs)
+        return (VALUE if VALUE in numbers else numbers[0]), unit
 
     def _measure(self, raw: Any, place: _Place, unit: Merged) -> None:
         schema = self._document.merged(raw, place.name, place.refs)
@@ -162,18 +174,45 @@ class _Walker:
             self._found.leaves.append(_leaf(schema, place, unit))
 
 
-def _added(schema: Merged) -> Iterator[tuple[str, tuple[Any, Rule]]]:
-    """The properties that only a `then` or an `else` brings along, with the rule that says so."""
-    for rule in schema.rules:
-        for branch in (rule.then, rule.otherwise):
-            inner = branch.get("properties") if isinstance(branch, dict) else None
-            for name, raw in inner.items() if isinstance(inner, dict) else ():
-                if name in schema.properties or not isinstance(raw, dict) or not raw.keys() & _SAYS:
-                    continue
-                gone = {"not": {"required": [name]}}
-                is_then = branch is rule.then
-                only = Rule(rule.condition, True, gone) if is_then else Rule(rule.condition, gone)
-                yield name, (raw, only)
+def _apart(rule: Rule, known: Collection[str]) -> tuple[list[Rule], dict[str, Any]]:
+    """The properties that only `then` or `else` brings along, each with a rule of its own that the
+    other branch forbids it; and the rule without them."""
+    then, added_then = _without_added(rule.then, known)
+    otherwise, added_else = _without_added(rule.otherwise, known)
+    rules = []
+    for name in added_then.keys() - added_else.keys():
+        needs = {"required": [name]} if name in _required(rule.then) else True
+        rules.append(Rule(rule.condition, needs, {"not": {"required": [name]}}))
+    for name in added_else.keys() - added_then.keys():
+        needs = {"required": [name]} if name in _required(rule.otherwise) else True
+        rules.append(Rule(rule.condition, {"not": {"required": [name]}}, needs))
+    if not _is_empty(then) or not _is_empty(otherwise):
+        rules.append(Rule(rule.condition, then, otherwise))
+    return rules, {**added_else, **added_then}
+
+
+def _without_added(branch: Any, known: Collection[str]) -> tuple[Any, dict[str, Any]]:
+    properties = branch.get("properties") if isinstance(branch, dict) else None
+    if not isinstance(properties, dict):
+        return branch, {}
+    added = {
+        name: raw
+        for name, raw in properties.items()
+        if name not in known and isinstance(raw, dict) and raw.keys() & _SAYS
+    }
+    rest = {name: raw for name, raw in properties.items() if name not in added}
+    left = {**branch, "properties": rest}
+    left["required"] = [name for name in _required(branch) if name not in added]
+    return {keyword: inner for keyword, inner in left.items() if inner not in ({}, [])}, added
+
+
+def _required(branch: Any) -> list[Any]:
+    found = branch.get("required") if isinstance(branch, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _is_empty(branch: Any) -> bool:
+    return branch is True or branch == {}
 
 
 def _within(place: _Place, schema: Merged, most: int | None = -1) -> _Place:

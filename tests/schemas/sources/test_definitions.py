@@ -217,6 +217,9 @@ def test_keywords_become_types_and_limits(
     [
         ({"type": "integer"}, "limit is a whole number: decimals are not refused"),
         ({"type": "number", "multipleOf": 2}, "limit multiples are not asked for"),
+        ({"type": "string", "format": "email"}, "limit is of the format email: this is"),
+        ({"type": "string", "not": {"const": "a"}}, "limit excludes some values"),
+        ({"type": "array", "items": {"type": "string"}, "minItems": 2}, "limit needs several"),
         ({"type": "string", "minLength": 2}, "limit has a least length: shorter ones are not"),
         ({"type": "string", "pattern": "["}, "limit has a pattern that a schema refuses: it is"),
         ({"type": "string", "format": "date-time"}, "limit is a time of day: it is a text"),
@@ -318,14 +321,53 @@ FORBIDDEN_THEN = {
 }
 
 
-@pytest.mark.parametrize("root", [FORMS, ONLY_THEN, FORBIDDEN_THEN])
+NEGATED = ONLY_THEN | {
+    "if": {"not": {"anyOf": [{"properties": {"kind": {"const": "mug"}}}]}},
+}
+
+
+@pytest.mark.parametrize("root", [FORMS, ONLY_THEN, FORBIDDEN_THEN, NEGATED])
 def test_an_attribute_of_one_form_applies_where_that_form_is_chosen(
     tmp_path: Path, root: dict[str, Any]
 ) -> None:
-    found, _ = read(tmp_path, root)
+    found, reasons = read(tmp_path, root)
+    assert reasons == {}
     assert found.by_name["kind"].values == ("lamp", "mug")
     assert found.by_name["watt"].when == (("kind", ("lamp",)),)
     assert found.by_name["handle"].when == (("kind", ("mug",)),)
+
+
+def test_what_is_required_where_it_applies_is_required(tmp_path: Path) -> None:
+    kind, number = {"enum": ["lamp", "mug"]}, {"type": "number"}
+    is_lamp = {"properties": {"kind": {"const": "lamp"}}}
+    forbidden = {"not": {"required": ["watt"]}}
+    known = {
+        "title": "T",
+        "properties": {"kind": kind, "watt": number},
+        "if": is_lamp,
+        "then": {"required": ["watt"]},
+        "else": forbidden,
+    }
+    brought = {
+        "title": "T",
+        "properties": {"kind": kind},
+        "if": is_lamp,
+        "then": {"properties": {"watt": number}, "required": ["watt"]},
+    }
+    for root in (known, brought):
+        found, reasons = read(tmp_path, root)
+        assert found.by_name["watt"].when == (("kind", ("lamp",)),)
+        assert found.by_name["watt"].required
+        assert reasons == {}
+
+
+def test_a_number_of_any_name_beside_a_unit_has_that_unit(tmp_path: Path) -> None:
+    size = {"type": "object", "properties": {"amount": {"type": "number"}, "unit": GRAMS}}
+    root = {"title": "T", "properties": {"size": size}}
+    found, _ = read(tmp_path, root)
+    assert [(a.name, a.units) for a in found.attributes] == [
+        ("size.amount", ("grams", "kilograms"))
+    ]
 
 
 @pytest.mark.parametrize(
