@@ -1,7 +1,9 @@
 """JSON Schema, and Amazon's product types above all, as category schemas."""
 
 import json
+import random
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -476,3 +478,36 @@ def test_deep_nesting_is_refused_or_counted(tmp_path: Path, content: str) -> Non
     else:
         refused = " ".join(told(built))
     assert "nested too deep" in refused or "says nothing" in refused or "of which type" in refused
+
+
+JUNK = (None, True, -1, 1e308, "", "#", "\n", "n" * 300, [], [None], {}, {"enum": [[], {}]},
+        {"$ref": "#"}, {"type": 5}, {"properties": []}, [{"if": 1}])  # fmt: skip
+
+
+def test_whatever_stands_anywhere_in_a_schema_is_read_or_refused_in_a_sentence(
+    tmp_path: Path,
+) -> None:
+    outcomes = set()
+    for seed in range(150):
+        chance = random.Random(seed)
+        root = json.loads(json.dumps(KETTLE | FORMS))
+        for _ in range(2):
+            place = chance.choice(list(places(root)))
+            place[chance.choice(sorted(place))] = chance.choice(JUNK)
+        (tmp_path / "file.json").write_text(json.dumps(root))
+        try:
+            written(read_definitions([tmp_path / "file.json"]), tmp_path)
+            outcomes.add("read")
+        except SchemaError as error:
+            assert "\n" not in str(error)
+            outcomes.add("refused")
+    assert "read" in outcomes
+
+
+def places(schema: Any) -> Iterator[dict[str, Any]]:
+    """The objects in a schema that have something in them."""
+    if isinstance(schema, dict) and schema:
+        yield schema
+    for inner in schema.values() if isinstance(schema, dict) else schema:
+        if isinstance(inner, dict | list):
+            yield from places(inner)
