@@ -25,6 +25,7 @@ from infra.cli import (
     pool,
     proposals,
     schema_changes,
+    schema_sources,
     wire,
     worker,
 )
@@ -49,6 +50,7 @@ forget.register(app)
 wire.register(app)
 pool.register(app)
 schema_changes.register(app)
+schema_sources.register(app)
 drift.register(app)
 proposals.register(app)
 evaluate.register(app)

@@ -13,14 +13,16 @@ attribute as a list, so an attribute here takes several unless the reader is tol
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from schemas.category import Attribute, AttributeType, CategorySchema
 from schemas.errors import SchemaError
-from schemas.sources.shopify_files import entries, load
+from schemas.sources.shopify_files import load, named_entries
 from schemas.sources.shopify_mappings import former_names
 
 PATH_SEPARATOR = " > "
@@ -77,6 +79,25 @@ class Taxonomy(Mapping[str, CategorySchema]):
         )
 
 
+@dataclass(frozen=True)
+class Release:
+    """The files of a release as they refer to each other, all references checked.
+
+    values: names by friendly id. attributes: entries by friendly id, each with `name`,
+    `description` and `values`, its own or those of the one that it extends. names, listed: the name
+    and the attributes of each category, by its id.
+    """
+
+    values: Mapping[str, str]
+    attributes: Mapping[str, Mapping[str, Any]]
+    names: Mapping[str, str]
+    listed: Mapping[str, tuple[str, ...]]
+
+    def full_names(self) -> dict[str, str]:
+        """The full name of each category, by its id."""
+        return {category: _full_name(category, self.names) for category in self.listed}
+
+
 def read_taxonomy(
     folder: Path, multi_value: bool = True, mappings: Sequence[Path] = ()
 ) -> Taxonomy:
@@ -91,19 +112,34 @@ def read_taxonomy(
     Raises:
         SchemaError: a file is missing or wrong, or refers to what is not there.
     """
+    release = read_release(folder)
+    file = folder / "attributes.yml"
+    attributes = {
+        name: _attribute(file, entry, release.values, multi_value)
+        for name, entry in release.attributes.items()
+    }
+    return Taxonomy(attributes, release.listed, release.names, mappings)
+
+
+def read_release(folder: Path) -> Release:
+    """The files of the taxonomy that stands in `folder`, its `data`.
+
+    Raises:
+        SchemaError: a file is missing or wrong, or refers to what is not there.
+    """
     values_file = folder / "values.yml"
     values = {
         entry["friendly_id"]: entry["name"]
-        for entry in entries(values_file, load(values_file), ("friendly_id", "name"))
+        for entry in named_entries(values_file, load(values_file), ("friendly_id", "name"))
     }
-    attributes = _attributes(folder / "attributes.yml", values, multi_value)
+    attributes = _entries(folder / "attributes.yml", values)
     files = sorted((folder / "categories").glob("*.yml"))
     if not files:
         raise SchemaError(f"{folder}: has no categories/*.yml; give the taxonomy's `data` folder")
     names: dict[str, str] = {}
     listed: dict[str, tuple[str, ...]] = {}
     for file in files:
-        for entry in entries(file, load(file), ("id", "name", "attributes")):
+        for entry in named_entries(file, load(file), ("id", "name"), ("attributes",)):
             names[entry["id"]] = entry["name"]
             listed[entry["id"]] = tuple(entry["attributes"])
             for name in entry["attributes"]:
@@ -112,18 +148,25 @@ def read_taxonomy(
                         f"{file}: category {entry['id']} {entry['name']!r}, attribute {name!r}: "
                         "is not in attributes.yml; take all files from one release"
                     )
-    return Taxonomy(attributes, listed, names, mappings)
+    for category in listed:
+        above = category.rpartition("-")[0]
+        if above and above not in names:
+            raise SchemaError(
+                f"{folder}: category {category} {names[category]!r} is below {above!r}, which is "
+                "not there; take all files from one release"
+            )
+    return Release(values, attributes, names, listed)
 
 
-def _attributes(file: Path, values: Mapping[str, str], multi_value: bool) -> dict[str, Attribute]:
+def _entries(file: Path, values: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
     content = load(file)
     if not isinstance(content, dict) or "base_attributes" not in content:
         raise SchemaError(f"{file}: has no `base_attributes`; is it the taxonomy's attributes.yml?")
-    own = entries(file, content["base_attributes"], ("friendly_id", "name", "values"))
+    own = named_entries(file, content["base_attributes"], ("friendly_id", "name"), ("values",))
     extended = content.get("extended_attributes") or []
     base = {entry["friendly_id"]: entry for entry in own}
-    attributes: dict[str, Attribute] = {}
-    for entry in (*own, *entries(file, extended, ("friendly_id", "name", "values_from"))):
+    attributes: dict[str, Mapping[str, Any]] = {}
+    for entry in (*own, *named_entries(file, extended, ("friendly_id", "name", "values_from"))):
         source = base.get(entry.get("values_from", entry["friendly_id"]))
         unknown = [v for v in source["values"] if v not in values] if source else None
         if source is None or unknown:
@@ -132,18 +175,32 @@ def _attributes(file: Path, values: Mapping[str, str], multi_value: bool) -> dic
                 f"{file}: attribute {entry['name']!r}: refers to {missing!r}, which is not there; "
                 "take all files from one release"
             )
-        try:
-            attributes[entry["friendly_id"]] = Attribute(
-                name=entry["name"],
-                type=AttributeType.ENUM,
-                values=tuple(values[value] for value in source["values"]),
-                multi_value=multi_value,
-                description=entry.get("description") or "",
+        if not source["values"]:
+            raise SchemaError(
+                f"{file}: attribute {entry['name']!r}: needs at least one entry in `values`"
             )
-        except ValidationError as error:
-            fault = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-            raise SchemaError(f"{file}: attribute {entry['name']!r}: {fault}") from error
+        attributes[entry["friendly_id"]] = {
+            "name": entry["name"],
+            "description": entry.get("description") or "",
+            "values": source["values"],
+        }
     return attributes
+
+
+def _attribute(
+    file: Path, entry: Mapping[str, Any], values: Mapping[str, str], multi_value: bool
+) -> Attribute:
+    try:
+        return Attribute(
+            name=entry["name"],
+            type=AttributeType.ENUM,
+            values=tuple(values[value] for value in entry["values"]),
+            multi_value=multi_value,
+            description=entry["description"],
+        )
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise SchemaError(f"{file}: attribute {entry['name']!r}: {fault}") from error
 
 
 def _full_name(category_id: str, names: Mapping[str, str]) -> str:
