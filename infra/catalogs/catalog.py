@@ -118,10 +118,14 @@ class _Reader:
         self.reading = Reading(path)
         self._alternatives, self._strict, self._told = alternatives, strict, told
         self._schemas = {name: schema for schema in schemas.values() for name in schema.names}
-        self._categories = Names(list(self._schemas))
+        now = {schema.category for schema in schemas.values()}
+        self._categories = Names(now, self._schemas.keys() - now)
         self._seen: dict[str, int] = {}
-        # Of a category's attributes, by all their names.
-        self._attributes = cache(lambda category: Names(list(self._schemas[category].by_any_name)))
+        self._attributes = cache(self._attributes_of)
+
+    def _attributes_of(self, category: str) -> Names:
+        schema = self._schemas[category]
+        return Names(schema.by_name, schema.by_any_name.keys() - schema.by_name)
 
     def read(self, number: int, line: bytes) -> None:
         """One line: a product, or none."""

@@ -7,7 +7,7 @@ as an object or half of a character, is a `Fault` of its line or of one value.
 import json
 import math
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -224,16 +224,21 @@ def _of_word(attribute: Attribute, text: str) -> str:
 
 
 class Names:
-    """Names that are looked up as they are meant: `mugs ` is `Mugs`, where that is the only one."""
+    """Names that are looked up as they are meant: `mugs ` is `Mugs`, where that is the only one.
 
-    def __init__(self, known: Sequence[str]) -> None:
-        self._spellings = Spellings(known)
+    A name in force goes before the names that something had before.
+    """
+
+    def __init__(self, in_force: Iterable[str], aliases: Iterable[str]) -> None:
+        self._spellings = (Spellings(in_force), Spellings(aliases))
         self._found: dict[str, str | None] = {}
 
     def find(self, written: str) -> str | None:
         """The known name that is meant, or None."""
-        if written in self._spellings.exact:
+        if any(written in spellings.exact for spellings in self._spellings):
             return written
         if written not in self._found:
-            self._found[written] = None if is_cut(written) else self._spellings.find(written)
+            known = () if is_cut(written) else self._spellings
+            found = (spellings.find(written) for spellings in known)
+            self._found[written] = next(filter(None, found), None)
         return self._found[written]

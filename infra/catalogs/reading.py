@@ -85,7 +85,8 @@ class Reading:
         if self.wrong > most_rejected * self.lines:
             raise CatalogError(
                 f"{self.path}: {self.wrong} of {self.lines} lines are no product"
-                f"{self._first(WRONG)}, and at most {most_rejected:.0%} may be; mend the file"
+                f"{self._first(WRONG)}, and at most {most_rejected:.0%} may be; mend the "
+                "file, or make a catalog of it with `listune import`"
             )
         if not self.products:
             raise CatalogError(

@@ -204,13 +204,20 @@ def _attribute(
     distinct: set[str] = set()
     asked = values = mentioned = 0
     for product, text in zip(products, texts, strict=True):
-        asked += product.requested is None or name in product.requested
-        found = product.truth.get(name, [])
-        if found:
+        if product.requested is not None and name not in product.requested:
+            continue
+        asked += 1
+        found = product.truth.get(name)
+        if not found:
+            continue
+        distinct.update(found)
+        stand = [stands_in(value, text) for value in found]
+        if attribute.multi_value:
             answers[tuple(found)] += 1
-            distinct.update(found)
-            values += len(found)
-            mentioned += sum(stands_in(value, text) for value in found)
+            values, mentioned = values + len(found), mentioned + sum(stand)
+        else:  # several are spellings of one value: the first is the answer, any is right
+            answers[found[0],] += 1
+            values, mentioned = values + 1, mentioned + any(stand)
     written = list(answers)
     sizes = lengths.of(written)
     longest = max(range(len(sizes)), key=sizes.__getitem__, default=None)

@@ -140,6 +140,20 @@ def test_a_category_and_an_attribute_are_found_however_they_are_spelled(tmp_path
     ]
 
 
+def test_a_name_that_is_spelled_as_name_and_alias_is_the_name(tmp_path: Path) -> None:
+    colour = Attribute(name="Colour", type=E.TEXT, aliases=("colour", "hue"))
+    schemas = CategorySchemas(
+        [CategorySchema(category="Mugs", aliases=("mugs", "cups"), attributes=(colour,))]
+    )
+    path = written(
+        tmp_path,
+        {"category": "MUGS", "catalog": {"COLOUR": "red"}},
+        {"category": "Cups", "catalog": {"Hue": "red"}},
+    )
+    reading = read_products(path, schemas)
+    assert [mug.truth for mug in reading.products] == [{"Colour": ["red"]}] * 2
+
+
 def test_lines_that_are_no_utf_8_are_left_out(tmp_path: Path) -> None:
     path = written(tmp_path, {}, {"title": "caf_"}, {})
     path.write_bytes(path.read_bytes().replace(b"caf_", b"caf\xe9"))
@@ -150,7 +164,10 @@ def test_lines_that_are_no_utf_8_are_left_out(tmp_path: Path) -> None:
 
 def test_a_catalog_of_which_too_much_is_wrong_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, *[{}] * 8, "{", "[")
-    with pytest.raises(CatalogError, match=r"2 of 10 lines are no product .*line 9.*at most 10%"):
+    with pytest.raises(
+        CatalogError,
+        match=r"2 of 10 lines are no product .*line 9.*at most 10% may be; .*`listune import`",
+    ):
         read_catalog(path, SCHEMAS)
     assert len(read_catalog(path, SCHEMAS, most_rejected=0.2)[0]) == 8
 

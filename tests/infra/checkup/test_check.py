@@ -46,13 +46,18 @@ def line(number: int, **fields: Any) -> dict[str, Any]:
     return own | {"catalog": {"Colour": "red"}} | fields
 
 
-def checked(folder: Path, *lines: dict[str, Any] | str, needs: Needs = NEEDS) -> CheckReport:
+def checked(
+    folder: Path,
+    *lines: dict[str, Any] | str,
+    needs: Needs = NEEDS,
+    alternatives: bool = False,
+) -> CheckReport:
     texts = [one if isinstance(one, str) else json.dumps(one) for one in lines]
     (folder / "products.jsonl").write_text("\n".join(texts) + "\n")
     (folder / "schema.json").write_text(json.dumps(SCHEMA))
-    schemas = read_schemas(folder / "schema.json")
+    schemas = read_schemas(folder / "schema.json", alternatives)
     rejections = Rejections()
-    reading = read_products(folder / "products.jsonl", schemas, told=rejections)
+    reading = read_products(folder / "products.jsonl", schemas, alternatives, told=rejections)
     lengths = Lengths(None, 32)
     return measure(reading, folder / "schema.json", schemas, rejections, lengths, needs)
 
@@ -79,6 +84,22 @@ def test_each_attribute_has_its_counts(tmp_path: Path) -> None:
     assert (size.filled, size.in_text) == (1, 1)
     assert row(report, "Dishwasher").in_text is None
     assert row(report, "Note").in_text == 0
+
+
+def test_only_products_that_are_asked_for_an_attribute_count_for_it(tmp_path: Path) -> None:
+    catalog = {"Colour": "red", "Note": "n"}
+    lines = [line(n, catalog=catalog, requested=["Colour", "Note"][: n % 2 + 1]) for n in range(40)]
+    note = row(checked(tmp_path, *lines), "Note")
+    assert (note.products, note.filled) == (20, 20)
+
+
+def test_of_alternative_spellings_the_first_is_the_answer_and_any_may_stand_in_the_text(
+    tmp_path: Path,
+) -> None:
+    lines = [line(n, catalog={"Note": ["crimson", "red"]}) for n in range(40)]
+    note = row(checked(tmp_path, *lines, alternatives=True), "Note")
+    assert (note.longest_value, note.longest) == ("crimson", len("crimson"))
+    assert (note.values, note.in_text, note.distinct) == (40, 40, 2)
 
 
 def test_refused_values_have_their_reason_and_ten_examples(tmp_path: Path) -> None:
