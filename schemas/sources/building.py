@@ -60,7 +60,11 @@ def build(selection: Selection, left_out: LeftOut) -> Built:
             continue
         taken.add(name)
         made = tuple(attributes_of(category.drafts(), name, left_out))
-        aliases = [a for a in dict.fromkeys((*called, *category.former)) if a not in names | taken]
+        aliases = [
+            alias
+            for alias in dict.fromkeys((*called, *category.former))
+            if alias not in names and alias not in taken and not is_cut(alias)
+        ]
         taken.update(aliases)
         schema = CategorySchema(
             category=name, attributes=tuple(m.attribute for m in made), aliases=tuple(aliases)
@@ -83,7 +87,8 @@ def write_built(path: Path, built: Built) -> None:
     part = path.with_name(f"{path.name}.part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
+        # Names are whole; an id that has half of a character is a note.
+        with part.open("w", encoding="utf-8", errors="replace") as file:
             file.writelines(_written(built))
         if path.exists() and path.read_bytes() != part.read_bytes():
             path.replace(path.with_name(f"{path.name}.before"))

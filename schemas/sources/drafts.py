@@ -92,7 +92,7 @@ def _note_attribute(left_out: LeftOut, where: str, why: str) -> None:
 
 def _with_free_aliases(one: Made, taken: set[str]) -> Made:
     """`one` without the aliases that are another attribute's name or alias."""
-    aliases = tuple(alias for alias in one.attribute.aliases if alias not in taken)
+    aliases = tuple(a for a in one.attribute.aliases if a and a not in taken and not is_cut(a))
     taken.update(aliases)
     if aliases == one.attribute.aliases:
         return one

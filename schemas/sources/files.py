@@ -97,7 +97,7 @@ def elements(path: Path) -> Iterator[tuple[tuple[str, ...], Element]]:
                     continue
                 yield tuple(above), element
                 above.pop()
-        except ParseError as error:
+        except (ParseError, LookupError, ValueError) as error:  # an encoding that is none, too
             raise SchemaError(f"{path}: not XML: {error}; give the whole file") from error
 
 

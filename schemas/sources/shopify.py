@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from schemas.category import Attribute, AttributeType, CategorySchema
 from schemas.errors import SchemaError
-from schemas.sources.shopify_files import entries, load
+from schemas.sources.shopify_files import load, named_entries
 from schemas.sources.shopify_mappings import former_names
 
 PATH_SEPARATOR = " > "
@@ -130,7 +130,7 @@ def read_release(folder: Path) -> Release:
     values_file = folder / "values.yml"
     values = {
         entry["friendly_id"]: entry["name"]
-        for entry in entries(values_file, load(values_file), ("friendly_id", "name"))
+        for entry in named_entries(values_file, load(values_file), ("friendly_id", "name"))
     }
     attributes = _entries(folder / "attributes.yml", values)
     files = sorted((folder / "categories").glob("*.yml"))
@@ -139,7 +139,7 @@ def read_release(folder: Path) -> Release:
     names: dict[str, str] = {}
     listed: dict[str, tuple[str, ...]] = {}
     for file in files:
-        for entry in entries(file, load(file), ("id", "name", "attributes")):
+        for entry in named_entries(file, load(file), ("id", "name"), ("attributes",)):
             names[entry["id"]] = entry["name"]
             listed[entry["id"]] = tuple(entry["attributes"])
             for name in entry["attributes"]:
@@ -148,6 +148,13 @@ def read_release(folder: Path) -> Release:
                         f"{file}: category {entry['id']} {entry['name']!r}, attribute {name!r}: "
                         "is not in attributes.yml; take all files from one release"
                     )
+    for category in listed:
+        above = category.rpartition("-")[0]
+        if above and above not in names:
+            raise SchemaError(
+                f"{folder}: category {category} {names[category]!r} is below {above!r}, which is "
+                "not there; take all files from one release"
+            )
     return Release(values, attributes, names, listed)
 
 
@@ -155,11 +162,11 @@ def _entries(file: Path, values: Mapping[str, str]) -> dict[str, Mapping[str, An
     content = load(file)
     if not isinstance(content, dict) or "base_attributes" not in content:
         raise SchemaError(f"{file}: has no `base_attributes`; is it the taxonomy's attributes.yml?")
-    own = entries(file, content["base_attributes"], ("friendly_id", "name", "values"))
+    own = named_entries(file, content["base_attributes"], ("friendly_id", "name"), ("values",))
     extended = content.get("extended_attributes") or []
     base = {entry["friendly_id"]: entry for entry in own}
     attributes: dict[str, Mapping[str, Any]] = {}
-    for entry in (*own, *entries(file, extended, ("friendly_id", "name", "values_from"))):
+    for entry in (*own, *named_entries(file, extended, ("friendly_id", "name", "values_from"))):
         source = base.get(entry.get("values_from", entry["friendly_id"]))
         unknown = [v for v in source["values"] if v not in values] if source else None
         if source is None or unknown:

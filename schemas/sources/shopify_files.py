@@ -23,6 +23,27 @@ def entries(file: Path, content: Any, fields: tuple[str, ...]) -> list[dict[str,
     return content
 
 
+def named_entries(
+    file: Path, content: Any, texts: tuple[str, ...], lists: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
+    """`content` as a list of objects that all have `texts`, and `lists` of texts."""
+    found = entries(file, content, texts + lists)
+    for entry in found:
+        for name in texts:
+            if not isinstance(entry[name], str) or not entry[name].strip():
+                raise SchemaError(
+                    f"{file}: entry {str(entry['name'])[:60]!r}: `{name}` should be a text that is "
+                    "not empty; write it in quotes"
+                )
+        for name in lists:
+            inner = entry[name]
+            if not isinstance(inner, list) or not all(isinstance(one, str) for one in inner):
+                raise SchemaError(
+                    f"{file}: entry {entry['name'][:60]!r}: `{name}` should be a list of texts"
+                )
+    return found
+
+
 def load(file: Path) -> Any:
     try:
         return yaml.load(file.read_bytes(), _Loader)

@@ -74,6 +74,9 @@ def test_an_extended_attribute_has_the_values_of_the_one_it_extends(folder: Path
             "[{friendly_id: s, name: Shade, values_from: nowhere}]",
             ["attribute 'Shade'", "'nowhere'"],
         ),
+        ("categories/aa.yml", "- {id: aa, name: Yes, attributes: []}", ["`name`", "in quotes"]),
+        ("categories/aa.yml", "- {id: aa, name: Home, attributes: c}", ["'Home'", "a list of"]),
+        ("categories/aa.yml", "- {id: a-1, name: Home, attributes: []}", ["a-1", "below 'a'"]),
         (
             "categories/aa.yml",
             "- {id: aa, name: Home, attributes: [weight]}",

@@ -46,10 +46,9 @@ class Merged:
     @property
     def types(self) -> frozenset[str]:
         """The types, without null; none where the schema does not say."""
-        written = self.keywords.get("type", ())
-        names = (written,) if isinstance(written, str) else written
-        found = frozenset(n for n in names if isinstance(n, str)) if names else frozenset()
-        return found - {"null"}
+        written = self.keywords.get("type")
+        names = written if isinstance(written, list) else [written]
+        return frozenset(name for name in names if isinstance(name, str)) - {"null"}
 
     @property
     def properties(self) -> Mapping[str, Any]:
@@ -187,7 +186,7 @@ def _choose(found: Merged, branches: list[Merged], where: str, left_out: LeftOut
         _join(found, branches[0])
     elif any(one.properties for one in branches):
         _choose_objects(found, branches, where, left_out)
-    elif any(_allowed(one) for one in branches):
+    elif any(allowed_of(one) for one in branches):
         _choose_values(found, branches)
     elif all("format" in one.keywords for one in branches):
         dates = [one for one in branches if one.keywords["format"] == "date"]
@@ -204,7 +203,7 @@ def _choose_values(found: Merged, branches: Iterable[Merged]) -> None:
     values: list[Any] = []
     names: list[Any] = []
     for one in branches:
-        allowed = _allowed(one)
+        allowed = allowed_of(one)
         titles = one.keywords.get("enumNames")
         if not isinstance(titles, list) or len(titles) != len(allowed):
             title = one.keywords.get("title") if "const" in one.keywords else None
@@ -226,8 +225,12 @@ def _choose_values(found: Merged, branches: Iterable[Merged]) -> None:
         ]
 
 
-def _allowed(one: Merged) -> list[Any]:
-    return [one.keywords["const"]] if "const" in one.keywords else _list(one.keywords.get("enum"))
+def allowed_of(one: Merged) -> list[str | int | float]:
+    """The values of `const` or `enum`; null stands for none, and a list or an object for none that
+    a schema can have."""
+    keywords = one.keywords
+    found = [keywords["const"]] if "const" in keywords else _list(keywords.get("enum"))
+    return [value for value in found if isinstance(value, str | int | float)]
 
 
 def _choose_objects(found: Merged, branches: list[Merged], where: str, left_out: LeftOut) -> None:
@@ -256,4 +259,4 @@ def _choose_objects(found: Merged, branches: list[Merged], where: str, left_out:
 
 def _says(branch: Merged, name: str) -> list[Any]:
     schema = branch.properties.get(name)
-    return _allowed(Merged(schema)) if isinstance(schema, dict) else []
+    return allowed_of(Merged(schema)) if isinstance(schema, dict) else []

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas.category import Attribute, AttributeType
-from schemas.sources.definitions.document import Merged
+from schemas.sources.definitions.document import Merged, allowed_of
 from schemas.sources.definitions.patterns import whole
 from schemas.sources.definitions.walking import Leaf
 from schemas.sources.drafts import LONGEST_TEXT, Draft, Value
@@ -34,7 +34,9 @@ def draft_of(leaf: Leaf, left_out: LeftOut) -> Draft | None:
         fields["max_values"] = min(leaf.most, MOST_VALUES)
     types = leaf.schema.types
     values = _current(values_of(leaf.schema), leaf.schema, where, left_out)
-    if types == {"boolean"} or (values and all(isinstance(v, bool) for v in _enum(leaf.schema))):
+    if types == {"boolean"} or (
+        values and all(isinstance(v, bool) for v in allowed_of(leaf.schema))
+    ):
         return _draft(leaf, AttributeType.BOOLEAN, fields)
     if values and not (types and types <= _NUMBERS and leaf.unit):
         if leaf.schema.open:
@@ -61,7 +63,7 @@ def _current(values: list[Value], schema: Merged, where: str, left_out: LeftOut)
 
 def values_of(schema: Merged) -> list[Value]:
     """The allowed values of `enum` or `const`, by their `enumNames` where there is one for each."""
-    codes = [_written(value) for value in _enum(schema) if isinstance(value, str | int | float)]
+    codes = [_written(value) for value in allowed_of(schema)]
     names = schema.keywords.get("enumNames")
     if not isinstance(names, list) or len(names) != len(codes):
         return [Value(code, code) for code in codes]
@@ -72,13 +74,6 @@ def values_of(schema: Merged) -> list[Value]:
         Value(code, name if times[name] == 1 else f"{name} ({code})")
         for code, name in zip(codes, shown, strict=True)
     ]
-
-
-def _enum(schema: Merged) -> list[Any]:
-    if "const" in schema.keywords:
-        return [schema.keywords["const"]]
-    found = schema.keywords.get("enum")
-    return [value for value in found if value is not None] if isinstance(found, list) else []
 
 
 def _written(value: str | int | float) -> str:

@@ -31,6 +31,10 @@ def note_unsaid(keywords: Mapping[str, Any], where: str, left_out: LeftOut) -> N
     written = keywords.get("format")
     if isinstance(written, str) and written not in _FORMATS:
         left_out.note("limit", f"is of the format {written}: this is not checked", where)
+    allowed = keywords.get("enum")
+    for value in allowed if isinstance(allowed, list) else ():
+        if isinstance(value, list | dict):
+            left_out.note("value", "is a list or an object", f"{where}: {str(value)[:60]}")
     least = keywords.get("minItems")
     if isinstance(least, int) and least > 1:
         left_out.note("limit", "needs several values: one is not refused", where)

@@ -73,6 +73,7 @@ def test_a_brick_is_a_category_and_its_attribute_types_are_enums(
         ("", "is empty"),
         ("<catalog/>", "no <schema>"),
         ("<schema><segment>", "not XML"),
+        ('<?xml version="1.0" encoding="utf-99"?><schema/>', "not XML: unknown encoding"),
         ("<schema/>", "no <schema> with <segment>s"),
         ('<schema><segment code="1" text="a"/></schema>', "has no bricks"),
         ("<a>" * 1_000_000, "more than 100 elements in one another"),
