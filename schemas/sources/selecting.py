@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.errors import SchemaError
-from schemas.sources.source import Source, SourceCategory
+from schemas.sources.source import PATH_SEPARATOR, Source, SourceCategory
 from schemas.texts import comparable
 
 MOST_HINTS = 3
@@ -66,7 +66,8 @@ def used_by(source: Source, counts: Mapping[str, int]) -> Selection:
 
 
 def named(source: Source, names: Iterable[str]) -> Selection:
-    """The categories that go by `names`, and all below them.
+    """The categories that go by `names`, and all below them; a name may also be that of a group
+    above categories which is none itself, such as a segment of GS1's.
 
     Raises:
         SchemaError: the source has none of such a name.
@@ -74,14 +75,14 @@ def named(source: Source, names: Iterable[str]) -> Selection:
     finder = _Finder(source)
     roots = []
     for name in names:
-        found = finder.find(name)
-        if found is None:
+        root = finder.root(name)
+        if root is None:
             hints = ", ".join(map(repr, finder.nearest(name)))
             raise SchemaError(
                 f"the source has no category {name!r}"
                 + (f"; the nearest are {hints}" if hints else "; give a full name or an id")
             )
-        roots.append(found.path)
+        roots.append(root)
     return Selection(
         [
             (category, ())
@@ -117,6 +118,21 @@ class _Finder:
     def find(self, name: str) -> SourceCategory | None:
         """The category that `name` means."""
         return self._exact.get(name) or self._only.get(name) or self._folded.get(_folded(name))
+
+    def root(self, name: str) -> tuple[str, ...] | None:
+        """The path of the category or group that `name` means."""
+        found = self.find(name)
+        if found is not None:
+            return found.path
+        wanted = _folded(name)
+        groups = {
+            category.path[:depth]
+            for category in self._exact.values()
+            for depth in range(1, len(category.path))
+            if wanted in (_folded(PATH_SEPARATOR.join(category.path[:depth])),
+                          _folded(category.path[depth - 1]))
+        }  # fmt: skip
+        return groups.pop() if len(groups) == 1 else None
 
     def nearest(self, name: str) -> tuple[str, ...]:
         """Full names whose last part is like that of `name`, the likest first."""

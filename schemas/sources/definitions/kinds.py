@@ -43,6 +43,8 @@ def draft_of(leaf: Leaf, left_out: LeftOut) -> Draft | None:
             fields |= {"open": True} | _length(leaf.schema, where, left_out)
         return _draft(leaf, AttributeType.ENUM, fields, values)
     if types and types <= _NUMBERS:
+        if values:
+            left_out.note("limit", "is one of several numbers with a unit: any is right", where)
         return _number(leaf, fields, where, left_out)
     if types == {"string"} or types > {"string"}:
         return _text(leaf, fields, where, left_out)

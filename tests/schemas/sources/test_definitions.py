@@ -445,10 +445,6 @@ REFS = {f"d{n}": {"properties": {f"p{i}": {"$ref": f"#/$defs/d{n + 1}"} for i in
         ('{"a":' * 1_000_000, "nested too deep"),
         ('{"schema": {"link": {"resource": "https://…"}}}', "fetch what its schema.link.resource"),
         ('{"properties": {"a": ' + "9" * 5_000 + "}}", "not JSON"),
-        (
-            json.dumps({"$defs": REFS, "properties": {"x": {"$ref": "#/$defs/d0"}}}),
-            "more than 200,000 parts when its $refs are followed",
-        ),
     ],
 )
 def test_another_file_and_one_without_end_is_refused_in_a_sentence(
@@ -459,6 +455,13 @@ def test_another_file_and_one_without_end_is_refused_in_a_sentence(
         written(read_definitions([tmp_path / "file.json"]), tmp_path)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_refs_without_end_are_refused(tmp_path: Path) -> None:
+    root = {"$defs": REFS, "properties": {"x": {"$ref": "#/$defs/d0"}}}
+    with pytest.raises(SchemaError, match="more than 200,000 parts when its \\$refs are followed"):
+        read(tmp_path, root)
 
 
 @pytest.mark.parametrize(
@@ -484,11 +487,12 @@ JUNK = (None, True, -1, 1e308, "", "#", "\n", "n" * 300, [], [None], {}, {"enum"
         {"$ref": "#"}, {"type": 5}, {"properties": []}, [{"if": 1}])  # fmt: skip
 
 
+@pytest.mark.slow
 def test_whatever_stands_anywhere_in_a_schema_is_read_or_refused_in_a_sentence(
     tmp_path: Path,
 ) -> None:
-    outcomes = set()
-    for seed in range(150):
+    said = []
+    for seed in range(100):
         chance = random.Random(seed)
         root = json.loads(json.dumps(KETTLE | FORMS))
         for _ in range(2):
@@ -497,11 +501,10 @@ def test_whatever_stands_anywhere_in_a_schema_is_read_or_refused_in_a_sentence(
         (tmp_path / "file.json").write_text(json.dumps(root))
         try:
             written(read_definitions([tmp_path / "file.json"]), tmp_path)
-            outcomes.add("read")
         except SchemaError as error:
-            assert "\n" not in str(error)
-            outcomes.add("refused")
-    assert "read" in outcomes
+            said.append(str(error))
+    assert len(said) < 50
+    assert not any("\n" in sentence for sentence in said)
 
 
 def places(schema: Any) -> Iterator[dict[str, Any]]:

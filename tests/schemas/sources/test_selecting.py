@@ -72,6 +72,12 @@ def test_a_named_category_comes_with_all_below_it() -> None:
     assert [c.id for c, _ in named(SOURCE, ["Kitchen", "4"]).categories] == ["1", "2", "3", "4"]
 
 
+@pytest.mark.parametrize("name", ["Office", "office", "Office>Seats", "Seats"])
+def test_a_group_that_is_no_category_itself_can_be_named(name: str) -> None:
+    source = Source([category("1", "Office", "Seats", "Chairs"), category("2", "Home")], LeftOut())
+    assert [c.id for c, _ in named(source, [name]).categories] == ["1"]
+
+
 def test_a_named_category_that_is_not_there_is_refused_with_the_nearest() -> None:
     with pytest.raises(SchemaError, match="no category 'Kettels'; the nearest are 'Kitchen > Ket"):
         named(SOURCE, ["Kettels"])
