@@ -3,7 +3,8 @@
 - `run`: the whole of an import.
 - `detecting`: what a file is.
 - `guessing` and `evidence`: a map for it, with a reason for each guess; under `guessing`
-  `guessed_attributes` and `candidates` (the columns that are left).
+  `guessed_attributes` and `candidates` (the columns that are left), under `evidence`
+  `date_formats`.
 - `map` and `map_file`: the map, and `map.toml`.
 - `surveying`: a look at all rows, before anything is guessed.
 - `reading`: a file as a table of texts; under it `delimited` (CSV), `excel` and `records` (JSON and

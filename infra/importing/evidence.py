@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from infra.importing.attributes import attribute_cells
+from infra.importing.date_formats import DATE, date_formats
 from infra.importing.map import AttributeColumn, ImportMap, Reasons
 from infra.importing.names import NO_WORDS, YES_WORDS, bare_name
 from infra.importing.records import ITEM
@@ -30,7 +31,6 @@ _IDENTIFIERS = re.compile(
     r"gtin|ean\d*$|upc|isbn|mpn|sku|asin|code|modell?|zip|plz|nummer$|number$"
 )
 _FLAGS = re.compile(r"^(?:is|has|ist|hat|con|avec|mit)[_ A-Z]|able\b|\?$|fähig|bar\b")
-_DATE = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?:[T ].*)?")
 
 
 @dataclass
@@ -63,16 +63,13 @@ def with_evidence(import_map: ImportMap, survey: Survey) -> tuple[ImportMap, Rea
         values = values.model_copy(update={"decimal_mark": mark})
         for name, locale in own.items():
             attributes[name] = attributes[name].model_copy(update={"locale": locale})
-    dates = [
-        t
-        for n, s in shown.items()
-        if n in attributes and attributes[n].kind == "date"
-        for t in s.texts
-    ]
+    dates = {n: s for n, s in shown.items() if n in attributes and attributes[n].kind == "date"}
     if not values.date_format and dates:
-        form, why = _date_format(dates)
+        form, why, formats = date_formats({name: seen.texts for name, seen in dates.items()})
         reasons["values", "date_format"] = why
         values = values.model_copy(update={"date_format": form})
+        for name, own_format in formats.items():
+            attributes[name] = attributes[name].model_copy(update={"date_format": own_format})
     if any(spec.kind == "boolean" for spec in attributes.values()) and not values.true_words:
         words = {"true_words": (*YES_WORDS, "1"), "false_words": (*NO_WORDS, "0")}
         reasons["values", "true_words"] = "compared without letter case; other words are refused"
@@ -141,7 +138,7 @@ def _kind(name: str, items: Sequence[str], has_unit: bool) -> tuple[str, str]:
         return "boolean", f"only {' and '.join(sorted(words))}"
     if words <= {"0", "1"} and _FLAGS.search(name):
         return "boolean", "only 0 and 1, and the name asks a question"
-    if sum(_DATE.fullmatch(item) is not None for item in items) >= MOSTLY * len(items):
+    if sum(DATE.fullmatch(item) is not None for item in items) >= MOSTLY * len(items):
         return "date", f"such as {items[0]!r}"
     if _IDENTIFIERS.search(bare_name(name)) and not has_unit:
         return "text", "named as an identifier, of which 007 is not 7"
@@ -211,37 +208,3 @@ def _decimal_mark(numbers: dict[str, _Shown]) -> tuple[str, str, dict[str, str]]
 def _items(seen: _Shown) -> Iterator[str]:
     for text in seen.texts:
         yield from re.split(r"[|;]", text)
-
-
-def _date_format(texts: Sequence[str]) -> tuple[str, str]:
-    """The format of strptime that all dates have, if there is but one; and why."""
-    marks: Counter[str] = Counter()
-    first_days = second_days = 0
-    short_year = False
-    example = ""
-    for text in texts:
-        found = _DATE.fullmatch(text)
-        if found is None or len(found[1]) == 4:
-            continue
-        example = example or text
-        marks[found[2]] += 1
-        first_days += int(found[1]) > 12
-        second_days += int(found[3]) > 12
-        short_year = short_year or len(found[4]) == 2
-    if not marks:
-        return "", "all dates are written YYYY-MM-DD"
-    year = "%y" if short_year else "%Y"
-    mark = marks.most_common(1)[0][0]
-    if first_days and not second_days:
-        return f"%d{mark}%m{mark}{year}", f"{first_days} dates begin with a number above 12"
-    if second_days and not first_days:
-        return (
-            f"%m{mark}%d{mark}{year}",
-            f"{second_days} dates have a number above 12 in the middle",
-        )
-    if mark == "." and not second_days:
-        return f"%d.%m.{year}", "dates with dots begin with the day"
-    return "", (
-        f"{example!r} can be day or month first and nothing says which: such dates are refused; "
-        'write "%d/%m/%Y" or "%m/%d/%Y"'
-    )

@@ -19,7 +19,11 @@ _NAME_WORDS = (
     "eigenschaft", "merkmal", "attribut", "nom", "caracteristique", "nombre", "atributo", "nome",
     "attributo", "naam", "kenmerk",
 )  # fmt: skip
-_VALUE_WORDS = ("values", "value", "wert", "werte", "valeur", "valor", "valore", "waarde", "val")
+# Longer words first: `Werte` is not `Wert` and an e.
+_VALUE_WORDS = (
+    "values", "value", "werte", "wert", "valeurs", "valeur", "valores", "valori", "valore", "valor",
+    "waarden", "waarde", "val",
+)  # fmt: skip
 
 
 def pairs_of(table: Candidates) -> tuple[Pairs, ...]:

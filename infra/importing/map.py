@@ -68,8 +68,8 @@ class AttributeColumn(_Part):
     """Where an attribute's values stand, and what they are.
 
     Without a `column` it says what the values are that `[[pairs]]` and `[[cells]]` have of it.
-    `locale` is how its numbers are written, such as `de-DE`; `list_separator` overrides the one of
-    `[values]` for this column, `""` takes a cell as one value.
+    `locale` is how its numbers are written, such as `de-DE`. `list_separator` and `date_format`
+    override those of `[values]` for this column; without a separator a cell is one value.
     """
 
     column: Source = ()
@@ -77,6 +77,7 @@ class AttributeColumn(_Part):
     unit_column: str | None = None
     locale: str | None = None
     list_separator: str | None = None
+    date_format: str | None = None
 
 
 class Pairs(_Part):

@@ -27,8 +27,10 @@ ROLES: dict[str, tuple[str, ...]] = {
     "group": _words(
         """
         cluster itemgroupid groupid parentid parentsku parent parentasin parentproductid
-        variantgroup productgroup productgroupid modelid masterid mastersku styleid stylenumber
-        elternartikel vaterartikel vaterartikelnummer hauptartikel idparent produitparent
+        parentproduct variantgroup productgroup productgroupid modelid masterid mastersku styleid
+        stylenumber
+        elternartikel vaterartikel vaterartikelnummer hauptartikel ubergeordnet
+        ubergeordnetesprodukt idparent produitparent
         codigopadre codicepadre
         """
     ),
@@ -87,7 +89,8 @@ IGNORED: frozenset[str] = frozenset(
         position sortorder rank metatitle metadescription metakeywords seotitle seodescription
         keywords shipping shippingcost shippingclass condition preis verkaufspreis einkaufspreis
         bruttopreis nettopreis uvp waehrung lagerbestand bestand verfugbarkeit lieferzeit mwst
-        aktiv erstellt geandert prix prixttc prixht devise disponibilite quantite precio precioventa
+        aktiv erstellt geandert veroffentlicht sichtbarkeit sichtbarkeitimkatalog
+        prix prixttc prixht devise disponibilite quantite precio precioventa
         moneda existencias disponibilidad prezzo valuta giacenza disponibilita preco prijs voorraad
         pris lager hinta varasto cena magazyn sklad ar fiyat stok
         """

@@ -208,14 +208,18 @@ def _listed(path: Path, encoding: str) -> list[dict[str, Any]]:
         content = _loads(text)
     except (ValueError, RecursionError) as error:
         raise ImportFault(f"{path}: not JSON ({error}); give an array of objects") from error
-    if isinstance(content, dict):
-        lists = [
-            v for v in content.values() if isinstance(v, list) and v and isinstance(v[0], dict)
-        ]
-        # A product has texts beside its lists, what only wraps products has nothing but these.
-        wraps = len(lists) == 1 and not {"title", "name", "id", "sku"} & content.keys()
-        content = lists[0] if wraps else [content]
-    found = [entry for entry in content if isinstance(entry, dict)]
+    # A product has a name beside its lists, what only wraps products has none.
+    while isinstance(content, dict) and not {"title", "name", "id", "sku"} & content.keys():
+        within = [v for v in content.values() if isinstance(v, dict) or _has_objects(v)]
+        if len(within) != 1:
+            break
+        content = within[0]
+    several = content if isinstance(content, list) else [content]
+    found = [entry for entry in several if isinstance(entry, dict)]
     if not found:
         raise ImportFault(f"{path}: has no objects; give an array of objects, or one a line")
     return found
+
+
+def _has_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)

@@ -7,6 +7,7 @@ limited by its size, too, so that neither wide tables nor long cells take more m
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from infra.importing.errors import ImportFault
 from infra.importing.reading import Row, Table, header
 
 SAMPLED_FIRST = 2_000
@@ -46,6 +47,11 @@ def survey(tables: Sequence[Table], told: Callable[[int], None] = lambda rows: N
             count += 1
             if count % _TOLD_EVERY == 0:
                 told(count)
+        if columns and own and columns.keys().isdisjoint(own):
+            raise ImportFault(
+                f"{table.path}: has none of the columns of {tables[0].path}; give files of one "
+                "kind together, and import the others apart"
+            )
         columns.update(dict.fromkeys(_in_order(table, own)))
     return Survey(tuple(columns), count, tuple(sample))
 

@@ -88,7 +88,8 @@ class ValueReader:
         self._unit = unit
         self._html = rules.strip_html
         self._locale = attribute.locale or _LOCALES.get(rules.decimal_mark)
-        self._date_format = rules.date_format
+        own_dates = attribute.date_format
+        self._date_format = rules.date_format if own_dates is None else own_dates
         words = (rules.true_words, rules.false_words)
         yes, no = words if any(words) else (YES_WORDS, NO_WORDS)
         self._booleans = _booleans(yes, no)

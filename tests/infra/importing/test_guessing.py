@@ -93,6 +93,15 @@ def test_names_and_values_in_numbered_columns_with_units(tmp_path: Path) -> None
     assert report.import_map.attributes["Höhe"].kind == "number"
 
 
+def test_numbered_columns_as_a_german_shop_calls_them(tmp_path: Path) -> None:
+    german = {"Übergeordnetes Produkt": "h", "Name des Attributs 1": "Farbe"}
+    values = ("Blau", "Rot")
+    rows = [row(n, **german, **{"Wert(e) des Attributs 1": v}) for n, v in enumerate(values)]
+    report, found = imported(tmp_path, rows)
+    assert report.import_map.columns.group == "Übergeordnetes Produkt"
+    assert [p["catalog"] for p in found] == [{"Farbe": ["Blau"]}, {"Farbe": ["Rot"]}]
+
+
 def test_cells_with_several_attributes(tmp_path: Path) -> None:
     rows = [row(n, specs=f"color=red,size={n},note=a b") for n in range(1, 5)]
     _, found = imported(tmp_path, rows)
@@ -200,6 +209,21 @@ def test_the_date_format_is_what_a_day_above_12_shows(tmp_path: Path) -> None:
     report, found = imported(tmp_path, [row(n, since=day) for n, day in enumerate(days)])
     assert report.import_map.values.date_format == "%d/%m/%Y"
     assert found[0]["catalog"]["since"] == ["2024-04-03"]
+
+
+def test_columns_that_differ_in_their_dates_have_a_format_each(tmp_path: Path) -> None:
+    rows = [
+        row(n, since=f"{n:02d}/03/2024", until=f"{n + 9}.01.24", tested=f"{n}/4/2024")
+        for n in range(1, 8)
+    ]
+    report, found = imported(tmp_path, rows)
+    own = report.import_map.attributes
+    assert report.import_map.values.date_format == ""
+    assert (own["until"].date_format, own["since"].date_format) == ("%d.%m.%y", None)
+    assert found[0]["catalog"] == {"until": ["2024-01-10"]}
+    assert "can be day or month first" in reason(report, "date_format")
+    again = import_files([tmp_path / "f.csv"], tmp_path / "again.jsonl", report.map_path)
+    assert again.out.read_bytes() == report.out.read_bytes()
 
 
 def test_dates_that_may_be_either_are_refused_and_counted(tmp_path: Path) -> None:

@@ -238,6 +238,19 @@ def test_the_rows_of_parquet_and_of_json_come_in_their_order_each_time(tmp_path:
         assert imported(tmp_path / name).out.read_bytes() == first
 
 
+def test_the_list_of_products_is_found_inside_of_what_wraps_it(tmp_path: Path) -> None:
+    mug = {"sku": "1", "category": "Mugs", "title": "Mug"}
+    for content in ({"products": [mug]}, {"count": 1, "data": {"page": 1, "products": [mug]}}):
+        assert products(tmp_path / "f.json", json.dumps(content))[0]["product_id"] == "1"
+
+
+def test_files_of_two_kinds_are_not_one_catalog(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("sku,category,title\n1,Mugs,Mug\n2,Mugs,Cup\n")
+    (tmp_path / "b.csv").write_text("sku;category;title\n3;Mugs;Pot\n4;Mugs;Jar\n")
+    with pytest.raises(ImportFault, match=r"b.csv: has none of the columns of .*a.csv"):
+        import_files([tmp_path / "a.csv", tmp_path / "b.csv"], tmp_path / "out.jsonl")
+
+
 def test_utf_16_with_tabs(tmp_path: Path) -> None:
     text = "sku\tcategory\ttitle\tcolor\r\n1\tTassen\tBecher „1“ 日本\tgrün\r\n"
     for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
