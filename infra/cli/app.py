@@ -16,6 +16,7 @@ from infra.cli import (
     evaluate,
     experiment,
     forget,
+    history,
     importing,
     letters,
     listings,
@@ -42,6 +43,7 @@ demo.register(app)
 listings.register(app)
 models.register(app)
 importing.register(app)
+history.register(app)
 letters.register(app)
 forget.register(app)
 wire.register(app)

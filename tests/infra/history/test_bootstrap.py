@@ -1,0 +1,235 @@
+"""Rounds on historic listings: whole, killed, gone on with, refused."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from infra.catalogs.catalog import Product, write_catalog
+from infra.catalogs.generate import generate
+from infra.history import rounds
+from infra.history.rounds import Outcome, bootstrap, settings_at
+from infra.lab.small import small_settings
+from infra.settings import Settings
+from schemas.category import CategorySchema, CategorySchemas
+from schemas.errors import ListuneError
+from schemas.events import RetrainRequest
+from schemas.heldout import is_held_out
+from schemas.sources.json_schema import write_schemas
+from serving.adapter_file import AdapterFile
+from tests.waiting import wait_for
+from trainer.data.dataset import read_rows, with_role
+from trainer.data.registry import Registry
+from trainer.judging.heldout import read_held_out, taught_before
+from trainer.results import adapter_id
+
+pytestmark = pytest.mark.slow
+
+SEED = 3
+QUIET = Console(quiet=True)
+
+Catalog = tuple[CategorySchemas, list[Product]]
+Done = tuple[Path, Settings, Outcome]
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return generate(SEED, 40)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """One short round, which the gate lets through."""
+    small = small_settings(tmp_path_factory.mktemp("base"), SEED)
+    return small.changed(
+        trainer={"steps": 3, "bootstrap_draws": 200}, history={"rounds": 1, "candidates": 1}
+    )
+
+
+def at(settings: Settings, run_dir: Path) -> Settings:
+    return settings_at(settings, run_dir, str(settings.local.base_model))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, settings: Settings, catalog: Catalog) -> Done:
+    run_dir = tmp_path_factory.mktemp("history")
+    schemas, products = catalog
+    here = at(settings, run_dir)
+    return run_dir, here, bootstrap(products, schemas, here, run_dir, QUIET)
+
+
+def test_a_round_on_history_ends_with_a_judged_adapter_whose_lineage_says_so(done: Done) -> None:
+    _, settings, outcome = done
+    [(entry, asking_s)] = outcome.rounds
+    lineage = entry.lineage
+    assert lineage.source == "history"
+    assert (lineage.parent_id, lineage.round) == ("base", 1)
+    assert entry.read().hash == lineage.adapter_hash
+    assert outcome.best is not None
+    assert outcome.best.lineage.adapter_id == lineage.adapter_id
+    assert asking_s > 0
+    taught = read_rows(with_role(entry.data(), "train"))
+    judged = read_rows(with_role(entry.data(), "heldout"))
+    share = settings.streams.heldout_share
+    assert len(taught) == settings.streams.k
+    assert not any(is_held_out(row.listing.listing_id, share) for row in taught)
+    assert all(is_held_out(row.listing.listing_id, share) for row in judged)
+    assert {origin for row in taught for origin in row.origins.values()} == {"typed"}
+
+
+def test_its_listings_judge_no_round_of_a_stack_that_begins_from_it(done: Done) -> None:
+    _, settings, outcome = done
+    [(entry, _)] = outcome.rounds
+    [file] = with_role(entry.data(), "train")
+    request = RetrainRequest(
+        pool="default",
+        round=1,
+        cluster_id="kafka",
+        parent_id=entry.lineage.adapter_id,
+        parent_hash=entry.lineage.adapter_hash,
+        selection="gap",
+        k=1,
+        min_gap=0.0,
+        # They arrive and are reviewed; a share that grew holds them out.
+        files=[file.model_copy(update={"role": "heldout"}), *with_role(entry.data(), "heldout")],
+    )
+    registry = Registry(settings.trainer.registry_dir)
+    taught = taught_before(request, registry)
+    assert {row.listing.listing_id for row in taught} == {
+        row.listing.listing_id for row in read_rows([file])
+    }
+    held_out = read_held_out(settings.trainer, request, taught)
+    left = {row.listing.listing_id for row in [*held_out.calibrating, *held_out.judging]}
+    assert left
+    assert left.isdisjoint(row.listing.listing_id for row in taught)
+    assert adapter_id(request) != entry.lineage.adapter_id
+
+
+def test_the_same_command_again_has_nothing_to_do(
+    done: Done, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_dir, settings, outcome = done
+    monkeypatch.setattr(rounds, "ask", _never)
+    monkeypatch.setattr(rounds, "RoundProcess", _never)
+    schemas, products = catalog
+    again = bootstrap(products[::-1], schemas, settings, run_dir, QUIET)
+    assert again == outcome
+    assert "1 of 1 rounds are done" in again.why
+    assert not list((run_dir / "history").glob("*.parquet"))
+
+
+def test_a_further_round_starts_from_the_adapter_and_takes_other_listings(
+    done: Done, catalog: Catalog, tmp_path: Path
+) -> None:
+    run_dir, settings, _ = done
+    schemas, products = catalog
+    shutil.copytree(run_dir, tmp_path / "run")
+    more = at(settings.changed(history={"rounds": 2}), tmp_path / "run")
+    outcome = bootstrap(products, schemas, more, tmp_path / "run", QUIET)
+    first, second = (entry for entry, _ in outcome.rounds)
+    assert second.lineage.parent_id == first.lineage.adapter_id
+    taken = [
+        {row.listing.listing_id for row in read_rows(with_role(entry.data(), "train"))}
+        for entry in (first, second)
+    ]
+    assert taken[0].isdisjoint(taken[1])
+    assert outcome.best == second
+
+
+@pytest.mark.parametrize("changed", ["catalog", "schema", "base model", "setting streams.k"])
+def test_rounds_on_something_else_are_refused_in_the_same_folder(
+    done: Done, catalog: Catalog, changed: str, tmp_path: Path, settings: Settings
+) -> None:
+    run_dir, here, _ = done
+    schemas, products = catalog
+    if changed == "catalog":
+        products = products[:-1]
+    elif changed == "schema":
+        schemas = CategorySchemas(
+            CategorySchema(category=s.category, attributes=s.attributes[1:])
+            for s in schemas.values()
+        )
+    elif changed == "base model":
+        other = small_settings(tmp_path, SEED + 1).local.base_model
+        here = here.changed(serving={"base_model": str(other)})
+    else:
+        here = here.changed(streams={"k": 5})
+    with pytest.raises(ListuneError, match=f"the {changed} is not the one .* --run-dir"):
+        bootstrap(products, schemas, here, run_dir, QUIET)
+
+
+def test_answers_given_before_a_kill_are_not_asked_for_again(
+    catalog: Catalog, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schemas, products = catalog
+    here = at(settings, tmp_path)
+
+    class Killed(Exception):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    asked: list[int] = []
+
+    def count(*arguments: object) -> object:
+        told = arguments[-1]
+        before = len(asked)
+        found = ask(*arguments[:-1], lambda *s: (asked.append(1), told(*s)))  # type: ignore[arg-type,operator]
+        assert asked[before:]
+        return found
+
+    ask = rounds.ask
+    monkeypatch.setattr(rounds, "ask", count)
+    monkeypatch.setattr(rounds.History, "_decide", killed)
+    with pytest.raises(Killed):
+        bootstrap(products, schemas, here, tmp_path, QUIET)
+    told = len(asked)
+    with pytest.raises(Killed):
+        bootstrap(products, schemas, here, tmp_path, QUIET)
+    # Once for all that is remembered, and not once a listing.
+    assert len(asked) == told + 1
+
+
+def test_a_round_that_was_killed_goes_on_and_comes_to_the_same_adapter(
+    done: Done, catalog: Catalog, settings: Settings, tmp_path: Path
+) -> None:
+    schemas, products = catalog
+    write_catalog(tmp_path / "products.jsonl", products)
+    write_schemas(tmp_path / "schema.json", schemas)
+    here = at(settings, tmp_path / "run")
+    (tmp_path / "settings.json").write_text(here.model_dump_json())
+    process = subprocess.Popen([sys.executable, "-c", _SCRIPT, str(tmp_path)])
+    losses = tmp_path / "run" / "rounds" / "history-r1-a1" / "losses.jsonl"
+    wait_for(lambda: process.poll() is not None or (losses.exists() and losses.stat().st_size), 120)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not Registry(here.trainer.registry_dir).entries()
+    outcome = bootstrap(products, schemas, here, tmp_path / "run", QUIET)
+    [(entry, _)] = outcome.rounds
+    [(uninterrupted, _)] = done[2].rounds
+    assert entry.lineage.adapter_hash == uninterrupted.lineage.adapter_hash
+
+
+_SCRIPT = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from infra.catalogs.catalog import read_catalog
+from infra.history.rounds import bootstrap
+from infra.settings import read_settings
+from schemas.sources.json_schema import read_schemas
+folder = Path(sys.argv[1])
+schemas = read_schemas(folder / "schema.json")
+products, _ = read_catalog(folder / "products.jsonl", schemas)
+settings = read_settings(folder / "settings.json")
+bootstrap(products, schemas, settings, folder / "run", Console(quiet=True))
+"""
+
+
+def _never(*_: object, **__: object) -> AdapterFile:
+    raise AssertionError("nothing is to be asked or trained")
