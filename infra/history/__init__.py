@@ -1,6 +1,6 @@
 """A first adapter from listings that were filled in before Listune came, without Kafka.
 
-    catalog ─▶ parts ─▶ asking ─▶ choosing ─▶ trainer.round ─▶ registry
+    catalog ─▶ parts ─▶ asking ─▶ choosing ─▶ trainer.round ─▶ registry ─▶ handover
                            ▲                        │
                            └──── the next round ◀───┘
 
@@ -14,6 +14,7 @@ are no reviews: nothing of them goes to a topic, and acceptance counts none of t
 - `begun`: what is kept of the rounds beside the registry, and whether it is of the same catalog.
 - `adapters`: what the registry has of history.
 - `rounds`: one round after the other, each where it stopped.
+- `handover`: a stack that never had a champion begins with the adapter.
 
-Other rooms use: `infra.history.rounds`.
+Other rooms use: `infra.history.rounds`, `infra.history.handover`.
 """

@@ -140,15 +140,14 @@ class HistoryFolder:
 
 
 def _settings(settings: Settings) -> dict[str, Any]:
-    changing = "training", "answers"
     rooms = {
         "streams": settings.streams.model_dump(mode="json", include=_CHOICE),
         "history": settings.history.model_dump(mode="json", include={"candidates"}),
         "trainer": settings.trainer.model_dump(
-            mode="json", include=fields_that_change(TrainerSettings, *changing)
+            mode="json", include=fields_that_change(TrainerSettings, "training", "answers")
         ),
         "serving": settings.serving.model_dump(
-            mode="json", include=fields_that_change(ServingSettings, *changing)
+            mode="json", include=fields_that_change(ServingSettings, "training", "answers")
         ),
     }
     return {f"{room}.{name}": value for room, own in rooms.items() for name, value in own.items()}

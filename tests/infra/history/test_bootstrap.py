@@ -1,18 +1,15 @@
 """Rounds on historic listings: whole, killed, gone on with, refused."""
 
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from infra.catalogs.catalog import Product, write_catalog
-from infra.catalogs.generate import generate
+from infra.catalogs.catalog import write_catalog
 from infra.history import rounds
-from infra.history.rounds import Outcome, bootstrap, settings_at
+from infra.history.rounds import bootstrap
 from infra.lab.small import small_settings
 from infra.settings import Settings
 from schemas.category import CategorySchema, CategorySchemas
@@ -21,45 +18,16 @@ from schemas.events import RetrainRequest
 from schemas.heldout import is_held_out
 from schemas.sources.json_schema import write_schemas
 from serving.adapter_file import AdapterFile
+from serving.generation import AdapterName
+from tests.infra.history.conftest import QUIET, SEED, Catalog, Done, at
 from tests.waiting import wait_for
 from trainer.data.dataset import read_rows, with_role
 from trainer.data.registry import Registry
+from trainer.judging.champions import former_best
 from trainer.judging.heldout import read_held_out, taught_before
 from trainer.results import adapter_id
 
 pytestmark = pytest.mark.slow
-
-SEED = 3
-QUIET = Console(quiet=True)
-
-Catalog = tuple[CategorySchemas, list[Product]]
-Done = tuple[Path, Settings, Outcome]
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return generate(SEED, 40)
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """One short round, which the gate lets through."""
-    small = small_settings(tmp_path_factory.mktemp("base"), SEED)
-    return small.changed(
-        trainer={"steps": 3, "bootstrap_draws": 200}, history={"rounds": 1, "candidates": 1}
-    )
-
-
-def at(settings: Settings, run_dir: Path) -> Settings:
-    return settings_at(settings, run_dir, str(settings.local.base_model))
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory, settings: Settings, catalog: Catalog) -> Done:
-    run_dir = tmp_path_factory.mktemp("history")
-    schemas, products = catalog
-    here = at(settings, run_dir)
-    return run_dir, here, bootstrap(products, schemas, here, run_dir, QUIET)
 
 
 def test_a_round_on_history_ends_with_a_judged_adapter_whose_lineage_says_so(done: Done) -> None:
@@ -109,6 +77,25 @@ def test_its_listings_judge_no_round_of_a_stack_that_begins_from_it(done: Done) 
     assert adapter_id(request) != entry.lineage.adapter_id
 
 
+def test_the_best_champion_before_it_is_known_to_a_round_of_the_stream(further: Done) -> None:
+    _, settings, outcome = further
+    assert outcome.best is not None
+    last = outcome.best.lineage
+    request = RetrainRequest(
+        pool="default",
+        round=1,
+        parent_id=last.adapter_id,
+        parent_hash=last.adapter_hash,
+        selection="gap",
+        k=1,
+        min_gap=0.0,
+        files=[],
+    )
+    registry = Registry(settings.trainer.registry_dir)
+    assert former_best(request, registry) == AdapterName(last.best_id, last.best_hash)
+    assert [entry.lineage.round for entry in registry.chain(last.adapter_id)] == [1, 2]
+
+
 def test_the_same_command_again_has_nothing_to_do(
     done: Done, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,13 +110,9 @@ def test_the_same_command_again_has_nothing_to_do(
 
 
 def test_a_further_round_starts_from_the_adapter_and_takes_other_listings(
-    done: Done, catalog: Catalog, tmp_path: Path
+    further: Done,
 ) -> None:
-    run_dir, settings, _ = done
-    schemas, products = catalog
-    shutil.copytree(run_dir, tmp_path / "run")
-    more = at(settings.changed(history={"rounds": 2}), tmp_path / "run")
-    outcome = bootstrap(products, schemas, more, tmp_path / "run", QUIET)
+    _, _, outcome = further
     first, second = (entry for entry, _ in outcome.rounds)
     assert second.lineage.parent_id == first.lineage.adapter_id
     taken = [
@@ -142,7 +125,7 @@ def test_a_further_round_starts_from_the_adapter_and_takes_other_listings(
 
 @pytest.mark.parametrize("changed", ["catalog", "schema", "base model", "setting streams.k"])
 def test_rounds_on_something_else_are_refused_in_the_same_folder(
-    done: Done, catalog: Catalog, changed: str, tmp_path: Path, settings: Settings
+    done: Done, catalog: Catalog, changed: str, tmp_path: Path
 ) -> None:
     run_dir, here, _ = done
     schemas, products = catalog
@@ -163,10 +146,10 @@ def test_rounds_on_something_else_are_refused_in_the_same_folder(
 
 
 def test_answers_given_before_a_kill_are_not_asked_for_again(
-    catalog: Catalog, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalog: Catalog, small: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schemas, products = catalog
-    here = at(settings, tmp_path)
+    here = at(small, tmp_path)
 
     class Killed(Exception):
         pass
@@ -196,12 +179,12 @@ def test_answers_given_before_a_kill_are_not_asked_for_again(
 
 
 def test_a_round_that_was_killed_goes_on_and_comes_to_the_same_adapter(
-    done: Done, catalog: Catalog, settings: Settings, tmp_path: Path
+    done: Done, catalog: Catalog, small: Settings, tmp_path: Path
 ) -> None:
     schemas, products = catalog
     write_catalog(tmp_path / "products.jsonl", products)
     write_schemas(tmp_path / "schema.json", schemas)
-    here = at(settings, tmp_path / "run")
+    here = at(small, tmp_path / "run")
     (tmp_path / "settings.json").write_text(here.model_dump_json())
     process = subprocess.Popen([sys.executable, "-c", _SCRIPT, str(tmp_path)])
     losses = tmp_path / "run" / "rounds" / "history-r1-a1" / "losses.jsonl"
@@ -218,7 +201,6 @@ def test_a_round_that_was_killed_goes_on_and_comes_to_the_same_adapter(
 _SCRIPT = """
 import sys
 from pathlib import Path
-from rich.console import Console
 from infra.catalogs.catalog import read_catalog
 from infra.history.rounds import bootstrap
 from infra.settings import read_settings
