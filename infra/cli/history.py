@@ -8,6 +8,7 @@ from rich.table import Table
 
 from infra.catalogs.catalog import read_catalog
 from infra.cli.output import console
+from infra.history.parts import part
 from infra.local.fetch import ensure_base_model
 from infra.local.state import live_state
 from infra.settings import RUNS, SettingsError, load_settings
@@ -44,10 +45,6 @@ def bootstrap(
     on and judged on listings that are held out, by the rules of the loop. `listune up` begins with
     what the gate lets through.
     """
-    # Imported here: it brings torch, which other commands do without.
-    from infra.history.rounds import bootstrap as train
-    from infra.history.rounds import settings_at
-
     if live_state(run_dir) is not None:
         raise ListuneError(f"a stack is up in {run_dir}; stop it with `listune down`")
     settings = load_settings()
@@ -64,11 +61,17 @@ def bootstrap(
     products, warnings = read_catalog(catalog, schemas, alternatives)
     for warning in warnings:
         console.print(f"[yellow]{warning}[/]")
+    # Before anything is fetched: a catalog that cannot be learnt from leaves nothing behind.
+    parts = part(products, settings.streams, settings.trainer.seed)
+    # Imported here: it brings torch, which other commands do without.
+    from infra.history.rounds import bootstrap as train
+    from infra.history.rounds import settings_at
+
     local = settings.local
     base = settings.serving.base_model or str(
         ensure_base_model(local.cache_dir, local.base_model, console)
     )
-    outcome = train(products, schemas, settings_at(settings, run_dir, base), run_dir, console)
+    outcome = train(parts, schemas, settings_at(settings, run_dir, base), run_dir, console)
     _show(outcome)
     _say_next(outcome, schema, run_dir)
 
@@ -107,8 +110,11 @@ def _say_next(outcome: "Outcome", schema: Path, run_dir: Path) -> None:
     own = schema != StreamsSettings().schema_path
     variable = f"LISTUNE_STREAMS__SCHEMA_PATH={schema} " if own else ""
     option = "" if run_dir == RUNS / "local" else f" --run-dir {run_dir}"
+    begins = "A stack begins"
+    if (run_dir / "kafka").exists():
+        begins = f"The stack in {run_dir} has been up; if its champion never changed, it begins"
     console.print(
-        f"A stack begins with {outcome.best.lineage.adapter_id}: {variable}listune up{option}",
+        f"{begins} with {outcome.best.lineage.adapter_id}: {variable}listune up{option}",
         highlight=False,
         soft_wrap=True,
     )

@@ -16,5 +16,5 @@ are no reviews: nothing of them goes to a topic, and acceptance counts none of t
 - `rounds`: one round after the other, each where it stopped.
 - `handover`: a stack that never had a champion begins with the adapter.
 
-Other rooms use: `infra.history.rounds`, `infra.history.handover`.
+Other rooms use: `infra.history.parts`, `infra.history.rounds`, `infra.history.handover`.
 """

@@ -9,9 +9,11 @@ catalog, or what else answers and choices depend on, it is refused.
 """
 
 import dataclasses
+import fcntl
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -96,6 +98,24 @@ class HistoryFolder:
 
     def __init__(self, run_dir: Path) -> None:
         self.path = run_dir.absolute() / "history"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else trains here meanwhile.
+
+        Raises:
+            ListuneError: somebody does.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("w") as file:
+            try:
+                # Of this process, and gone with it however it ends.
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ListuneError(
+                    f"another `listune bootstrap` is at work in {self.path}; wait for its end"
+                ) from None
+            yield
 
     def begun(self) -> Begun | None:
         """What the rounds here depend on; None where none was ever begun.

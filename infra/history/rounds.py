@@ -23,7 +23,7 @@ from infra.history.adapters import best_of, is_promoted, of_history
 from infra.history.asking import ask
 from infra.history.begun import Begun, HistoryFolder, Planned
 from infra.history.choosing import candidates, chosen, judges, write
-from infra.history.parts import Parts, part
+from infra.history.parts import Parts
 from infra.progress import bar
 from infra.settings import Settings
 from schemas.category import CategorySchemas
@@ -39,9 +39,9 @@ from trainer.data.registry import Entry, Registry
 from trainer.launch import RoundProcess
 from trainer.results import Failure, RoundJob, round_folder
 
-MOST_TIMES = 5
-"""How often as many candidates again are asked about for one round. Where so few count, there is
-little left to learn; a large catalog would be asked about for days."""
+MOST_BATCHES = 5
+"""Of candidates that are asked about for one round. Where too few of so many count, there is little
+left to learn, and a large catalog would be asked about for days."""
 LOOK_S = 0.2
 
 
@@ -69,7 +69,7 @@ def settings_at(settings: Settings, run_dir: Path, base: str) -> Settings:
 
 
 def bootstrap(
-    products: Sequence[Product],
+    parts: Parts,
     schemas: CategorySchemas,
     settings: Settings,
     run_dir: Path,
@@ -78,18 +78,20 @@ def bootstrap(
     """All rounds that are still to be trained.
 
     Args:
-        products: the whole catalog.
+        parts: the catalog's.
         settings: as `settings_at` makes them.
 
     Raises:
-        ListuneError: the catalog cannot be learnt from, what is in `run_dir` is of another one, or
-            a round cannot be completed.
+        ListuneError: too few products may judge together, what is in `run_dir` is of another
+            catalog, somebody else is at work there, or a round cannot be completed.
     """
-    parts = part(products, settings.streams, settings.trainer.seed)
     folder = HistoryFolder(run_dir)
+    history = History(parts, schemas, settings, folder, console)
     own_hash = base_hash(resolve_base(settings.serving.base_model))
-    folder.begin(Begun.of(products, schemas, settings, own_hash))
-    return History(parts, schemas, settings, folder, console).run()
+    with folder.alone():
+        used = [*parts.teaching, *parts.judging]
+        folder.begin(Begun.of(used, schemas, settings, own_hash))
+        return history.run()
 
 
 class History:
@@ -156,13 +158,13 @@ class History:
         self._console.rule(f"Round {number}: {who} is asked about historic listings")
         asked: list[Product] = []
         answers: dict[str, ValueLists] = {}
-        seconds, made = 0.0, Chosen([], self._judges, 0, 0)
-        for _ in range(MOST_TIMES):
-            known = {product.product_id for product in asked}
-            left = [p for p in self._left(number) if p.product_id not in known]
+        seconds, made, left = 0.0, Chosen([], self._judges, 0, 0), self._left(number)
+        for _ in range(MOST_BATCHES):
             more = candidates(left, streams, self._settings.history.candidates * streams.k)
             if not more:
                 break
+            ordered = {product.product_id for product in more}
+            left = [product for product in left if product.product_id not in ordered]
             values, took = self._ask(more, parent)
             asked, answers, seconds = [*asked, *more], answers | values, seconds + took
             made = chosen(asked, answers, self._schemas, streams, self._judges)

@@ -1,6 +1,7 @@
 """Rounds on history by a tiny model, each trained once for all tests."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from infra.catalogs.catalog import Product
 from infra.catalogs.generate import generate
+from infra.history.parts import part
 from infra.history.rounds import Outcome, bootstrap, settings_at
 from infra.lab.small import small_settings
 from infra.settings import Settings
@@ -23,6 +25,13 @@ Done = tuple[Path, Settings, Outcome]
 
 def at(settings: Settings, run_dir: Path) -> Settings:
     return settings_at(settings, run_dir, str(settings.local.base_model))
+
+
+def trained(
+    products: Sequence[Product], schemas: CategorySchemas, settings: Settings, run_dir: Path
+) -> Outcome:
+    parts = part(products, settings.streams, settings.trainer.seed)
+    return bootstrap(parts, schemas, settings, run_dir, QUIET)
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +54,7 @@ def done(tmp_path_factory: pytest.TempPathFactory, small: Settings, catalog: Cat
     run_dir = tmp_path_factory.mktemp("history")
     schemas, products = catalog
     here = at(small, run_dir)
-    return run_dir, here, bootstrap(products, schemas, here, run_dir, QUIET)
+    return run_dir, here, trained(products, schemas, here, run_dir)
 
 
 @pytest.fixture(scope="session")
@@ -57,4 +66,4 @@ def further(
     shutil.copytree(done[0], run_dir)
     schemas, products = catalog
     here = at(small.changed(history={"rounds": 2}), run_dir)
-    return run_dir, here, bootstrap(products, schemas, here, run_dir, QUIET)
+    return run_dir, here, trained(products, schemas, here, run_dir)

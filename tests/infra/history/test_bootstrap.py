@@ -9,7 +9,7 @@ import pytest
 
 from infra.catalogs.catalog import write_catalog
 from infra.history import rounds
-from infra.history.rounds import bootstrap
+from infra.history.begun import HistoryFolder
 from infra.lab.small import small_settings
 from infra.settings import Settings
 from schemas.category import CategorySchema, CategorySchemas
@@ -19,7 +19,7 @@ from schemas.heldout import is_held_out
 from schemas.sources.json_schema import write_schemas
 from serving.adapter_file import AdapterFile
 from serving.generation import AdapterName
-from tests.infra.history.conftest import QUIET, SEED, Catalog, Done, at
+from tests.infra.history.conftest import SEED, Catalog, Done, at, trained
 from tests.waiting import wait_for
 from trainer.data.dataset import read_rows, with_role
 from trainer.data.registry import Registry
@@ -103,7 +103,7 @@ def test_the_same_command_again_has_nothing_to_do(
     monkeypatch.setattr(rounds, "ask", _never)
     monkeypatch.setattr(rounds, "RoundProcess", _never)
     schemas, products = catalog
-    again = bootstrap(products[::-1], schemas, settings, run_dir, QUIET)
+    again = trained(products[::-1], schemas, settings, run_dir)
     assert again == outcome
     assert "1 of 1 rounds are done" in again.why
     assert not list((run_dir / "history").glob("*.parquet"))
@@ -142,7 +142,17 @@ def test_rounds_on_something_else_are_refused_in_the_same_folder(
     else:
         here = here.changed(streams={"k": 5})
     with pytest.raises(ListuneError, match=f"the {changed} is not the one .* --run-dir"):
-        bootstrap(products, schemas, here, run_dir, QUIET)
+        trained(products, schemas, here, run_dir)
+
+
+def test_two_at_once_in_one_folder_are_refused(done: Done, catalog: Catalog) -> None:
+    run_dir, settings, _ = done
+    schemas, products = catalog
+    with (
+        HistoryFolder(run_dir).alone(),
+        pytest.raises(ListuneError, match="another `listune bootstrap` is at work"),
+    ):
+        trained(products, schemas, settings, run_dir)
 
 
 def test_answers_given_before_a_kill_are_not_asked_for_again(
@@ -170,10 +180,10 @@ def test_answers_given_before_a_kill_are_not_asked_for_again(
     monkeypatch.setattr(rounds, "ask", count)
     monkeypatch.setattr(rounds.History, "_decide", killed)
     with pytest.raises(Killed):
-        bootstrap(products, schemas, here, tmp_path, QUIET)
+        trained(products, schemas, here, tmp_path)
     told = len(asked)
     with pytest.raises(Killed):
-        bootstrap(products, schemas, here, tmp_path, QUIET)
+        trained(products, schemas, here, tmp_path)
     # Once for all that is remembered, and not once a listing.
     assert len(asked) == told + 1
 
@@ -192,7 +202,7 @@ def test_a_round_that_was_killed_goes_on_and_comes_to_the_same_adapter(
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not Registry(here.trainer.registry_dir).entries()
-    outcome = bootstrap(products, schemas, here, tmp_path / "run", QUIET)
+    outcome = trained(products, schemas, here, tmp_path / "run")
     [(entry, _)] = outcome.rounds
     [(uninterrupted, _)] = done[2].rounds
     assert entry.lineage.adapter_hash == uninterrupted.lineage.adapter_hash
@@ -202,6 +212,7 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 from infra.catalogs.catalog import read_catalog
+from infra.history.parts import part
 from infra.history.rounds import bootstrap
 from infra.settings import read_settings
 from schemas.sources.json_schema import read_schemas
@@ -209,7 +220,8 @@ folder = Path(sys.argv[1])
 schemas = read_schemas(folder / "schema.json")
 products, _ = read_catalog(folder / "products.jsonl", schemas)
 settings = read_settings(folder / "settings.json")
-bootstrap(products, schemas, settings, folder / "run", Console(quiet=True))
+parts = part(products, settings.streams, settings.trainer.seed)
+bootstrap(parts, schemas, settings, folder / "run", Console(quiet=True))
 """
 
 
