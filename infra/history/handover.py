@@ -139,9 +139,9 @@ def _published(entry: Entry) -> ModelEvent:
     lineage = entry.lineage
     return ModelEvent(
         kind=ModelEventKind.PUBLISHED,
-        # Not the stack's own pool: its rounds are counted from 1.
+        # Of no round of the stack, whose own are counted from 1: what these took is told by number.
         pool=HISTORY_POOL,
-        round=lineage.round,
+        round=0,
         adapter_id=lineage.adapter_id,
         adapter_hash=lineage.adapter_hash,
         adapter_uri=str(entry.path.resolve()),

@@ -3,12 +3,15 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.catalogs.catalog import write_catalog
 from infra.history import rounds
+from infra.history.asking import Answers
 from infra.history.begun import HistoryFolder
 from infra.lab.small import small_settings
 from infra.settings import Settings
@@ -169,14 +172,13 @@ def test_answers_given_before_a_kill_are_not_asked_for_again(
 
     asked: list[int] = []
 
-    def count(*arguments: object) -> object:
-        told = arguments[-1]
-        before = len(asked)
-        found = ask(*arguments[:-1], lambda *s: (asked.append(1), told(*s)))  # type: ignore[arg-type,operator]
-        assert asked[before:]
-        return found
+    def count(*arguments: Any) -> Answers:
+        def told(*_: object) -> None:
+            asked.append(1)
 
-    ask = rounds.ask
+        return ask(*arguments[:-1], told)
+
+    ask: Callable[..., Answers] = rounds.ask
     monkeypatch.setattr(rounds, "ask", count)
     monkeypatch.setattr(rounds.History, "_decide", killed)
     with pytest.raises(Killed):

@@ -59,6 +59,25 @@ def test_nothing_of_history_is_in_the_pool_or_counts_as_accepted(
     world.pool.close()
 
 
+def test_a_round_of_the_stack_is_not_taken_for_one_of_history_with_its_number(
+    further: Done, tmp_path: Path
+) -> None:
+    world = World(tmp_path)
+    world.tick()
+    world.hear(*said(further))
+    world.step()
+    champion = world.conductor.champion()
+    world.sell_many(4, adapter_hash=champion.hash, adapter_id=champion.id)
+    world.step()
+    world.train(ModelEventKind.PROPOSED)
+    world.step()
+    world.forget("l0")
+    world.step()
+    [(rounds, adapters)] = world.rows("SELECT rounds, adapters FROM forgotten")
+    assert (rounds, adapters) == ([1], ["default-r1-a1"])
+    world.pool.close()
+
+
 def test_a_rollback_goes_back_through_history_to_the_base(further: Done, tmp_path: Path) -> None:
     world = World(tmp_path)
     world.tick()
