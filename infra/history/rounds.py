@@ -85,7 +85,12 @@ def bootstrap(
         ListuneError: too few products may judge together, what is in `run_dir` is of another
             catalog, somebody else is at work there, or a round cannot be completed.
     """
-    folder = HistoryFolder(run_dir)
+    folder, registry = HistoryFolder(run_dir), Registry(settings.trainer.registry_dir)
+    if folder.begun() is None and of_history(registry):
+        raise ListuneError(
+            f"{registry.folder} has adapters from history, and what they were begun with is not in "
+            f"{folder.path} any more; bring it back, or give another --run-dir"
+        )
     history = History(parts, schemas, settings, folder, console)
     own_hash = base_hash(resolve_base(settings.serving.base_model))
     with folder.alone():

@@ -1,18 +1,21 @@
 """Rounds on historic listings: whole, killed, gone on with, refused."""
 
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.catalogs.catalog import write_catalog
+from infra.catalogs.catalog import Product, write_catalog
 from infra.history import rounds
 from infra.history.asking import Answers
 from infra.history.begun import HistoryFolder
+from infra.history.choosing import submitted
+from infra.history.rounds import Outcome
 from infra.lab.small import small_settings
 from infra.settings import Settings
 from schemas.category import CategorySchema, CategorySchemas
@@ -146,6 +149,46 @@ def test_rounds_on_something_else_are_refused_in_the_same_folder(
         here = here.changed(streams={"k": 5})
     with pytest.raises(ListuneError, match=f"the {changed} is not the one .* --run-dir"):
         trained(products, schemas, here, run_dir)
+
+
+def test_a_registry_whose_beginning_is_gone_is_not_gone_on_with(
+    done: Done, catalog: Catalog, tmp_path: Path
+) -> None:
+    shutil.copytree(done[0] / "registry", tmp_path / "registry")
+    schemas, products = catalog
+    with pytest.raises(ListuneError, match="has adapters from history, and what they were begun"):
+        trained(products, schemas, at(done[1], tmp_path), tmp_path)
+
+
+def test_what_the_gate_rejects_is_nobodys_parent_and_ends_the_rounds(
+    small: Settings, catalog: Catalog, tmp_path: Path
+) -> None:
+    # More than all that is possible, and a pause after the first.
+    strict = small.changed(
+        trainer={"least_gain": 2.0}, streams={"pause_after": 1}, history={"rounds": 5}
+    )
+    schemas, products = catalog
+    outcome = trained(products, schemas, at(strict, tmp_path), tmp_path)
+    [(entry, _)] = outcome.rounds
+    assert entry.lineage.decision.kind != "promote"
+    assert outcome.best is None
+    assert "in a row brought nothing that the gate promotes" in outcome.why
+
+
+def test_where_the_model_misses_nothing_no_round_is_trained(
+    small: Settings, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schemas, products = catalog
+
+    def all_right(asked: Sequence[Product], *_: object) -> Answers:
+        return Answers({p.product_id: submitted(p, schemas) for p in asked}, 1.0)
+
+    monkeypatch.setattr(rounds, "ask", all_right)
+    monkeypatch.setattr(rounds, "RoundProcess", _never)
+    outcome = trained(products, schemas, at(small, tmp_path), tmp_path)
+    assert outcome == Outcome(
+        [], None, "too few listings are left for round 1 that leave anything to learn"
+    )
 
 
 def test_two_at_once_in_one_folder_are_refused(done: Done, catalog: Catalog) -> None:
