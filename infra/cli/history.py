@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from infra.catalogs.catalog import read_catalog
 from infra.cli.output import console
@@ -60,7 +61,7 @@ def bootstrap(
     schemas = read_schemas(schema, alternatives)
     products, warnings = read_catalog(catalog, schemas, alternatives)
     for warning in warnings:
-        console.print(f"[yellow]{warning}[/]")
+        console.print(Text(warning, style="yellow"))
     # Before anything is fetched: a catalog that cannot be learnt from leaves nothing behind.
     parts = part(products, settings.streams, settings.trainer.seed)
     # Imported here: it brings torch, which other commands do without.

@@ -176,7 +176,10 @@ class History:
             if len(made.train) == streams.k:
                 return self._decide(number, parent, asked, seconds, made)
         self._console.print(
-            f"of {len(asked)} listings {len(made.train)} count for a round of {streams.k}"
+            f"Of {len(asked)} listings {len(made.train)} count for a round of {streams.k}; "
+            f"{made.over_share} are beyond the share of their category or product, and "
+            f"{made.near_held_out} like others that judge",
+            highlight=False,
         )
         return None
 
