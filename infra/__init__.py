@@ -7,6 +7,7 @@ No domain logic lives here: no room outside of infra imports it. Read in this or
 - `catalogs`: products, real or generated, and sellers who review.
 - `stack`: which processes there are, started and stopped. `stage`: the catalog that a run plays.
 - `arms`: the report of an experiment on live traffic.
+- `history`: a first adapter from listings that were filled in before.
 - `demo`: the loop once through, with a report.
 - `lab`: benchmarks, the experiment, the chaos run.
 - `cli`: the `listune` command over all of it.

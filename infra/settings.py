@@ -102,6 +102,21 @@ class DemoSettings(BaseModel):
     sellers: SellerSettings = SellerSettings()
 
 
+class HistorySettings(BaseModel):
+    """How `listune bootstrap` goes through historic listings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rounds: int = Field(2, ge=1, description="rounds to train, fewer where nothing is left to gain")
+    # The best k of as many as k would be all of them: nothing would be chosen.
+    candidates: int = Field(
+        2,
+        ge=1,
+        description="listings that the current model is asked for before a round chooses, in "
+        "multiples of `streams.k`; as many again while too few of them count",
+    )
+
+
 class Settings(BaseModel):
     """The whole tree. Build it with `load_settings`, which turns errors into sentences."""
 
@@ -113,6 +128,7 @@ class Settings(BaseModel):
     evaluation: EvaluationSettings = EvaluationSettings()
     local: LocalSettings = LocalSettings()
     demo: DemoSettings = DemoSettings()
+    history: HistorySettings = HistorySettings()
 
     def changed(self, **rooms: Mapping[str, Any]) -> "Settings":
         """A copy with other values in some rooms: `settings.changed(streams={"k": 3})`.

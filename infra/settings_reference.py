@@ -57,6 +57,7 @@ ROOMS = {
     "evaluation": "what `listune evaluate` compares with, and what it costs",
     "local": "the stack on this machine",
     "demo": "what `listune demo` plays",
+    "history": "a first adapter from historic listings, by `listune bootstrap`",
 }
 COLUMNS = ("setting", "environment variable", "type", "default", "laptop", "paper", "meaning")
 BOUNDS = {Ge: ("≥", "ge"), Gt: (">", "gt"), Le: ("≤", "le"), Lt: ("<", "lt")}

@@ -56,6 +56,10 @@ Tags = Annotated[
 Trigger = Literal["count", "schedule", "acceptance", "person", "drift"]
 """Why a round began: enough listings, the time, a drop of live acceptance, a person's wish, or a
 drift alarm."""
+Source = Literal["stream", "history"]
+"""Where the listings of a round come from: reviews that the pool read, or a catalog of before."""
+HISTORY_POOL = "history"
+"""The pool that rounds on historic listings name; no Kafka has it."""
 BLIND_ADAPTER = "blind"
 """Adapter id and adapter hash of answers that suggest nothing."""
 
@@ -287,6 +291,7 @@ class RetrainRequest(Event):
     parent_hash: str
     parent_uri: str | None = None  # the parent's adapter file; None for the base
     trigger: Trigger = "count"  # what older events, without it, were about
+    source: Source = "stream"
     selection: Selection
     k: int = Field(ge=1)
     min_gap: float

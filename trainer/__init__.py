@@ -21,6 +21,7 @@ Other rooms use:
 - `trainer.errors`: what can go wrong in a round.
 - `trainer.worker`: `main`, the process that takes rounds.
 - `trainer.results`: `Verdict`, `Difference`, `SideBySideJob`, `Arm`.
+- `trainer.launch`: `RoundProcess`.
 - `trainer.progress`: `RoundProgress`.
 - `trainer.plot_style`, `trainer.loss_plot`: pictures.
 """

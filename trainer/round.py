@@ -275,6 +275,7 @@ def _lineage(
         round=request.round,
         attempt=request.attempt,
         cluster_id=request.cluster_id,
+        source=request.source,
         strategy=job.trainer.strategy,
         data=request.files,
         trained_on=data,

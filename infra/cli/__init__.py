@@ -11,5 +11,6 @@ It decides nothing itself, and no other room imports it. A module is a command o
 - `letters`, `forget`, `pool` (`replay`), `evaluate`: what an operator needs now and then.
 - `drift`, `proposals`: what changes on live traffic, and what the schema could allow.
 - `audit` (with `audit_session` and `keys`): suggested values judged by people at the terminal.
+- `history`: `bootstrap`, a first adapter from a catalog.
 - `demo`, `bench`, `chaos`, `experiment`: the runs; the last has the commands about arms, too.
 """

@@ -17,6 +17,7 @@ from infra.cli import (
     evaluate,
     experiment,
     forget,
+    history,
     importing,
     letters,
     listings,
@@ -45,6 +46,7 @@ listings.register(app)
 models.register(app)
 importing.register(app)
 check.register(app)
+history.register(app)
 letters.register(app)
 forget.register(app)
 wire.register(app)

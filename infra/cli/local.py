@@ -1,6 +1,7 @@
 """`fetch`, `up`, `down`, `status`: the stack on this machine."""
 
 import time
+from pathlib import Path
 
 import typer
 from rich.table import Table
@@ -8,6 +9,7 @@ from rich.table import Table
 from infra import stack
 from infra.cli.output import console
 from infra.health import look
+from infra.history.handover import hand_over
 from infra.local.fetch import ensure_all, ensure_encoder
 from infra.local.state import live_state, stop
 from infra.settings import ACTIVE, RUNS, active_settings, load_settings
@@ -34,15 +36,21 @@ def fetch(
     ensure_encoder(settings.cache_dir, console, verify=verify)
 
 
-def up() -> None:
-    """Start the whole stack in the foreground; Ctrl-C stops all of it."""
+def up(
+    run_dir: Path = typer.Option(RUNS / "local", help="the stack's folder"),
+) -> None:
+    """Start the whole stack in the foreground; Ctrl-C stops all of it.
+
+    One that never had a champion begins with what `listune bootstrap` left in its folder.
+    """
     if live_state(ACTIVE) is not None:
         raise ListuneError("a stack is up already; stop it with `listune down`")
     settings = load_settings()
     parts = stack.ensure_parts(settings, console)
-    run_dir = RUNS / "local"
     resolved = stack.resolve(settings, run_dir, parts, console)
     with stack.running(resolved, run_dir, parts, console) as supervisor:
+        if (begins_with := hand_over(resolved, run_dir)) is not None:
+            console.print(f"It begins with {begins_with}, from history.", highlight=False)
         console.print("Everything is up. Stop it with Ctrl-C or `listune down`.")
         while True:
             supervisor.check()

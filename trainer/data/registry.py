@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.events import BASE_ADAPTER, ManifestFile, RetrainRequest, RoundMetrics
+from schemas.events import BASE_ADAPTER, ManifestFile, RetrainRequest, RoundMetrics, Source
 from serving.adapter_file import AdapterFile, read_adapter, to_peft_folder
 from serving.errors import AdapterError
 from serving.process.files import write_file
@@ -44,6 +44,7 @@ class Lineage(BaseModel):
     round: int
     attempt: int
     cluster_id: str | None = None  # of the Kafka that asked for it; None in older ones
+    source: Source = "stream"  # of the listings of its own round
     strategy: str
     data: list[ManifestFile]  # paths within the registry's folder of this adapter
     trained_on: list[str]  # data set hashes in the order of training, earlier rounds' first

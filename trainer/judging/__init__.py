@@ -16,7 +16,8 @@ It knows nothing of how an adapter was trained. Read in this order:
 Other rooms use:
 
 - `trainer.judging.heldout`: `read_held_out`, `fit_to_train`, `taught_before`.
-- `trainer.judging.judge`: `Judge`, `judging`, `LazyEngine`, `metrics_of`.
+- `trainer.judging.judge`: `Judge`, `judging`, `judges_engine`, `LazyEngine`,
+  `metrics_of`.
 - `trainer.judging.evaluate`: `Evaluation`, `METRICS`, `score`.
 - `trainer.judging.evaluation_store`: `Kept`, and what it is made of.
 - `trainer.judging.intervals`: the bootstrap; `trainer.judging.calibrate`: `calibrate`.

@@ -229,6 +229,25 @@ class Judge:
 
 
 @contextmanager
+def judges_engine(
+    trainer: TrainerSettings, serving: ServingSettings, scratch: Path
+) -> Iterator[LazyEngine]:
+    """The engine that judges ask; `scratch` is a folder for its own copies of adapters."""
+    # Merging happens in the background, at a moment of its own, and rounds a little otherwise:
+    # without it the same round gives the same calibration, and so the same adapter hash.
+    own = {
+        "adapter_store": scratch,
+        "max_queue": max(serving.max_queue, trainer.eval_in_flight),
+        "max_merged": 0,
+    }
+    engine = LazyEngine(serving.model_copy(update=own))
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@contextmanager
 def judging(
     trainer: TrainerSettings,
     serving: ServingSettings,
@@ -240,19 +259,9 @@ def judging(
 
     `scratch` is a folder for the engine's own copies of adapters.
     """
-    # Merging happens in the background, at a moment of its own, and rounds a little otherwise:
-    # without it the same round gives the same calibration, and so the same adapter hash.
-    own = {
-        "adapter_store": scratch,
-        "max_queue": max(serving.max_queue, trainer.eval_in_flight),
-        "max_merged": 0,
-    }
-    engine = LazyEngine(serving.model_copy(update=own))
     kept = Kept.of_registry(trainer.registry_dir)
-    try:
+    with judges_engine(trainer, serving, scratch) as engine:
         yield Judge(rows, serving, engine, kept, trainer.eval_in_flight, progress.update)
-    finally:
-        engine.close()
 
 
 def metrics_of(evaluation: Evaluation, trainer: TrainerSettings) -> RoundMetrics:

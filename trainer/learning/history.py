@@ -53,10 +53,10 @@ def situation(
     """
     earlier = [
         Earlier(
-            entry.lineage.round,
+            number,  # not the lineage's: a round on history may have the number of a later one
             cache(partial(read_rows, with_role(entry.data(), "train"), forgotten)),
         )
-        for entry in chain
+        for number, entry in enumerate(chain, start=1)
     ]
     new = read_rows(with_role(request.files, "train"), forgotten)
     return Situation(parent, earlier, new, trainer)

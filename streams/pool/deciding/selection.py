@@ -12,10 +12,10 @@ category has: who asks for one attribute of fifty, and misses it, has a deficit 
 to teach than who misses thirty. Where all are asked for, as in the paper, that is the gap itself. A
 listing counts only with a deficit, something that the seller filled and the model did not; ranked
 by edits, with an edit.
-`schemas.curation.select` makes the same choice without a pool.
+`schemas.curation.select` makes the same choice without a pool, and `choose` hands out its places.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from typing import Any
@@ -89,7 +89,7 @@ def select(
     if alone and len(held_out) < heldout_least:
         held_out = heldout.newest(con, heldout_most, judges)
     candidates = chain(rows[first:], _further(con, ranked(selection, limits), wanted, rows[first:]))
-    return _chosen(map(selected, candidates), k, held_out, Places(limits))
+    return choose(map(selected, candidates), k, held_out, Places(limits))
 
 
 def score(selection: Selection) -> str:
@@ -257,8 +257,8 @@ def _further(
         skip += size
 
 
-def _chosen(
-    candidates: Iterator[Selected], k: int, held_out: list[Selected], places: Places
+def choose(
+    candidates: Iterable[Selected], k: int, held_out: list[Selected], places: Places
 ) -> Chosen:
     """The first k of `candidates` with a place left for them that are like none of `held_out`."""
     titles, texts = Titles(), {group_of(one.request, one.pictures) for one in held_out} - {None}

@@ -192,3 +192,9 @@ def test_a_parent_of_another_hash_is_refused(registry: Registry) -> None:
     elsewhere = request(first, [], parent_uri=str(registry.folder / "gone.safetensors"))
     with pytest.raises(RegistryError, match="cannot be read"):
         parent_adapter(elsewhere, registry)
+
+
+def test_a_lineage_from_before_there_were_rounds_on_history_is_of_the_stream() -> None:
+    written = make_lineage("default-r1-a1", make_blob("default-r1-a1")).model_dump(mode="json")
+    del written["source"]
+    assert Lineage.model_validate(written).source == "stream"

@@ -1,0 +1,121 @@
+"""`bootstrap`: a first adapter from listings that were filled in before Listune came."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from infra.catalogs.catalog import read_catalog
+from infra.cli.output import console
+from infra.history.parts import part
+from infra.local.fetch import ensure_base_model
+from infra.local.state import live_state
+from infra.settings import RUNS, SettingsError, load_settings
+from schemas.errors import ListuneError
+from schemas.events import Interval
+from schemas.sources.json_schema import read_schemas
+from streams.settings import StreamsSettings
+
+if TYPE_CHECKING:
+    from infra.history.rounds import Outcome
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command to the application."""
+    app.command(
+        epilog="Examples: `listune bootstrap products.jsonl --schema schema.json` · "
+        "`listune bootstrap products.jsonl --schema schema.json --rounds 4`"
+    )(bootstrap)
+
+
+def bootstrap(
+    catalog: Path = typer.Argument(help="your products, one JSON object a line"),
+    schema: Path = typer.Option(help="the category schemas of that catalog, JSON"),
+    run_dir: Path = typer.Option(RUNS / "local", help="the folder of the stack that is to begin"),
+    rounds: int | None = typer.Option(None, min=1, help="rounds in all; as `history.rounds`"),
+    k: int | None = typer.Option(None, min=1, help="listings a round; as `streams.k`"),
+    alternatives: bool = typer.Option(
+        False, help="several catalog values of one attribute are alternative spellings"
+    ),
+) -> None:
+    """Train a first adapter on historic listings; the same command goes on where it stopped.
+
+    The base is asked about listings of the catalog, rounds are trained on those that it does worst
+    on and judged on listings that are held out, by the rules of the loop. `listune up` begins with
+    what the gate lets through.
+    """
+    if live_state(run_dir) is not None:
+        raise ListuneError(f"a stack is up in {run_dir}; stop it with `listune down`")
+    settings = load_settings()
+    settings = settings.changed(
+        streams={} if k is None else {"k": k},
+        history={} if rounds is None else {"rounds": rounds},
+    )
+    if settings.serving.pictures:
+        raise SettingsError(
+            "serving.pictures asks for pictures, and history is learnt from texts alone; set "
+            "LISTUNE_SERVING__PICTURES=0"
+        )
+    schemas = read_schemas(schema, alternatives)
+    products, warnings = read_catalog(catalog, schemas, alternatives)
+    for warning in warnings:
+        console.print(Text(warning, style="yellow"))
+    # Before anything is fetched: a catalog that cannot be learnt from leaves nothing behind.
+    parts = part(products, settings.streams, settings.trainer.seed)
+    # Imported here: it brings torch, which other commands do without.
+    from infra.history.rounds import bootstrap as train
+    from infra.history.rounds import settings_at
+
+    local = settings.local
+    base = settings.serving.base_model or str(
+        ensure_base_model(local.cache_dir, local.base_model, console)
+    )
+    outcome = train(parts, schemas, settings_at(settings, run_dir, base), run_dir, console)
+    _show(outcome)
+    _say_next(outcome, schema, run_dir)
+
+
+def _show(outcome: "Outcome") -> None:
+    table = Table("round", "adapter", "verdict", title="Rounds on historic listings")
+    for name in ("listings", "judged on", "net benefit", "completeness", "recall", "minutes"):
+        table.add_column(name, justify="right")
+    for entry, asking_s in outcome.rounds:
+        lineage = entry.lineage
+        before, after = lineage.parent_metrics, lineage.metrics
+        minutes = (asking_s + lineage.train_seconds + lineage.eval_seconds) / 60
+        table.add_row(
+            str(lineage.round),
+            lineage.adapter_id,
+            str(lineage.decision.kind),
+            str(sum(file.rows for file in lineage.data if file.role == "train")),
+            str(lineage.decision.listings),
+            _moved(before.net_benefit, after.net_benefit),
+            _moved(before.completeness, after.completeness),
+            _moved(before.recall, after.recall),
+            f"{minutes:.1f}",
+        )
+    console.print(table)
+    console.print(f"{outcome.why}.", highlight=False)
+
+
+def _moved(before: Interval | None, after: Interval | None) -> str:
+    return f"{before.value:.2f} → {after.value:.2f}" if before and after else ""
+
+
+def _say_next(outcome: "Outcome", schema: Path, run_dir: Path) -> None:
+    if outcome.best is None:
+        console.print("No round was promoted: a stack begins with the base.")
+        return
+    own = schema != StreamsSettings().schema_path
+    variable = f"LISTUNE_STREAMS__SCHEMA_PATH={schema} " if own else ""
+    option = "" if run_dir == RUNS / "local" else f" --run-dir {run_dir}"
+    begins = "A stack begins"
+    if (run_dir / "kafka").exists():
+        begins = f"The stack in {run_dir} has been up; if its champion never changed, it begins"
+    console.print(
+        f"{begins} with {outcome.best.lineage.adapter_id}: {variable}listune up{option}",
+        highlight=False,
+        soft_wrap=True,
+    )
