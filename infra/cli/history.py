@@ -7,7 +7,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from infra.catalogs.catalog import read_catalog
+from infra.catalogs.catalog import read_products
+from infra.catalogs.rejected_file import rejected_file, where_rejected
 from infra.cli.output import console
 from infra.history.parts import part
 from infra.local.fetch import ensure_base_model
@@ -39,6 +40,10 @@ def bootstrap(
     alternatives: bool = typer.Option(
         False, help="several catalog values of one attribute are alternative spellings"
     ),
+    strict: bool = typer.Option(False, help="the first wrong line stops it"),
+    most_rejected: float | None = typer.Option(
+        None, min=0, max=1, help="the share of lines that may be wrong; else demo.most_rejected"
+    ),
 ) -> None:
     """Train a first adapter on historic listings; the same command goes on where it stopped.
 
@@ -52,6 +57,7 @@ def bootstrap(
     settings = settings.changed(
         streams={} if k is None else {"k": k},
         history={} if rounds is None else {"rounds": rounds},
+        demo={} if most_rejected is None else {"most_rejected": most_rejected},
     )
     if settings.serving.pictures:
         raise SettingsError(
@@ -59,11 +65,15 @@ def bootstrap(
             "LISTUNE_SERVING__PICTURES=0"
         )
     schemas = read_schemas(schema, alternatives)
-    products, warnings = read_catalog(catalog, schemas, alternatives)
-    for warning in warnings:
+    with rejected_file(catalog) as write:
+        reading = read_products(catalog, schemas, alternatives, strict, write)
+    for warning in reading.warnings:
         console.print(Text(warning, style="yellow"))
+    if reading.wrong or reading.refused:
+        console.print(where_rejected(catalog), highlight=False, markup=False)
+    reading.check(settings.demo.most_rejected)
     # Before anything is fetched: a catalog that cannot be learnt from leaves nothing behind.
-    parts = part(products, settings.streams, settings.trainer.seed)
+    parts = part(reading.products, settings.streams, settings.trainer.seed)
     # Imported here: it brings torch, which other commands do without.
     from infra.history.rounds import bootstrap as train
     from infra.history.rounds import settings_at
