@@ -133,7 +133,7 @@ def pair_columns(pairs: Pairs, known: frozenset[str]) -> Iterator[tuple[str, str
         numbers = [""] if pairs.name_column in known else []
     else:
         found = (re.fullmatch(rf"{re.escape(head)}(\d+){re.escape(tail)}", name) for name in known)
-        numbers = sorted((match[1] for match in found if match), key=int)
+        numbers = sorted((match[1] for match in found if match), key=lambda n: (int(n), n))
     for number in numbers:
         columns = (pairs.name_column, pairs.value_column, pairs.unit_column)
         name, value, unit = (column.replace("{n}", number) for column in columns)

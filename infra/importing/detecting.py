@@ -73,7 +73,7 @@ def _container(path: Path, head: bytes) -> tuple[FileForm, dict[str, str]]:
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         raise ImportFault(f"{path}: is an Excel file of before 2007; save it as .xlsx or as CSV")
     encoding, why = delimited.find_encoding(path)
-    controls = sum(ord(c) < 32 and c not in "\t\n\r\f\x1f" for c in head.decode("latin-1"))
+    controls = sum(ord(c) < 32 and c not in "\0\t\n\r\f\x1f" for c in head.decode("latin-1"))
     if not encoding.startswith("utf-16") and controls > MOST_CONTROLS * len(head):
         raise ImportFault(
             f"{path}: is no text; give CSV, JSON, Parquet, Excel or XML, or any in .gz"

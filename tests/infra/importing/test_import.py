@@ -315,3 +315,27 @@ def test_several_files_are_one_catalog(tmp_path: Path) -> None:
 def test_a_file_that_is_none_is_one_sentence(tmp_path: Path, content: bytes, fault: str) -> None:
     with pytest.raises(ImportFault, match=fault):
         imported(tmp_path / "f", content)
+
+
+@pytest.mark.slow
+def test_other_processes_make_the_same_of_a_file(tmp_path: Path) -> None:
+    """Sets of texts have another order in each process: no guess and no value goes by it."""
+    import os
+    import subprocess
+    import sys
+
+    header = [f"Attribute {n} {what}" for n in ("1", "01", "2") for what in ("name", "value")]
+    rows = [f"{n},Mugs,Mug {n},red{n},Size,{n},Size,L,Care,wash" for n in range(9)]
+    path = tmp_path / "f.csv"
+    path.write_text("\n".join([f"sku,category,title,color,{','.join(header)}", *rows]))
+    code = (
+        "import sys; from pathlib import Path; from infra.importing.run import import_files; "
+        "import_files([Path(sys.argv[1])], Path(sys.argv[2]))"
+    )
+    found = []
+    for seed in ("1", "2", "3"):
+        out = tmp_path / seed / "products.jsonl"
+        command = [sys.executable, "-c", code, str(path), str(out)]
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": seed})
+        found.append([one.read_bytes() for one in sorted(out.parent.iterdir())])
+    assert found[0] == found[1] == found[2]

@@ -281,10 +281,9 @@ def test_a_row_with_too_many_cells_is_rejected_and_one_with_empty_ones_is_not(
 
 
 def test_nul_bytes_are_left_out(tmp_path: Path) -> None:
-    rows = "".join(f"{n},Mugs,A mug with a number {n},red\n" for n in range(100))
-    text = "sku,category,title,color\n" + rows.replace("number 7,", "num\0ber 7\0,")
-    found = products(tmp_path / "f.csv", text)
-    assert (len(found), found[7]["title"]) == (100, "A mug with a number 7")
+    text = "sku,category,title,color\n1,Mugs,M\0ug\0,red\0\n2,Mugs,Cup,\0\0\n"
+    mug, cup = products(tmp_path / "f.csv", text)
+    assert (mug["title"], mug["catalog"], cup["catalog"]) == ("Mug", {"color": ["red"]}, {})
 
 
 def test_cells_of_a_million_characters_are_read(tmp_path: Path) -> None:

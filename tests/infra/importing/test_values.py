@@ -1,5 +1,7 @@
 """A cell is read as what it means, or refused where it can mean two things."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,7 +86,7 @@ def test_booleans_in_many_languages(cell: str, expected: str) -> None:
 
 
 def test_the_words_of_the_map_are_the_only_ones() -> None:
-    own = {"true_words": ["vorhanden", "1"], "false_words": ["fehlt"]}
+    own: dict[str, Any] = {"true_words": ["vorhanden", "1"], "false_words": ["fehlt"]}
     assert read("Vorhanden", "boolean", **own) == ["yes"]
     assert "true_words" in refused("ja", "boolean", **own)
     assert "true_words" in refused("perhaps", "boolean")
