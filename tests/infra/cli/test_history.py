@@ -72,3 +72,14 @@ def test_a_folder_whose_stack_is_up(tmp_path: Path) -> None:
     catalog("red")
     write_state(tmp_path / "runs" / "local", {})
     assert "stop it with `listune down`" in refused()
+
+
+def test_a_wrong_line_is_left_out_and_told() -> None:
+    catalog(*["red"] * 8)
+    with Path("products.jsonl").open("a") as file:
+        file.write('{"product_id": "p9", "category": "Lamps"\n')
+    assert "1 of 9 lines are no product" in refused()  # more than a tenth
+    assert "where a round needs 20" in refused("--most-rejected", "0.5")
+    (rejected,) = Path("products.jsonl.rejected.jsonl").read_text().splitlines()
+    assert json.loads(rejected)["line"] == 9
+    assert "products.jsonl, line 9" in refused("--strict")
