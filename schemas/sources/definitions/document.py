@@ -89,13 +89,17 @@ class Document:
             )
         if "$ref" in schema and not self._follow(schema["$ref"], where, found):
             return None
-        for part in _list(schema.get("allOf")):
-            other = self.merged(part, where, found.refs)
-            if other is not None:
-                _join(found, other)
-        for keyword in ("anyOf", "oneOf"):
-            branches = [self.merged(one, where, found.refs) for one in _list(schema.get(keyword))]
-            _choose(found, [one for one in branches if one is not None], where, self.left_out)
+        # Each branch by itself: two that refer to the same are no circle.
+        before = found.refs
+        for keyword in ("allOf", "anyOf", "oneOf"):
+            parts = [self.merged(one, where, before) for one in _list(schema.get(keyword))]
+            branches = [one for one in parts if one is not None]
+            if keyword == "allOf":
+                for one in branches:
+                    _join(found, one)
+            else:
+                _choose(found, branches, where, self.left_out)
+            found.refs = found.refs.union(*(one.refs for one in branches))
         return found
 
     def _follow(self, ref: Any, where: str, found: Merged) -> bool:

@@ -254,6 +254,7 @@ def test_what_a_schema_cannot_say_is_counted_by_reason(
         ({"$ref": "#/$defs/round"}, "refers to itself"),
         ({"$ref": "#"}, "refers to itself"),
         ({"$ref": "#/$defs/tree"}, "refers to itself"),
+        ({"allOf": [{"$ref": "#/$defs/list"}]}, "refers to itself"),
         ({"maxLength": 3}, "does not say of which type it is"),
         ({"enum": [" "]}, "has no value that a schema can have"),
         ({"type": "string", "hidden": True}, "is hidden from sellers"),
@@ -267,6 +268,9 @@ def test_an_attribute_that_a_schema_cannot_have_is_left_out_and_counted(
         "$defs": {
             "round": {"$ref": "#/$defs/round"},
             "tree": {"properties": {"below": {"$ref": "#/$defs/tree"}}},
+            "list": {
+                "properties": {"next": {"anyOf": [{"$ref": "#/$defs/list"}, {"type": "null"}]}}
+            },
         },
         "properties": {"y": {"type": "string"}, "x": schema},
     }
