@@ -19,8 +19,10 @@ def categories_in(path: Path) -> tuple[Counter[str], int]:
     counts: Counter[str] = Counter()
     without = 0
     try:
-        with path.open(encoding="utf-8-sig", newline="\n") as file:
-            for line in file:
+        with path.open("rb") as file:
+            for number, line in enumerate(file):
+                if number == 0 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
+                    raise CatalogError(f"{path}: is UTF-16; save the file as UTF-8")
                 if not line.strip():
                     continue
                 category = _category(line)
@@ -28,8 +30,6 @@ def categories_in(path: Path) -> tuple[Counter[str], int]:
                     without += 1
                 else:
                     counts[category] += 1
-    except UnicodeDecodeError as error:
-        raise CatalogError(f"{path}: is not UTF-8; save the file as UTF-8") from error
     except OSError as error:
         raise CatalogError(f"{path}: {error.strerror}; give the path of a JSONL file") from error
     if not counts:
@@ -40,10 +40,13 @@ def categories_in(path: Path) -> tuple[Counter[str], int]:
     return counts, without
 
 
-def _category(line: str) -> str | None:
+def _category(line: bytes) -> str | None:
+    """The category on a line, an id that is a number, too; None where it has none."""
     try:
-        entry = json.loads(line)
+        entry = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
     category = entry.get("category") if isinstance(entry, dict) else None
+    if isinstance(category, int) and not isinstance(category, bool):
+        return str(category)
     return category if isinstance(category, str) and category.strip() else None

@@ -73,13 +73,21 @@ class _Folder(Mapping[str, bytes]):
 def _zipped(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = [one for one in archive.infolist() if one.filename.lower().endswith(".csv")]
+            entries = [one for one in archive.infolist() if _is_table(one.filename)]
             for one in entries:
                 if one.file_size > _LARGEST:
                     raise SchemaError(f"{path}: {one.filename} is too large to be a table of ETIM")
-            return {one.filename.rpartition("/")[2]: archive.read(one) for one in entries}
+            return {_name(one.filename): archive.read(one) for one in entries}
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as error:
         raise SchemaError(f"{path}: {error}; give the zip as it was downloaded") from error
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _is_table(path: str) -> bool:
+    return _name(path).upper().startswith("ETIM") and path.lower().endswith(".csv")
 
 
 def _rows(tables: Mapping[str, bytes], name: str, columns: tuple[str, ...]) -> Iterator[list[str]]:

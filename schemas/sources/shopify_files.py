@@ -1,5 +1,6 @@
 """The files of the Shopify taxonomy as lists and objects; what is wrong with one is a sentence."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,9 @@ import yaml
 
 from schemas.errors import SchemaError
 
+_DEEPEST = 1_000
+_BRACKET = re.compile(rb"[\[\]{}]")
+_DASHES = re.compile(rb"(?:[-?:][ \t]+){%d}" % _DEEPEST)
 # libyaml parses the taxonomy's 4 MB in three seconds, the pure Python loader in half a minute.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -45,9 +49,28 @@ def named_entries(
 
 
 def load(file: Path) -> Any:
+    """The content of a YAML file.
+
+    Raises:
+        SchemaError: it cannot be read, is no YAML or nested too deep.
+    """
     try:
-        return yaml.load(file.read_bytes(), _Loader)
+        content = file.read_bytes()
     except OSError as error:
         raise SchemaError(f"{file}: {error.strerror}; give the taxonomy's `data` folder") from error
-    except yaml.YAMLError as error:
+    if _is_deep(content):
+        raise SchemaError(f"{file}: nested too deep; give a file of the taxonomy as it is")
+    try:
+        return yaml.load(content, _Loader)
+    except (yaml.YAMLError, ValueError) as error:  # a date that is in no calendar, too
         raise SchemaError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
+
+
+def _is_deep(content: bytes) -> bool:
+    """Whether `content` may be nested deeper than `_DEEPEST`: libyaml's loader recurses without
+    looking, and takes the process with it at some ten thousand levels."""
+    depth = deepest = 0
+    for found in _BRACKET.finditer(content):
+        depth = depth + 1 if found[0] in b"[{" else max(0, depth - 1)
+        deepest = max(deepest, depth)
+    return deepest > _DEEPEST or _DASHES.search(content) is not None

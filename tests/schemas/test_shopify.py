@@ -59,6 +59,9 @@ def test_an_extended_attribute_has_the_values_of_the_one_it_extends(folder: Path
     ("name", "content", "words"),
     [
         ("values.yml", "{", ["values.yml", "not YAML"]),
+        ("values.yml", "[" * 1_000_000, ["values.yml", "nested too deep"]),
+        ("values.yml", "- " * 1_000_000, ["values.yml", "nested too deep"]),
+        ("values.yml", "a: 2001-99-99", ["values.yml", "not YAML"]),
         ("values.yml", "a: 1", ["values.yml", "should be a list"]),
         ("values.yml", "- {name: Red}", ["values.yml", "'Red'", "friendly_id"]),
         ("values.yml", "- {friendly_id: c__red, name: Red}", ["'Color'", "'c__blue'"]),

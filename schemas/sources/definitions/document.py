@@ -89,16 +89,23 @@ class Document:
             )
         if "$ref" in schema and not self._follow(schema["$ref"], where, found):
             return None
-        for part in _list(schema.get("allOf")):
-            other = self.merged(part, where, found.refs)
-            if other is not None:
-                _join(found, other)
-        for keyword in ("anyOf", "oneOf"):
-            branches = [self.merged(one, where, found.refs) for one in _list(schema.get(keyword))]
-            _choose(found, [one for one in branches if one is not None], where, self.left_out)
+        # Each branch by itself: two that refer to the same are no circle.
+        before = found.refs
+        for keyword in ("allOf", "anyOf", "oneOf"):
+            parts = [self.merged(one, where, before) for one in _list(schema.get(keyword))]
+            branches = [one for one in parts if one is not None]
+            if keyword == "allOf":
+                for one in branches:
+                    _join(found, one)
+            else:
+                _choose(found, branches, where, self.left_out)
+            found.refs = found.refs.union(*(one.refs for one in branches))
         return found
 
     def _follow(self, ref: Any, where: str, found: Merged) -> bool:
+        own = self.root.get("$id")
+        if isinstance(ref, str) and isinstance(own, str) and own:
+            ref = ref.removeprefix(own.rstrip("#"))
         if not isinstance(ref, str) or not ref.startswith("#"):
             self.left_out.note("attribute", "refers to another file", f"{where}: {ref}")
             return False
@@ -236,25 +243,44 @@ def allowed_of(one: Merged) -> list[str | int | float]:
 def _choose_objects(found: Merged, branches: list[Merged], where: str, left_out: LeftOut) -> None:
     """The properties of all branches, each where the property that tells them apart says so."""
     tells = next((n for n in branches[0].properties if all(_says(b, n) for b in branches)), None)
-    shared = set.intersection(*(set(_list(b.keywords.get("required"))) for b in branches))
-    properties: dict[str, Any] = {}
-    for branch in branches:
-        for name, schema in branch.properties.items():
-            properties.setdefault(name, schema)
-    if tells is not None:
-        values = [value for branch in branches for value in _says(branch, tells)]
-        properties[tells] = {**properties[tells], "enum": list(dict.fromkeys(values))}
-        properties[tells].pop("const", None)
-    else:
+    if tells is None:
         left_out.note("condition", "is a choice between forms that no value tells apart", where)
-    for name in [n for n in properties if tells is not None and n not in found.properties]:
-        having = [v for b in branches if name in b.properties for v in _says(b, str(tells))]
-        if name != tells and not all(name in b.properties for b in branches):
-            condition = {"properties": {tells: {"enum": having}}}
-            found.rules.append(Rule(condition, True, {"not": {"required": [name]}}))
+    properties: dict[str, Any] = {}
+    for name in dict.fromkeys(name for branch in branches for name in branch.properties):
+        having = [branch for branch in branches if name in branch.properties]
+        first = having[0].properties[name]
+        if name == tells:
+            values = [value for branch in branches for value in _says(branch, name)]
+            properties[name] = {**first, "enum": list(dict.fromkeys(values))}
+            properties[name].pop("const", None)
+            continue
+        if any(branch.properties[name] != first for branch in having):
+            left_out.note("limit", "differs between forms: the first is taken", f"{where}: {name}")
+        if name in found.properties:
+            left_out.note("condition", "limits an attribute in some cases only", f"{where}: {name}")
+            continue
+        properties[name] = first
+        if tells is not None and len(having) < len(branches):
+            found.rules.append(_only_in(having, tells, name))
+    shared = set.intersection(*(set(_required(branch)) for branch in branches))
     rules = [rule for branch in branches for rule in branch.rules]
     keywords = {"type": "object", "properties": properties, "required": sorted(shared)}
     _join(found, Merged(keywords, rules))
+
+
+def _only_in(having: list[Merged], tells: str, name: str) -> Rule:
+    """That the property `name` is only there where `tells` has a value of the branches with it."""
+    values = [value for branch in having for value in _says(branch, tells)]
+    needed = all(name in _required(branch) for branch in having)
+    return Rule(
+        {"properties": {tells: {"enum": values}}},
+        {"required": [name]} if needed else True,
+        {"not": {"required": [name]}},
+    )
+
+
+def _required(branch: Merged) -> list[str]:
+    return [name for name in _list(branch.keywords.get("required")) if isinstance(name, str)]
 
 
 def _says(branch: Merged, name: str) -> list[Any]:

@@ -254,6 +254,7 @@ def test_what_a_schema_cannot_say_is_counted_by_reason(
         ({"$ref": "#/$defs/round"}, "refers to itself"),
         ({"$ref": "#"}, "refers to itself"),
         ({"$ref": "#/$defs/tree"}, "refers to itself"),
+        ({"allOf": [{"$ref": "#/$defs/list"}]}, "refers to itself"),
         ({"maxLength": 3}, "does not say of which type it is"),
         ({"enum": [" "]}, "has no value that a schema can have"),
         ({"type": "string", "hidden": True}, "is hidden from sellers"),
@@ -267,6 +268,9 @@ def test_an_attribute_that_a_schema_cannot_have_is_left_out_and_counted(
         "$defs": {
             "round": {"$ref": "#/$defs/round"},
             "tree": {"properties": {"below": {"$ref": "#/$defs/tree"}}},
+            "list": {
+                "properties": {"next": {"anyOf": [{"$ref": "#/$defs/list"}, {"type": "null"}]}}
+            },
         },
         "properties": {"y": {"type": "string"}, "x": schema},
     }
@@ -298,6 +302,10 @@ FORMS = {
         {"properties": {"kind": {"const": "lamp"}, "watt": {"type": "number"}}},
         {"properties": {"kind": {"const": "mug"}, "handle": {"type": "boolean"}}},
     ],
+}
+REQUIRED_IN_ONE = {
+    "title": "T",
+    "oneOf": [FORMS["oneOf"][0] | {"required": ["kind", "watt"]}, FORMS["oneOf"][1]],
 }
 ONLY_THEN = {
     "title": "T",
@@ -339,6 +347,36 @@ def test_an_attribute_of_one_form_applies_where_that_form_is_chosen(
     assert found.by_name["handle"].when == (("kind", ("mug",)),)
 
 
+def test_forms_that_differ_in_one_attribute_take_the_first_and_count_it(tmp_path: Path) -> None:
+    forms = [
+        {"properties": {"kind": {"const": "a"}, "x": {"type": "string"}, "y": {"maxLength": 1}}},
+        {"properties": {"kind": {"const": "b"}, "x": {"type": "number"}, "y": {"maxLength": 2}}},
+    ]
+    found, reasons = read(
+        tmp_path, {"title": "T", "properties": {"y": {"type": "string"}}, "oneOf": forms}
+    )
+    assert [(a.name, a.type.value) for a in found.attributes] == [
+        ("y", "text"),
+        ("kind", "enum"),
+        ("x", "text"),
+    ]
+    assert found.by_name["y"].max_length is None
+    assert reasons == {
+        "limit differs between forms: the first is taken": 2,
+        "condition limits an attribute in some cases only": 1,
+    }
+
+
+def test_a_ref_by_the_documents_own_id_is_followed(tmp_path: Path) -> None:
+    root = {
+        "$id": "https://example.com/t.json",
+        "title": "T",
+        "$defs": {"a": {"type": "boolean"}},
+        "properties": {"x": {"$ref": "https://example.com/t.json#/$defs/a"}},
+    }
+    assert read(tmp_path, root)[0].by_name["x"].type is AttributeType.BOOLEAN
+
+
 def test_what_is_required_where_it_applies_is_required(tmp_path: Path) -> None:
     kind, number = {"enum": ["lamp", "mug"]}, {"type": "number"}
     is_lamp = {"properties": {"kind": {"const": "lamp"}}}
@@ -356,7 +394,7 @@ def test_what_is_required_where_it_applies_is_required(tmp_path: Path) -> None:
         "if": is_lamp,
         "then": {"properties": {"watt": number}, "required": ["watt"]},
     }
-    for root in (known, brought):
+    for root in (known, brought, REQUIRED_IN_ONE):
         found, reasons = read(tmp_path, root)
         assert found.by_name["watt"].when == (("kind", ("lamp",)),)
         assert found.by_name["watt"].required
