@@ -45,15 +45,21 @@ class _OneAnswer(grpc.GenericRpcHandler):
         return self._infer if handler_call_details.method == INFER else None
 
 
-async def serve(port: int, answer: bytes) -> None:
-    """Answers at `port` of this machine until the process is ended."""
+async def start(port: int, answer: bytes) -> aio.Server:
+    """A server that answers at `port` of this machine."""
     server = aio.server()
     server.add_generic_rpc_handlers((_OneAnswer(response(answer)),))
     server.add_insecure_port(f"{HOST}:{port}")
     await server.start()
+    return server
+
+
+async def main() -> None:
+    """Answers until the process is ended."""
+    server = await start(int(sys.argv[1]), Path(sys.argv[2]).read_bytes())
     tell_ready()
     await server.wait_for_termination()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]).read_bytes()))
+    asyncio.run(main())
