@@ -53,6 +53,9 @@ Record = ConsumerRecord[bytes, bytes]
 
 GROUP = "listune.predict"
 COMMIT_S = 0.5
+LINGER_MS = 5
+"""Of an answer, which took far longer: the more of them go together, the less each costs the worker
+and the broker."""
 WINDOW_PER_SLOT = 16
 """Requests begun but not committed, per slot: they pile up behind one that takes long."""
 OUTSIDE_WINDOW = 4096
@@ -83,7 +86,7 @@ class PredictApp:
         self._answerer = answerer
         self._schema_file = schema_file
         self._control = control
-        self._publisher = Publisher(settings, client_id=f"{GROUP}.{worker}")
+        self._publisher = Publisher(settings, f"{GROUP}.{worker}", LINGER_MS)
         self._gate = Gate(settings.in_flight)
         self._ledger = Ledger(WINDOW_PER_SLOT * settings.in_flight + more_window)
         self._assigned = asyncio.Event()

@@ -1,4 +1,5 @@
-"""The stream benchmark: events from Kafka into DuckDB, by two bare loops and by our curate worker.
+"""The stream benchmark: events from Kafka into DuckDB, by two bare loops and by our curate worker;
+and requests from Kafka to an engine and their predictions back, by a bare loop and by predict.
 
 What the arms are and what is measured is told in docs/benchmarks.md.
 """
