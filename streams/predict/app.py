@@ -12,7 +12,7 @@ canonical one.
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeAlias
 
 import faust
 from aiokafka.structs import ConsumerRecord
@@ -49,7 +49,7 @@ from streams.worker.watchdog import KAFKA_S, Watchdog
 
 log = logging.getLogger(__name__)
 
-Record = ConsumerRecord[bytes, bytes]
+Record: TypeAlias = ConsumerRecord[bytes, bytes]
 
 GROUP = "listune.predict"
 COMMIT_S = 0.5
