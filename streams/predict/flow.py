@@ -30,11 +30,16 @@ class Ledger:
         """Enters an offset, waiting while the window is full.
 
         Returns:
-            False if it is already there: Kafka delivered it again after a rebalance.
+            False if it is already there, since Kafka delivered it again after a rebalance, or if
+            partitions were revoked while it waited: then it is delivered again, here or elsewhere.
         """
+        epoch = self.epoch
         while len(self) >= self._window:
             self._room.clear()
             await self._room.wait()
+        if self.epoch != epoch:
+            # Entered now, it would be committed before what was under way in front of it.
+            return False
         offsets = self._open.setdefault(place, {})
         if offset in offsets:
             return False

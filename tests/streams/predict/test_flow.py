@@ -51,6 +51,21 @@ def test_what_was_revoked_is_not_committed() -> None:
     asyncio.run(scenario())
 
 
+def test_what_waited_for_room_when_it_was_revoked_is_not_begun() -> None:
+    async def scenario() -> None:
+        ledger = Ledger(window=1)
+        await ledger.start(PLACE, 1)
+        second = asyncio.ensure_future(ledger.start(PLACE, 2))
+        await asyncio.sleep(0)
+        ledger.forget()
+        assert not await second
+        assert await ledger.start(PLACE, 1)  # delivered again
+        ledger.done(PLACE, 2)
+        assert ledger.take_commits() == {}
+
+    asyncio.run(scenario())
+
+
 def test_the_window_stops_the_reading_behind_one_slow_request() -> None:
     async def scenario() -> None:
         ledger = Ledger(window=2)
