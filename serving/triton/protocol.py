@@ -16,6 +16,7 @@ from itertools import accumulate, pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
 
 from schemas.category import Attribute
 from schemas.events import BASE_ADAPTER, Mode
@@ -83,7 +84,42 @@ class Status(BaseModel):
 
 Message = Generate | Push | Status
 
+_KNOWN = 256
+"""Tuples of attributes whose JSON is kept: a caller has one for each category."""
+_known: dict[int, tuple[tuple[Attribute, ...], bytes]] = {}
+
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="op")])
+
+
+def encode_request(request: GenerationRequest) -> bytes:
+    """`request` as a `Generate` message; its pictures travel beside it.
+
+    It is not validated here, since the engine does that. The attributes are most of it, and the
+    same for many listings: their JSON is made once for each tuple of them.
+    """
+    rest = {
+        "mode": request.mode,
+        "batches": request.batches,
+        "adapter_hash": request.adapter_hash,
+        "example": request.example,
+        "pictures": [len(picture) for picture in request.pictures],
+    }
+    return b'{"op":"generate","listing":%b,"attributes":%b,%b' % (
+        to_json(request.listing),
+        _attributes_json(request.attributes),
+        to_json(rest)[1:],
+    )
+
+
+def _attributes_json(attributes: tuple[Attribute, ...]) -> bytes:
+    # By identity, since a hash of 50 attributes takes as long as their JSON. What is kept here is
+    # not freed, so that no other tuple gets its id meanwhile.
+    known = _known.get(id(attributes))
+    if known is None:
+        if len(_known) >= _KNOWN:
+            _known.clear()
+        known = _known[id(attributes)] = attributes, to_json(attributes)
+    return known[1]
 
 
 def decode_message(text: bytes) -> Message:
@@ -117,7 +153,7 @@ def decode_answer(text: bytes) -> dict[str, Any]:
     Raises:
         EngineError: the one that the answer tells of.
     """
-    answer = json.loads(text)
+    answer: dict[str, Any] = from_json(text)
     if answer.pop("ok"):
         return answer
     raise ENGINE_ERRORS.get(answer["error"], EngineFailed)(answer["message"])

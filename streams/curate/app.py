@@ -24,7 +24,6 @@ from serving.process.ready import clear_ready, tell_ready
 from streams import metrics
 from streams.curate.decoding import Decoder
 from streams.curate.one_worker import OneWorker
-from streams.curate.parcels import BUFFERED, Parcels
 from streams.curate.pool_worker import PoolWorker, Surroundings
 from streams.errors import WorkerReplaced
 from streams.kafka.partitions import Partition
@@ -32,6 +31,7 @@ from streams.kafka.publisher import Publisher
 from streams.kafka.topics import admin_client
 from streams.settings import StreamsSettings
 from streams.worker import faust_app
+from streams.worker.parcels import BUFFERED, Parcels
 from streams.worker.schema_file import SchemaFile
 from streams.worker.watchdog import Watchdog
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from schemas.errors import EventError
 from schemas.events import DeadLetter
 from streams.curate.decoding import Decoded, Decoder, Parcel
-from streams.curate.parcels import PARCEL_RECORDS
 from streams.curate.placement import Placement
 from streams.kafka.partitions import Partition, Partitions
 from streams.pool.store import Record, hole
@@ -25,6 +24,7 @@ from streams.settings import StreamsSettings
 from streams.worker.dead_letters import to_dead_letter
 from streams.worker.faust_app import partition_of
 from streams.worker.fetching import Records, Stretch
+from streams.worker.parcels import PARCEL_RECORDS
 from streams.worker.schema_file import SchemaFile
 
 BATCH_BYTES = 8 * 1024 * 1024

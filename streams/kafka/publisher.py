@@ -17,6 +17,8 @@ from streams.kafka.topics import COMPRESSION, PARTITIONER, record_limit
 from streams.settings import StreamsSettings
 
 PARTITION_BY_KEY = -1  # librdkafka's PARTITION_UA
+LINGER_MS = 2
+"""So long a record waits for others that go to the same partition with it."""
 _DELIVERY_TIMEOUT_S = 60.0
 _QUEUE_BYTES = 64 * 1024 * 1024
 
@@ -33,7 +35,9 @@ class Position:
 class Publisher:
     """An idempotent producer whose delivery reports are futures; safe for several threads."""
 
-    def __init__(self, settings: StreamsSettings, client_id: str = "listune") -> None:
+    def __init__(
+        self, settings: StreamsSettings, client_id: str = "listune", linger_ms: int = LINGER_MS
+    ) -> None:
         self._settings = settings
         self._producer = Producer(
             {
@@ -42,7 +46,7 @@ class Publisher:
                 "enable.idempotence": True,
                 "acks": "all",
                 "partitioner": PARTITIONER,
-                "linger.ms": 2,
+                "linger.ms": linger_ms,
                 "compression.type": COMPRESSION,
                 "message.max.bytes": record_limit(settings),
                 "queue.buffering.max.kbytes": max(_QUEUE_BYTES, 4 * record_limit(settings)) // 1024,

@@ -1,7 +1,8 @@
 """Those who answer: the engine with one adapter or another, an endpoint, or nobody (blind).
 
-`Answerers.ask` asks whom a plan names, once. Blocking calls run in threads: the engine's in its
-executor, an endpoint's in one of its own, so that a slow endpoint takes nothing from the engine.
+`Answerers.ask` asks whom a plan names, once. The engine's answers come without a thread for each.
+Blocking calls run in threads: a push in the executor, an endpoint's in one of its own, so that a
+slow endpoint takes nothing from the engine.
 
 Where an arm's own answerer cannot answer, `CannotAnswer` says so in one sentence, and the champion
 is to be asked in its place. An engine that does not know an adapter is given it from the registry;
@@ -14,7 +15,7 @@ says so in a note; a listing without one is left to the champion.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -53,17 +54,11 @@ BLANK = GenerationResult(
 class Engine(Protocol):
     """The part of `serving.triton.client.TritonClient` that is needed here."""
 
-    def generate(
+    async def ask(
         self,
-        listing: Listing,
-        attributes: Sequence[Attribute],
-        mode: Mode | None = None,
-        batches: int | None = None,
-        adapter_hash: str = ...,
+        request: GenerationRequest,
         timeout_s: float | None = None,
-        example: Example | None = None,
         give_up: Future[None] | None = None,
-        pictures: Sequence[bytes] = (),
     ) -> GenerationResult: ...
 
 
@@ -121,7 +116,7 @@ class Answerers:
 
         Args:
             heal: gives the engine an adapter that it does not have; runs in the executor.
-            executor: for calls of the engine.
+            executor: for `heal`.
             endpoint: None where none is set.
             endpoint_calls: the most at once.
         """
@@ -262,19 +257,15 @@ class Answerers:
         example: Example | None = None,
         give_up: Future[None] | None = None,
     ) -> GenerationResult:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._executor,
-            lambda: self._engine.generate(
-                question.listing,
-                question.attributes,
-                mode=question.mode,
-                adapter_hash=adapter_hash,
-                timeout_s=left_s,
-                example=example,
-                give_up=give_up,
-                pictures=[picture.data for picture in question.looked.pictures],
-            ),
+        request = GenerationRequest(
+            question.listing,
+            question.attributes,
+            mode=question.mode,
+            adapter_hash=adapter_hash,
+            example=example,
+            pictures=tuple(picture.data for picture in question.looked.pictures),
         )
+        return await self._engine.ask(request, left_s, give_up)
 
     async def _give(self, adapter: Champion) -> None:
         """Pushes an adapter to an engine that lacks it; one push at a time."""

@@ -12,9 +12,10 @@ canonical one.
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeAlias
 
 import faust
+from aiokafka.structs import ConsumerRecord
 
 from schemas.decoding import decode
 from schemas.errors import EventError
@@ -42,18 +43,26 @@ from streams.settings import StreamsSettings
 from streams.worker import faust_app
 from streams.worker.dead_letters import bury, to_dead_letter
 from streams.worker.fetching import Stretch
+from streams.worker.parcels import Parcels
 from streams.worker.schema_file import SchemaFile
 from streams.worker.watchdog import KAFKA_S, Watchdog
 
 log = logging.getLogger(__name__)
 
+Record: TypeAlias = ConsumerRecord[bytes, bytes]
+
 GROUP = "listune.predict"
 COMMIT_S = 0.5
+LINGER_MS = 5
+"""Of an answer, which took far longer: the more of them go together, the less each costs the worker
+and the broker."""
 WINDOW_PER_SLOT = 16
 """Requests begun but not committed, per slot: they pile up behind one that takes long."""
 OUTSIDE_WINDOW = 4096
 """As many more where an endpoint answers, or pictures are got: what is slow there must not stop the
 reading."""
+THREADS = 4
+"""For what blocks: a push of an adapter, a look at the schema file."""
 STAGES = {Lane.LIVE: "answer", Lane.BACKFILL: "measure_again", Lane.SHADOW: "shadow"}
 """What sellers wait for is measured apart from what nobody waits for."""
 
@@ -77,11 +86,12 @@ class PredictApp:
         self._answerer = answerer
         self._schema_file = schema_file
         self._control = control
-        self._publisher = Publisher(settings, client_id=f"{GROUP}.{worker}")
+        self._publisher = Publisher(settings, f"{GROUP}.{worker}", LINGER_MS)
         self._gate = Gate(settings.in_flight)
         self._ledger = Ledger(WINDOW_PER_SLOT * settings.in_flight + more_window)
         self._assigned = asyncio.Event()
-        self.app = faust_app.make_app(settings, GROUP, worker, buffer=2 * settings.in_flight)
+        buffer = 2 * settings.in_flight
+        self.app = faust_app.make_app(settings, GROUP, worker, buffer, Parcels)
         self._watchdog = Watchdog(
             settings, health, (REQUESTS, BACKFILL), self._positions, self._waits_for_engine
         )
@@ -92,13 +102,13 @@ class PredictApp:
 
             async def take(stream: Any, lane: Lane = lane) -> None:
                 async for event in stream.events():
-                    await self._begin(lane, event.message)
+                    await self._begin_all(lane, event.message.value)
 
             channel = faust_app.raw_topic(self.app, self._settings, topic)
             self.app.agent(channel, name=f"{lane.value}-requests")(take)
 
         async def revoked(*_: Any, **__: Any) -> None:
-            await self._ledger.forget()
+            self._ledger.forget()
 
         async def assigned(*_: Any, **__: Any) -> None:
             self._assigned.set()
@@ -110,13 +120,22 @@ class PredictApp:
         self.app.task(self._watchdog.pulse)
         metrics.IN_FLIGHT.set_function(lambda: len(self._ledger))
 
-    async def _begin(self, lane: Lane, message: Any) -> None:
+    async def _begin_all(self, lane: Lane, parcel: Stretch) -> None:
+        """Begins one record after the other; what was revoked meanwhile is another worker's, or
+        comes again."""
+        place = faust_app.partition_of(self._settings, parcel.place)
+        epoch = self._ledger.epoch
+        for record in parcel.records:
+            await self._begin(lane, place, record)
+            if self._ledger.epoch != epoch:
+                return
+        last = parcel.stop - 1
+        ends_with_hole = not parcel.records or parcel.records[-1].offset < last
+        if ends_with_hole and await self._ledger.start(place, last):
+            self._ledger.done(place, last)  # it is only to be committed
+
+    async def _begin(self, lane: Lane, place: Partition, message: Record) -> None:
         """Waits for a slot, then lets the request run beside the reading."""
-        place = faust_app.partition_of(self._settings, message)
-        if isinstance(message.value, Stretch):  # a hole in the log: only to be committed
-            if await self._ledger.start(place, message.offset):
-                await self._ledger.done(place, message.offset)
-            return
         if not await self._ledger.start(place, message.offset):
             return
         taken = metrics.EVENTS.labels(place[0])
@@ -136,11 +155,11 @@ class PredictApp:
         faust_app.spawn(self._handle(STAGES[lane], slot, place, message, request))
 
     async def _handle(
-        self, stage: str, slot: Slot, place: Partition, message: Any, request: ListingRequest
+        self, stage: str, slot: Slot, place: Partition, message: Record, request: ListingRequest
     ) -> None:
         with metrics.stage(stage):
-            written_ms = round(1000 * message.timestamp)
-            prediction = await self._answerer.answer(request, written_ms, slot)
+            prediction = await self._answerer.answer(request, message.timestamp, slot)
+        slot.release()
         with metrics.stage("publish"):
             await asyncio.wrap_future(
                 self._publisher.send(
@@ -148,13 +167,12 @@ class PredictApp:
                 )
             )
         metrics.ANSWERS.labels(prediction.status, prediction.purpose).inc()
-        slot.release()
-        await self._ledger.done(place, message.offset)
+        self._ledger.done(place, message.offset)
 
-    async def _bury(self, place: Partition, message: Any, error: EventError) -> None:
+    async def _bury(self, place: Partition, message: Record, error: EventError) -> None:
         letter = to_dead_letter(*place, message.offset, message.key, message.value, error)
         await asyncio.wrap_future(bury(self._publisher, letter))
-        await self._ledger.done(place, message.offset)
+        self._ledger.done(place, message.offset)
 
     async def _follow_schemas(self) -> None:
         await self._schema_file.follow(self._answerer.schemas.replace)
@@ -234,8 +252,7 @@ def main(
                 serving.picture_edge,
                 tell=metrics.count_picture,
             )
-        # One more than there are slots: a shadow order has none.
-        executor = ThreadPoolExecutor(settings.in_flight + 1, thread_name_prefix="triton")
+        executor = ThreadPoolExecutor(THREADS, thread_name_prefix="beside")
         answerer = Answerer(
             versions,
             lambda: schema_file.look(versions.replace),

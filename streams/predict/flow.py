@@ -22,40 +22,47 @@ class Ledger:
         self._window = window
         self._open: dict[Partition, dict[int, bool]] = {}
         self._next: dict[Partition, int] = {}
-        self._room = asyncio.Condition()
+        self._room = asyncio.Event()
+        self.epoch = 0
+        """Another number once partitions were revoked."""
 
     async def start(self, place: Partition, offset: int) -> bool:
         """Enters an offset, waiting while the window is full.
 
         Returns:
-            False if it is already there: Kafka delivered it again after a rebalance.
+            False if it is already there, since Kafka delivered it again after a rebalance, or if
+            partitions were revoked while it waited: then it is delivered again, here or elsewhere.
         """
-        async with self._room:
-            await self._room.wait_for(lambda: len(self) < self._window)
-            offsets = self._open.setdefault(place, {})
-            if offset in offsets:
-                return False
-            offsets[offset] = False
-            return True
+        epoch = self.epoch
+        while len(self) >= self._window:
+            self._room.clear()
+            await self._room.wait()
+        if self.epoch != epoch:
+            # Entered now, it would be committed before what was under way in front of it.
+            return False
+        offsets = self._open.setdefault(place, {})
+        if offset in offsets:
+            return False
+        offsets[offset] = False
+        return True
 
-    async def done(self, place: Partition, offset: int) -> None:
+    def done(self, place: Partition, offset: int) -> None:
         """The effect of `offset` is confirmed. Unknown offsets (forgotten ones) are ignored."""
         offsets = self._open.get(place, {})
         if offset not in offsets:
             return
         offsets[offset] = True
-        async with self._room:
-            while offsets and offsets[first := next(iter(offsets))]:
-                del offsets[first]
-                self._next[place] = first + 1
-            self._room.notify_all()
+        while offsets and offsets[first := next(iter(offsets))]:
+            del offsets[first]
+            self._next[place] = first + 1
+        self._room.set()
 
-    async def forget(self) -> None:
+    def forget(self) -> None:
         """All partitions were revoked; what is done from now on belongs to whoever has them."""
-        async with self._room:
-            self._open.clear()
-            self._next.clear()
-            self._room.notify_all()
+        self._open.clear()
+        self._next.clear()
+        self.epoch += 1
+        self._room.set()
 
     def under_way(self, place: Partition) -> bool:
         """Whether something of this partition is not done, or there is no room to begin it."""

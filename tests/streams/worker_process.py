@@ -31,9 +31,10 @@ from streams.pool.store import Pool, Record  # noqa: E402
 from streams.predict import app as predict  # noqa: E402
 from streams.settings import StreamsSettings  # noqa: E402
 from streams.worker import faust_app  # noqa: E402
+from tests.streams.predict.in_threads import InThreads  # noqa: E402
 
 
-class StandIn:
+class StandIn(InThreads):
     """Answers like `serving.triton.client.TritonClient`, without a model."""
 
     def __init__(self, settings: ServingSettings) -> None:

@@ -10,7 +10,7 @@ from schemas.errors import ListuneError
 
 SERVING_ARMS = ("naive", "openvino", "vllm", "free", "constrained", "pictures")
 TRAINING_ARMS = ("listune", "trl", "pictures")
-STREAM_ARMS = ("confluent", "faust", "listune", "steady", "pool")
+STREAM_ARMS = ("confluent", "faust", "listune", "steady", "pool", "predict")
 DTYPES = ("bfloat16", "float32")
 FLIPKART_FOLDER = REPOSITORY.parent / "shared" / "data" / "flipkart"
 """Where a checkout finds the real catalog, as tests/e2e/test_real_catalogs.py does."""

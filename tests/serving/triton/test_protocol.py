@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from schemas.category import Attribute
+from schemas.events import Mode
 from serving.errors import Busy, EngineFailed, Refused, UnknownAdapter
-from serving.generation import AdapterName, EngineStatus, GenerationResult
+from serving.generation import AdapterName, EngineStatus, GenerationRequest, GenerationResult
 from serving.prompt import Example
 from serving.triton.protocol import (
     Generate,
@@ -14,6 +16,7 @@ from serving.triton.protocol import (
     decode_message,
     decode_result,
     encode_answer,
+    encode_request,
 )
 from tests.serving.helpers import COLOUR, EVERY_KIND, LAMP
 
@@ -34,6 +37,26 @@ def test_a_worked_example_arrives_as_it_was_sent():
     arrived = decode_message(sent.model_dump_json().encode())
     assert isinstance(arrived, Generate)
     assert arrived.request().example == shown
+
+
+@pytest.mark.parametrize("example", [None, Example(LAMP, (COLOUR,), {"Colour": ["red"]})])
+@pytest.mark.parametrize("mode", [None, Mode.CONSTRAINED])
+def test_what_a_caller_asks_is_a_generate_message(mode, example):
+    asked = GenerationRequest(
+        LAMP, EVERY_KIND, mode, 4, "0" * 64, example, pictures=(b"one", b"three")
+    )
+    for _ in range(2):  # the attributes' JSON is made once
+        message = decode_message(encode_request(asked))
+        assert isinstance(message, Generate)
+        assert message.request(payload=b"onethree") == asked
+
+
+def test_attributes_of_the_same_names_are_each_asked_as_they_are():
+    for colour in ("red", "blue"):
+        asked = GenerationRequest(LAMP, (Attribute(name="A", type="enum", values=(colour,)),))
+        message = decode_message(encode_request(asked))
+        assert isinstance(message, Generate)
+        assert message.attributes[0].values == (colour,)
 
 
 def test_a_result_arrives_as_it_was_sent():

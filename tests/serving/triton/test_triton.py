@@ -1,5 +1,6 @@
 """The engine inside the real Triton: over gRPC, with several clients, pushes and a restart."""
 
+import asyncio
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -207,6 +208,27 @@ def test_who_gives_up_is_let_go_and_the_engine_drops_the_work(client):
     assert passes < len(endless), "each answer in a branch takes a pass at least"
     with pytest.raises(Cancelled):
         client.generate(LAMP, (COLOUR,), give_up=give_up)
+
+
+def test_an_event_loop_asks_many_at_once_and_lets_go_those_who_give_up(client):
+    async def both():
+        give_up = Future()
+        endless = GenerationRequest(LAMP, tuple(notes(MAX_ATTRIBUTES)), batches=1)
+        hopeless = asyncio.create_task(client.ask(endless, give_up=give_up))
+        answers = await asyncio.gather(*(client.ask(short) for _ in range(6)))
+        give_up.set_result(None)
+        with pytest.raises(Cancelled):
+            await hopeless
+        with pytest.raises(TimedOut, match="ask again"):
+            await client.ask(endless, timeout_s=0.2)
+        with pytest.raises(Refused, match="same name"):
+            await client.ask(GenerationRequest(LAMP, (COLOUR, COLOUR)))
+        return answers
+
+    short = GenerationRequest(LAMP, EVERY_KIND)
+    for answer in asyncio.run(both()):
+        assert_alike(answer, client.generate(LAMP, EVERY_KIND))
+    wait_for(lambda: not client.status().running)
 
 
 def test_who_could_give_up_and_does_not_gets_the_same_answer(client):

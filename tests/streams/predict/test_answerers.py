@@ -31,6 +31,7 @@ from streams.predict.answerers import Answerers
 from streams.predict.answering import Answerer
 from streams.predict.flow import Gate, Lane, Slot
 from streams.predict.traffic import Traffic
+from tests.streams.predict.in_threads import InThreads
 
 COLOUR = Attribute(name="Colour", type=AttributeType.ENUM, values=("red", "blue"), required=True)
 LAMPS = CategorySchema(category="Lamps", attributes=(COLOUR,))
@@ -57,7 +58,7 @@ def result(adapter: str) -> GenerationResult:
     )  # fmt: skip
 
 
-class Engine:
+class Engine(InThreads):
     """An engine that knows some adapters; `fault` says what it raises of whom."""
 
     def __init__(self, *known: str) -> None:

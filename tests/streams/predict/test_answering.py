@@ -22,6 +22,7 @@ from streams.kafka.control_log import Champion
 from streams.predict.answerers import Answerers
 from streams.predict.answering import Answerer
 from streams.predict.traffic import Traffic
+from tests.streams.predict.in_threads import InThreads
 
 
 def lamps(*colours: str) -> CategorySchema:
@@ -45,7 +46,7 @@ def request(schema: CategorySchema | None, **changes: Any) -> ListingRequest:
     )
 
 
-class FirstValue:
+class FirstValue(InThreads):
     """An engine that says the first allowed value, after it has raised what it is told to."""
 
     def __init__(self, *first: Exception) -> None:

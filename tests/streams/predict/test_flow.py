@@ -18,7 +18,7 @@ def test_commits_never_pass_an_offset_that_is_not_done() -> None:
             assert await ledger.start(PLACE, offset)
         done: set[int] = set()
         for offset in random.Random(1).sample(offsets, len(offsets)):
-            await ledger.done(PLACE, offset)
+            ledger.done(PLACE, offset)
             done.add(offset)
             committed = ledger.take_commits().get(PLACE)
             if committed is not None:
@@ -42,8 +42,25 @@ def test_what_was_revoked_is_not_committed() -> None:
     async def scenario() -> None:
         ledger = Ledger(window=10)
         await ledger.start(PLACE, 1)
-        await ledger.forget()
-        await ledger.done(PLACE, 1)
+        before = ledger.epoch
+        ledger.forget()
+        assert ledger.epoch != before  # who begins one after the other looks at it
+        ledger.done(PLACE, 1)
+        assert ledger.take_commits() == {}
+
+    asyncio.run(scenario())
+
+
+def test_what_waited_for_room_when_it_was_revoked_is_not_begun() -> None:
+    async def scenario() -> None:
+        ledger = Ledger(window=1)
+        await ledger.start(PLACE, 1)
+        second = asyncio.ensure_future(ledger.start(PLACE, 2))
+        await asyncio.sleep(0)
+        ledger.forget()
+        assert not await second
+        assert await ledger.start(PLACE, 1)  # delivered again
+        ledger.done(PLACE, 2)
         assert ledger.take_commits() == {}
 
     asyncio.run(scenario())
@@ -54,11 +71,11 @@ def test_the_window_stops_the_reading_behind_one_slow_request() -> None:
         ledger = Ledger(window=2)
         await ledger.start(PLACE, 1)
         await ledger.start(PLACE, 2)
-        await ledger.done(PLACE, 2)
+        ledger.done(PLACE, 2)
         third = asyncio.ensure_future(ledger.start(PLACE, 3))
         await asyncio.sleep(0.01)
         assert not third.done()
-        await ledger.done(PLACE, 1)
+        ledger.done(PLACE, 1)
         assert await third
 
     asyncio.run(scenario())

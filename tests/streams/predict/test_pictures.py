@@ -21,6 +21,7 @@ from streams.predict.answerers import UNSEEN, Answerers
 from streams.predict.answering import Answerer
 from streams.predict.flow import Gate, Lane, Slot
 from streams.predict.traffic import Traffic
+from tests.streams.predict.in_threads import InThreads
 
 COLOUR = Attribute(name="Colour", type=AttributeType.ENUM, values=("red", "blue"))
 LAMPS = CategorySchema(category="Lamps", attributes=(COLOUR,))
@@ -38,7 +39,7 @@ def result(adapter: str, notes: Sequence[str] = ()) -> GenerationResult:
     )  # fmt: skip
 
 
-class Engine:
+class Engine(InThreads):
     """Notes what pictures it is given; says `notes`, after it has raised what it is told to."""
 
     def __init__(self, *first: Exception, notes: Sequence[str] = ()) -> None:

@@ -50,14 +50,13 @@ class Look:
 
 
 class Progress:
-    """Follows the worker's group on `topics`; `seen` has one entry for each time it moved."""
+    """Follows what a worker has done; `seen` has one entry for each time that it moved."""
 
-    def __init__(self, settings: Settings, topics: tuple[str, ...]) -> None:
-        streams = settings.streams
+    def __init__(self, offsets: Callable[[], Mapping[Partition, int]]) -> None:
+        """`offsets`: what is looked at, such as `committed`; may raise KafkaException."""
         self.seen: list[Look] = []
         self.pid: Callable[[], int | None] = lambda: None
-        self._partitions = [(topic, p) for topic in topics for p in range(streams.partitions)]
-        self._group = Committed(streams, GROUP)
+        self._offsets = offsets
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="progress", daemon=True)
         self._thread.start()
@@ -73,19 +72,18 @@ class Progress:
             if len(self.seen) != known:
                 moved_at, known = time.monotonic(), len(self.seen)
             if time.monotonic() - moved_at > STALLED_S:
-                raise ListuneError(f"curate stands still at {known} commits; see its log")
+                raise ListuneError(f"the worker stands still at {known} looks; see its log")
             time.sleep(LOOK_S)
 
     def end(self) -> None:
         """Stops looking."""
         self._ended.set()
         self._thread.join()
-        self._group.close()
 
     def _follow(self) -> None:
         while not self._ended.wait(LOOK_S):
             try:
-                offsets = self._group.offsets(self._partitions, 30)
+                offsets = self._offsets()
             except KafkaException:
                 continue  # who asks first waits until the broker has made its topic of groups
             if not self.seen or offsets != self.seen[-1].offsets:
@@ -98,6 +96,14 @@ class Progress:
         worker = psutil.Process(pid)
         used = [one.cpu_times() for one in (worker, *worker.children(recursive=True))]
         return sum(times.user + times.system for times in used)
+
+
+def committed(settings: Settings, topics: tuple[str, ...]) -> Callable[[], Mapping[Partition, int]]:
+    """What curate's group has committed on `topics`, asked anew by each call."""
+    streams = settings.streams
+    places = [(topic, p) for topic in topics for p in range(streams.partitions)]
+    group = Committed(streams, GROUP)
+    return lambda: group.offsets(places, 30)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from infra.lab.bench.stream.curate import Look
 REVIEWS, BOTH = "reviews", "requests and predictions"
 """What an arm read: reviews only, with the others in the pool before; or those others."""
 STEADY, FULL = "steady", "full pool"
+PASSED = "passed on"
+"""By the predict worker, from requests to predictions."""
 
 Commit = tuple[float, float, int]
 """Seconds, CPU seconds and records so far, after a commit."""
@@ -98,6 +100,7 @@ def goals(rows: Sequence[ArmResult]) -> list[Goal]:
         ),
         _goal(rows, REVIEWS, "validated reviews a second", 10_000, "events_per_s"),
         _goal(rows, STEADY, "k-th review to retrain event, p99 s", 1, "to_retrain_p99_s", False),
+        _goal(rows, PASSED, "requests a second that predict passes on", 2_000, "events_per_s"),
         _goal(rows, FULL, "top k of a full pool, s", 0.1, "top_k_p50_s", False),
     ]  # fmt: skip
 

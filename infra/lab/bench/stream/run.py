@@ -1,4 +1,5 @@
-"""The stream benchmark: events from Kafka into DuckDB, by two bare loops and by our curate worker.
+"""The stream benchmark: events from Kafka into DuckDB, by two bare loops and by our curate worker;
+and requests from Kafka to an engine and their predictions back, by a bare loop and by predict.
 
 What the arms are and what is measured is told in docs/benchmarks.md.
 """
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress as Bar
@@ -16,14 +18,16 @@ from rich.progress import Progress as Bar
 from infra import progress
 from infra.lab.bench.arms import STREAM_ARMS
 from infra.lab.bench.chart import draw_bars
+from infra.lab.bench.job import peak_memory_mb
 from infra.lab.bench.publish import bench_folder, publish
 from infra.lab.bench.results import ArmResult, BenchResult, Figures, Options, begin
 from infra.lab.bench.runner import run_shown
-from infra.lab.bench.stream import loops, pool
-from infra.lab.bench.stream.curate import Progress, counts, curate
+from infra.lab.bench.stream import asked, loops, passing, pool
+from infra.lab.bench.stream.curate import Progress, committed, counts, curate
 from infra.lab.bench.stream.events import ListingEvents, make, send
 from infra.lab.bench.stream.figures import (
     BOTH,
+    PASSED,
     REVIEWS,
     commits_of,
     full_pool,
@@ -35,7 +39,7 @@ from infra.lab.bench.stream.pool import HELDOUT
 from infra.lab.bench.stream.steady import StandIn, into_pool_s, send_steadily, to_retrain_s
 from infra.lab.small import ANY_FREE
 from infra.local.fetch import ensure_part, kafka_part
-from infra.local.ports import free_port
+from infra.local.ports import HOST, free_port
 from infra.settings import Settings
 from infra.stack import broker_alone
 from schemas import topic_names as topics
@@ -43,6 +47,7 @@ from schemas.category import CategorySchemas
 from schemas.errors import ListuneError
 from schemas.heldout import is_held_out
 from schemas.sources.json_schema import write_schemas
+from serving.triton.protocol import encode_answer
 
 LOOPS = ("confluent", "faust")
 TOPICS = {BOTH: (topics.REQUESTS, topics.PREDICTIONS), REVIEWS: (topics.REVIEWS,)}
@@ -60,6 +65,8 @@ class StreamSizes:
     pool_rows: int = 1_000_000
     pool_batch: int = 500
     full_batch: int = 4000
+    passed: int = 40_000  # requests, through predict
+    in_flight: int = 256  # of them at the engine: enough that nobody waits for it
 
     @property
     def steady(self) -> int:
@@ -69,7 +76,9 @@ class StreamSizes:
 
 QUIET = Console(quiet=True)
 """For what would show a progress of its own beside the benchmark's."""
-QUICK = StreamSizes(backlog=3_000, per_s=100.0, rounds=3, k=55, pool_rows=20_000, full_batch=1000)
+QUICK = StreamSizes(
+    backlog=3_000, per_s=100.0, rounds=3, k=55, pool_rows=20_000, full_batch=1000, passed=5_000
+)
 
 
 @dataclass
@@ -164,6 +173,8 @@ def measure(bench: StreamRun) -> Iterator[ArmResult]:
         batches = sizes.pool_batch, sizes.full_batch
         job = pool.PoolJob(str(folder), sizes.pool_rows, sizes.k, *batches)
         yield full_pool({"k": sizes.k}, run_shown(bench.shown, "full pool", pool.carry_out, job))
+    if "predict" in bench.arms:
+        yield from passed_on(bench)
 
 
 def backlog(bench: StreamRun) -> Iterator[ArmResult]:
@@ -193,12 +204,12 @@ def at_a_steady_rate(bench: StreamRun) -> Iterator[ArmResult]:
     run_dir = bench.stack("steady", schemas, sizes.k)
     with broker_alone(run_dir, QUIET) as settings:
         _fill(bench, settings, BOTH, events)
-        before = Progress(settings, TOPICS[BOTH])
+        before = Progress(committed(settings, TOPICS[BOTH]))
         stand_in = StandIn(settings)
         with curate(settings, run_dir, before):
             before.wait_for(2 * len(events))
             before.end()
-            during = Progress(settings, TOPICS[REVIEWS])
+            during = Progress(committed(settings, TOPICS[REVIEWS]))
             during.pid = before.pid
             with bench.doing("steady reviews"):
                 sent = send_steadily(settings, events, sizes.per_s, during)
@@ -216,6 +227,46 @@ def at_a_steady_rate(bench: StreamRun) -> Iterator[ArmResult]:
         to_retrain_s(trained_on, stand_in.heard, sizes.k),
         (last.cpu_s - first.cpu_s) / (last.at_s - first.at_s),
     )
+
+
+def passed_on(bench: StreamRun) -> Iterator[ArmResult]:
+    """A bare loop and the predict worker pass on the same requests, to an engine at hand."""
+    sizes, schema = bench.sizes, asked.schema()
+    run_dir = bench.stack("passed", CategorySchemas([schema]), k=sizes.passed)
+    port = free_port()
+    told: Options = {
+        "set": PASSED,
+        "attributes": len(schema.attributes),
+        "text_characters": asked.TEXT,
+        "in_flight": sizes.in_flight,
+    }
+    with (
+        broker_alone(run_dir, QUIET) as settings,
+        passing.engine(run_dir, port, encode_answer(asked.answer(schema))),
+    ):
+        with bench.doing(f"writing {topics.REQUESTS}"):
+            send(settings.streams, topics.REQUESTS, asked.requests(schema, sizes.passed))
+        at = passing.bare_job(settings, port, schema, sizes.passed, sizes.in_flight)
+        outcome = run_shown(bench.shown, "bare loop", passing.bare, at)
+        yield _row("bare loop: passed on", {"arm": "bare", **told}, outcome)
+        settings = settings.changed(
+            streams={"in_flight": sizes.in_flight, "predict_health_port": free_port()},
+            serving={"triton_url": f"{HOST}:{port}"},
+        )
+        before = passing.ends(settings)()
+        following = Progress(passing.ends(settings))
+        done = sum(before.values())
+        with bench.doing("listune predict"), passing.predict(settings, run_dir, following) as pid:
+            following.wait_for(done + sizes.passed)
+            following.end()
+            memory = peak_memory_mb(pid())
+        passing.check(settings, before, sizes.passed)
+        yield throughput(
+            "listune predict: passed on",
+            {"arm": "listune", **told},
+            commits_of(following.seen, done),
+            {"peak_memory_mb": memory},
+        )
 
 
 def _fill(bench: StreamRun, settings: Settings, what: str, events: Sequence[ListingEvents]) -> None:
@@ -236,7 +287,11 @@ def _loop(
     job = loops.LoopJob(arm, bootstrap, list(TOPICS[what]), count, str(run_dir), bench.sizes.batch)
     outcome = run_shown(bench.shown, f"{arm}: {what}", loops.carry_out, job)
     told: Options = {"arm": arm, "set": what, "batch": job.batch}
-    name = f"{arm} loop: {what}"
+    return _row(f"{arm} loop: {what}", told, outcome)
+
+
+def _row(name: str, told: Options, outcome: dict[str, Any]) -> ArmResult:
+    """The row of a loop, from what its process measured."""
     if reason := outcome.get("not_run"):
         return ArmResult(name, told, not_run=reason)
     return throughput(name, told, outcome["commits"], {"peak_memory_mb": outcome["peak_memory_mb"]})
@@ -245,7 +300,7 @@ def _loop(
 def _worker(
     bench: StreamRun, settings: Settings, run_dir: Path, what: str, count: int
 ) -> ArmResult:
-    following = Progress(settings, TOPICS[what])
+    following = Progress(committed(settings, TOPICS[what]))
     with bench.doing(f"listune: {what}"), curate(settings, run_dir, following) as worker:
         following.wait_for(count)
         following.end()

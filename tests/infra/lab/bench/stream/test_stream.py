@@ -16,6 +16,7 @@ from infra.lab.bench.stream.events import DISTINCT, make
 from infra.lab.bench.stream.figures import (
     BOTH,
     FULL,
+    PASSED,
     REVIEWS,
     STEADY,
     commits_of,
@@ -99,11 +100,12 @@ def rows(rate: float) -> list[ArmResult]:
         row("listune", REVIEWS, events_per_s=rate),
         row("listune", STEADY, to_retrain_p99_s=0.6),
         row("listune", FULL, top_k_p50_s=0.2),
+        row("listune", PASSED, events_per_s=1_500.0),
     ]
 
 
 def test_goals_are_judged_on_reviews_and_missed_ones_stay() -> None:
-    assert [goal.met for goal in goals(rows(4_500.0))] == [True, False, True, False]
+    assert [goal.met for goal in goals(rows(4_500.0))] == [True, False, True, False, False]
     assert goals(rows(4_500.0))[0].measured == pytest.approx(0.9)
 
 
@@ -129,6 +131,8 @@ def test_a_toy_run_fills_every_row_and_counts_each_review_once(
         pool_rows=2000,
         pool_batch=20,
         full_batch=40,
+        passed=400,
+        in_flight=16,
     )
     monkeypatch.setattr(stream, "QUICK", toy)
     monkeypatch.setattr(publish, "RUNS", tmp_path)
@@ -140,10 +144,13 @@ def test_a_toy_run_fills_every_row_and_counts_each_review_once(
     assert [row.settings["set"] for row in result.rows] == [BOTH] * 3 + [REVIEWS] * 3 + [
         STEADY,
         FULL,
+        PASSED,
+        PASSED,
     ]
-    steady, full = result.rows[-2:]
+    steady, full, bare, passed = result.rows[-4:]
     assert (steady.figure("reviews"), steady.figure("rounds")) == (56, 2)
     assert full.figure("rows") == 2000 + 10 * 20 + 5 * 40
+    assert bare.figure("events") == passed.figure("events") == 400
     assert all(goal.measured for goal in result.goals)
     assert json.loads(path.read_text())["benchmark"] == "stream"
     assert path.with_suffix(".png").exists()

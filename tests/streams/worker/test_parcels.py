@@ -3,8 +3,8 @@
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
-from streams.curate.parcels import PARCEL_RECORDS, Parcels
 from streams.worker.fetching import Stretch
+from streams.worker.parcels import PARCEL_RECORDS, Parcels
 
 HERE, THERE = TP("listing.reviews", 0), TP("listing.reviews", 1)
 
