@@ -6,7 +6,8 @@ It knows no Triton, no Kafka, no champions. Read in this order:
 - `preparing`: a request into the tree that answers it, and answers into a result.
 - `branch`: what a branch feeds next, and what it makes of the answer; `constraints`: which tokens a
   schema allows.
-- `decoding`: one pass for all trees; `tree_cache`, `pages`: where their keys and values are.
+- `decoding`: one pass for all trees; `backend`: what computes it; `scores`: what comes of it.
+- `torch_backend`: by PyTorch; `tree_cache`, `pages`: where the trees' keys and values are.
 - `eyes/`: from a picture to rows of the trunk; `seen`: these rows in a forward pass.
 - `decoder`: the forward pass itself; `tree_attention`, `linear`, `lora`, `shape`: its parts;
   `decoder_check`: whether it computes what transformers computes.

@@ -15,10 +15,10 @@ from typing import NamedTuple
 from schemas.events import BASE_ADAPTER
 from serving.adapter_file import AdapterFile
 from serving.engine.adapter_store import AdapterStore
+from serving.engine.backend import Adapter, AnyBackend
 from serving.engine.decoder import Decoder
 from serving.engine.eyes import projector
 from serving.engine.eyes.projector import Projector
-from serving.engine.lora import Lora, load_lora
 from serving.engine.model import Base, merge
 from serving.engine.passing_thread import in_passing
 
@@ -31,7 +31,7 @@ PASSES_BEFORE_MERGING = 24
 class LoadedAdapter(NamedTuple):
     """An adapter in memory."""
 
-    lora: Lora
+    lora: Adapter
     projector: Projector | None  # of one that sees through an encoder
 
 
@@ -39,10 +39,16 @@ class LoadedAdapters:
     """Adapters ready to compute with, at most `limit`, the one used longest ago leaving first."""
 
     def __init__(
-        self, base: Base, shapes: Mapping[str, tuple[int, int]], store: AdapterStore, limit: int
+        self,
+        base: Base,
+        backend: AnyBackend,
+        shapes: Mapping[str, tuple[int, int]],
+        store: AdapterStore,
+        limit: int,
     ) -> None:
         """`shapes` are the base's, as `serving.engine.model.linear_shapes` gives them."""
         self._base = base
+        self._backend = backend
         self._shapes = shapes
         self._store = store
         self._limit = limit
@@ -75,13 +81,11 @@ class LoadedAdapters:
         return self.load(self._store.get(adapter_hash))
 
     def _read(self, adapter: AdapterFile) -> LoadedAdapter:
-        base = self._base
-        size = base.decoder.shape.head_size
-        lora = load_lora(adapter, self._shapes, size, base.dtype, base.device)
+        lora = self._backend.take(adapter, self._shapes)
         if adapter.sight is None:
             return LoadedAdapter(lora, None)
         sees = projector.loaded(adapter.sight, adapter.projector())
-        return LoadedAdapter(lora, sees.to(base.device).requires_grad_(False))
+        return LoadedAdapter(lora, sees.to(self._base.device).requires_grad_(False))
 
 
 class MergedDecoders:

@@ -35,6 +35,7 @@ from serving.engine.eyes.encoder import load_encoder
 from serving.engine.eyes.encoder_eyes import EncoderEyes
 from serving.engine.eyes.features import Eyes
 from serving.engine.precision import choose_dtype
+from serving.engine.torch_backend import TorchBackend
 from serving.errors import ModelRefused
 from serving.pictures.picture import Picture
 from serving.projector import Sight
@@ -78,7 +79,7 @@ class Base:
             ModelRefused: it is not built like Llama, Qwen or SmolLM.
         """
         decoder = Decoder(self.model)
-        check(decoder, self.model, _sample(self.eyes) if self.eyes else NO_PICTURE)
+        check(TorchBackend(decoder), self.model, _sample(self.eyes) if self.eyes else NO_PICTURE)
         return decoder
 
 

@@ -19,6 +19,7 @@ from serving.engine.decoder_check import check
 from serving.engine.eyes import base_eyes
 from serving.engine.eyes.base_eyes import in_line
 from serving.engine.model import load_base
+from serving.engine.torch_backend import TorchBackend
 from serving.errors import ModelRefused
 from serving.settings import ServingSettings
 from tests.serving.tiny_vision import KINDS, make_tiny_vision_model
@@ -72,7 +73,7 @@ def random_model(config, dtype=torch.float32):
 )
 def test_models_like_llama_are_served_as_they_are(config, dtype):
     model = random_model(config, dtype)
-    check(Decoder(model), model)
+    check(TorchBackend(Decoder(model)), model)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_models_like_llama_are_served_as_they_are(config, dtype):
 def test_other_models_are_refused_in_one_sentence(config, reason):
     model = random_model(config)
     with pytest.raises(ModelRefused, match=reason):
-        check(Decoder(model), model)
+        check(TorchBackend(Decoder(model)), model)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,15 +11,14 @@ from transformers import GenerationConfig
 
 from schemas.category import Attribute, AttributeType
 from serving.adapter_file import read_adapter
-from serving.engine import decoding
 from serving.engine.branch import Rules
 from serving.engine.constraints import Constraints
 from serving.engine.decoder import Decoder
 from serving.engine.decoding import Tree, step
 from serving.engine.lora import load_lora
 from serving.engine.model import load_base, merge
-from serving.engine.pages import Pages
-from serving.engine.tree_cache import TRUNK_ROWS, TreeCache, TreePass
+from serving.engine.torch_backend import TorchBackend
+from serving.engine.tree_cache import TRUNK_ROWS
 from serving.listing import Listing
 from serving.prompt import PromptBuilder, PromptTree
 from serving.settings import ServingSettings
@@ -75,20 +74,35 @@ def random_tree(builder, seed, batches, attributes=(4, 9)):
     return builder.tree(Listing(str(seed), "Kettles", text), asked, batches=batches)
 
 
+class Merged:
+    """The decoder of a merged model for all passes."""
+
+    def __init__(self, model):
+        self._decoder = Decoder(model)
+
+    def choose(self, adapters):
+        return self._decoder, True
+
+    def close(self):
+        pass
+
+
 def rules(base, cap=CAP):
     return Rules(base.vocabulary, lambda _: cap)
 
 
-def decode_by(base, tree, rules):
+def decode_by(base, tree, rules, drafts=True):
     """What becomes of one tree by itself."""
-    job, pages = Tree(tree, rules), Pages(base.decoder.shape)
+    job, backend = Tree(tree, rules), TorchBackend(base.decoder)
+    if not drafts:
+        backend.draft_rows = 0
     while not job.done:
-        step(base.decoder, pages, [job])
+        step(backend, [job])
     return job.decoded
 
 
-def decode(base, tree, cap=CAP):
-    return decode_by(base, tree, rules(base, cap))
+def decode(base, tree, cap=CAP, drafts=True):
+    return decode_by(base, tree, rules(base, cap), drafts)
 
 
 def reference(model, vocabulary, tree, cap=CAP, inputs=lambda prompt: {}):
@@ -160,15 +174,15 @@ def test_ids_are_those_of_generate_whoever_else_is_in_the_batch(
     loras = [adapters[number] for number in adapter]
     trees = [Tree(p, rules(base), lora) for p, (lora, _) in zip(prompts, loras, strict=False)]
     arrivals = sorted(zip(late, range(len(trees)), strict=False))
-    passes, running, pages = 0, [], Pages(base.decoder.shape, first=4)
+    passes, running, backend = 0, [], TorchBackend(base.decoder, first=4)
     while arrivals or running:
         while arrivals and arrivals[0][0] <= passes:
             running.append(trees[arrivals.pop(0)[1]])
         if running:
-            step(base.decoder, pages, running)
+            step(backend, running)
         running = [tree for tree in running if not tree.done]
         passes += 1
-    assert pages.free == pages.count - 1, "all but the null page went back"
+    assert backend.pages.free == backend.pages.count - 1, "all but the null page went back"
     for tree, prompt, (_, merged) in zip(trees, prompts, loras, strict=False):
         assert_exact(tree.decoded.answers, reference(merged, base.vocabulary, prompt))
 
@@ -177,9 +191,9 @@ def test_a_merged_decoder_gives_the_same_ids(base, builder, adapters):
     prompts = [random_tree(builder, seed, 0) for seed in range(2)]
     lora, merged = adapters[1]
     trees = [Tree(prompt, rules(base), lora) for prompt in prompts]
-    decoder, pages = Decoder(merged), Pages(base.decoder.shape)
+    backend = TorchBackend(base.decoder, Merged(merged))
     while not all(tree.done for tree in trees):
-        step(decoder, pages, [tree for tree in trees if not tree.done], merged=True)
+        step(backend, [tree for tree in trees if not tree.done])
     for tree, prompt in zip(trees, prompts, strict=True):
         assert_exact(tree.decoded.answers, reference(merged, base.vocabulary, prompt))
 
@@ -205,17 +219,17 @@ def test_teacher_forced_logits_agree(base, builder, monkeypatch, piece):
     tree = random_tree(builder, 5, 3)
     assert len(tree.trunk) > 7
     branches = [[t for segment in branch for t in segment.ids] for branch in tree.branches]
-    pages = Pages(base.decoder.shape)
-    cache = TreeCache(pages, tree.trunk, len(branches))
+    backend = TorchBackend(base.decoder)
+    cache = backend.cache(tree.trunk, len(branches))
     theirs = [
         base.model(torch.tensor([[*tree.trunk.ids, *branch]])).logits[0, len(tree.trunk) :]
         for branch in branches
     ]
     for part, trunk in ((slice(0, 6), tree.trunk), (slice(6, None), None)):
         fed = [(n, part.start, branch[part]) for n, branch in enumerate(branches) if branch[part]]
-        tree_pass = TreePass(pages)
+        tree_pass = backend.begin()
         rows = tree_pass.add(cache, trunk, fed)
-        logits = tree_pass.run(base.decoder, range(len(tree_pass.ids)))
+        logits = tree_pass.run(range(len(tree_pass.ids))).logits
         for row, (number, slot, ids) in zip(rows, fed, strict=True):
             ours, want = logits[row : row + len(ids)], theirs[number][slot : slot + len(ids)]
             torch.testing.assert_close(ours, want, rtol=1e-4, atol=1e-4)
@@ -239,11 +253,10 @@ def test_the_trunk_is_computed_once_whatever_the_number_of_batches(base, builder
 
 
 @pytest.mark.parametrize("batches", [1, 2, 0])
-def test_forward_passes_are_those_of_the_longest_branch(base, builder, batches, monkeypatch):
+def test_forward_passes_are_those_of_the_longest_branch(base, builder, batches):
     """Without drafts a question and its first token are a pass, each further token and stop one."""
-    monkeypatch.setattr(decoding, "DRAFT_ROWS", {})
     tree = random_tree(builder, 3, batches)
-    decoded = decode(base, tree)
+    decoded = decode(base, tree, drafts=False)
     lengths = [
         sum(min(len(decoded.answers[segment.attribute.name].ids) + 1, CAP) for segment in branch)
         for branch in tree.branches
@@ -252,9 +265,8 @@ def test_forward_passes_are_those_of_the_longest_branch(base, builder, batches, 
     assert decoded.logits_computed == sum(lengths)
 
 
-def test_forced_tokens_cost_no_passes(base, builder, monkeypatch):
+def test_forced_tokens_cost_no_passes(base, builder):
     """One branch of four questions, each value told from the others by its first token."""
-    monkeypatch.setattr(decoding, "DRAFT_ROWS", {})
     asked = [
         Attribute(name=f"{word} {n}", type=AttributeType.ENUM, values=("steel kettle", "matt blue"))
         for n, word in enumerate(WORDS[:4])
@@ -278,7 +290,8 @@ def test_forced_tokens_cost_no_passes(base, builder, monkeypatch):
             allowed = self._matcher.allowed()
             return [token for token in allowed if token not in base.vocabulary.stop_ids]
 
-    decoded = decode_by(base, tree, Rules(base.vocabulary, lambda _: CAP, matcher=NoBlanks))
+    constrained = Rules(base.vocabulary, lambda _: CAP, matcher=NoBlanks)
+    decoded = decode_by(base, tree, constrained, drafts=False)
     texts = {answer.text for answer in decoded.answers.values()}
     assert texts <= {" steel kettle", " matt blue"}
     assert all(answer.complete for answer in decoded.answers.values())

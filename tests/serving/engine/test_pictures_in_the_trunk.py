@@ -7,8 +7,7 @@ import torch
 
 from serving.engine.decoding import Tree, step
 from serving.engine.eyes.features import seen_in
-from serving.engine.pages import Pages
-from serving.engine.tree_cache import TreeCache, TreePass
+from serving.engine.torch_backend import TorchBackend
 from serving.listing import Listing
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
@@ -78,12 +77,12 @@ def test_teacher_forced_logits_are_those_of_embeddings_given_to_a_plain_model(ba
         LISTING, questions, batches=3, pictures=[picture.tokens for picture in pictures]
     )
     seen, trunk = seen_in(tree.trunk, pictures), tree.trunk
-    pages = Pages(base.decoder.shape)
-    cache = TreeCache(pages, trunk, len(tree.branches))
-    tree_pass = TreePass(pages)
+    backend = TorchBackend(base.decoder)
+    cache = backend.cache(trunk, len(tree.branches))
+    tree_pass = backend.begin()
     fed = [(number, 0, segments[0].ids) for number, segments in enumerate(tree.branches)]
     rows = tree_pass.add(cache, trunk, fed, seen=seen)
-    logits = tree_pass.run(base.decoder, range(len(tree_pass.ids)))
+    logits = tree_pass.run(range(len(tree_pass.ids))).logits
     for row, (_, _, ids) in zip(rows, fed, strict=True):
         after = base.model.get_input_embeddings()(torch.tensor(ids))
         whole = torch.cat([plain_embeddings(base.model, trunk, seen), after])[None]
@@ -118,7 +117,7 @@ def test_listings_with_and_without_pictures_share_a_pass(base):
 
 def answers(base, jobs):
     trees = [Tree(tree, rules(base), None, pictures) for tree, pictures in jobs]
-    pages = Pages(base.decoder.shape)
+    backend = TorchBackend(base.decoder)
     while unfinished := [tree for tree in trees if not tree.done]:
-        step(base.decoder, pages, unfinished)
+        step(backend, unfinished)
     return [tree.decoded.answers for tree in trees]

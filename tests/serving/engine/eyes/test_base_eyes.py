@@ -12,15 +12,13 @@ from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_stri
 from infra.local.tiny_model import tiny_tokenizer
 from schemas.events import BASE_ADAPTER
 from serving.adapter_file import check_adapter, read_adapter, write_adapter
-from serving.engine.decoder import Decoder
 from serving.engine.decoding import Tree, step
 from serving.engine.engine import Engine
 from serving.engine.eyes.base_eyes import BASES_WITH_EYES, read_processor
 from serving.engine.eyes.features import seen_in
 from serving.engine.lora import load_lora
 from serving.engine.model import linear_shapes, load_base, merge
-from serving.engine.pages import Pages
-from serving.engine.tree_cache import TreeCache, TreePass
+from serving.engine.torch_backend import TorchBackend
 from serving.errors import AdapterError, ModelRefused, Refused
 from serving.generation import GenerationRequest
 from serving.listing import Listing
@@ -28,7 +26,13 @@ from serving.pictures.picture import Picture
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from tests.serving.drawn import noise, plain
-from tests.serving.engine.test_decoding import assert_exact, random_question, reference, rules
+from tests.serving.engine.test_decoding import (
+    Merged,
+    assert_exact,
+    random_question,
+    reference,
+    rules,
+)
 from tests.serving.helpers import EVERY_KIND, adapter_blob, lora_tensors, metadata
 from tests.serving.tiny_vision import KINDS, make_tiny_vision_model, pixels_for
 
@@ -87,10 +91,9 @@ def expected_of(seeing, model, job):
     return reference(model, base.vocabulary, prompt, inputs=inputs)
 
 
-def decoded(base, decoder, trees, merged=False):
-    pages = Pages(decoder.shape)
+def decoded(backend, trees):
     while unfinished := [tree for tree in trees if not tree.done]:
-        step(decoder, pages, unfinished, merged=merged)
+        step(backend, unfinished)
     return [tree.decoded.answers for tree in trees]
 
 
@@ -104,7 +107,7 @@ def test_ids_are_those_of_generate_for_text_picture_and_both_in_one_pass(seeing,
         Tree(prompt, rules(base), lora, seen)
         for (prompt, seen, _), (lora, _) in zip(jobs, chosen, strict=True)
     ]
-    answers = decoded(base, base.decoder, trees)
+    answers = decoded(TorchBackend(base.decoder), trees)
     for job, (_, merged), ours in zip(jobs, chosen, answers, strict=True):
         assert_exact(ours, expected_of(seeing, merged, job))
 
@@ -115,7 +118,8 @@ def test_a_merged_decoder_gives_the_same_ids(seeing, adapters):
     jobs = jobs_of(base, "after_category", repeats=1)
     lora, merged = adapters[1]
     trees = [Tree(prompt, rules(base), lora, seen) for prompt, seen, _ in jobs]
-    for job, ours in zip(jobs, decoded(base, Decoder(merged), trees, merged=True), strict=True):
+    backend = TorchBackend(base.decoder, Merged(merged))
+    for job, ours in zip(jobs, decoded(backend, trees), strict=True):
         assert_exact(ours, expected_of(seeing, merged, job))
 
 
@@ -125,12 +129,12 @@ def test_teacher_forced_logits_are_those_of_the_whole_model(seeing, place):
     base, folder = seeing
     for prompt, seen, pictures in jobs_of(base, place, repeats=1):
         questions = [segments[0].ids for segments in prompt.branches]
-        pages = Pages(base.decoder.shape)
-        tree_pass = TreePass(pages)
+        backend = TorchBackend(base.decoder)
+        tree_pass = backend.begin()
         fed = [(number, 0, ids) for number, ids in enumerate(questions)]
-        cache = TreeCache(pages, prompt.trunk, len(questions))
+        cache = backend.cache(prompt.trunk, len(questions))
         rows = tree_pass.add(cache, prompt.trunk, fed, seen=seen_in(prompt.trunk, seen))
-        logits = tree_pass.run(base.decoder, range(len(tree_pass.ids)))
+        logits = tree_pass.run(range(len(tree_pass.ids))).logits
         for row, ids in zip(rows, questions, strict=True):
             whole = torch.tensor([[*prompt.trunk.ids, *ids]])
             more = pixels_for(base.model.config, folder, pictures)(whole)
@@ -152,7 +156,7 @@ def test_what_a_picture_shows_and_which_comes_first_decide_answers(seeing):
         tokens = [features.tokens for features in seen]
         prompt = builder.tree(Listing("1", "Kettles", ""), questions, batches=0, pictures=tokens)
         trees.append(Tree(prompt, rules(base), None, seen))
-    answers = decoded(base, base.decoder, trees)
+    answers = decoded(TorchBackend(base.decoder), trees)
     told = [tuple(answer.ids for answer in each.values()) for each in answers]
     assert len(set(told)) == len(given)
     assert len({ids for each in told for ids in each}) > 0.5 * len(given) * len(questions)
