@@ -33,12 +33,12 @@ from schemas.events import BASE_ADAPTER
 from schemas.identity import told
 from serving.adapter_file import check_adapter, read_adapter
 from serving.engine.adapter_store import AdapterStore
+from serving.engine.backends import make_backend
 from serving.engine.decoding import step
-from serving.engine.loaded_adapters import LoadedAdapters, MergedDecoders
+from serving.engine.loaded_adapters import LoadedAdapters
 from serving.engine.model import linear_shapes, load_base
 from serving.engine.passing_thread import in_passing
 from serving.engine.preparing import PreparedRequest, Preparer
-from serving.engine.torch_backend import TorchBackend
 from serving.errors import AdapterError, Busy, Cancelled, EngineError, EngineFailed
 from serving.generation import AdapterName, EngineStatus, GenerationRequest, GenerationResult
 from serving.settings import ServingSettings
@@ -203,8 +203,7 @@ class Engine:
         self._store = AdapterStore(
             settings.adapter_store, settings.max_adapters, base.hash, base.sight
         )
-        merged = MergedDecoders(base, self._store, settings.max_merged)
-        self._backend = TorchBackend(base.decoder, merged)
+        self._backend = make_backend(base, settings, self._store)
         self._loaded = LoadedAdapters(
             base, self._backend, self._shapes, self._store, settings.max_adapters
         )

@@ -72,6 +72,11 @@ class Base:
         return int(self.model.get_output_embeddings().weight.shape[0])
 
     @cached_property
+    def sample(self) -> Sample:
+        """A picture for the check of a decoder, where the base's own eyes see it."""
+        return _sample(self.eyes) if self.eyes else NO_PICTURE
+
+    @cached_property
     def decoder(self) -> Decoder:
         """The model as it generates, packed when first asked for and checked against itself.
 
@@ -79,7 +84,7 @@ class Base:
             ModelRefused: it is not built like Llama, Qwen or SmolLM.
         """
         decoder = Decoder(self.model)
-        check(TorchBackend(decoder), self.model, _sample(self.eyes) if self.eyes else NO_PICTURE)
+        check(TorchBackend(decoder), self.model, self.sample)
         return decoder
 
 
@@ -144,7 +149,6 @@ def _eyes(settings: ServingSettings, folder: Path, model: Any, tokenizer: Any) -
 
 
 def _sample(eyes: Eyes) -> Sample:
-    """A picture for the check of the decoder, where the base's own eyes see it."""
     if not isinstance(eyes, BaseEyes):
         return NO_PICTURE
     file = io.BytesIO()

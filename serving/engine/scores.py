@@ -11,7 +11,7 @@ class LogProbabilities:
 
     def __init__(self, logits: torch.Tensor) -> None:
         """`logits` (rows, vocabulary)."""
-        self.logits = logits
+        self._logits = logits
         self._best: list[int] = []
         self._values: list[float] = []
         self._totals: list[float] = []  # what a logit less is its log probability
@@ -28,12 +28,17 @@ class LogProbabilities:
             self._values += (-spread).tolist()
             self._totals += (top[:, 0] + spread).tolist()
 
+    @property
+    def logits(self) -> torch.Tensor:
+        """See `serving.engine.backend.Scores`."""
+        return self._logits
+
     def best(self, row: int) -> tuple[int, float]:
         """See `serving.engine.backend.Scores`."""
         return self._best[row], self._values[row]
 
     def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
         """See `serving.engine.backend.Scores`."""
-        scores = self.logits[row].float().cpu().numpy()[tokens]
+        scores = self._logits[row].float().cpu().numpy()[tokens]
         best = int(scores.argmax())
         return tokens[best], float(scores[best]) - self._totals[row]

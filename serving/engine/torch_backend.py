@@ -14,7 +14,7 @@ DRAFT_ROWS = {"cpu": 24, "cuda": 256}
 
 
 class Decoders(Protocol):
-    """Decides which decoder computes a pass: `serving.engine.loaded_adapters.MergedDecoders`."""
+    """Decides which decoder computes a pass: `serving.engine.merged_decoders.MergedDecoders`."""
 
     def choose(self, adapters: set[str]) -> tuple[Decoder, bool]:
         """The decoder for trees with these adapters' hashes, and whether it has them merged."""

@@ -15,7 +15,6 @@ from serving.engine.branch import Rules
 from serving.engine.constraints import Constraints
 from serving.engine.decoder import Decoder
 from serving.engine.decoding import Tree, step
-from serving.engine.lora import load_lora
 from serving.engine.model import load_base, merge
 from serving.engine.torch_backend import TorchBackend
 from serving.engine.tree_cache import TRUNK_ROWS
@@ -56,10 +55,14 @@ def adapters(base, shapes):
     made = [(None, base.model)]
     for seed in (1, 2):
         adapter = read_adapter(adapter_blob(shapes, base.hash, f"a{seed}", seed=seed))
-        size = base.decoder.shape.head_size
-        lora = load_lora(adapter, shapes, size, base.dtype, base.device)
-        made.append((lora, merge(base.model, adapter)))
+        made.append((adapter, merge(base.model, adapter)))
     return made
+
+
+@pytest.fixture(scope="session")
+def loras(backend, shapes, adapters):
+    """The adapters as the decoder computes with them."""
+    return [adapter and backend.take(adapter, shapes) for adapter, _ in adapters]
 
 
 def random_question(rng, number):
@@ -91,18 +94,28 @@ def rules(base, cap=CAP):
     return Rules(base.vocabulary, lambda _: cap)
 
 
-def decode_by(base, tree, rules, drafts=True):
+def decode_by(backend, tree, rules):
     """What becomes of one tree by itself."""
-    job, backend = Tree(tree, rules), TorchBackend(base.decoder)
-    if not drafts:
-        backend.draft_rows = 0
+    job = Tree(tree, rules)
     while not job.done:
         step(backend, [job])
     return job.decoded
 
 
-def decode(base, tree, cap=CAP, drafts=True):
-    return decode_by(base, tree, rules(base, cap), drafts)
+def decode(backend, base, tree, cap=CAP):
+    return decode_by(backend, tree, rules(base, cap))
+
+
+@pytest.fixture
+def no_drafts(backend, monkeypatch):
+    monkeypatch.setattr(backend, "draft_rows", 0)
+
+
+def all_given_back(backend):
+    """Whether no tree holds pages or blocks; PyTorch keeps a page of zeros."""
+    if isinstance(backend, TorchBackend):
+        return backend.pages.free == backend.pages.count - 1
+    return backend.blocks.free == backend.blocks.count
 
 
 def reference(model, vocabulary, tree, cap=CAP, inputs=lambda prompt: {}):
@@ -168,13 +181,12 @@ def assert_exact(answers, expected):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_ids_are_those_of_generate_whoever_else_is_in_the_batch(
-    base, builder, adapters, seeds, batches, adapter, late
+    base, backend, builder, adapters, loras, seeds, batches, adapter, late
 ):
     prompts = [random_tree(builder, s, b) for s, b in zip(seeds, batches, strict=False)]
-    loras = [adapters[number] for number in adapter]
-    trees = [Tree(p, rules(base), lora) for p, (lora, _) in zip(prompts, loras, strict=False)]
+    trees = [Tree(p, rules(base), loras[n]) for p, n in zip(prompts, adapter, strict=False)]
     arrivals = sorted(zip(late, range(len(trees)), strict=False))
-    passes, running, backend = 0, [], TorchBackend(base.decoder, first=4)
+    passes, running = 0, []
     while arrivals or running:
         while arrivals and arrivals[0][0] <= passes:
             running.append(trees[arrivals.pop(0)[1]])
@@ -182,15 +194,16 @@ def test_ids_are_those_of_generate_whoever_else_is_in_the_batch(
             step(backend, running)
         running = [tree for tree in running if not tree.done]
         passes += 1
-    assert backend.pages.free == backend.pages.count - 1, "all but the null page went back"
-    for tree, prompt, (_, merged) in zip(trees, prompts, loras, strict=False):
+    assert all_given_back(backend)
+    for tree, prompt, number in zip(trees, prompts, adapter, strict=False):
+        _, merged = adapters[number]
         assert_exact(tree.decoded.answers, reference(merged, base.vocabulary, prompt))
 
 
 def test_a_merged_decoder_gives_the_same_ids(base, builder, adapters):
     prompts = [random_tree(builder, seed, 0) for seed in range(2)]
-    lora, merged = adapters[1]
-    trees = [Tree(prompt, rules(base), lora) for prompt in prompts]
+    _, merged = adapters[1]
+    trees = [Tree(prompt, rules(base)) for prompt in prompts]
     backend = TorchBackend(base.decoder, Merged(merged))
     while not all(tree.done for tree in trees):
         step(backend, [tree for tree in trees if not tree.done])
@@ -199,7 +212,7 @@ def test_a_merged_decoder_gives_the_same_ids(base, builder, adapters):
 
 
 @pytest.mark.parametrize("batches", [1, 2, 0])
-def test_the_bundled_model_answers_as_it_does_in_generate(base_model, batches):
+def test_the_bundled_model_answers_as_it_does_in_generate(base_model, batches, backend_of):
     real = load_base(ServingSettings(dtype="float32", device="cpu"), base_model)
     listing = Listing("1", "Lamps", "Nordhaus desk lamp, dark blue", "A steel lamp of 1.25 kg.")
     brand = Attribute(name="Brand", type=AttributeType.TEXT)
@@ -207,19 +220,18 @@ def test_the_bundled_model_answers_as_it_does_in_generate(base_model, batches):
     asked = (COLOUR, WASHABLE, brand, weight)
     tree = PromptBuilder(real.vocabulary, ServingSettings()).tree(listing, asked, batches=batches)
     expected = reference(real.model, real.vocabulary, tree)
-    assert_exact(decode(real, tree).answers, expected)
+    assert_exact(decode(backend_of(real), real, tree).answers, expected)
     assert len({ids for ids, _, _ in expected.values()}) > 2, "diverse answers"
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("piece", [TRUNK_ROWS, 7], ids=["the trunk whole", "the trunk in pieces"])
-def test_teacher_forced_logits_agree(base, builder, monkeypatch, piece):
+def test_teacher_forced_logits_agree(base, backend, builder, monkeypatch, piece):
     """Every row of a pass, and of a second pass on its cache, against a plain row per branch."""
     monkeypatch.setattr("serving.engine.tree_cache.TRUNK_ROWS", piece)
     tree = random_tree(builder, 5, 3)
     assert len(tree.trunk) > 7
     branches = [[t for segment in branch for t in segment.ids] for branch in tree.branches]
-    backend = TorchBackend(base.decoder)
     cache = backend.cache(tree.trunk, len(branches))
     theirs = [
         base.model(torch.tensor([[*tree.trunk.ids, *branch]])).logits[0, len(tree.trunk) :]
@@ -235,17 +247,17 @@ def test_teacher_forced_logits_agree(base, builder, monkeypatch, piece):
             torch.testing.assert_close(ours, want, rtol=1e-4, atol=1e-4)
 
 
-def test_the_outputs_compared_are_diverse(base, builder):
+def test_the_outputs_compared_are_diverse(base, backend, builder):
     trees = [random_tree(builder, seed, 0) for seed in range(4)]
-    decoded = [decode(base, tree) for tree in trees]
+    decoded = [decode(backend, base, tree) for tree in trees]
     answers = [answer for each in decoded for answer in each.answers.values()]
     assert len({answer.ids for answer in answers}) > 0.8 * len(answers)
     assert {len(answer.ids) for answer in answers} > {CAP}, "some answers should end by themselves"
 
 
-def test_the_trunk_is_computed_once_whatever_the_number_of_batches(base, builder):
+def test_the_trunk_is_computed_once_whatever_the_number_of_batches(base, backend, builder):
     tree = random_tree(builder, 1, 0)
-    decoded = decode(base, tree, 1)
+    decoded = decode(backend, base, tree, 1)
     questions = sum(len(segment.ids) for branch in tree.branches for segment in branch)
     assert decoded.tokens_computed == len(tree.trunk) + questions
     assert decoded.forward_passes == 1
@@ -253,10 +265,11 @@ def test_the_trunk_is_computed_once_whatever_the_number_of_batches(base, builder
 
 
 @pytest.mark.parametrize("batches", [1, 2, 0])
-def test_forward_passes_are_those_of_the_longest_branch(base, builder, batches):
+@pytest.mark.usefixtures("no_drafts")
+def test_forward_passes_are_those_of_the_longest_branch(base, backend, builder, batches):
     """Without drafts a question and its first token are a pass, each further token and stop one."""
     tree = random_tree(builder, 3, batches)
-    decoded = decode(base, tree, drafts=False)
+    decoded = decode(backend, base, tree)
     lengths = [
         sum(min(len(decoded.answers[segment.attribute.name].ids) + 1, CAP) for segment in branch)
         for branch in tree.branches
@@ -265,7 +278,8 @@ def test_forward_passes_are_those_of_the_longest_branch(base, builder, batches):
     assert decoded.logits_computed == sum(lengths)
 
 
-def test_forced_tokens_cost_no_passes(base, builder):
+@pytest.mark.usefixtures("no_drafts")
+def test_forced_tokens_cost_no_passes(base, backend, builder):
     """One branch of four questions, each value told from the others by its first token."""
     asked = [
         Attribute(name=f"{word} {n}", type=AttributeType.ENUM, values=("steel kettle", "matt blue"))
@@ -291,7 +305,7 @@ def test_forced_tokens_cost_no_passes(base, builder):
             return [token for token in allowed if token not in base.vocabulary.stop_ids]
 
     constrained = Rules(base.vocabulary, lambda _: CAP, matcher=NoBlanks)
-    decoded = decode_by(base, tree, constrained, drafts=False)
+    decoded = decode_by(backend, tree, constrained)
     texts = {answer.text for answer in decoded.answers.values()}
     assert texts <= {" steel kettle", " matt blue"}
     assert all(answer.complete for answer in decoded.answers.values())
@@ -304,27 +318,27 @@ def test_forced_tokens_cost_no_passes(base, builder):
     assert decoded.logits_computed == values + len(asked)
 
 
-def test_a_branch_does_not_see_its_siblings_but_sees_the_trunk(base, builder):
+def test_a_branch_does_not_see_its_siblings_but_sees_the_trunk(base, backend, builder):
     tree = random_tree(builder, 2, 0)
     name = tree.branches[0][0].attribute.name
     alone = PromptTree(tree.trunk, tree.branches[:1])
     other_trunk = PromptTree(random_tree(builder, 3, 0).trunk, tree.branches)
 
     def confidence(tree):
-        return decode(base, tree, 1).answers[name].confidence
+        return decode(backend, base, tree, 1).answers[name].confidence
 
     assert confidence(alone) == pytest.approx(confidence(tree), rel=1e-4)
     assert confidence(other_trunk) != pytest.approx(confidence(tree), rel=1e-2)
 
 
-def test_an_answer_is_cut_at_its_cap_and_the_next_question_is_still_asked(base, builder):
+def test_an_answer_is_cut_at_its_cap_and_the_next_question_is_still_asked(base, backend, builder):
     tree = random_tree(builder, 0, 1)
-    decoded = decode(base, tree, 2)
+    decoded = decode(backend, base, tree, 2)
     assert len(decoded.answers) == len(tree.branches[0])
     assert all(len(answer.ids) <= 2 for answer in decoded.answers.values())
     assert any(not answer.complete for answer in decoded.answers.values())
 
 
-def test_a_tree_without_branches_costs_nothing(base):
-    empty = decode(base, PromptTree((1, 2), ()), 1)
+def test_a_tree_without_branches_costs_nothing(base, backend):
+    empty = decode(backend, base, PromptTree((1, 2), ()), 1)
     assert (empty.answers, empty.forward_passes) == ({}, 0)

@@ -69,7 +69,7 @@ def pictures_of(row: Row) -> Sequence[Picture]:
 
 
 def serving(base: Path, encoder: Path | None, **more: object) -> ServingSettings:
-    fixed = {"device": "cpu", "dtype": "float32", "threads": 1, "pictures": 1}
+    fixed = {"device": "cpu", "decoder": "torch", "dtype": "float32", "threads": 1, "pictures": 1}
     named = {"base_model": str(base), "encoder": str(encoder or "")}
     return ServingSettings(**fixed, **named, **more)  # type: ignore[arg-type]
 

@@ -41,6 +41,7 @@ def settings_for(
     return ServingSettings(
         base_model=str(base),
         dtype="float32",
+        decoder="torch",
         device="cpu",
         threads=1,
         encoder=str(encoder),

@@ -1,0 +1,58 @@
+"""The backend of an engine: what its settings ask for, of the base that it has loaded."""
+
+import logging
+from pathlib import Path
+
+import torch
+
+from serving.engine.adapter_store import AdapterStore
+from serving.engine.backend import AnyBackend
+from serving.engine.decoder_check import check
+from serving.engine.decoders import choose_decoder, refusal
+from serving.engine.merged_decoders import MergedDecoders
+from serving.engine.model import Base
+from serving.engine.openvino.support import Unsuited
+from serving.engine.torch_backend import TorchBackend
+from serving.errors import ModelRefused
+from serving.settings import ServingSettings
+
+logger = logging.getLogger(__name__)
+
+
+def make_backend(base: Base, settings: ServingSettings, store: AdapterStore) -> AnyBackend:
+    """What `settings.decoder` asks for, compared with the model.
+
+    The compiled decoder lets go of the weights of the base's layers: `base.model` generates no
+    more. PyTorch's merges adapters out of `store`.
+
+    Raises:
+        ModelRefused: the base is not built like Llama, Qwen or SmolLM; or the compiled decoder is
+            asked for by name and cannot be had.
+    """
+    chosen = choose_decoder(settings.decoder, base.model.config, base.dtype, base.device)
+    if chosen == "openvino":
+        try:
+            return _compiled(base, settings.adapter_store)
+        except (Unsuited, ModelRefused) as error:
+            if settings.decoder == "openvino":
+                raise refusal(error) from None
+            logger.warning("decoder torch, and not OpenVINO: %s", error)
+    return TorchBackend(base.decoder, MergedDecoders(base, store, settings.max_merged))
+
+
+def _compiled(base: Base, folder: Path) -> AnyBackend:
+    from serving.engine.openvino.backend import OpenVinoBackend
+
+    backend = OpenVinoBackend(base.model, folder)
+    check(backend, base.model, base.sample)
+    backend.give_back()
+    let_go(base)
+    return backend
+
+
+def let_go(base: Base) -> None:
+    """Give back the memory of the layers' projections; their shapes stay."""
+    for module in base.model.get_decoder().layers.modules():
+        if isinstance(module, torch.nn.Linear):
+            empty = torch.empty_like(module.weight, device="meta")
+            module.weight = torch.nn.Parameter(empty, requires_grad=False)
