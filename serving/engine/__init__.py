@@ -13,12 +13,12 @@ It knows no Triton, no Kafka, no champions. Read in this order:
 - `decoder`: the forward pass itself; `tree_attention`, `linear`, `lora`, `shape`: its parts;
   `decoder_check`: whether it computes what transformers computes.
 - `model`: the base, and merged copies of it; `precision`: the number type of this machine.
-- `adapter_store`, `loaded_adapters`: adapters on disk and in memory; `merged_decoders`: in the base.
+- `adapter_store`, `loaded_adapters`: adapters on disk and in memory; `merged_decoders`: merged.
 - `passing_thread`: why the forward passes have a thread of their own.
 
 Other rooms use:
 
-- `serving.engine.engine`: `Engine`.
+- `serving.engine.engine`: `Engine`; `serving.engine.backends`: `decided`, of whoever keeps answers.
 - `serving.engine.model`: `Base`, `load_base`, `merge`, `resolve_base`.
 - `serving.engine.seen`: `Seen`.
 - `serving.engine.lora`: `GROUPS`, the modules that an adapter may change.

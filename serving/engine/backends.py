@@ -4,19 +4,46 @@ import logging
 from pathlib import Path
 
 import torch
+from transformers import AutoConfig
 
 from serving.engine.adapter_store import AdapterStore
 from serving.engine.backend import AnyBackend
 from serving.engine.decoder_check import check
-from serving.engine.decoders import choose_decoder, refusal
+from serving.engine.decoders import DecoderName, choose_decoder, refusal
 from serving.engine.merged_decoders import MergedDecoders
-from serving.engine.model import Base
+from serving.engine.model import Base, place_of, resolve_base
 from serving.engine.openvino.support import Unsuited
+from serving.engine.passing_thread import in_passing
 from serving.engine.torch_backend import TorchBackend
 from serving.errors import ModelRefused
+from serving.process.files import write_file
 from serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
+
+
+def decided(settings: ServingSettings, kept: Path) -> ServingSettings:
+    """`settings` with the decoder that is taken here: for whoever keeps answers.
+
+    Two decoders round otherwise, so in bf16 they answer otherwise here and there. What `auto` takes
+    is written to the file `kept`: measured again, for the same work, it might come out otherwise.
+
+    Raises:
+        ModelRefused: there is no such base, or `openvino` is asked for and cannot be had.
+    """
+    if settings.decoder != "auto":
+        return settings
+    if kept.exists():
+        return settings.model_copy(update={"decoder": kept.read_text()})
+    config = AutoConfig.from_pretrained(resolve_base(settings.base_model))
+
+    def chosen() -> DecoderName:
+        device, dtype = place_of(config, settings)
+        return choose_decoder(settings.decoder, config, dtype, device)
+
+    decoder = in_passing(chosen)
+    write_file(kept, decoder.encode())
+    return settings.model_copy(update={"decoder": decoder})
 
 
 def make_backend(base: Base, settings: ServingSettings, store: AdapterStore) -> AnyBackend:

@@ -204,6 +204,7 @@ class Engine:
             settings.adapter_store, settings.max_adapters, base.hash, base.sight
         )
         self._backend = make_backend(base, settings, self._store)
+        self.decoder = self._backend.name
         self._loaded = LoadedAdapters(
             base, self._backend, self._shapes, self._store, settings.max_adapters
         )

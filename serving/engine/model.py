@@ -97,20 +97,11 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
     """
     folder = resolve_base(base)
     disable_progress_bar()  # it would fill a server's log
-    device = torch.device(
-        settings.device
-        if settings.device != "auto"
-        else "cuda"
-        if torch.cuda.is_available()
-        else "cpu"
-    )
     try:
         config = AutoConfig.from_pretrained(folder)
         check_architecture(config)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        text = config.get_text_config()
-        shape = (text.hidden_size, getattr(text, "intermediate_size", 4 * text.hidden_size))
-        dtype = choose_dtype(settings.dtype, device, shape)
+        device, dtype = place_of(config, settings)
         model = _read_model(folder, config, dtype)
     except (OSError, ValueError) as error:
         raise ModelRefused(f"the base model in {folder.name} cannot be loaded: {error}") from error
@@ -124,6 +115,17 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
         device=device,
         eyes=_eyes(settings, folder, model, tokenizer),
     )
+
+
+def place_of(config: Any, settings: ServingSettings) -> tuple[torch.device, torch.dtype]:
+    """Where a base of this configuration computes, and in which number type: measured if `auto`."""
+    name = settings.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    text = config.get_text_config()
+    shape = (text.hidden_size, getattr(text, "intermediate_size", 4 * text.hidden_size))
+    return device, choose_dtype(settings.dtype, device, shape)
 
 
 def _read_model(folder: Path, config: Any, dtype: torch.dtype) -> Any:

@@ -9,7 +9,7 @@ from transformers import AutoConfig
 
 from serving.engine import backends, decoders
 from serving.engine.adapter_store import AdapterStore
-from serving.engine.backends import make_backend
+from serving.engine.backends import decided, make_backend
 from serving.engine.decoders import choose_decoder
 from serving.engine.model import load_base
 from serving.engine.openvino import support
@@ -103,7 +103,7 @@ def test_where_its_weights_cannot_be_written_pytorch_serves(loaded, tmp_path, mo
     monkeypatch.setattr(weights.tempfile, "TemporaryFile", full)
     monkeypatch.setattr(backends, "choose_decoder", lambda *_: "openvino")
     assert backend_for(loaded, tmp_path, "auto").name == "torch"
-    with pytest.raises(ModelRefused, match="No space left on device.*another disk"):
+    with pytest.raises(ModelRefused, match="No space left on device"):
         backend_for(loaded, tmp_path, "openvino")
 
 
@@ -115,3 +115,17 @@ def test_compiled_the_models_projections_need_no_memory(loaded, tmp_path):
     shapes = {tuple(p.shape) for p in layers.parameters() if p.device.type == "meta"}
     assert shapes == {(64, 64), (32, 64), (128, 64), (64, 128)}
     assert not list((tmp_path / "store").iterdir()), "the file has no name"
+
+
+def test_who_keeps_answers_names_the_decoder_that_auto_takes_and_takes_it_again(
+    tiny_base, tmp_path, monkeypatch
+):
+    taken = iter(["openvino", "torch"])
+    monkeypatch.setattr(backends, "choose_decoder", lambda *_: next(taken))
+    settings = ServingSettings(base_model=str(tiny_base), dtype="float32", device="cpu")
+    first = decided(settings, tmp_path / "decoder")
+    assert first == settings.model_copy(update={"decoder": "openvino"})
+    assert decided(settings, tmp_path / "decoder") == first
+    assert decided(settings, tmp_path / "other").decoder == "torch"
+    named = settings.model_copy(update={"decoder": "openvino"})
+    assert decided(named, tmp_path / "third") is named
