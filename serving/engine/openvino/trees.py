@@ -131,7 +131,8 @@ class BlockPass:
             rows, place = self._places[row]
             rows.wanted.append(place)
             rows.numbers.append(number)
-        logits, order = self._logits(len(wanted)), []
+        logits = self._logits(len(wanted))
+        order: list[int] = []  # what is computed first, and then
         for stage in self._stages:
             for rows, lora in stage.values():
                 if rows.ids:

@@ -5,7 +5,7 @@ from errno import ENOSPC
 
 import pytest
 import torch
-from transformers import AutoConfig
+from transformers import AutoConfig, GPT2Config
 
 from serving.engine import backends, decoders
 from serving.engine.adapter_store import AdapterStore
@@ -61,6 +61,14 @@ def test_auto_takes_the_faster_one_where_that_is_worth_it(
 def test_a_measurement_is_of_both(config):
     pytest.importorskip("openvino")
     assert choose_decoder("auto", config, torch.float32, CPU) in ("torch", "openvino")
+
+
+def test_what_cannot_be_tried_is_left_to_pytorch(caplog):
+    pytest.importorskip("openvino")
+    config = GPT2Config(vocab_size=300, n_embd=64, n_layer=2, n_head=4)
+    with caplog.at_level(logging.INFO):
+        assert choose_decoder("auto", config, torch.float32, CPU) == "torch"
+    assert "gpt2 is not built like Llama" in caplog.text
 
 
 @pytest.mark.parametrize(
