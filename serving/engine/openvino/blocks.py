@@ -72,10 +72,10 @@ class Blocks:
         self._free.extend(range(after - 1, before - 1, -1))
 
     def _zeros(self, name: str, blocks: int) -> np.ndarray:
-        """The view of a tensor of zeros, now the graph's: no weight times NaN would be NaN."""
-        tensor = ov.Tensor(self._kind, ov.Shape([blocks, *self._shape]))
+        """An array of zeros, now the graph's: no weight times NaN would be NaN."""
         # NumPy has no bf16, and nobody computes with it here: its bits are whole numbers.
-        view = tensor.data if self._kind == ov.Type.f32 else tensor.data.view(np.uint16)
-        view[...] = 0
-        self._give_to(name, tensor)
-        return view
+        bits = np.float32 if self._kind == ov.Type.f32 else np.uint16
+        # Zeros of NumPy's take memory from the system only where they are written.
+        array = np.zeros((blocks, *self._shape), bits)
+        self._give_to(name, ov.Tensor(array, ov.Shape(array.shape), self._kind))
+        return array

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from serving.adapter_file import blob_hash, read_adapter, write_adapter
-from serving.engine import loaded_adapters
+from serving.engine import merged_decoders
 from serving.engine.adapter_store import AdapterStore
 from serving.engine.engine import Engine
 from serving.engine.eyes.encoder import load_encoder
@@ -139,7 +139,7 @@ def test_a_restart_takes_up_the_adapters_of_its_own_encoder_only(
 def test_a_merged_adapter_sees_what_it_saw_beside_the_base(
     engine, seeing, tiny_base, tiny_encoder, shapes, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(loaded_adapters, "PASSES_BEFORE_MERGING", 1)
+    monkeypatch.setattr(merged_decoders, "PASSES_BEFORE_MERGING", 1)
     beside = engine.generate(replace(PICTURED, adapter_hash=seeing))
     with Engine(settings_for(tiny_base, tiny_encoder, tmp_path, 1), tiny_base) as merging:
         merging.push("seeing", seeing, seeing_blob(shapes, engine.base_hash, tiny_encoder))
