@@ -17,6 +17,7 @@ from serving.engine.passing_thread import in_passing
 from serving.engine.torch_backend import TorchBackend
 from serving.errors import ModelRefused
 from serving.process.files import write_file
+from serving.process.memory import give_back
 from serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
@@ -72,8 +73,9 @@ def _compiled(base: Base, folder: Path) -> AnyBackend:
 
     backend = OpenVinoBackend(base.model, folder)
     check(backend, base.model, base.sample)
-    backend.give_back()
+    backend.let_go()
     let_go(base)
+    give_back()
     return backend
 
 

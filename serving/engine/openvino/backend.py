@@ -61,7 +61,7 @@ class OpenVinoBackend:
         except RuntimeError as error:
             first_line = str(error).strip().splitlines()[0]
             raise Unsuited(f"OpenVINO does not compile this base ({first_line})") from None
-        self._weights.give_back()
+        self._weights.let_go()
         self._request = self._compiled.create_infer_request()
         self._vocabulary = sizes.vocabulary
         self._embedding = model.get_input_embeddings().weight
@@ -91,9 +91,9 @@ class OpenVinoBackend:
     def close(self) -> None:
         """Nothing works in the background."""
 
-    def give_back(self) -> None:
+    def let_go(self) -> None:
         """The memory that only compiling and the first pass needed."""
-        self._weights.give_back()
+        self._weights.let_go()
 
     def _inputs(
         self, pairs: Mapping[tuple[int, str], tuple[torch.Tensor, torch.Tensor]]

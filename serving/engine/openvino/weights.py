@@ -63,7 +63,7 @@ class Weights:
             raise self._unwritable(error) from None
         return op.constant(mapped, shared_memory=True)
 
-    def give_back(self) -> None:
+    def let_go(self) -> None:
         """Leave the memory to others until something is read again."""
         for one in self._maps:
             one.madvise(mmap.MADV_DONTNEED)
