@@ -125,6 +125,12 @@ class ServingSettings(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="number type; auto measures at start-up", json_schema_extra=ANSWERS
     )
+    decoder: Literal["auto", "openvino", "torch"] = Field(
+        "auto",
+        description="what computes on a CPU: OpenVINO's compiled graph, or PyTorch; auto measures "
+        "at start-up, and takes PyTorch where OpenVINO cannot be had",
+        json_schema_extra=ANSWERS,
+    )
     device: str = Field("auto", description="cpu, cuda, or auto", json_schema_extra=NEITHER)
     threads: int = Field(
         0, ge=0, description="torch threads; 0 = all cores", json_schema_extra=NEITHER
@@ -192,7 +198,7 @@ class ServingSettings(BaseModel):
     max_merged: int = Field(
         2,
         ge=0,
-        description="merged adapters kept in memory, LRU; 0 = none",
+        description="merged adapters kept in memory by PyTorch's decoder, LRU; 0 = none",
         json_schema_extra=NEITHER,
     )
     max_adapters: int = Field(

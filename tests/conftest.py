@@ -10,6 +10,7 @@ other way to a part is refused to a test without the mark, in every run.
 import gc
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -91,12 +92,13 @@ def bootstrap(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def triton(
     triton_home: Path, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[ServingSettings, Supervisor]]:
-    """A Triton that serves the tiny model: its settings and its supervisor."""
+    """A Triton that serves the tiny model, compiled if it can be: settings and supervisor."""
     folder = tmp_path_factory.mktemp("triton")
     port = free_port()
     settings = ServingSettings(
         base_model=str(tiny_base),
         dtype="float32",
+        decoder="openvino" if find_spec("openvino") else "torch",
         device="cpu",
         threads=1,
         adapter_store=folder / "store",

@@ -17,6 +17,7 @@ train together, then all but the first are done.
 """
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -30,7 +31,6 @@ from schemas.errors import ListuneError
 from schemas.events import Mode, RetrainRequest, now_ms
 from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter
 from serving.process.files import write_file
-from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row
 from trainer.data.pictures import RowPictures
 from trainer.data.registry import Lineage, Registry
@@ -280,9 +280,7 @@ def _lineage(
         data=request.files,
         trained_on=data,
         settings=job.trainer.model_dump(mode="json"),
-        serving=job.serving.model_dump(
-            mode="json", include=fields_that_change(ServingSettings, "training", "answers")
-        ),
+        serving=json.loads(judged.candidate.key.settings),
         dtype=trained.dtype,
         steps=trained.steps,
         earlier_listings=trained.earlier_listings,

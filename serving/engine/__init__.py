@@ -6,21 +6,24 @@ It knows no Triton, no Kafka, no champions. Read in this order:
 - `preparing`: a request into the tree that answers it, and answers into a result.
 - `branch`: what a branch feeds next, and what it makes of the answer; `constraints`: which tokens a
   schema allows.
-- `decoding`: one pass for all trees; `tree_cache`, `pages`: where their keys and values are.
+- `decoding`: one pass for all trees; `backend`: what computes it; `scores`: what comes of it.
+- `torch_backend`: by PyTorch; `tree_cache`, `pages`: where the trees' keys and values are.
+- `openvino/`: by a graph that OpenVINO compiles; `decoders`: which of both; `backends`: made.
 - `eyes/`: from a picture to rows of the trunk; `seen`: these rows in a forward pass.
 - `decoder`: the forward pass itself; `tree_attention`, `linear`, `lora`, `shape`: its parts;
   `decoder_check`: whether it computes what transformers computes.
 - `model`: the base, and merged copies of it; `precision`: the number type of this machine.
-- `adapter_store`, `loaded_adapters`: adapters on disk and in memory.
+- `adapter_store`, `loaded_adapters`: adapters on disk and in memory; `merged_decoders`: merged.
 - `passing_thread`: why the forward passes have a thread of their own.
 
 Other rooms use:
 
-- `serving.engine.engine`: `Engine`.
+- `serving.engine.engine`: `Engine`; `serving.engine.backends`: `decided`, of whoever keeps answers.
 - `serving.engine.model`: `Base`, `load_base`, `merge`, `resolve_base`.
 - `serving.engine.seen`: `Seen`.
 - `serving.engine.lora`: `GROUPS`, the modules that an adapter may change.
 - `serving.engine.precision`: `choose_dtype`; `serving.engine.passing_thread`: `in_passing`.
+- `serving.engine.backend`, `serving.engine.scores`, `serving.engine.lora`: for `openvino/`.
 - `serving.engine.eyes`: the trainer sees with the same eyes.
 - `serving.engine.decoder`, `serving.engine.linear`: the benchmarks take their products apart.
 """

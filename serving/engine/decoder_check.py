@@ -13,10 +13,8 @@ from typing import Any
 
 import torch
 
-from serving.engine.decoder import Decoder
+from serving.engine.backend import AnyBackend
 from serving.engine.eyes.features import Features, seen_in
-from serving.engine.pages import Pages
-from serving.engine.tree_cache import TreeCache, TreePass
 from serving.errors import ModelRefused
 from serving.prompt import lay_out
 
@@ -38,8 +36,8 @@ NO_PICTURE = Sample()
 
 
 @torch.inference_mode()
-def check(decoder: Decoder, model: Any, sample: Sample = NO_PICTURE) -> None:
-    """Compare the decoder's logits with the model's own on a row of random tokens, and pictures.
+def check(backend: AnyBackend, model: Any, sample: Sample = NO_PICTURE) -> None:
+    """Compare the backend's logits with the model's own on a row of random tokens, and pictures.
 
     Raises:
         ModelRefused: they differ by more than rounding.
@@ -58,11 +56,10 @@ def check(decoder: Decoder, model: Any, sample: Sample = NO_PICTURE) -> None:
     if "image_grid_thw" in inputs:
         inputs["mm_token_type_ids"] = (whole == row).int()
     theirs = model(whole, use_cache=False, **inputs).logits[0].float()
-    pages = Pages(decoder.shape)
-    cache = TreeCache(pages, trunk, 1)
-    tree_pass = TreePass(pages)
+    cache = backend.cache(trunk, 1)
+    tree_pass = backend.begin()
     tree_pass.add(cache, trunk, [(0, 0, branch)], seen=seen_in(trunk, sample.pictures))
-    ours = tree_pass.run(decoder, range(whole.shape[1])).float()
+    ours = tree_pass.run(range(whole.shape[1])).logits.float()
     error = float((ours - theirs).norm() / theirs.norm())
     if not error < CHECK_TOLERANCE[model.dtype]:
         raise ModelRefused(

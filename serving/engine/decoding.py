@@ -8,23 +8,16 @@ every branch's first question, each later one what its unfinished branches have 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
-from schemas.events import BASE_ADAPTER
+from serving.engine.backend import Adapter, AnyBackend, Fed
 from serving.engine.branch import Answer, Branch, Rules
-from serving.engine.decoder import Decoder
 from serving.engine.eyes.features import Features, seen_in
-from serving.engine.lora import Lora
-from serving.engine.pages import Pages
-from serving.engine.tree_cache import Fed, TreeCache, TreePass
 from serving.prompt import PromptTree, Trunk
 
-# A pass of few rows costs as much as one of this many: the weights have to come from memory anyway.
-DRAFT_ROWS = {"cpu": 24, "cuda": 256}
 MAX_DRAFT = 6
-# A vocabulary is long: more rows of logits at once would leave a CPU's caches.
-LOGIT_ROWS = 32
 
 
 @dataclass
@@ -47,7 +40,7 @@ class Tree:
         self,
         tree: PromptTree,
         rules: Rules,
-        lora: Lora | None = None,
+        lora: Adapter | None = None,
         pictures: Sequence[Features] = (),
     ) -> None:
         """`pictures` are those of the trunk in its order, their rows embeddings by now."""
@@ -55,13 +48,8 @@ class Tree:
         self.trunk = tree.trunk
         self.branches = [Branch(segments, rules, tree.trunk.ids) for segments in tree.branches]
         self.seen = seen_in(tree.trunk, pictures)
-        self.cache: TreeCache | None = None
+        self.cache: Any = None  # the backend's, from the first pass on
         self.decoded = Decoded()
-
-    @property
-    def adapter(self) -> str:
-        """The hash of the adapter that it goes through, or `base`."""
-        return self.lora.adapter_hash if self.lora else BASE_ADAPTER
 
     @property
     def done(self) -> bool:
@@ -70,7 +58,7 @@ class Tree:
 
     def rows(self) -> int:
         """Tokens that its next pass computes."""
-        trunk = 0 if self.cache else len(self.trunk)
+        trunk = len(self.trunk) if self.cache is None else 0
         return trunk + sum(len(branch.plan()[0]) for branch in self.branches if not branch.done)
 
 
@@ -83,24 +71,20 @@ class Cost:
 
 
 @torch.inference_mode()
-def step(decoder: Decoder, pages: Pages, trees: Sequence[Tree], merged: bool = False) -> Cost:
-    """One forward pass for all `trees`, none of which is done.
+def step(backend: AnyBackend, trees: Sequence[Tree]) -> Cost:
+    """One forward pass of `backend` for all `trees`, none of which is done.
 
-    Args:
-        decoder: the model; a tree with an adapter goes through that as well.
-        pages: where the trees keep their keys and values.
-        trees: those with the same adapter side by side need one product for it.
-        merged: the decoder has the adapter of all trees in its weights.
+    Those with the same adapter should be side by side.
     """
-    tree_pass = TreePass(pages)
+    tree_pass = backend.begin()
     wanted: list[int] = []
     asked: list[tuple[Branch, int]] = []
-    drafts = _drafts(trees, DRAFT_ROWS.get(decoder.shape.device.type, 0))
+    drafts = _drafts(trees, backend.draft_rows)
     for tree in trees:
         trunk: Trunk | None = None
         if tree.cache is None:
             trunk = tree.trunk
-            tree.cache = TreeCache(pages, trunk, len(tree.branches))
+            tree.cache = backend.cache(trunk, len(tree.branches))
         fed: list[Fed] = []
         places: list[tuple[Branch, list[int]]] = []
         for number, branch in enumerate(tree.branches):
@@ -108,8 +92,7 @@ def step(decoder: Decoder, pages: Pages, trees: Sequence[Tree], merged: bool = F
                 tokens, wants = branch.plan(drafts)
                 fed.append((number, branch.fed, tokens))
                 places.append((branch, wants))
-        lora = None if merged else tree.lora
-        rows = tree_pass.add(tree.cache, trunk, fed, lora, tree.seen)
+        rows = tree_pass.add(tree.cache, trunk, fed, tree.lora, tree.seen)
         before = len(wanted)
         for (branch, wants), row in zip(places, rows, strict=True):
             asked.append((branch, len(wanted)))
@@ -118,7 +101,7 @@ def step(decoder: Decoder, pages: Pages, trees: Sequence[Tree], merged: bool = F
         of_trunk = 0 if trunk is None else len(trunk)
         tree.decoded.tokens_computed += of_trunk + sum(len(tokens) for _, _, tokens in fed)
         tree.decoded.logits_computed += len(wanted) - before
-    scores = LogProbabilities(tree_pass.run(decoder, wanted))
+    scores = tree_pass.run(wanted)
     for branch, first in asked:
         branch.take(scores, first)
     for tree in trees:
@@ -135,36 +118,3 @@ def _drafts(trees: Sequence[Tree], limit: int) -> int:
     if active >= limit:
         return 0
     return min(MAX_DRAFT, max(0, limit - sum(tree.rows() for tree in trees)) // active)
-
-
-class LogProbabilities:
-    """The log probabilities of a pass: `serving.engine.branch.LogProbabilities`."""
-
-    def __init__(self, logits: torch.Tensor) -> None:
-        """`logits` (rows, vocabulary)."""
-        self._logits = logits
-        self._best: list[int] = []
-        self._values: list[float] = []
-        self._totals: list[float] = []  # what a logit less is its log probability
-        for scores in (part.float() for part in logits.split(LOGIT_ROWS)):
-            if scores.device.type == "cpu":
-                # NumPy's argmax is some ten times faster than PyTorch's on a CPU.
-                best = torch.from_numpy(scores.numpy().argmax(-1))
-            else:
-                best = scores.argmax(-1)
-            top = scores.gather(1, best[:, None])
-            # In place, where the logits are fp32 and so are these scores, would spoil them.
-            spread = (scores - top).exp_().sum(-1).log_()
-            self._best += best.tolist()
-            self._values += (-spread).tolist()
-            self._totals += (top[:, 0] + spread).tolist()
-
-    def best(self, row: int) -> tuple[int, float]:
-        """See `serving.engine.branch.LogProbabilities`."""
-        return self._best[row], self._values[row]
-
-    def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
-        """See `serving.engine.branch.LogProbabilities`."""
-        scores = self._logits[row].float().cpu().numpy()[tokens]
-        best = int(scores.argmax())
-        return tokens[best], float(scores[best]) - self._totals[row]

@@ -33,10 +33,10 @@ from schemas.events import BASE_ADAPTER
 from schemas.identity import told
 from serving.adapter_file import check_adapter, read_adapter
 from serving.engine.adapter_store import AdapterStore
+from serving.engine.backends import make_backend
 from serving.engine.decoding import step
-from serving.engine.loaded_adapters import LoadedAdapters, MergedDecoders
+from serving.engine.loaded_adapters import LoadedAdapters
 from serving.engine.model import linear_shapes, load_base
-from serving.engine.pages import Pages
 from serving.engine.passing_thread import in_passing
 from serving.engine.preparing import PreparedRequest, Preparer
 from serving.errors import AdapterError, Busy, Cancelled, EngineError, EngineFailed
@@ -189,7 +189,7 @@ class Engine:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
-        self._merged.close()
+        self._backend.close()
 
     def _load(self) -> None:
         settings = self._settings
@@ -203,10 +203,12 @@ class Engine:
         self._store = AdapterStore(
             settings.adapter_store, settings.max_adapters, base.hash, base.sight
         )
-        self._loaded = LoadedAdapters(base, self._shapes, self._store, settings.max_adapters)
-        self._merged = MergedDecoders(base, self._store, settings.max_merged)
+        self._backend = make_backend(base, settings, self._store)
+        self.decoder = self._backend.name
+        self._loaded = LoadedAdapters(
+            base, self._backend, self._shapes, self._store, settings.max_adapters
+        )
         self._preparer = Preparer(base, settings)
-        self._pages = Pages(base.decoder.shape)
         self._max_running = settings.max_running or RUNNING.get(base.device.type, 8)
 
     def _waiting(self) -> int:
@@ -299,8 +301,7 @@ class Engine:
         unfinished = [tree for tree in trees if not tree.done]
         if unfinished:
             try:
-                decoder, merged = self._merged.choose({tree.adapter for tree in unfinished})
-                cost = step(decoder, self._pages, unfinished, merged=merged)
+                cost = step(self._backend, unfinished)
             except Exception as error:
                 self._pass_failed(error)
                 return

@@ -67,7 +67,7 @@ def interleaved(rows: torch.Tensor, head_size: int) -> torch.Tensor:
 def load_lora(
     adapter: AdapterFile,
     shapes: Mapping[str, tuple[int, int]],
-    head_size: int,
+    head_size: int | None,
     dtype: torch.dtype,
     device: torch.device,
 ) -> Lora:
@@ -77,7 +77,7 @@ def load_lora(
         adapter: as `serving.adapter_file.check_adapter` has passed it.
         shapes: (out, in) of the base's linear modules by name, as
             `serving.engine.model.linear_shapes` gives them.
-        head_size: of the base.
+        head_size: of the base, where queries and keys are kept interleaved; None where not.
         dtype: the base's.
         device: the base's.
 
@@ -117,7 +117,7 @@ def _group_pair(
     names: list[str],
     tensors: Mapping[str, tuple[torch.Tensor, torch.Tensor]],
     shapes: Mapping[str, tuple[int, int]],
-    head_size: int,
+    head_size: int | None,
     dtype: torch.dtype,
     device: torch.device,
 ) -> Pair:
@@ -130,7 +130,7 @@ def _group_pair(
         out = shapes[name][0]
         if name in tensors:
             part = tensors[name][1].float() * adapter.scale
-            if name.endswith(INTERLEAVED):
+            if head_size is not None and name.endswith(INTERLEAVED):
                 part = interleaved(part, head_size)
             b[row : row + out, column : column + adapter.rank] = part
             column += adapter.rank

@@ -35,6 +35,7 @@ from serving.engine.eyes.encoder import load_encoder
 from serving.engine.eyes.encoder_eyes import EncoderEyes
 from serving.engine.eyes.features import Eyes
 from serving.engine.precision import choose_dtype
+from serving.engine.torch_backend import TorchBackend
 from serving.errors import ModelRefused
 from serving.pictures.picture import Picture
 from serving.projector import Sight
@@ -71,6 +72,11 @@ class Base:
         return int(self.model.get_output_embeddings().weight.shape[0])
 
     @cached_property
+    def sample(self) -> Sample:
+        """A picture for the check of a decoder, where the base's own eyes see it."""
+        return _sample(self.eyes) if self.eyes else NO_PICTURE
+
+    @cached_property
     def decoder(self) -> Decoder:
         """The model as it generates, packed when first asked for and checked against itself.
 
@@ -78,7 +84,7 @@ class Base:
             ModelRefused: it is not built like Llama, Qwen or SmolLM.
         """
         decoder = Decoder(self.model)
-        check(decoder, self.model, _sample(self.eyes) if self.eyes else NO_PICTURE)
+        check(TorchBackend(decoder), self.model, self.sample)
         return decoder
 
 
@@ -91,20 +97,11 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
     """
     folder = resolve_base(base)
     disable_progress_bar()  # it would fill a server's log
-    device = torch.device(
-        settings.device
-        if settings.device != "auto"
-        else "cuda"
-        if torch.cuda.is_available()
-        else "cpu"
-    )
     try:
         config = AutoConfig.from_pretrained(folder)
         check_architecture(config)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        text = config.get_text_config()
-        shape = (text.hidden_size, getattr(text, "intermediate_size", 4 * text.hidden_size))
-        dtype = choose_dtype(settings.dtype, device, shape)
+        device, dtype = place_of(config, settings)
         model = _read_model(folder, config, dtype)
     except (OSError, ValueError) as error:
         raise ModelRefused(f"the base model in {folder.name} cannot be loaded: {error}") from error
@@ -118,6 +115,17 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
         device=device,
         eyes=_eyes(settings, folder, model, tokenizer),
     )
+
+
+def place_of(config: Any, settings: ServingSettings) -> tuple[torch.device, torch.dtype]:
+    """Where a base of this configuration computes, and in which number type: measured if `auto`."""
+    name = settings.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    text = config.get_text_config()
+    shape = (text.hidden_size, getattr(text, "intermediate_size", 4 * text.hidden_size))
+    return device, choose_dtype(settings.dtype, device, shape)
 
 
 def _read_model(folder: Path, config: Any, dtype: torch.dtype) -> Any:
@@ -143,7 +151,6 @@ def _eyes(settings: ServingSettings, folder: Path, model: Any, tokenizer: Any) -
 
 
 def _sample(eyes: Eyes) -> Sample:
-    """A picture for the check of the decoder, where the base's own eyes see it."""
     if not isinstance(eyes, BaseEyes):
         return NO_PICTURE
     file = io.BytesIO()

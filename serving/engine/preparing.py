@@ -10,12 +10,12 @@ from schemas.category import Attribute
 from schemas.events import Mode, ValueLists
 from schemas.values import is_valid, parse_answer
 from serving.calibration import Calibration, abstain_below
+from serving.engine.backend import Adapter
 from serving.engine.branch import Answer, Matcher, Rules
 from serving.engine.constraints import Constraints
 from serving.engine.decoding import Tree
 from serving.engine.eyes.features import Eyes, Features
 from serving.engine.eyes.projector import Projector
-from serving.engine.lora import Lora
 from serving.engine.model import Base
 from serving.engine.passing_thread import in_passing
 from serving.errors import Refused
@@ -87,7 +87,7 @@ class Preparer:
         self._constraints = Constraints(base.vocabulary, base.vocabulary_size)
 
     def prepare(
-        self, request: GenerationRequest, lora: Lora | None, projector: Projector | None = None
+        self, request: GenerationRequest, lora: Adapter | None, projector: Projector | None = None
     ) -> PreparedRequest:
         """`request` with its tree, to be answered by the base with `lora`, seen by `projector`.
 

@@ -8,14 +8,17 @@ A slot can be written again and is then simply overtaken. What lies in later slo
 never seen: a token sees the slots of its branch up to its own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from weakref import finalize
 
 import torch
 
+from schemas.events import BASE_ADAPTER
+from serving.engine.backend import Fed
 from serving.engine.decoder import Decoder
 from serving.engine.lora import Lora, Segment
 from serving.engine.pages import PAGE, Pages
+from serving.engine.scores import LogProbabilities
 from serving.engine.seen import Seen, joined
 from serving.engine.tree_attention import Attention, Chunk, alike, grouped
 from serving.prompt import Position, Trunk, on_axes
@@ -23,8 +26,9 @@ from serving.prompt import Position, Trunk, on_axes
 TRUNK_ROWS = 256
 """A longer trunk is attended to in pieces: the scores of a piece, rows * keys, bound the memory."""
 
-Fed = tuple[int, int, Sequence[int]]
-"""Branch (from 0), slot of the first token, and the token ids that it feeds in a pass."""
+Choose = Callable[[set[str]], tuple[Decoder, bool]]
+"""The decoder for a pass of trees with these adapters' hashes, and whether they are in its weights.
+"""
 
 
 class TreeCache:
@@ -51,11 +55,13 @@ def _give_all(pages: Pages, trunk: list[int], branches: list[list[int]]) -> None
 
 
 class TreePass:
-    """One forward pass over tokens of several trees. Add trees, then run it once."""
+    """See `serving.engine.backend.Pass`."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, choose: Choose) -> None:
         self.ids: list[int] = []
         self._pages = pages
+        self._choose = choose
+        self._adapters: set[str] = set()
         self._positions: list[Position] = []
         self._written: list[tuple[int, int]] = []  # page, and offset in it, of each row
         self._chunks: list[Chunk] = []
@@ -70,19 +76,12 @@ class TreePass:
         lora: Lora | None = None,
         seen: Seen | None = None,
     ) -> list[int]:
-        """Add tokens of one tree.
+        """See `serving.engine.backend.Pass`.
 
-        Args:
-            cache: the tree's.
-            trunk: the trunk the first time, None later.
-            fed: what its branches feed, each at most once and at least a token.
-            lora: the adapter that its rows go through.
-            seen: what pictures put into the trunk, its rows counted from the trunk's first.
-
-        Returns:
-            The row of each branch's first token; its others follow.
+        Trees with the same adapter side by side need one product for it.
         """
         start = len(self.ids)
+        self._adapters.add(BASE_ADAPTER if lora is None else lora.adapter_hash)
         if trunk is not None:
             self._add(trunk.ids, trunk.positions, cache.trunk, 0)
             if seen is not None:
@@ -122,18 +121,20 @@ class TreePass:
         places = range(slot, slot + len(ids))
         self._written += [(pages[place // PAGE], place % PAGE) for place in places]
 
-    def run(self, decoder: Decoder, wanted: Sequence[int]) -> torch.Tensor:
-        """Compute the pass. Returns (wanted, vocabulary) logits after the rows `wanted`."""
+    def run(self, wanted: Sequence[int]) -> LogProbabilities:
+        """See `serving.engine.backend.Pass`."""
+        decoder, merged = self._choose(self._adapters)
         device = decoder.shape.device
         attention = Attention(self._pages, self._written, grouped(self._chunks))
-        return decoder(
+        logits = decoder(
             torch.tensor(self.ids, device=device),
             torch.tensor(on_axes(self._positions), device=device),
             attention,
             torch.tensor(wanted, dtype=torch.long, device=device),
-            self._segments,
+            () if merged else self._segments,
             joined(self._seen, device),
         )
+        return LogProbabilities(logits)
 
 
 def trunk_chunks(pages: list[int], tokens: int, row: int) -> list[Chunk]:

@@ -5,6 +5,7 @@ import torch
 
 from serving.engine.engine import Engine
 from serving.engine.model import linear_shapes, load_base
+from serving.engine.torch_backend import TorchBackend
 from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
 from tests.serving.helpers import adapter_blob
@@ -28,11 +29,43 @@ def shapes(base):
     return linear_shapes(base.model)
 
 
+@pytest.fixture(scope="session", params=["torch", "openvino"])
+def decoder(request):
+    """The name of each decoder that can be had here, one after the other."""
+    if request.param == "openvino":
+        pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def backend_of(decoder):
+    """Makes the decoder's backend over a base, with little room at first."""
+
+    def made(base):
+        if decoder == "torch":
+            return TorchBackend(base.decoder, first=4)
+        from serving.engine.openvino.backend import OpenVinoBackend
+
+        return OpenVinoBackend(base.model, first=4)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def backend(backend_of, base):
+    """Passes over the tiny base by each decoder."""
+    return backend_of(base)
+
+
 @pytest.fixture
-def settings(tmp_path):
-    """Settings for an engine of this test's own."""
+def settings(tmp_path, decoder):
+    """Settings for an engine of this test's own, with each decoder."""
     return ServingSettings(
-        dtype="float32", device="cpu", threads=1, adapter_store=tmp_path / "store"
+        dtype="float32",
+        decoder=decoder,
+        device="cpu",
+        threads=1,
+        adapter_store=tmp_path / "store",
     )
 
 

@@ -56,6 +56,7 @@ def make_job(
         serving=ServingSettings(
             base_model=str(base),
             dtype="float32",
+            decoder="torch",
             device="cpu",
             threads=1,
             max_answer_tokens=12,  # a random model seldom stops by itself

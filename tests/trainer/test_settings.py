@@ -24,7 +24,12 @@ def test_a_setting_that_changes_the_prompt_changes_what_is_taught_and_what_is_an
         "picture_edge",
         "picture_place",
     }
-    assert fields_that_change(ServingSettings, "answers") == {"dtype", "mode", "abstain_below"}
+    assert fields_that_change(ServingSettings, "answers") == {
+        "dtype",
+        "decoder",
+        "mode",
+        "abstain_below",
+    }
 
 
 def test_where_a_round_lies_and_how_it_is_shown_change_no_adapter() -> None:

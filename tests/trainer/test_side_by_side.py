@@ -25,7 +25,9 @@ from trainer.side_by_side import main
 def make_job(folder: Path, base: Path, adapters: list[str]) -> SideBySideJob:
     return SideBySideJob(
         trainer=TrainerSettings(registry_dir=folder / "registry", progress=False),
-        serving=ServingSettings(base_model=str(base), dtype="float32", device="cpu", threads=1),
+        serving=ServingSettings(
+            base_model=str(base), dtype="float32", decoder="torch", device="cpu", threads=1
+        ),
         folder=folder / "job",
         heldout=write_heldout(make_rows(4, seed=9), folder / "heldout.jsonl"),
         examples=write_heldout(make_rows(4), folder / "examples.jsonl"),

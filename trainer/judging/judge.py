@@ -12,6 +12,7 @@ from pathlib import Path
 from schemas.events import BASE_ADAPTER, Mode, RoundMetrics
 from serving.adapter_file import AdapterFile
 from serving.base_hash import base_hash
+from serving.engine.backends import decided
 from serving.engine.engine import Engine
 from serving.engine.model import resolve_base
 from serving.examples import schema_example
@@ -27,6 +28,9 @@ from trainer.judging.evaluate import Evaluation, EvaluationKey, scored
 from trainer.judging.evaluation_store import Answered, Kept
 from trainer.progress import RoundProgress
 from trainer.settings import TrainerSettings
+
+DECODER = "decoder"
+"""The file beside the engine's own folder that names the decoder of its answers."""
 
 Told = Callable[[str, int, int], None]
 """Stage, listings answered in it, and listings to answer; after each answer."""
@@ -257,8 +261,10 @@ def judging(
 ) -> Iterator[Judge]:
     """A judge on `rows` with an engine of its own and the registry's memory.
 
-    `scratch` is a folder for the engine's own copies of adapters.
+    `scratch` is a folder for the engine's own copies of adapters; beside it stays which decoder
+    has judged.
     """
+    serving = decided(serving, scratch.parent / DECODER)
     kept = Kept.of_registry(trainer.registry_dir)
     with judges_engine(trainer, serving, scratch) as engine:
         yield Judge(rows, serving, engine, kept, trainer.eval_in_flight, progress.update)

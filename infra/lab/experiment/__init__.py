@@ -10,7 +10,7 @@ goes on where it was: a second run finds everything and only writes the report a
 - `profiles`: what is run, at which size. `data` (with heldout_before.json): catalogs, their
   splits, what may be a test.
 - `run`: all of it. `data_set_run`: a catalog's way. `course`: an arm's rounds.
-- `lab`: the model at work, its results kept. `training`: one adapter. `memory`: freed memory back.
+- `lab`: the model at work, its results kept. `training`: one adapter.
 - `calibrated`: the last adapter for constrained mode. `baselines`: what the arms have to beat.
 - `figures`: what was measured, as data. `knowable`, `mistakes`, `statistics`: figures of it.
 - `tables`, `plots`, `report`: the results folder. `progress`: one bar over everything.

@@ -22,7 +22,6 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoTokenizer
 
-from infra.lab.experiment.memory import give_back
 from infra.lab.experiment.progress import Work
 from infra.lab.experiment.training import ADAPTER, TRAINED, Made, Training, train
 from schemas.events import BASE_ADAPTER, Mode
@@ -30,6 +29,7 @@ from serving.adapter_file import AdapterFile
 from serving.engine.passing_thread import in_passing
 from serving.engine.precision import choose_dtype
 from serving.process.files import write_file
+from serving.process.memory import give_back
 from serving.prompt import PromptBuilder, Vocabulary
 from serving.settings import ServingSettings, fields_that_change
 from trainer.data.dataset import Row, rows_hash

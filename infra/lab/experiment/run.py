@@ -103,7 +103,8 @@ def _load(catalogs: Path, one: data.DataSet, profile: Profile) -> Loaded:
 def _serving(profile: Profile, settings: Settings, base: Path, begun: Begun) -> ServingSettings:
     """How listings are asked: by the profile; how this machine computes: by its settings."""
     here = settings.serving.model_dump(include={"device", "threads"})
-    own = {"dtype": begun.answering_dtype, "base_model": str(base)}
+    # One decoder for all runs: another would round otherwise.
+    own = {"dtype": begun.answering_dtype, "decoder": "torch", "base_model": str(base)}
     return ServingSettings.model_validate({**here, **profile.serving, **own})
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from infra.lab.experiment.memory import give_back
 from schemas.events import BASE_ADAPTER
 from serving.adapter_file import AdapterFile, read_adapter
 from serving.process.files import write_file
+from serving.process.memory import give_back
 from serving.settings import ServingSettings
 from trainer.data.pictures import RowPictures
 from trainer.errors import TrainingError

@@ -19,6 +19,8 @@ from serving.engine.decoder_check import check
 from serving.engine.eyes import base_eyes
 from serving.engine.eyes.base_eyes import in_line
 from serving.engine.model import load_base
+from serving.engine.openvino.support import Unsuited
+from serving.engine.torch_backend import TorchBackend
 from serving.errors import ModelRefused
 from serving.settings import ServingSettings
 from tests.serving.tiny_vision import KINDS, make_tiny_vision_model
@@ -46,6 +48,14 @@ def random_model(config, dtype=torch.float32):
     return model
 
 
+def backend_of(model, decoder):
+    if decoder == "torch":
+        return TorchBackend(Decoder(model))
+    from serving.engine.openvino.backend import OpenVinoBackend
+
+    return OpenVinoBackend(model)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize(
     "config",
@@ -70,9 +80,9 @@ def random_model(config, dtype=torch.float32):
     ],
     ids=lambda config: config.model_type,
 )
-def test_models_like_llama_are_served_as_they_are(config, dtype):
+def test_models_like_llama_are_served_as_they_are(config, dtype, decoder):
     model = random_model(config, dtype)
-    check(Decoder(model), model)
+    check(backend_of(model, decoder), model)
 
 
 @pytest.mark.parametrize(
@@ -84,10 +94,10 @@ def test_models_like_llama_are_served_as_they_are(config, dtype):
     ],
     ids=lambda value: getattr(value, "model_type", ""),
 )
-def test_other_models_are_refused_in_one_sentence(config, reason):
+def test_other_models_are_refused_in_one_sentence(config, reason, decoder):
     model = random_model(config)
-    with pytest.raises(ModelRefused, match=reason):
-        check(Decoder(model), model)
+    with pytest.raises((ModelRefused, Unsuited), match=reason):
+        check(backend_of(model, decoder), model)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,15 +11,13 @@ from transformers import GenerationConfig
 
 from schemas.category import Attribute, AttributeType
 from serving.adapter_file import read_adapter
-from serving.engine import decoding
 from serving.engine.branch import Rules
 from serving.engine.constraints import Constraints
 from serving.engine.decoder import Decoder
 from serving.engine.decoding import Tree, step
-from serving.engine.lora import load_lora
 from serving.engine.model import load_base, merge
-from serving.engine.pages import Pages
-from serving.engine.tree_cache import TRUNK_ROWS, TreeCache, TreePass
+from serving.engine.torch_backend import TorchBackend
+from serving.engine.tree_cache import TRUNK_ROWS
 from serving.listing import Listing
 from serving.prompt import PromptBuilder, PromptTree
 from serving.settings import ServingSettings
@@ -57,10 +55,14 @@ def adapters(base, shapes):
     made = [(None, base.model)]
     for seed in (1, 2):
         adapter = read_adapter(adapter_blob(shapes, base.hash, f"a{seed}", seed=seed))
-        size = base.decoder.shape.head_size
-        lora = load_lora(adapter, shapes, size, base.dtype, base.device)
-        made.append((lora, merge(base.model, adapter)))
+        made.append((adapter, merge(base.model, adapter)))
     return made
+
+
+@pytest.fixture(scope="session")
+def loras(backend, shapes, adapters):
+    """The adapters as the decoder computes with them."""
+    return [adapter and backend.take(adapter, shapes) for adapter, _ in adapters]
 
 
 def random_question(rng, number):
@@ -75,20 +77,45 @@ def random_tree(builder, seed, batches, attributes=(4, 9)):
     return builder.tree(Listing(str(seed), "Kettles", text), asked, batches=batches)
 
 
+class Merged:
+    """The decoder of a merged model for all passes."""
+
+    def __init__(self, model):
+        self._decoder = Decoder(model)
+
+    def choose(self, adapters):
+        return self._decoder, True
+
+    def close(self):
+        pass
+
+
 def rules(base, cap=CAP):
     return Rules(base.vocabulary, lambda _: cap)
 
 
-def decode_by(base, tree, rules):
+def decode_by(backend, tree, rules):
     """What becomes of one tree by itself."""
-    job, pages = Tree(tree, rules), Pages(base.decoder.shape)
+    job = Tree(tree, rules)
     while not job.done:
-        step(base.decoder, pages, [job])
+        step(backend, [job])
     return job.decoded
 
 
-def decode(base, tree, cap=CAP):
-    return decode_by(base, tree, rules(base, cap))
+def decode(backend, base, tree, cap=CAP):
+    return decode_by(backend, tree, rules(base, cap))
+
+
+@pytest.fixture
+def no_drafts(backend, monkeypatch):
+    monkeypatch.setattr(backend, "draft_rows", 0)
+
+
+def all_given_back(backend):
+    """Whether no tree holds pages or blocks; PyTorch keeps a page of zeros."""
+    if isinstance(backend, TorchBackend):
+        return backend.pages.free == backend.pages.count - 1
+    return backend.blocks.free == backend.blocks.count
 
 
 def reference(model, vocabulary, tree, cap=CAP, inputs=lambda prompt: {}):
@@ -154,38 +181,38 @@ def assert_exact(answers, expected):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_ids_are_those_of_generate_whoever_else_is_in_the_batch(
-    base, builder, adapters, seeds, batches, adapter, late
+    base, backend, builder, adapters, loras, seeds, batches, adapter, late
 ):
     prompts = [random_tree(builder, s, b) for s, b in zip(seeds, batches, strict=False)]
-    loras = [adapters[number] for number in adapter]
-    trees = [Tree(p, rules(base), lora) for p, (lora, _) in zip(prompts, loras, strict=False)]
+    trees = [Tree(p, rules(base), loras[n]) for p, n in zip(prompts, adapter, strict=False)]
     arrivals = sorted(zip(late, range(len(trees)), strict=False))
-    passes, running, pages = 0, [], Pages(base.decoder.shape, first=4)
+    passes, running = 0, []
     while arrivals or running:
         while arrivals and arrivals[0][0] <= passes:
             running.append(trees[arrivals.pop(0)[1]])
         if running:
-            step(base.decoder, pages, running)
+            step(backend, running)
         running = [tree for tree in running if not tree.done]
         passes += 1
-    assert pages.free == pages.count - 1, "all but the null page went back"
-    for tree, prompt, (_, merged) in zip(trees, prompts, loras, strict=False):
+    assert all_given_back(backend)
+    for tree, prompt, number in zip(trees, prompts, adapter, strict=False):
+        _, merged = adapters[number]
         assert_exact(tree.decoded.answers, reference(merged, base.vocabulary, prompt))
 
 
 def test_a_merged_decoder_gives_the_same_ids(base, builder, adapters):
     prompts = [random_tree(builder, seed, 0) for seed in range(2)]
-    lora, merged = adapters[1]
-    trees = [Tree(prompt, rules(base), lora) for prompt in prompts]
-    decoder, pages = Decoder(merged), Pages(base.decoder.shape)
+    _, merged = adapters[1]
+    trees = [Tree(prompt, rules(base)) for prompt in prompts]
+    backend = TorchBackend(base.decoder, Merged(merged))
     while not all(tree.done for tree in trees):
-        step(decoder, pages, [tree for tree in trees if not tree.done], merged=True)
+        step(backend, [tree for tree in trees if not tree.done])
     for tree, prompt in zip(trees, prompts, strict=True):
         assert_exact(tree.decoded.answers, reference(merged, base.vocabulary, prompt))
 
 
 @pytest.mark.parametrize("batches", [1, 2, 0])
-def test_the_bundled_model_answers_as_it_does_in_generate(base_model, batches):
+def test_the_bundled_model_answers_as_it_does_in_generate(base_model, batches, backend_of):
     real = load_base(ServingSettings(dtype="float32", device="cpu"), base_model)
     listing = Listing("1", "Lamps", "Nordhaus desk lamp, dark blue", "A steel lamp of 1.25 kg.")
     brand = Attribute(name="Brand", type=AttributeType.TEXT)
@@ -193,45 +220,44 @@ def test_the_bundled_model_answers_as_it_does_in_generate(base_model, batches):
     asked = (COLOUR, WASHABLE, brand, weight)
     tree = PromptBuilder(real.vocabulary, ServingSettings()).tree(listing, asked, batches=batches)
     expected = reference(real.model, real.vocabulary, tree)
-    assert_exact(decode(real, tree).answers, expected)
+    assert_exact(decode(backend_of(real), real, tree).answers, expected)
     assert len({ids for ids, _, _ in expected.values()}) > 2, "diverse answers"
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("piece", [TRUNK_ROWS, 7], ids=["the trunk whole", "the trunk in pieces"])
-def test_teacher_forced_logits_agree(base, builder, monkeypatch, piece):
+def test_teacher_forced_logits_agree(base, backend, builder, monkeypatch, piece):
     """Every row of a pass, and of a second pass on its cache, against a plain row per branch."""
     monkeypatch.setattr("serving.engine.tree_cache.TRUNK_ROWS", piece)
     tree = random_tree(builder, 5, 3)
     assert len(tree.trunk) > 7
     branches = [[t for segment in branch for t in segment.ids] for branch in tree.branches]
-    pages = Pages(base.decoder.shape)
-    cache = TreeCache(pages, tree.trunk, len(branches))
+    cache = backend.cache(tree.trunk, len(branches))
     theirs = [
         base.model(torch.tensor([[*tree.trunk.ids, *branch]])).logits[0, len(tree.trunk) :]
         for branch in branches
     ]
     for part, trunk in ((slice(0, 6), tree.trunk), (slice(6, None), None)):
         fed = [(n, part.start, branch[part]) for n, branch in enumerate(branches) if branch[part]]
-        tree_pass = TreePass(pages)
+        tree_pass = backend.begin()
         rows = tree_pass.add(cache, trunk, fed)
-        logits = tree_pass.run(base.decoder, range(len(tree_pass.ids)))
+        logits = tree_pass.run(range(len(tree_pass.ids))).logits
         for row, (number, slot, ids) in zip(rows, fed, strict=True):
             ours, want = logits[row : row + len(ids)], theirs[number][slot : slot + len(ids)]
             torch.testing.assert_close(ours, want, rtol=1e-4, atol=1e-4)
 
 
-def test_the_outputs_compared_are_diverse(base, builder):
+def test_the_outputs_compared_are_diverse(base, backend, builder):
     trees = [random_tree(builder, seed, 0) for seed in range(4)]
-    decoded = [decode(base, tree) for tree in trees]
+    decoded = [decode(backend, base, tree) for tree in trees]
     answers = [answer for each in decoded for answer in each.answers.values()]
     assert len({answer.ids for answer in answers}) > 0.8 * len(answers)
     assert {len(answer.ids) for answer in answers} > {CAP}, "some answers should end by themselves"
 
 
-def test_the_trunk_is_computed_once_whatever_the_number_of_batches(base, builder):
+def test_the_trunk_is_computed_once_whatever_the_number_of_batches(base, backend, builder):
     tree = random_tree(builder, 1, 0)
-    decoded = decode(base, tree, 1)
+    decoded = decode(backend, base, tree, 1)
     questions = sum(len(segment.ids) for branch in tree.branches for segment in branch)
     assert decoded.tokens_computed == len(tree.trunk) + questions
     assert decoded.forward_passes == 1
@@ -239,11 +265,11 @@ def test_the_trunk_is_computed_once_whatever_the_number_of_batches(base, builder
 
 
 @pytest.mark.parametrize("batches", [1, 2, 0])
-def test_forward_passes_are_those_of_the_longest_branch(base, builder, batches, monkeypatch):
+@pytest.mark.usefixtures("no_drafts")
+def test_forward_passes_are_those_of_the_longest_branch(base, backend, builder, batches):
     """Without drafts a question and its first token are a pass, each further token and stop one."""
-    monkeypatch.setattr(decoding, "DRAFT_ROWS", {})
     tree = random_tree(builder, 3, batches)
-    decoded = decode(base, tree)
+    decoded = decode(backend, base, tree)
     lengths = [
         sum(min(len(decoded.answers[segment.attribute.name].ids) + 1, CAP) for segment in branch)
         for branch in tree.branches
@@ -252,9 +278,9 @@ def test_forward_passes_are_those_of_the_longest_branch(base, builder, batches, 
     assert decoded.logits_computed == sum(lengths)
 
 
-def test_forced_tokens_cost_no_passes(base, builder, monkeypatch):
+@pytest.mark.usefixtures("no_drafts")
+def test_forced_tokens_cost_no_passes(base, backend, builder):
     """One branch of four questions, each value told from the others by its first token."""
-    monkeypatch.setattr(decoding, "DRAFT_ROWS", {})
     asked = [
         Attribute(name=f"{word} {n}", type=AttributeType.ENUM, values=("steel kettle", "matt blue"))
         for n, word in enumerate(WORDS[:4])
@@ -278,7 +304,8 @@ def test_forced_tokens_cost_no_passes(base, builder, monkeypatch):
             allowed = self._matcher.allowed()
             return [token for token in allowed if token not in base.vocabulary.stop_ids]
 
-    decoded = decode_by(base, tree, Rules(base.vocabulary, lambda _: CAP, matcher=NoBlanks))
+    constrained = Rules(base.vocabulary, lambda _: CAP, matcher=NoBlanks)
+    decoded = decode_by(backend, tree, constrained)
     texts = {answer.text for answer in decoded.answers.values()}
     assert texts <= {" steel kettle", " matt blue"}
     assert all(answer.complete for answer in decoded.answers.values())
@@ -291,27 +318,27 @@ def test_forced_tokens_cost_no_passes(base, builder, monkeypatch):
     assert decoded.logits_computed == values + len(asked)
 
 
-def test_a_branch_does_not_see_its_siblings_but_sees_the_trunk(base, builder):
+def test_a_branch_does_not_see_its_siblings_but_sees_the_trunk(base, backend, builder):
     tree = random_tree(builder, 2, 0)
     name = tree.branches[0][0].attribute.name
     alone = PromptTree(tree.trunk, tree.branches[:1])
     other_trunk = PromptTree(random_tree(builder, 3, 0).trunk, tree.branches)
 
     def confidence(tree):
-        return decode(base, tree, 1).answers[name].confidence
+        return decode(backend, base, tree, 1).answers[name].confidence
 
     assert confidence(alone) == pytest.approx(confidence(tree), rel=1e-4)
     assert confidence(other_trunk) != pytest.approx(confidence(tree), rel=1e-2)
 
 
-def test_an_answer_is_cut_at_its_cap_and_the_next_question_is_still_asked(base, builder):
+def test_an_answer_is_cut_at_its_cap_and_the_next_question_is_still_asked(base, backend, builder):
     tree = random_tree(builder, 0, 1)
-    decoded = decode(base, tree, 2)
+    decoded = decode(backend, base, tree, 2)
     assert len(decoded.answers) == len(tree.branches[0])
     assert all(len(answer.ids) <= 2 for answer in decoded.answers.values())
     assert any(not answer.complete for answer in decoded.answers.values())
 
 
-def test_a_tree_without_branches_costs_nothing(base):
-    empty = decode(base, PromptTree((1, 2), ()), 1)
+def test_a_tree_without_branches_costs_nothing(base, backend):
+    empty = decode(backend, base, PromptTree((1, 2), ()), 1)
     assert (empty.answers, empty.forward_passes) == ({}, 0)

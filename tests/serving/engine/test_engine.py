@@ -255,11 +255,14 @@ def test_adapters_mix_in_one_batch_and_each_answers_as_it_does_alone(engine, sha
         assert_alike(ours, theirs)
 
 
-def test_an_adapter_that_all_ask_for_is_merged_in_the_background(engine, blob):
+def test_an_adapter_that_all_ask_for_is_merged_in_the_background(engine, blob, decoder):
+    if decoder != "torch":
+        pytest.skip("PyTorch alone merges")
     request = replace(REQUEST, adapter_hash=push(engine, blob))
     before = engine.generate(request)
-    wait_for(lambda: engine.generate(request) and engine._merged._merged)
-    assert engine._merged.choose({request.adapter_hash})[1], "the merged decoder is in use"
+    decoders = engine._backend.decoders
+    wait_for(lambda: engine.generate(request) and decoders._merged)
+    assert decoders.choose({request.adapter_hash})[1], "the merged decoder is in use"
     assert_alike(engine.generate(request), before)
 
 
@@ -288,10 +291,10 @@ def test_what_makes_a_pass_fail_fails_alone(engine, monkeypatch):
     length = len(engine._preparer.prepare(poison, None).tree.trunk)
     real = engine_module.step
 
-    def failing(decoder, pages, trees, merged=False):
+    def failing(backend, trees):
         if any(len(tree.trunk) == length for tree in trees):
             raise RuntimeError("out of luck")
-        return real(decoder, pages, trees, merged)
+        return real(backend, trees)
 
     expected = engine.generate(REQUEST)
     monkeypatch.setattr(engine_module, "step", failing)

@@ -7,8 +7,6 @@ import torch
 
 from serving.engine.decoding import Tree, step
 from serving.engine.eyes.features import seen_in
-from serving.engine.pages import Pages
-from serving.engine.tree_cache import TreeCache, TreePass
 from serving.listing import Listing
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
@@ -70,7 +68,7 @@ def plain_embeddings(model, trunk, seen):
 
 @torch.inference_mode()
 @pytest.mark.parametrize("place", PLACES)
-def test_teacher_forced_logits_are_those_of_embeddings_given_to_a_plain_model(base, place):
+def test_teacher_forced_logits_are_those_of_embeddings_given_to_a_plain_model(base, backend, place):
     pictures = [random_features(seed, 6, base.model.config.hidden_size) for seed in (0, 1)]
     rng = random.Random(0)
     questions = [random_question(rng, number) for number in range(3)]
@@ -78,12 +76,11 @@ def test_teacher_forced_logits_are_those_of_embeddings_given_to_a_plain_model(ba
         LISTING, questions, batches=3, pictures=[picture.tokens for picture in pictures]
     )
     seen, trunk = seen_in(tree.trunk, pictures), tree.trunk
-    pages = Pages(base.decoder.shape)
-    cache = TreeCache(pages, trunk, len(tree.branches))
-    tree_pass = TreePass(pages)
+    cache = backend.cache(trunk, len(tree.branches))
+    tree_pass = backend.begin()
     fed = [(number, 0, segments[0].ids) for number, segments in enumerate(tree.branches)]
     rows = tree_pass.add(cache, trunk, fed, seen=seen)
-    logits = tree_pass.run(base.decoder, range(len(tree_pass.ids)))
+    logits = tree_pass.run(range(len(tree_pass.ids))).logits
     for row, (_, _, ids) in zip(rows, fed, strict=True):
         after = base.model.get_input_embeddings()(torch.tensor(ids))
         whole = torch.cat([plain_embeddings(base.model, trunk, seen), after])[None]
@@ -92,7 +89,7 @@ def test_teacher_forced_logits_are_those_of_embeddings_given_to_a_plain_model(ba
 
 
 @torch.inference_mode()
-def test_listings_with_and_without_pictures_share_a_pass(base):
+def test_listings_with_and_without_pictures_share_a_pass(base, backend):
     """Side by side they answer what each answers alone."""
     builder = builder_for(base, "after_category")
     rng = random.Random(1)
@@ -106,8 +103,8 @@ def test_listings_with_and_without_pictures_share_a_pass(base):
             listing, questions, batches=2, pictures=[picture.tokens for picture in pictures]
         )
         jobs.append((tree, pictures))
-    alone = [answers(base, [job])[0] for job in jobs]
-    together = answers(base, jobs)
+    alone = [answers(base, backend, [job])[0] for job in jobs]
+    together = answers(base, backend, jobs)
     for ours, theirs in zip(together, alone, strict=True):
         expected = {
             name: (answer.ids, torch.tensor(answer.confidence).log().item(), [0.0] * (CAP + 1))
@@ -116,9 +113,8 @@ def test_listings_with_and_without_pictures_share_a_pass(base):
         assert_exact(ours, expected)
 
 
-def answers(base, jobs):
+def answers(base, backend, jobs):
     trees = [Tree(tree, rules(base), None, pictures) for tree, pictures in jobs]
-    pages = Pages(base.decoder.shape)
     while unfinished := [tree for tree in trees if not tree.done]:
-        step(base.decoder, pages, unfinished)
+        step(backend, unfinished)
     return [tree.decoded.answers for tree in trees]

@@ -122,7 +122,7 @@ def test_an_engine_answers_several_in_flight_as_one_after_the_other(
     tiny_base: Path, tmp_path: Path
 ) -> None:
     settings = ServingSettings(
-        dtype="float32", device="cpu", threads=1, adapter_store=tmp_path / "store"
+        dtype="float32", decoder="torch", device="cpu", threads=1, adapter_store=tmp_path / "store"
     )
     key = KEY.model_copy(update={"adapter_hash": "base"})
     with Engine(settings, tiny_base) as engine:

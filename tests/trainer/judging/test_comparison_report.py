@@ -86,7 +86,9 @@ def test_one_group_alone_is_not_shown_twice(evaluations: dict[str, Evaluation]) 
 def test_all_arms_answer_the_same_listings_and_are_remembered(
     tmp_path: Path, tiny_base: Path
 ) -> None:
-    serving = ServingSettings(base_model=str(tiny_base), dtype="float32", device="cpu", threads=1)
+    serving = ServingSettings(
+        base_model=str(tiny_base), dtype="float32", decoder="torch", device="cpu", threads=1
+    )
     trainer = TrainerSettings(registry_dir=tmp_path / "registry")
 
     def judged() -> tuple[dict[str, Evaluation], float]:
@@ -164,7 +166,9 @@ def test_with_an_encoder_the_nearest_picture_is_an_arm_too(
 
 
 def test_a_baseline_must_not_know_what_is_held_out(tmp_path: Path, tiny_base: Path) -> None:
-    serving = ServingSettings(base_model=str(tiny_base), dtype="float32", device="cpu")
+    serving = ServingSettings(
+        base_model=str(tiny_base), dtype="float32", decoder="torch", device="cpu"
+    )
     with (
         RoundProgress(tmp_path / "progress.json", show=False) as progress,
         judging(TrainerSettings(), serving, HELDOUT, tmp_path / "engine", progress) as judge,

@@ -18,9 +18,8 @@ from serving.engine.engine import Engine
 from serving.engine.eyes.projector import Projector
 from serving.engine.lora import load_lora
 from serving.engine.model import Base, linear_shapes, load_base, merge
-from serving.engine.pages import Pages
 from serving.engine.seen import Seen
-from serving.engine.tree_cache import TreeCache, TreePass
+from serving.engine.torch_backend import TorchBackend
 from serving.generation import GenerationRequest
 from serving.listing import Listing
 from serving.pictures.picture import Picture
@@ -70,7 +69,7 @@ def pictures_of(row: Row) -> Sequence[Picture]:
 
 
 def serving(base: Path, encoder: Path | None, **more: object) -> ServingSettings:
-    fixed = {"device": "cpu", "dtype": "float32", "threads": 1, "pictures": 1}
+    fixed = {"device": "cpu", "decoder": "torch", "dtype": "float32", "threads": 1, "pictures": 1}
     named = {"base_model": str(base), "encoder": str(encoder or "")}
     return ServingSettings(**fixed, **named, **more)  # type: ignore[arg-type]
 
@@ -277,11 +276,11 @@ def served_logits(
     lora = load_lora(
         adapter, linear_shapes(base.model), base.decoder.shape.head_size, base.dtype, base.device
     )
-    pages = Pages(base.decoder.shape)
-    tree_pass = TreePass(pages)
-    cache = TreeCache(pages, trunk, 1)
+    backend = TorchBackend(base.decoder)
+    tree_pass = backend.begin()
+    cache = backend.cache(trunk, 1)
     tree_pass.add(cache, trunk, [(0, 0, tree.ids[size:])], lora, seen)
-    return tree_pass.run(base.decoder, range(len(tree.ids)))
+    return tree_pass.run(range(len(tree.ids))).logits
 
 
 def test_writing_an_adapter_anew_with_a_calibration_keeps_what_it_sees_with(world: World) -> None:

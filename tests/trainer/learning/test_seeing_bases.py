@@ -102,7 +102,7 @@ def test_lora_is_on_the_language_part_alone(folder: Path) -> None:
         for name in lora.read_lora(model)
         if name.endswith(suffix)
     }
-    base = load_base(ServingSettings(dtype="float32", device="cpu"), folder)
+    base = load_base(ServingSettings(dtype="float32", decoder="torch", device="cpu"), folder)
     served = {name for name in linear_shapes(base.model) if ".layers." in name}
     assert trained == served
 
@@ -157,7 +157,12 @@ def test_an_adapter_fits_the_base_and_plain_peft_and_its_losses_go_by_pictures(
     folder: Path, tmp_path: Path
 ) -> None:
     settings = ServingSettings(
-        base_model=str(folder), device="cpu", dtype="float32", threads=1, pictures=1
+        base_model=str(folder),
+        device="cpu",
+        decoder="torch",
+        dtype="float32",
+        threads=1,
+        pictures=1,
     )
     rows = coloured(3)
     trainer = TRAINER.model_copy(update={"steps": 12})

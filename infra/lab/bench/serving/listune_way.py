@@ -20,7 +20,7 @@ COUNTED = ("forward_passes", "tokens_computed", "logits_computed")
 
 
 class ListuneWay:
-    """Options: `mode`, `batches`, `dtype` (default auto), `device` (default auto)."""
+    """Options: `mode`, `batches`; `dtype`, `decoder`, `device` (default auto)."""
 
     def __init__(self, base: Path, workload: Workload, options: Options) -> None:
         self._mode = Mode(str(options.get("mode", Mode.FREE)))
@@ -29,6 +29,7 @@ class ListuneWay:
         settings = ServingSettings.model_validate(
             {
                 "dtype": options.get("dtype", "auto"),
+                "decoder": options.get("decoder", "auto"),
                 "device": options.get("device", "auto"),
                 "adapter_store": Path(self._store.name) / "adapters",
             }
@@ -50,8 +51,8 @@ class ListuneWay:
         return AnswerCost(**(counts(self._engine) - before))
 
     def about(self) -> Options:
-        """The number type that the engine computes in."""
-        return {"dtype": self._engine.dtype}
+        """The number type that the engine computes in, and what computes."""
+        return {"dtype": self._engine.dtype, "decoder": self._engine.decoder}
 
     def close(self) -> None:
         """Stop the engine."""

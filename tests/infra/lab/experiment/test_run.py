@@ -46,7 +46,7 @@ def run_toy(world: Path, profile: Profile = TOY, results: Path | None = None) ->
 def settings(world: Path) -> Settings:
     return load_settings().changed(
         local={"base_model": str(world / "tiny")},
-        serving={"dtype": "float32", "device": "cpu", "threads": 1},
+        serving={"dtype": "float32", "decoder": "torch", "device": "cpu", "threads": 1},
     )
 
 

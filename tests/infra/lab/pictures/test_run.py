@@ -37,6 +37,7 @@ def run_toy(world: Path) -> Path:
         local={"base_model": str(world / "tiny")},
         serving={
             "dtype": "float32",
+            "decoder": "torch",
             "device": "cpu",
             "threads": 1,
             "encoder": str(world / "encoder"),

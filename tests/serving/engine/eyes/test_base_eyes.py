@@ -12,15 +12,12 @@ from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_stri
 from infra.local.tiny_model import tiny_tokenizer
 from schemas.events import BASE_ADAPTER
 from serving.adapter_file import check_adapter, read_adapter, write_adapter
-from serving.engine.decoder import Decoder
 from serving.engine.decoding import Tree, step
 from serving.engine.engine import Engine
 from serving.engine.eyes.base_eyes import BASES_WITH_EYES, read_processor
 from serving.engine.eyes.features import seen_in
-from serving.engine.lora import load_lora
 from serving.engine.model import linear_shapes, load_base, merge
-from serving.engine.pages import Pages
-from serving.engine.tree_cache import TreeCache, TreePass
+from serving.engine.torch_backend import TorchBackend
 from serving.errors import AdapterError, ModelRefused, Refused
 from serving.generation import GenerationRequest
 from serving.listing import Listing
@@ -28,7 +25,13 @@ from serving.pictures.picture import Picture
 from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from tests.serving.drawn import noise, plain
-from tests.serving.engine.test_decoding import assert_exact, random_question, reference, rules
+from tests.serving.engine.test_decoding import (
+    Merged,
+    assert_exact,
+    random_question,
+    reference,
+    rules,
+)
 from tests.serving.helpers import EVERY_KIND, adapter_blob, lora_tensors, metadata
 from tests.serving.tiny_vision import KINDS, make_tiny_vision_model, pixels_for
 
@@ -57,11 +60,24 @@ def adapters(seeing):
     made = [(None, base.model)]
     for seed in (1, 2):
         adapter = read_adapter(adapter_blob(shapes, base.hash, f"a{seed}", seed=seed))
-        size = base.decoder.shape.head_size
-        made.append(
-            (load_lora(adapter, shapes, size, base.dtype, base.device), merge(base.model, adapter))
-        )
+        made.append((adapter, merge(base.model, adapter)))
     return made
+
+
+@pytest.fixture(scope="module")
+def backend(backend_of, decoder, seeing):
+    """Passes over the base with eyes by each decoder that serves it."""
+    base, _ = seeing
+    if decoder == "openvino" and base.model.config.model_type == "qwen3_vl":
+        pytest.skip("its positions have three axes: PyTorch serves it")
+    return backend_of(base)
+
+
+@pytest.fixture(scope="module")
+def loras(backend, seeing, adapters):
+    """The adapters as the decoder computes with them."""
+    shapes = linear_shapes(seeing[0].model)
+    return [adapter and backend.take(adapter, shapes) for adapter, _ in adapters]
 
 
 def jobs_of(base, place, repeats=2):
@@ -87,25 +103,27 @@ def expected_of(seeing, model, job):
     return reference(model, base.vocabulary, prompt, inputs=inputs)
 
 
-def decoded(base, decoder, trees, merged=False):
-    pages = Pages(decoder.shape)
+def decoded(backend, trees):
     while unfinished := [tree for tree in trees if not tree.done]:
-        step(decoder, pages, unfinished, merged=merged)
+        step(backend, unfinished)
     return [tree.decoded.answers for tree in trees]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
-def test_ids_are_those_of_generate_for_text_picture_and_both_in_one_pass(seeing, adapters, place):
+def test_ids_are_those_of_generate_for_text_picture_and_both_in_one_pass(
+    seeing, backend, adapters, loras, place
+):
     base, _ = seeing
     jobs = jobs_of(base, place)
-    chosen = [adapters[number % 3] for number in range(len(jobs))]
+    chosen = [number % 3 for number in range(len(jobs))]
     trees = [
-        Tree(prompt, rules(base), lora, seen)
-        for (prompt, seen, _), (lora, _) in zip(jobs, chosen, strict=True)
+        Tree(prompt, rules(base), loras[number], seen)
+        for (prompt, seen, _), number in zip(jobs, chosen, strict=True)
     ]
-    answers = decoded(base, base.decoder, trees)
-    for job, (_, merged), ours in zip(jobs, chosen, answers, strict=True):
+    answers = decoded(backend, trees)
+    for job, number, ours in zip(jobs, chosen, answers, strict=True):
+        _, merged = adapters[number]
         assert_exact(ours, expected_of(seeing, merged, job))
 
 
@@ -113,24 +131,24 @@ def test_ids_are_those_of_generate_for_text_picture_and_both_in_one_pass(seeing,
 def test_a_merged_decoder_gives_the_same_ids(seeing, adapters):
     base, _ = seeing
     jobs = jobs_of(base, "after_category", repeats=1)
-    lora, merged = adapters[1]
-    trees = [Tree(prompt, rules(base), lora, seen) for prompt, seen, _ in jobs]
-    for job, ours in zip(jobs, decoded(base, Decoder(merged), trees, merged=True), strict=True):
+    _, merged = adapters[1]
+    trees = [Tree(prompt, rules(base), None, seen) for prompt, seen, _ in jobs]
+    backend = TorchBackend(base.decoder, Merged(merged))
+    for job, ours in zip(jobs, decoded(backend, trees), strict=True):
         assert_exact(ours, expected_of(seeing, merged, job))
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("place", PLACES)
-def test_teacher_forced_logits_are_those_of_the_whole_model(seeing, place):
+def test_teacher_forced_logits_are_those_of_the_whole_model(seeing, backend, place):
     base, folder = seeing
     for prompt, seen, pictures in jobs_of(base, place, repeats=1):
         questions = [segments[0].ids for segments in prompt.branches]
-        pages = Pages(base.decoder.shape)
-        tree_pass = TreePass(pages)
+        tree_pass = backend.begin()
         fed = [(number, 0, ids) for number, ids in enumerate(questions)]
-        cache = TreeCache(pages, prompt.trunk, len(questions))
+        cache = backend.cache(prompt.trunk, len(questions))
         rows = tree_pass.add(cache, prompt.trunk, fed, seen=seen_in(prompt.trunk, seen))
-        logits = tree_pass.run(base.decoder, range(len(tree_pass.ids)))
+        logits = tree_pass.run(range(len(tree_pass.ids))).logits
         for row, ids in zip(rows, questions, strict=True):
             whole = torch.tensor([[*prompt.trunk.ids, *ids]])
             more = pixels_for(base.model.config, folder, pictures)(whole)
@@ -139,7 +157,7 @@ def test_teacher_forced_logits_are_those_of_the_whole_model(seeing, place):
             torch.testing.assert_close(ours, want, rtol=1e-4, atol=2e-4)
 
 
-def test_what_a_picture_shows_and_which_comes_first_decide_answers(seeing):
+def test_what_a_picture_shows_and_which_comes_first_decide_answers(seeing, backend):
     base, _ = seeing
     builder = PromptBuilder(base.vocabulary, ServingSettings())
     rng = random.Random(0)
@@ -152,7 +170,7 @@ def test_what_a_picture_shows_and_which_comes_first_decide_answers(seeing):
         tokens = [features.tokens for features in seen]
         prompt = builder.tree(Listing("1", "Kettles", ""), questions, batches=0, pictures=tokens)
         trees.append(Tree(prompt, rules(base), None, seen))
-    answers = decoded(base, base.decoder, trees)
+    answers = decoded(backend, trees)
     told = [tuple(answer.ids for answer in each.values()) for each in answers]
     assert len(set(told)) == len(given)
     assert len({ids for each in told for ids in each}) > 0.5 * len(given) * len(questions)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from serving.adapter_file import blob_hash, read_adapter, write_adapter
-from serving.engine import loaded_adapters
+from serving.engine import merged_decoders
 from serving.engine.adapter_store import AdapterStore
 from serving.engine.engine import Engine
 from serving.engine.eyes.encoder import load_encoder
@@ -41,6 +41,7 @@ def settings_for(
     return ServingSettings(
         base_model=str(base),
         dtype="float32",
+        decoder="torch",
         device="cpu",
         threads=1,
         encoder=str(encoder),
@@ -138,11 +139,11 @@ def test_a_restart_takes_up_the_adapters_of_its_own_encoder_only(
 def test_a_merged_adapter_sees_what_it_saw_beside_the_base(
     engine, seeing, tiny_base, tiny_encoder, shapes, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(loaded_adapters, "PASSES_BEFORE_MERGING", 1)
+    monkeypatch.setattr(merged_decoders, "PASSES_BEFORE_MERGING", 1)
     beside = engine.generate(replace(PICTURED, adapter_hash=seeing))
     with Engine(settings_for(tiny_base, tiny_encoder, tmp_path, 1), tiny_base) as merging:
         merging.push("seeing", seeing, seeing_blob(shapes, engine.base_hash, tiny_encoder))
         request = replace(PICTURED, adapter_hash=seeing)
         merging.generate(request)
-        wait_for(lambda: seeing in merging._merged._merged)
+        wait_for(lambda: seeing in merging._backend.decoders._merged)
         assert_alike(merging.generate(request), beside)

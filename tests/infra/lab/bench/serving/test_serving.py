@@ -65,12 +65,13 @@ def test_branches_hold_every_question_once_and_the_json_prompt_begins_the_answer
 def test_our_arm_measures_every_listing_alone_and_in_a_crowd(
     tiny_base: Path, workload: Workload, tmp_path: Path, batches: int
 ) -> None:
-    options = {"mode": "free", "batches": batches, "dtype": "float32", "device": "cpu"}
+    options = {"mode": "free", "batches": batches, "dtype": "float32"}
+    options |= {"decoder": "torch", "device": "cpu"}
     outcome = carry_out(job(tiny_base, workload, tmp_path, "listune", **options))
     assert len(outcome["seconds"]) == len(outcome["works"]) == 2
     assert all(work["tokens_computed"] > len(workload.plans[0].trunk) for work in outcome["works"])
     assert outcome["crowd"]["listings"] == len(outcome["crowd"]["finished"]) == 2
-    assert outcome["settings"] == {"dtype": "float32"}
+    assert outcome["settings"] == {"dtype": "float32", "decoder": "torch"}
     assert outcome["peak_memory_mb"] > 10
 
 

@@ -1,0 +1,81 @@
+"""Keys and values of all trees, of all layers, in blocks of 32 tokens: the graph's own cache.
+
+As `serving.engine.pages`, and for the same reasons; what differs is that OpenVINO reads the memory
+by itself. A block of layer n is `kv heads` times `BLOCK` tokens of one head.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import openvino as ov
+
+from serving.engine.openvino.graph import BLOCK, CACHES, Sizes
+
+FIRST_BLOCKS = 64
+GROWTH = 1.5
+
+
+class Blocks:
+    """The blocks of one base model; for one thread, but they may be given back from any."""
+
+    def __init__(
+        self,
+        sizes: Sizes,
+        kind: ov.Type,
+        give_to: Callable[[str, ov.Tensor], None],
+        first: int = FIRST_BLOCKS,
+    ) -> None:
+        """`first` blocks of `kind`, fp32 or bf16; `give_to` hands a layer's memory to the graph."""
+        self._names = [f"{name}.{layer}" for layer in range(sizes.layers) for name in CACHES]
+        self._shape = (sizes.kv_heads, BLOCK, sizes.head_size)
+        self._kind = kind
+        self._give_to = give_to
+        self._arrays = [self._zeros(name, first) for name in self._names]
+        self._free = list(range(first - 1, -1, -1))
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._arrays[0])
+
+    @property
+    def free(self) -> int:
+        """How many nobody holds."""
+        return len(self._free)
+
+    def take(self, count: int) -> list[int]:
+        """`count` blocks, whatever they held before."""
+        while len(self._free) < count:
+            self._grow()
+        return [self._free.pop() for _ in range(count)]
+
+    def give(self, blocks: list[int]) -> None:
+        """Give blocks back and empty the list."""
+        # In one step: the last reference to a tree may be dropped in another thread.
+        self._free.extend(blocks)
+        blocks.clear()
+
+    def copy(self, block: int, tokens: int, to: Sequence[int]) -> None:
+        """The first `tokens` of `block` into each of the blocks `to`, in all layers."""
+        places = list(to)
+        for array in self._arrays:
+            array[places, :, :tokens] = array[block, :, :tokens]
+
+    def _grow(self) -> None:
+        before = self.count
+        after = int(before * GROWTH) + 1
+        for place, name in enumerate(self._names):
+            # One layer after the other, so that old and new are never there of all of them.
+            old = self._arrays[place]
+            self._arrays[place] = self._zeros(name, after)
+            self._arrays[place][:before] = old
+        self._free.extend(range(after - 1, before - 1, -1))
+
+    def _zeros(self, name: str, blocks: int) -> np.ndarray:
+        """An array of zeros, now the graph's: no weight times NaN would be NaN."""
+        # NumPy has no bf16, and nobody computes with it here: its bits are whole numbers.
+        bits = np.float32 if self._kind == ov.Type.f32 else np.uint16
+        # Zeros of NumPy's take memory from the system only where they are written.
+        array = np.zeros((blocks, *self._shape), bits)
+        self._give_to(name, ov.Tensor(array, ov.Shape(array.shape), self._kind))
+        return array

@@ -1,0 +1,84 @@
+"""The graph's weights, where they are many in a file without a name that is mapped into memory.
+
+OpenVINO casts and packs weights at the first pass and keeps the originals: twice the memory, three
+times in bf16. Those in a mapped file need none once they have been read; should OpenVINO read one
+again, it comes back from the file. The file vanishes with the last mapping.
+"""
+
+import mmap
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from openvino import opset13 as op
+
+from serving.engine.openvino.support import Unsuited
+
+SMALL = 1 << 16
+"""Bytes; what is smaller stays in memory."""
+
+
+class Weights:
+    """Makes constants of weights. A context manager: afterwards none can be made."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """With a file in `folder`; None keeps them in memory.
+
+        Raises:
+            Unsuited: it cannot be written.
+        """
+        self._maps: list[mmap.mmap] = []
+        self._end = 0
+        self._folder = folder
+        self._file: IO[bytes] | None = None
+        if folder is None:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # see __exit__
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def __enter__(self) -> "Weights":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def constant(self, *parts: torch.Tensor) -> Any:
+        """`parts` one below the other, in fp32: it is cast as it is packed.
+
+        Raises:
+            Unsuited: the file cannot be written.
+        """
+        array = torch.cat([part.detach().float() for part in parts]).numpy()
+        if self._file is None or array.nbytes < SMALL:
+            return op.constant(array)
+        try:
+            mapped = self._mapped(self._file, array)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        return op.constant(mapped, shared_memory=True)
+
+    def let_go(self) -> None:
+        """Leave the memory to others until something is read again."""
+        for one in self._maps:
+            one.madvise(mmap.MADV_DONTNEED)
+
+    def _mapped(self, file: IO[bytes], array: np.ndarray) -> np.ndarray:
+        file.seek(self._end)
+        file.write(array.data)
+        file.flush()
+        made = mmap.mmap(file.fileno(), array.nbytes, offset=self._end)
+        self._maps.append(made)
+        self._end += -(-array.nbytes // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
+        return np.frombuffer(made, array.dtype).reshape(array.shape)
+
+    def _unwritable(self, error: OSError) -> Unsuited:
+        return Unsuited(
+            f"its weights cannot be written to {self._folder} ({error.strerror}); make room there, "
+            "or set serving.adapter_store to a folder on another disk"
+        )

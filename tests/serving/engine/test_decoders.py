@@ -1,0 +1,139 @@
+"""Which decoder serves: the faster one, or the one that is asked for, or a sentence why not."""
+
+import logging
+from errno import ENOSPC
+
+import pytest
+import torch
+from transformers import AutoConfig, GPT2Config
+
+from serving.engine import backends, decoders
+from serving.engine.adapter_store import AdapterStore
+from serving.engine.backends import decided, make_backend
+from serving.engine.decoders import choose_decoder
+from serving.engine.model import load_base
+from serving.engine.openvino import support
+from serving.errors import ModelRefused
+from serving.settings import ServingSettings
+from tests.serving.tiny_vision import make_tiny_vision_model
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def config(tiny_base):
+    return AutoConfig.from_pretrained(tiny_base)
+
+
+@pytest.fixture
+def loaded(tiny_base):
+    """A base of this test's own: a compiled decoder lets go of its weights."""
+    return load_base(ServingSettings(dtype="float32", device="cpu"), tiny_base)
+
+
+def backend_for(base, folder, wanted):
+    settings = ServingSettings(decoder=wanted, adapter_store=folder)
+    return make_backend(base, settings, AdapterStore(folder, 1, base.hash))
+
+
+def there_is(monkeypatch, version):
+    def found(name):
+        if version is None:
+            raise support.PackageNotFoundError(name)
+        return version
+
+    monkeypatch.setattr(support, "version", found)
+
+
+@pytest.mark.parametrize(("openvino_ms", "chosen"), [(9.0, "openvino"), (9.9, "torch")])
+def test_auto_takes_the_faster_one_where_that_is_worth_it(
+    config, monkeypatch, caplog, openvino_ms, chosen
+):
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(decoders, "pass_ms", lambda backends: [10.0, openvino_ms])
+    with caplog.at_level(logging.INFO):
+        assert choose_decoder("auto", config, torch.float32, CPU) == chosen
+    assert f"decoder {chosen}: a pass of 50 rows through 2 layers takes PyTorch 10.0 ms" in (
+        caplog.text
+    )
+
+
+def test_a_measurement_is_of_both(config):
+    pytest.importorskip("openvino")
+    assert choose_decoder("auto", config, torch.float32, CPU) in ("torch", "openvino")
+
+
+def test_what_cannot_be_tried_is_left_to_pytorch(caplog):
+    pytest.importorskip("openvino")
+    config = GPT2Config(vocab_size=300, n_embd=64, n_layer=2, n_head=4)
+    with caplog.at_level(logging.INFO):
+        assert choose_decoder("auto", config, torch.float32, CPU) == "torch"
+    assert "gpt2 is not built like Llama" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("version", "capability", "device", "reason"),
+    [
+        (None, "AVX2", "cpu", "OpenVINO is not installed; install openvino==2026.4.1"),
+        ("2026.5.0", "AVX2", "cpu", "OpenVINO 2026.5.0 is installed; install openvino==2026.4.1"),
+        ("2026.4.1", "DEFAULT", "cpu", "it needs a processor with AVX2, and this one has DEFAULT"),
+        ("2026.4.1", "AVX2", "cuda", "it computes on CPUs only, and this base is on cuda"),
+    ],
+)
+def test_without_it_auto_takes_pytorch_and_who_asks_for_it_is_told_why(
+    config, monkeypatch, caplog, version, capability, device, reason
+):
+    there_is(monkeypatch, version)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    with caplog.at_level(logging.INFO):
+        assert choose_decoder("auto", config, torch.float32, torch.device(device)) == "torch"
+    assert reason in caplog.text
+    with pytest.raises(ModelRefused, match=reason.split(";")[0]) as refused:
+        choose_decoder("openvino", config, torch.float32, torch.device(device))
+    assert str(refused.value).endswith("or set serving.decoder to auto or torch")
+
+
+def test_a_base_that_the_graph_cannot_express_is_served_by_pytorch(tmp_path):
+    pytest.importorskip("openvino")
+    settings = ServingSettings(dtype="float32", device="cpu")
+    base = load_base(settings, make_tiny_vision_model(tmp_path / "base", "qwen3_vl"))
+    assert backend_for(base, tmp_path / "store", "auto").name == "torch"
+    with pytest.raises(ModelRefused, match="positions on three axes"):
+        backend_for(base, tmp_path / "store", "openvino")
+
+
+def test_where_its_weights_cannot_be_written_pytorch_serves(loaded, tmp_path, monkeypatch):
+    weights = pytest.importorskip("serving.engine.openvino.weights")
+
+    def full(dir):
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(weights.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(backends, "choose_decoder", lambda *_: "openvino")
+    assert backend_for(loaded, tmp_path, "auto").name == "torch"
+    with pytest.raises(ModelRefused, match="No space left on device"):
+        backend_for(loaded, tmp_path, "openvino")
+
+
+def test_compiled_the_models_projections_need_no_memory(loaded, tmp_path):
+    pytest.importorskip("openvino")
+    backend = backend_for(loaded, tmp_path / "store", "openvino")
+    assert backend.name == "openvino"
+    layers = loaded.model.get_decoder().layers
+    shapes = {tuple(p.shape) for p in layers.parameters() if p.device.type == "meta"}
+    assert shapes == {(64, 64), (32, 64), (128, 64), (64, 128)}
+    assert not list((tmp_path / "store").iterdir()), "the file has no name"
+
+
+def test_who_keeps_answers_names_the_decoder_that_auto_takes_and_takes_it_again(
+    tiny_base, tmp_path, monkeypatch
+):
+    taken = iter(["openvino", "torch"])
+    monkeypatch.setattr(backends, "choose_decoder", lambda *_: next(taken))
+    settings = ServingSettings(base_model=str(tiny_base), dtype="float32", device="cpu")
+    first = decided(settings, tmp_path / "decoder")
+    assert first == settings.model_copy(update={"decoder": "openvino"})
+    assert decided(settings, tmp_path / "decoder") == first
+    assert decided(settings, tmp_path / "other").decoder == "torch"
+    named = settings.model_copy(update={"decoder": "openvino"})
+    assert decided(named, tmp_path / "third") is named
