@@ -14,6 +14,7 @@ kept, and a round that is in the registry is done.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from rich.console import Console
@@ -30,12 +31,15 @@ from schemas.category import CategorySchemas
 from schemas.errors import ListuneError
 from schemas.events import BASE_ADAPTER, HISTORY_POOL, ManifestFile, RetrainRequest, ValueLists
 from serving.base_hash import base_hash
+from serving.engine.backends import decided
 from serving.engine.model import resolve_base
+from serving.settings import ServingSettings
 from streams.pool.deciding.selection import Chosen
 from streams.pool.manifest import Role
 from streams.pool.selected import Selected
 from trainer.data.dataset import read_rows, with_role
 from trainer.data.registry import Entry, Registry
+from trainer.judging.judge import DECODER
 from trainer.launch import RoundProcess
 from trainer.results import Failure, RoundJob, round_folder
 
@@ -206,7 +210,7 @@ class History:
                 self._schemas,
                 parent.read() if parent else None,
                 self._settings.trainer,
-                self._settings.serving,
+                self._serving,
                 self._folder.path / "engine",
                 lambda what, done, total: shown.update(task, completed=done, total=total),
             )
@@ -257,7 +261,7 @@ class History:
         job = RoundJob(
             retrain=request,
             trainer=settings.trainer,
-            serving=settings.serving,
+            serving=self._serving,
             folder=round_folder(settings.trainer.work_dir, request),
         )
         process = RoundProcess(job)
@@ -271,6 +275,11 @@ class History:
             raise ListuneError(f"round {request.round} cannot be completed: {outcome.reason}")
         self._console.print(f"{outcome.decision.kind}: {outcome.decision.reason}", highlight=False)
         self._folder.tidy(request.round)
+
+    @cached_property
+    def _serving(self) -> ServingSettings:
+        """All rounds ask and judge with the decoder that the first one took."""
+        return decided(self._settings.serving, self._folder.path / DECODER)
 
     def _asking_of(self, entry: Entry) -> float:
         planned = self._folder.planned(entry.lineage.round)
