@@ -24,4 +24,7 @@ Other rooms use:
 - `serving.engine.precision`: `choose_dtype`; `serving.engine.passing_thread`: `in_passing`.
 - `serving.engine.eyes`: the trainer sees with the same eyes.
 - `serving.engine.decoder`, `serving.engine.linear`: the benchmarks take their products apart.
+- `serving.engine.preparing`, `serving.engine.decoding`, `serving.engine.branch`,
+  `serving.engine.backend`, `serving.engine.torch_backend`: the GPU check decodes by itself, to see
+  token ids.
 """
