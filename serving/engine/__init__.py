@@ -11,6 +11,8 @@ It knows no Triton, no Kafka, no champions. Read in this order:
 - `eyes/`: from a picture to rows of the trunk; `seen`: these rows in a forward pass.
 - `decoder`: the forward pass itself; `tree_attention`, `linear`, `lora`, `shape`: its parts;
   `decoder_check`: whether it computes what transformers computes.
+- `tree_kernel`, `lora_kernel`: attention and adapters in kernels of our own, for a GPU;
+  `kernel_choice`: whether they are used.
 - `model`: the base, and merged copies of it; `precision`: the number type of this machine.
 - `adapter_store`, `loaded_adapters`: adapters on disk and in memory.
 - `passing_thread`: why the forward passes have a thread of their own.

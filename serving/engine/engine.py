@@ -204,7 +204,7 @@ class Engine:
             settings.adapter_store, settings.max_adapters, base.hash, base.sight
         )
         merged = MergedDecoders(base, self._store, settings.max_merged)
-        self._backend = TorchBackend(base.decoder, merged)
+        self._backend = TorchBackend(base.decoder, merged, kernels=base.kernels)
         self._loaded = LoadedAdapters(
             base, self._backend, self._shapes, self._store, settings.max_adapters
         )

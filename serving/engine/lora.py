@@ -6,6 +6,7 @@ one matrix in the decoder, so their A are stacked and their B form a block matri
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -45,11 +46,25 @@ class Segment:
     lora: Lora
 
 
+class Grouped(Protocol):
+    """The adapters of all rows in a form that multiplies them together."""
+
+    def add(self, y: torch.Tensor, x: torch.Tensor, layer: int, group: str) -> torch.Tensor:
+        """`y` (rows, out), in place, with the adapters' share of x (rows, in) added."""
+        ...
+
+
+Beside = Sequence[Segment] | Grouped
+"""The adapters of a pass."""
+
+
 def add_lora(
-    y: torch.Tensor, x: torch.Tensor, segments: Sequence[Segment], layer: int, group: str
+    y: torch.Tensor, x: torch.Tensor, beside: Beside, layer: int, group: str
 ) -> torch.Tensor:
     """`y` (rows, out), in place, with the adapters' share of x (rows, in) added."""
-    for segment in segments:
+    if not isinstance(beside, Sequence):
+        return beside.add(y, x, layer, group)
+    for segment in beside:
         pair = segment.lora.pairs.get((layer, group))
         if pair is not None:
             rows = slice(segment.start, segment.stop)
