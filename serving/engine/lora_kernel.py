@@ -9,7 +9,6 @@ Never run on a GPU by its authors, like `serving.engine.tree_kernel`, and used u
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -81,13 +80,13 @@ def addresses(lora: Lora, layers: int) -> np.ndarray:
 
 
 @triton.jit
-def shrink(
-    x: Any,  # (rows, inner)
-    narrow: Any,  # (rows, widest): x A
-    blocks: Any,  # (programs, 3): first row, the one after the last, number of the segment
-    pairs: Any,  # (segments, 3)
-    inner: Any,
-    widest: Any,
+def shrink(  # type: ignore[no-untyped-def]  # the compiler takes no types but constexpr
+    x,  # (rows, inner)
+    narrow,  # (rows, widest): x A
+    blocks,  # (programs, 3): first row, the one after the last, number of the segment
+    pairs,  # (segments, 3)
+    inner,
+    widest,
     ROWS: tl.constexpr,
     RANK: tl.constexpr,
     INNER: tl.constexpr,
@@ -123,14 +122,14 @@ def shrink(
 
 
 @triton.jit
-def expand(
-    narrow: Any,  # (rows, widest)
-    y: Any,  # (rows, outer), rows so far apart
-    blocks: Any,
-    pairs: Any,
-    outer: Any,
-    widest: Any,
-    apart: Any,
+def expand(  # type: ignore[no-untyped-def]  # the compiler takes no types but constexpr
+    narrow,  # (rows, widest)
+    y,  # (rows, outer), rows so far apart
+    blocks,
+    pairs,
+    outer,
+    widest,
+    apart,
     ROWS: tl.constexpr,
     RANK: tl.constexpr,
     OUTER: tl.constexpr,

@@ -11,7 +11,6 @@ logits of the stock model with it. Triton's interpreter (`TRITON_INTERPRET=1`) r
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import triton
@@ -97,14 +96,14 @@ def programs(chunks: Sequence[Chunk]) -> tuple[list[list[int]], list[list[int]]]
 
 
 @triton.jit
-def attend(
-    qkv: Any,  # (rows, heads + 2 * kv heads, size), rotated
-    cache: Any,  # (pages, keys and values, kv heads, page, size) of a layer
-    results: Any,  # (rows, heads, size)
-    told: Any,  # (programs, TOLD)
-    table: Any,  # (programs, most pages)
-    most_pages: Any,
-    scale: Any,
+def attend(  # type: ignore[no-untyped-def]  # the compiler takes no types but constexpr
+    qkv,  # (rows, heads + 2 * kv heads, size), rotated
+    cache,  # (pages, keys and values, kv heads, page, size) of a layer
+    results,  # (rows, heads, size)
+    told,  # (programs, TOLD)
+    table,  # (programs, most pages)
+    most_pages,
+    scale,
     KV_HEADS: tl.constexpr,
     PER_KV: tl.constexpr,
     PER_KV_PADDED: tl.constexpr,
