@@ -34,7 +34,8 @@ def own_kernels(decoder: Decoder, model: Any) -> Kernels:
 
         kernels = Kernels(tree_kernel.KernelAttention, lora_kernel.beside)
         check(TorchBackend(decoder, kernels=kernels), model, tokens=CHECKED_TOKENS)
-        check_adapters(kernels, decoder.shape)
+        for beside in (1, 3):  # three modules' A lie side by side in qkv
+            check_adapters(kernels, decoder.shape, beside)
     except Exception as error:  # a compiler's, a driver's, or that they are wrong
         logger.warning("passes by PyTorch's operations, and not by kernels of our own: %s", error)
         return PYTORCH
@@ -43,8 +44,11 @@ def own_kernels(decoder: Decoder, model: Any) -> Kernels:
 
 
 @torch.inference_mode()
-def check_adapters(kernels: Kernels, shape: Shape) -> None:
+def check_adapters(kernels: Kernels, shape: Shape, modules: int = 1) -> None:
     """Compare the share of several random adapters with what PyTorch's products give.
+
+    `modules` of each are multiplied at once. The kernels are compiled for their usual ranks here,
+    and not while somebody waits for an answer.
 
     Raises:
         ModelRefused: they differ by more than rounding.
@@ -56,7 +60,8 @@ def check_adapters(kernels: Kernels, shape: Shape) -> None:
 
     inner, group = shape.heads * shape.head_size, "out"
     segments, start = [], 1
-    for rows, rank in CHECKED_ADAPTERS:
+    for rows, of_module in CHECKED_ADAPTERS:
+        rank = modules * of_module
         pair = (random(inner, rank) / inner**0.5, random(rank, 2 * inner))
         segments.append(Segment(start, start + rows, Lora(str(rank), {(0, group): pair})))
         start += rows

@@ -79,7 +79,8 @@ def addresses(lora: Lora, layers: int) -> np.ndarray:
     return found
 
 
-@triton.jit
+# Where a stretch of `pairs` begins is no reason to compile again.
+@triton.jit(do_not_specialize=["pairs", "widest"])
 def shrink(  # type: ignore[no-untyped-def]  # the compiler takes no types but constexpr
     x,  # (rows, inner)
     narrow,  # (rows, widest): x A
@@ -121,7 +122,7 @@ def shrink(  # type: ignore[no-untyped-def]  # the compiler takes no types but c
     )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["pairs", "widest"])
 def expand(  # type: ignore[no-untyped-def]  # the compiler takes no types but constexpr
     narrow,  # (rows, widest)
     y,  # (rows, outer), rows so far apart

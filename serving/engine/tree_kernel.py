@@ -95,7 +95,8 @@ def programs(chunks: Sequence[Chunk]) -> tuple[list[list[int]], list[list[int]]]
     return told, tables
 
 
-@triton.jit
+# A number of pages more is no reason to compile again, which takes seconds.
+@triton.jit(do_not_specialize=["most_pages"])
 def attend(  # type: ignore[no-untyped-def]  # the compiler takes no types but constexpr
     qkv,  # (rows, heads + 2 * kv heads, size), rotated
     cache,  # (pages, keys and values, kv heads, page, size) of a layer

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from infra.lab.bench.chart import draw_bars
 from infra.lab.bench.publish import tables, write
 from infra.lab.bench.results import ArmResult, BenchResult, begin
 from infra.lab.gpu_check.goals import goals
@@ -34,9 +35,16 @@ def check(
         path = write(result, out)
         last = result.rows[-1]
         console.print(f"{last.name}: {last.not_run or 'measured'}", highlight=False)
+    draw(result, path.with_suffix(".png"))
     console.print(tables(result)[-1])  # the goals; the summary in the folder has all
     console.print(f"Result: {path}", highlight=False, soft_wrap=True)
     return path
+
+
+def draw(result: BenchResult, path: Path) -> Path:
+    """The picture of what was served."""
+    served = [row for row in result.rows if row.settings.get("stage") == "serving"]
+    return draw_bars(replace(result, rows=served), ("p50_s", "listings_per_s"), path)
 
 
 def measured(

@@ -71,6 +71,7 @@ def test_a_rehearsal_measures_every_stage_and_the_cpu_answers_as_the_cpu(tmp_pat
         plain.figures["first_loss_nats"], rel=0.02
     )
     assert path.with_suffix(".md").is_file()
+    assert path.with_suffix(".png").is_file()
 
 
 # ---------------------------------------------------------------------------------- going wrong
