@@ -27,6 +27,6 @@ Other rooms use:
 - `serving.engine.eyes`: the trainer sees with the same eyes.
 - `serving.engine.decoder`, `serving.engine.linear`: the benchmarks take their products apart.
 - `serving.engine.preparing`, `serving.engine.decoding`, `serving.engine.branch`,
-  `serving.engine.backend`, `serving.engine.torch_backend`: the GPU check decodes by itself, to see
-  token ids.
+  `serving.engine.backend`, `serving.engine.torch_backend`, `serving.engine.tree_cache`: the GPU
+  check decodes by itself, to see token ids.
 """

@@ -19,7 +19,7 @@ NOT_MEASURED = "it was not measured"
 def goals(rows: Sequence[ArmResult], sizes: Sizes = FULL) -> list[Goal]:
     """The goals on the rows that there are."""
     most, many = max(sizes.in_flight), sizes.adapters
-    one = {"stage": "serving", "arm": "listune", "mode": "free", "adapters": 1}
+    one: dict[str, Scalar] = {"stage": "serving", "arm": "listune", "mode": "free", "adapters": 1}
     alone, crowd = one | {"in_flight": 1}, one | {"in_flight": most}
     ours, naive = _first(rows, model=REAL, **alone), _first(rows, arm="generate")
     together = _first(rows, model=REAL, **crowd | {"adapters": many})

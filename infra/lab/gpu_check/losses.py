@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from infra.lab.bench.results import ArmResult, Figures
+from infra.lab.bench.results import ArmResult, Figures, Options
 from infra.lab.gpu_check.place import REFERENCE, Place
 from infra.lab.gpu_check.reference import Reference, loss_curve
 from infra.local.ports import free_port
@@ -59,8 +59,8 @@ def compared(place: Place, losses: list[float], processes: int) -> ArmResult:
     }
     raw = {"loss_nats": losses, "cpu_loss_nats": expected}
     name = f"loss curve as on the CPU: {processes} process{'es' if processes > 1 else ''}"
-    settings = {"stage": "losses", "processes": processes, "dtype": "float32"}
-    return ArmResult(name, {**settings}, figures, raw)
+    settings: Options = {"stage": "losses", "processes": processes, "dtype": "float32"}
+    return ArmResult(name, settings, figures, raw)
 
 
 def main() -> None:

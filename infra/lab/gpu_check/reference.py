@@ -86,7 +86,7 @@ def serving_settings(place: Place, dtype: str) -> ServingSettings:
     """The engine's, on the place's device."""
     return ServingSettings(
         base_model=place.base,
-        dtype=dtype,  # type: ignore[arg-type]
+        dtype=dtype,
         device=place.device,
         max_adapters=place.sizes.adapters,
         adapter_store=place.made("adapters"),

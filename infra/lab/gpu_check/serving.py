@@ -173,7 +173,8 @@ def make_random(place: Place) -> Path:
     )
     torch.manual_seed(0)
     with torch.device(place.device):
-        model = LlamaForCausalLM(config).to(torch.bfloat16)
+        model: Any = LlamaForCausalLM(config)
+    model = model.to(torch.bfloat16)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -40,6 +40,7 @@ STAGES = (
     Stage("base", "environment", "bring_base", 90),
     Stage("exactness", "exactness", "measure", 80),
     Stage("serving", "serving", "real", 120),
+    Stage("kernels", "exactness", "kernels", 50),
     Stage("losses", "losses", "measure", 40),
     Stage("training", "training", "ours", 50),
     Stage("beside", "training", "beside", 80),
