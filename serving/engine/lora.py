@@ -6,8 +6,10 @@ one matrix in the decoder, so their A are stacked and their B form a block matri
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from serving.adapter_file import AdapterFile
@@ -35,6 +37,18 @@ class Lora:
 
     adapter_hash: str
     pairs: Mapping[tuple[int, str], Pair]
+
+    @cached_property
+    def addresses(self) -> np.ndarray:
+        """(layers * groups, 3) Where each pair lies in memory, A and B, and its rank; rank 0 where
+        there is none. As many layers as it has pairs in."""
+        groups = list(GROUPS)
+        layers = 1 + max((layer for layer, _ in self.pairs), default=0)
+        found = np.zeros((layers * len(groups), 3), dtype=np.int64)
+        for (layer, group), (a, b) in self.pairs.items():
+            place = layer * len(groups) + groups.index(group)
+            found[place] = a.data_ptr(), b.data_ptr(), a.shape[1]
+        return found
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ import torch
 import triton
 import triton.language as tl
 
-from serving.engine.lora import GROUPS, Beside, Lora, Segment
+from serving.engine.lora import GROUPS, Beside, Segment
 from serving.engine.shape import Shape
 
 ROWS = 16
 """Of a program: the fewest that a matrix unit takes."""
 INNER = 64
 OUTER = 64
-ADDRESS_A, ADDRESS_B, RANK = range(3)
-"""Of an adapter's pair in a layer and group; rank 0 where it has none."""
+RANK = 2
+"""The place of the rank in `Lora.addresses`."""
 
 
 class GroupedLora:
@@ -38,7 +38,10 @@ class GroupedLora:
         ]
         self._blocks = torch.tensor(blocks, dtype=torch.int32).to(device)
         # (layers * groups, segments, 3): one copy a pass.
-        found = np.stack([addresses(segment.lora, layers) for segment in segments], 1)
+        found = np.zeros((layers * len(GROUPS), len(segments), 3), dtype=np.int64)
+        for number, segment in enumerate(segments):
+            own = segment.lora.addresses
+            found[: len(own), number] = own
         self._pairs = torch.from_numpy(found).to(device)
         self._ranks = found[:, :, RANK].max(1).tolist()
 
@@ -68,15 +71,6 @@ def beside(segments: Sequence[Segment], shape: Shape) -> Beside:
     if len(segments) == 1:
         return segments
     return GroupedLora(segments, shape.layers, shape.device)
-
-
-def addresses(lora: Lora, layers: int) -> np.ndarray:
-    """(layers * groups, 3): where each pair of an adapter lies, and its rank."""
-    found = np.zeros((layers * len(GROUPS), 3), dtype=np.int64)
-    for (layer, group), (a, b) in lora.pairs.items():
-        place = layer * len(GROUPS) + list(GROUPS).index(group)
-        found[place] = a.data_ptr(), b.data_ptr(), a.shape[1]
-    return found
 
 
 # Where a stretch of `pairs` begins is no reason to compile again.

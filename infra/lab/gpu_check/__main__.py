@@ -46,7 +46,8 @@ def _check(told: argparse.Namespace, parts: Path | None, work: Path) -> int:
     from rich.console import Console
 
     from infra.lab.bench.publish import bench_folder
-    from infra.lab.gpu_check.place import Place
+    from infra.lab.gpu_check.place import REFERENCE, Place
+    from infra.lab.gpu_check.reference import Reference
     from infra.lab.gpu_check.run import check
     from infra.lab.gpu_check.stage import STAGES
 
@@ -58,7 +59,7 @@ def _check(told: argparse.Namespace, parts: Path | None, work: Path) -> int:
     out = Path(told.out) if told.out else bench_folder(quick=rehearsal)
     if parts is not None:
         device = "cpu" if rehearsal else "cuda"
-        size = "rehearsal" if rehearsal else "full"
+        size = Reference.read(parts / REFERENCE).size
         place = Place(str(parts), str(work / "base"), str(work), device, size)
     else:
         from infra.lab.gpu_check.here import packed_here
@@ -80,7 +81,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", help="folder for what is made meanwhile")
     parser.add_argument("--only", help="stages, with commas between")
     parser.add_argument("--deadline-s", type=float, default=DEADLINE_S)
-    parser.add_argument("--cpu-rehearsal", action="store_true", help="a tiny model, on this CPU")
+    parser.add_argument(
+        "--cpu-rehearsal",
+        action="store_true",
+        help="on this CPU: a tiny model, or what --parts hold",
+    )
     return parser.parse_args()
 
 

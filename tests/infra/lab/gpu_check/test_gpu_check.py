@@ -135,6 +135,13 @@ def test_goals_say_what_was_not_measured() -> None:
     assert all(goal.met is None and goal.reason for goal in goals([]))
 
 
+def test_the_pages_say_that_nothing_is_measured_on_a_gpu_until_a_result_is_there() -> None:
+    pages = [REPOSITORY / name for name in ("README.md", "docs/benchmarks.md")]
+    measured = any((REPOSITORY / "docs" / "results" / "bench").glob("gpu-*.json"))
+    for page in pages:
+        assert ("not measured on a GPU" in page.read_text()) is not measured, page
+
+
 # ------------------------------------------------------------------------------ what travels
 
 
