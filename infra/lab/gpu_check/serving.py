@@ -85,7 +85,8 @@ def _measure(
                         "mode": mode.value, "adapters": adapters, "rank": rank,
                         "in_flight": in_flight, "dtype": engine.dtype,
                     }  # fmt: skip
-                    name = f"{model}, {mode.value}, {adapters} adapters, {in_flight} in flight"
+                    who = f"{adapters} adapter{'s' if adapters > 1 else ''}"
+                    name = f"{model}, {mode.value}, {who}, {in_flight} in flight"
                     yield (
                         asked.alone(name, told, sizes.alone)
                         if in_flight == ONE
