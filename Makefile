@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help env fetch demo format check unit test chaos experiment experiment-pictures \
 	bench-serving bench-training bench-stream bench-pictures bench-gate bench-arms bench-drift \
-	bench-audit bench-canary bench-shadow lint types clean
+	bench-audit bench-canary bench-shadow gpu-check gpu-check-pack lint types clean
 
 CATALOG ?=
 SCHEMA ?=
@@ -89,6 +89,12 @@ bench-canary: env fetch ## Try worse adapters on the real stack's sellers (ARGS=
 
 bench-shadow: env fetch ## See whether sellers wait longer beside shadow answers (ARGS=--quick to try)
 	@$(BIN)/python -m infra.cli bench shadow $(ARGS)
+
+gpu-check: env ## See on this machine's GPU what engine and trainer do (ARGS=--cpu-rehearsal to try)
+	@$(BIN)/python -m infra.lab.gpu_check $(ARGS)
+
+gpu-check-pack: env ## Pack what that check needs on a GPU machine without a network
+	@$(BIN)/python -m infra.lab.gpu_check.pack
 
 experiment: env ## Compare strategies on real catalogs, resumable (ARGS="--data DIR --profile full")
 	@$(BIN)/python -m infra.cli experiment $(ARGS)

@@ -12,6 +12,8 @@ It knows no Triton, no Kafka, no champions. Read in this order:
 - `eyes/`: from a picture to rows of the trunk; `seen`: these rows in a forward pass.
 - `decoder`: the forward pass itself; `tree_attention`, `linear`, `lora`, `shape`: its parts;
   `decoder_check`: whether it computes what transformers computes.
+- `tree_kernel`, `lora_kernel`: attention and adapters in kernels of our own, for a GPU;
+  `kernel_choice`: whether they are used.
 - `model`: the base, and merged copies of it; `precision`: the number type of this machine.
 - `adapter_store`, `loaded_adapters`: adapters on disk and in memory; `merged_decoders`: merged.
 - `passing_thread`: why the forward passes have a thread of their own.
@@ -26,4 +28,7 @@ Other rooms use:
 - `serving.engine.backend`, `serving.engine.scores`, `serving.engine.lora`: for `openvino/`.
 - `serving.engine.eyes`: the trainer sees with the same eyes.
 - `serving.engine.decoder`, `serving.engine.linear`: the benchmarks take their products apart.
+- `serving.engine.preparing`, `serving.engine.decoding`, `serving.engine.branch`,
+  `serving.engine.backend`, `serving.engine.torch_backend`, `serving.engine.tree_cache`: the GPU
+  check decodes by itself, to see token ids.
 """

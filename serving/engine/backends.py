@@ -65,7 +65,8 @@ def make_backend(base: Base, settings: ServingSettings, store: AdapterStore) -> 
             if settings.decoder == "openvino":
                 raise refusal(error) from None
             logger.warning("decoder torch, and not OpenVINO: %s", error)
-    return TorchBackend(base.decoder, MergedDecoders(base, store, settings.max_merged))
+    merged = MergedDecoders(base, store, settings.max_merged)
+    return TorchBackend(base.decoder, merged, kernels=base.kernels)
 
 
 def _compiled(base: Base, folder: Path) -> AnyBackend:

@@ -14,7 +14,7 @@ Queries and keys are kept with the two halves of a head interleaved, so that a r
 complex product. Scores are the same, as long as both sides are.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ import torch
 from torch.nn import functional
 
 from serving.engine.linear import PackedLinear
-from serving.engine.lora import Segment, add_lora, interleaved
+from serving.engine.lora import Beside, add_lora, interleaved
 from serving.engine.seen import Seen
 from serving.engine.shape import Shape
 from serving.errors import ModelRefused
@@ -95,7 +95,7 @@ class Decoder:
         positions: torch.Tensor,
         attend: Attend,
         wanted: torch.Tensor,
-        lora: Sequence[Segment] = (),
+        lora: Beside = (),
         seen: Seen | None = None,
     ) -> torch.Tensor:
         """One forward pass.
@@ -130,7 +130,7 @@ class Decoder:
         x: torch.Tensor,
         turns: torch.Tensor,
         attend: Attend,
-        lora: Sequence[Segment],
+        lora: Beside,
     ) -> torch.Tensor:
         shape, rows = self.shape, len(x)
         h = self._normed(x, layer.attention_norm)
@@ -151,9 +151,7 @@ class Decoder:
             return layer.out.plus(mixed, x)
         return add_lora(layer.out(mixed), mixed, lora, number, "out").add_(x)
 
-    def _mlp(
-        self, number: int, layer: Layer, x: torch.Tensor, lora: Sequence[Segment]
-    ) -> torch.Tensor:
+    def _mlp(self, number: int, layer: Layer, x: torch.Tensor, lora: Beside) -> torch.Tensor:
         h = self._normed(x, layer.mlp_norm)
         if not lora:
             gated = layer.up.times(h, layer.gate.activated(h, self._activation))

@@ -36,21 +36,23 @@ NO_PICTURE = Sample()
 
 
 @torch.inference_mode()
-def check(backend: AnyBackend, model: Any, sample: Sample = NO_PICTURE) -> None:
-    """Compare the backend's logits with the model's own on a row of random tokens, and pictures.
+def check(
+    backend: AnyBackend, model: Any, sample: Sample = NO_PICTURE, tokens: int = CHECKED_TOKENS
+) -> None:
+    """Compare the backend's logits with the model's own on `tokens` random tokens, and pictures.
 
     Raises:
         ModelRefused: they differ by more than rounding.
     """
     generator = torch.Generator().manual_seed(0)
     vocabulary = model.get_input_embeddings().weight.shape[0]
-    random = torch.randint(vocabulary, (CHECKED_TOKENS,), generator=generator)
+    random = torch.randint(vocabulary, (tokens,), generator=generator)
     # A placeholder among them would ask for one more picture.
     row = getattr(model.config, "image_token_id", -1)
     ids = random[random != row].tolist()
     quarter, half = len(ids) // 4, len(ids) // 2
-    tokens = [picture.tokens for picture in sample.pictures]
-    trunk, branch = lay_out(ids[:quarter], tokens, ids[quarter:half]), ids[half:]
+    pictures = [picture.tokens for picture in sample.pictures]
+    trunk, branch = lay_out(ids[:quarter], pictures, ids[quarter:half]), ids[half:]
     whole = torch.tensor([[*trunk.ids, *branch]], device=model.device)
     inputs = dict(sample.inputs)
     if "image_grid_thw" in inputs:

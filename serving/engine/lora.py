@@ -6,7 +6,10 @@ one matrix in the decoder, so their A are stacked and their B form a block matri
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
+import numpy as np
 import torch
 
 from serving.adapter_file import AdapterFile
@@ -35,6 +38,18 @@ class Lora:
     adapter_hash: str
     pairs: Mapping[tuple[int, str], Pair]
 
+    @cached_property
+    def addresses(self) -> np.ndarray:
+        """(layers * groups, 3) Where each pair lies in memory, A and B, and its rank; rank 0 where
+        there is none. As many layers as it has pairs in."""
+        groups = list(GROUPS)
+        layers = 1 + max((layer for layer, _ in self.pairs), default=0)
+        found = np.zeros((layers * len(groups), 3), dtype=np.int64)
+        for (layer, group), (a, b) in self.pairs.items():
+            place = layer * len(groups) + groups.index(group)
+            found[place] = a.data_ptr(), b.data_ptr(), a.shape[1]
+        return found
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -45,11 +60,25 @@ class Segment:
     lora: Lora
 
 
+class Grouped(Protocol):
+    """The adapters of all rows in a form that multiplies them together."""
+
+    def add(self, y: torch.Tensor, x: torch.Tensor, layer: int, group: str) -> torch.Tensor:
+        """`y` (rows, out), in place, with the adapters' share of x (rows, in) added."""
+        ...
+
+
+Beside = Sequence[Segment] | Grouped
+"""The adapters of a pass."""
+
+
 def add_lora(
-    y: torch.Tensor, x: torch.Tensor, segments: Sequence[Segment], layer: int, group: str
+    y: torch.Tensor, x: torch.Tensor, beside: Beside, layer: int, group: str
 ) -> torch.Tensor:
     """`y` (rows, out), in place, with the adapters' share of x (rows, in) added."""
-    for segment in segments:
+    if not isinstance(beside, Sequence):
+        return beside.add(y, x, layer, group)
+    for segment in beside:
         pair = segment.lora.pairs.get((layer, group))
         if pair is not None:
             rows = slice(segment.start, segment.stop)

@@ -71,6 +71,10 @@ class Pages:
         """What stands at `rows`: (rows * PAGE, size)."""
         return self._layers[layer].index_select(0, rows).view(-1, self.shape.head_size)
 
+    def of_layer(self, layer: int) -> torch.Tensor:
+        """All pages of a layer: (pages * 2 * kv heads, PAGE * size), keys before values."""
+        return self._layers[layer]
+
     def _grow(self) -> None:
         before = self.count
         after = int(before * GROWTH)

@@ -1,5 +1,6 @@
 """Log probabilities of a pass out of its logits: see `serving.engine.backend.Scores`."""
 
+import numpy as np
 import torch
 
 # A vocabulary is long: more rows of logits at once would leave a CPU's caches.
@@ -7,7 +8,7 @@ LOGIT_ROWS = 32
 
 
 class LogProbabilities:
-    """The log probabilities of a pass."""
+    """The log probabilities of a pass on a CPU."""
 
     def __init__(self, logits: torch.Tensor) -> None:
         """`logits` (rows, vocabulary)."""
@@ -16,11 +17,8 @@ class LogProbabilities:
         self._values: list[float] = []
         self._totals: list[float] = []  # what a logit less is its log probability
         for scores in (part.float() for part in logits.split(LOGIT_ROWS)):
-            if scores.device.type == "cpu":
-                # NumPy's argmax is some ten times faster than PyTorch's on a CPU.
-                best = torch.from_numpy(scores.numpy().argmax(-1))
-            else:
-                best = scores.argmax(-1)
+            # NumPy's argmax is some ten times faster than PyTorch's on a CPU.
+            best = torch.from_numpy(scores.numpy().argmax(-1))
             top = scores.gather(1, best[:, None])
             # In place, where the logits are fp32 and so are these scores, would spoil them.
             spread = (scores - top).exp_().sum(-1).log_()
@@ -39,6 +37,53 @@ class LogProbabilities:
 
     def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
         """See `serving.engine.backend.Scores`."""
-        scores = self._logits[row].float().cpu().numpy()[tokens]
+        scores = self._logits[row].float().numpy()[tokens]
         best = int(scores.argmax())
         return tokens[best], float(scores[best]) - self._totals[row]
+
+
+LIKELY = 64
+"""Tokens of a row that a device hands over: more rows than not have a legal one among them."""
+
+
+class CopiedOnce:
+    """The log probabilities of a pass on a device with memory of its own: one copy from there.
+
+    What comes over is each row's `LIKELY` most probable tokens. The best of given tokens is the
+    first of them that is among these; where none is, the row is looked at again, on the device.
+    """
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        """`logits` (rows, vocabulary)."""
+        self.logits = logits
+        scores = logits.float()
+        values, tokens = scores.topk(min(LIKELY, scores.shape[1]), dim=-1)
+        # The ids travel as fp64 beside the numbers, which hold them exactly.
+        totals = scores.logsumexp(-1, keepdim=True)
+        sent = torch.cat([part.double() for part in (totals, values, tokens)], -1)
+        received = sent.cpu().numpy()
+        count = values.shape[1]
+        self._totals = received[:, 0]
+        self._values = received[:, 1 : count + 1]
+        self._tokens = received[:, count + 1 :].astype(np.int64)
+
+    def best(self, row: int) -> tuple[int, float]:
+        """See `serving.engine.backend.Scores`."""
+        return int(self._tokens[row, 0]), float(self._values[row, 0] - self._totals[row])
+
+    def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
+        """See `serving.engine.backend.Scores`."""
+        found = np.flatnonzero(np.isin(self._tokens[row], tokens))
+        if len(found):
+            place = found[0]
+            return int(self._tokens[row, place]), float(
+                self._values[row, place] - self._totals[row]
+            )
+        asked = torch.tensor(tokens, device=self.logits.device)
+        value, place = self.logits[row, asked].float().max(-1)
+        return tokens[int(place)], float(value) - float(self._totals[row])
+
+
+def scored(logits: torch.Tensor) -> LogProbabilities | CopiedOnce:
+    """The log probabilities of `logits`, in the way of the device on which they are."""
+    return LogProbabilities(logits) if logits.device.type == "cpu" else CopiedOnce(logits)

@@ -7,7 +7,7 @@ from serving.adapter_file import AdapterFile
 from serving.engine.decoder import Decoder
 from serving.engine.lora import Lora, load_lora
 from serving.engine.pages import FIRST_PAGES, Pages
-from serving.engine.tree_cache import TreeCache, TreePass
+from serving.engine.tree_cache import PYTORCH, Kernels, TreeCache, TreePass
 from serving.prompt import Trunk
 
 DRAFT_ROWS = {"cpu": 24, "cuda": 256}
@@ -45,9 +45,14 @@ class TorchBackend:
     name = "torch"
 
     def __init__(
-        self, decoder: Decoder, decoders: Decoders | None = None, first: int = FIRST_PAGES
+        self,
+        decoder: Decoder,
+        decoders: Decoders | None = None,
+        first: int = FIRST_PAGES,
+        kernels: Kernels = PYTORCH,
     ) -> None:
         """Passes of `decoder`, or of the one that `decoders` choose; `first` pages at first."""
+        self._kernels = kernels
         self.pages = Pages(decoder.shape, first)
         self.draft_rows = DRAFT_ROWS.get(decoder.shape.device.type, 0)
         self.decoders: Decoders = decoders or One(decoder)
@@ -58,7 +63,7 @@ class TorchBackend:
 
     def begin(self) -> TreePass:
         """See `serving.engine.backend.Backend`."""
-        return TreePass(self.pages, self.decoders.choose)
+        return TreePass(self.pages, self.decoders.choose, self._kernels)
 
     def take(self, adapter: AdapterFile, shapes: Mapping[str, tuple[int, int]]) -> Lora:
         """See `serving.engine.backend.Backend`."""

@@ -9,17 +9,19 @@ never seen: a token sees the slots of its branch up to its own.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from weakref import finalize
 
 import torch
 
 from schemas.events import BASE_ADAPTER
-from serving.engine.backend import Fed
-from serving.engine.decoder import Decoder
-from serving.engine.lora import Lora, Segment
+from serving.engine.backend import Fed, Scores
+from serving.engine.decoder import Attend, Decoder
+from serving.engine.lora import Beside, Lora, Segment
 from serving.engine.pages import PAGE, Pages
-from serving.engine.scores import LogProbabilities
+from serving.engine.scores import scored
 from serving.engine.seen import Seen, joined
+from serving.engine.shape import Shape
 from serving.engine.tree_attention import Attention, Chunk, alike, grouped
 from serving.prompt import Position, Trunk, on_axes
 
@@ -29,6 +31,36 @@ TRUNK_ROWS = 256
 Choose = Callable[[set[str]], tuple[Decoder, bool]]
 """The decoder for a pass of trees with these adapters' hashes, and whether they are in its weights.
 """
+
+
+Attending = Callable[[Pages, Sequence[tuple[int, int]], Sequence[Chunk]], Attend]
+"""The attention of a pass whose row i is kept at a page and an offset, for these chunks."""
+
+Besides = Callable[[Sequence[Segment], Shape], Beside]
+"""The adapters of a pass as the decoder takes them, of a base of this shape."""
+
+
+def attending(
+    pages: Pages, written: Sequence[tuple[int, int]], chunks: Sequence[Chunk]
+) -> Attention:
+    """PyTorch's, which runs on every device."""
+    return Attention(pages, written, grouped(chunks))
+
+
+def beside(segments: Sequence[Segment], shape: Shape) -> Beside:
+    """PyTorch's: one after the other."""
+    return segments
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """What a pass attends and adds adapters by."""
+
+    attending: Attending
+    beside: Besides
+
+
+PYTORCH = Kernels(attending, beside)
 
 
 class TreeCache:
@@ -57,10 +89,11 @@ def _give_all(pages: Pages, trunk: list[int], branches: list[list[int]]) -> None
 class TreePass:
     """See `serving.engine.backend.Pass`."""
 
-    def __init__(self, pages: Pages, choose: Choose) -> None:
+    def __init__(self, pages: Pages, choose: Choose, kernels: Kernels = PYTORCH) -> None:
         self.ids: list[int] = []
         self._pages = pages
         self._choose = choose
+        self._kernels = kernels
         self._adapters: set[str] = set()
         self._positions: list[Position] = []
         self._written: list[tuple[int, int]] = []  # page, and offset in it, of each row
@@ -121,20 +154,23 @@ class TreePass:
         places = range(slot, slot + len(ids))
         self._written += [(pages[place // PAGE], place % PAGE) for place in places]
 
-    def run(self, wanted: Sequence[int]) -> LogProbabilities:
+    def run(self, wanted: Sequence[int]) -> Scores:
         """See `serving.engine.backend.Pass`."""
         decoder, merged = self._choose(self._adapters)
         device = decoder.shape.device
-        attention = Attention(self._pages, self._written, grouped(self._chunks))
+        attention = self._kernels.attending(self._pages, self._written, self._chunks)
+        lora: Beside = ()
+        if self._segments and not merged:
+            lora = self._kernels.beside(self._segments, decoder.shape)
         logits = decoder(
             torch.tensor(self.ids, device=device),
             torch.tensor(on_axes(self._positions), device=device),
             attention,
             torch.tensor(wanted, dtype=torch.long, device=device),
-            () if merged else self._segments,
+            lora,
             joined(self._seen, device),
         )
-        return LogProbabilities(logits)
+        return scored(logits)
 
 
 def trunk_chunks(pages: list[int], tokens: int, row: int) -> list[Chunk]:

@@ -9,5 +9,7 @@
 - `seeing`: listings with and without a picture, by our engine; `seeing_adapter` sees them.
 - `figures`: from what was measured to rows, the arithmetic limit and goals.
 
-Other rooms use: `infra.lab.bench.serving.run`.
+Other rooms use: `infra.lab.bench.serving.run`; the GPU check also
+`infra.lab.bench.serving.workload`, `infra.lab.bench.serving.listune_way` and
+`infra.lab.bench.serving.naive_way`.
 """

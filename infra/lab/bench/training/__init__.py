@@ -6,5 +6,7 @@
 - `listune_way`, `trl_way`: the two trainers.
 - `figures`: from what was measured to rows and goals.
 
-Other rooms use: `infra.lab.bench.training.run`.
+Other rooms use: `infra.lab.bench.training.run`; the GPU check also `infra.lab.bench.training.arm`,
+`infra.lab.bench.training.lessons`, `infra.lab.bench.training.listune_way` and
+`infra.lab.bench.training.trl_way`.
 """
