@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -88,22 +89,20 @@ def bootstrap(
 
 
 def _show(outcome: "Outcome") -> None:
-    table = Table("round", "adapter", "verdict", title="Rounds on historic listings")
-    for name in ("listings", "judged on", "net benefit", "completeness", "recall", "minutes"):
+    table = Table("adapter", "verdict", title="Rounds on historic listings", box=SIMPLE_HEAD)
+    for name in ("taught", "judged", "net benefit", "completeness", "min"):
         table.add_column(name, justify="right")
     for entry, asking_s in outcome.rounds:
         lineage = entry.lineage
         before, after = lineage.parent_metrics, lineage.metrics
         minutes = (asking_s + lineage.train_seconds + lineage.eval_seconds) / 60
         table.add_row(
-            str(lineage.round),
             lineage.adapter_id,
             str(lineage.decision.kind),
             str(sum(file.rows for file in lineage.data if file.role == "train")),
             str(lineage.decision.listings),
             _moved(before.net_benefit, after.net_benefit),
             _moved(before.completeness, after.completeness),
-            _moved(before.recall, after.recall),
             f"{minutes:.1f}",
         )
     console.print(table)
