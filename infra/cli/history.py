@@ -89,7 +89,13 @@ def bootstrap(
 
 
 def _show(outcome: "Outcome") -> None:
-    table = Table("adapter", "verdict", title="Rounds on historic listings", box=SIMPLE_HEAD)
+    table = Table(
+        "adapter",
+        "verdict",
+        title="Rounds on historic listings",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for name in ("taught", "judged", "net benefit", "completeness", "min"):
         table.add_column(name, justify="right")
     for entry, asking_s in outcome.rounds:
