@@ -1,10 +1,9 @@
 """How many products of a catalog are of each category; nothing else of them is looked at."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
-from infra.catalogs.catalog import CatalogError
+from infra.catalogs.entries import CatalogError, LineFault, category_of, lines
 
 
 def categories_in(path: Path) -> tuple[Counter[str], int]:
@@ -18,20 +17,12 @@ def categories_in(path: Path) -> tuple[Counter[str], int]:
     """
     counts: Counter[str] = Counter()
     without = 0
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file):
-                if number == 0 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
-                    raise CatalogError(f"{path}: is UTF-16; save the file as UTF-8")
-                if not line.strip():
-                    continue
-                category = _category(line)
-                if category is None:
-                    without += 1
-                else:
-                    counts[category] += 1
-    except OSError as error:
-        raise CatalogError(f"{path}: {error.strerror}; give the path of a JSONL file") from error
+    for _, line in lines(path):
+        category = _category(line)
+        if category is None:
+            without += 1
+        else:
+            counts[category] += 1
     if not counts:
         raise CatalogError(
             f"{path}: no line has a `category`; give a catalog, one product a line, such as "
@@ -41,12 +32,8 @@ def categories_in(path: Path) -> tuple[Counter[str], int]:
 
 
 def _category(line: bytes) -> str | None:
-    """The category on a line, an id that is a number, too; None where it has none."""
+    """The category on a line as a catalog's reader takes it; None where it has none."""
     try:
-        entry = json.loads(line.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
+        return category_of(line) or None
+    except LineFault:
         return None
-    category = entry.get("category") if isinstance(entry, dict) else None
-    if isinstance(category, int) and not isinstance(category, bool):
-        return str(category)
-    return category if isinstance(category, str) and category.strip() else None

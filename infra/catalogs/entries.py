@@ -73,6 +73,29 @@ def read_entry(line: bytes) -> tuple[Entry, bool]:
     Raises:
         LineFault: it is none.
     """
+    entry = _object(line)
+    try:
+        return entry, _mend(entry, b"\\ud" in line.lower())
+    except LineFault as fault:
+        identity = entry.get("product_id")
+        if isinstance(identity, str) and identity and not is_cut(identity):
+            fault.product_id = identity
+        raise
+
+
+def category_of(line: bytes) -> str:
+    """The category on a line, whatever else is wrong with it; empty where it has none.
+
+    Raises:
+        LineFault: the line is no object, or its category is no text.
+    """
+    category = _text("category", _object(line).get("category"))
+    if is_cut(category):
+        raise LineFault(f"'category': {HALF_CHARACTER}")
+    return category
+
+
+def _object(line: bytes) -> Entry:
     try:
         entry = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -86,13 +109,8 @@ def read_entry(line: bytes) -> tuple[Entry, bool]:
         raise LineFault(f"not JSON: {reason}; give one object a line") from error
     if not isinstance(entry, dict):
         raise LineFault("is not an object; give one object a line")
-    try:
-        return entry, _mend(entry, b"\\ud" in line.lower())
-    except LineFault as fault:
-        identity = entry.get("product_id")
-        if isinstance(identity, str) and identity and not is_cut(identity):
-            fault.product_id = identity
-        raise
+    found: Entry = entry
+    return found
 
 
 _TEXTS = ("product_id", "category", "title", "description", "cluster")

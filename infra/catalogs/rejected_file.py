@@ -11,7 +11,7 @@ from infra.importing.rejected import Rejected
 
 def rejected_path(catalog: Path) -> Path:
     """Where it is. The whole name is kept: `products.rejected.jsonl` is what an import left out."""
-    return catalog.with_name(f"{catalog.name}.rejected.jsonl")
+    return catalog.parent / f"{catalog.name}.rejected.jsonl"  # `.` has no name to change
 
 
 @contextmanager

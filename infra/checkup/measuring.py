@@ -34,6 +34,7 @@ KEPT_UNKNOWN = 100
 LARGEST_GROUPS = 10
 GROUP_EXAMPLES = 3
 
+_OTHERS = re.compile(r"^product_id .* stands in line \d+ already", re.DOTALL)
 _CUT_VALUE = re.compile(r"""^(['"]).*?…\1""")
 
 
@@ -80,7 +81,7 @@ def _kind(rejected: Rejected) -> str:
     """The reason without the value that it names, so that equal ones are counted together."""
     reason = rejected.reason
     if rejected.attribute is None:
-        return reason.partition(" stands in ")[0]
+        return _OTHERS.sub("product_id stands in an earlier line already", reason)
     for value in (rejected.value or "").split(SEPARATOR):
         reason = reason.replace(repr(value), "it", 1)
     return _CUT_VALUE.sub("it", reason)

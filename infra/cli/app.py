@@ -1,10 +1,13 @@
 """The `listune` command; an error is one sentence that says what to do, without a traceback."""
 
+import errno
 import os
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from infra.cli import (
     audit,
@@ -32,6 +35,12 @@ from infra.cli import (
 )
 from infra.local.errors import LocalError
 from schemas.errors import ListuneError
+
+_OF_A_PATH = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+}
+"""Faults of the path that a person gave, not of the program."""
 
 app = typer.Typer(
     name="listune",
@@ -77,10 +86,21 @@ def main() -> None:
     except (ListuneError, LocalError) as error:
         if os.environ.get("LISTUNE_TRACEBACK"):
             raise
-        Console(stderr=True).print(f"[bold red]listune:[/] {error}", highlight=False)
-        sys.exit(1)
+        _end_with(str(error))
     except OSError as error:
-        if error.errno != 28 or os.environ.get("LISTUNE_TRACEBACK"):  # ENOSPC
+        if os.environ.get("LISTUNE_TRACEBACK"):
             raise
-        Console(stderr=True).print("[bold red]listune:[/] no space left on the disk; free some.")
-        sys.exit(1)
+        if error.errno == errno.ENOSPC:
+            _end_with("no space left on the disk; free some.")
+        if error.errno in _OF_A_PATH and error.filename is not None:
+            _end_with(
+                f"{error.filename}: {error.strerror}; give another path, or see that this one can be used"
+            )
+        raise
+
+
+def _end_with(sentence: str) -> NoReturn:
+    # As text: the names in it are a person's own, and a bracket in one is no markup.
+    said = Text.assemble(("listune:", "bold red"), " ", sentence)
+    Console(stderr=True).print(said)
+    sys.exit(1)

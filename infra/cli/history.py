@@ -1,5 +1,6 @@
 """`bootstrap`: a first adapter from listings that were filled in before Listune came."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,13 +125,14 @@ def _say_next(outcome: "Outcome", schema: Path, run_dir: Path) -> None:
         console.print("No round was promoted: a stack begins with the base.")
         return
     own = schema != StreamsSettings().schema_path
-    variable = f"LISTUNE_STREAMS__SCHEMA_PATH={schema} " if own else ""
-    option = "" if run_dir == RUNS / "local" else f" --run-dir {run_dir}"
+    variable = f"LISTUNE_STREAMS__SCHEMA_PATH={shlex.quote(str(schema))} " if own else ""
+    option = "" if run_dir == RUNS / "local" else f" --run-dir {shlex.quote(str(run_dir))}"
     begins = "A stack begins"
     if (run_dir / "kafka").exists():
         begins = f"The stack in {run_dir} has been up; if its champion never changed, it begins"
     console.print(
         f"{begins} with {outcome.best.lineage.adapter_id}: {variable}listune up{option}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )

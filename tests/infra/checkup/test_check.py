@@ -285,3 +285,10 @@ def test_the_page_opens_without_a_network_and_has_what_the_report_has(tmp_path: 
     assert "<td>Tents</td>" in html
     assert "&lt;b&gt;mauve" in html
     assert "<b>mauve" not in html
+
+
+def test_ids_that_stand_twice_are_one_reason_however_many_there_are(tmp_path: Path) -> None:
+    report = checked(tmp_path, *[line(n % 30) for n in range(60)])
+    (reason,) = report.wrong
+    assert reason.count == 30
+    assert reason.reason.startswith("product_id stands in an earlier line already; give each")

@@ -214,3 +214,25 @@ def test_a_process_of_its_own_shows_no_traceback_unless_asked() -> None:
     asked = env | {"LISTUNE_TRACEBACK": "1"}
     ran = subprocess.run(command, env=asked, capture_output=True, text=True, check=False)
     assert "Traceback" in ran.stderr
+
+
+def test_a_name_with_brackets_stands_in_the_sentence_as_it_is(refused: Refused) -> None:
+    Path("schema.json").write_text(SCHEMA)
+    Path("products.jsonl").write_text(LINE.replace("Lamps", "[/red] Lamps"))
+    assert "'[/red] Lamps'" in refused("bootstrap", "products.jsonl", "--schema", "schema.json")
+
+
+@pytest.mark.parametrize("command", ["check", "bootstrap"])
+def test_a_folder_in_the_place_of_a_catalog(refused: Refused, command: str) -> None:
+    Path("schema.json").write_text(SCHEMA)
+    assert "give the path of a JSONL file" in refused(command, ".", "--schema", "schema.json")
+
+
+def test_a_folder_to_write_to_that_is_a_file(refused: Refused) -> None:
+    Path("schema.json").write_text(SCHEMA)
+    Path("products.jsonl").write_text(LINE)
+    said = refused("check", "products.jsonl", "--schema", "schema.json", "--out", "schema.json")
+    assert "schema.json: File exists; give another path" in said
+    said = refused("import", "products.jsonl", "--out", "schema.json/products.jsonl")
+    assert "schema.json" in said
+    assert "give another path" in said
