@@ -93,9 +93,8 @@ def main() -> None:
         if error.errno == errno.ENOSPC:
             _end_with("no space left on the disk; free some.")
         if error.errno in _OF_A_PATH and error.filename is not None:
-            _end_with(
-                f"{error.filename}: {error.strerror}; give another path, or see that this one can be used"
-            )
+            said = f"{error.filename}: {error.strerror}; give another path"
+            _end_with(f"{said}, or see that this one can be used")
         raise
 
 
