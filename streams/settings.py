@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from schemas.curation import Selection
+from schemas.events import HISTORY_POOL
 from streams.drift_settings import DriftSettings
 from streams.trials import CanarySettings, ExperimentSettings
 
@@ -163,6 +164,13 @@ class StreamsSettings(BaseModel):
     def from_kafka(self, name: str) -> str:
         """The opposite of `in_kafka`."""
         return name.removeprefix(self.prefix)
+
+    @field_validator("pool")
+    @classmethod
+    def _is_not_history(cls, pool: str) -> str:
+        if pool == HISTORY_POOL:
+            raise ValueError("is the name of rounds on historic listings; give another")
+        return pool
 
     @field_validator("heldout_share")
     @classmethod

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from infra.cli.output import cell, console
 from infra.settings import active_settings
+from schemas.events import HISTORY_POOL
 from streams.forgotten import ask_to_forget
 from streams.kafka.topics import SEGMENTS
 from streams.pool.state import CLOSED_STATES
@@ -79,8 +80,15 @@ def _show_rounds(streams: StreamsSettings, record: dict[str, Any]) -> None:
 def _show_adapters(streams: StreamsSettings, record: dict[str, Any]) -> None:
     learnt = {*record["adapters"], *record["descendants"]}
     models = _rows(streams, "SELECT adapter_id, round, published, champion FROM models")
+    history = [m["adapter_id"] for m in models if m["adapter_id"].startswith(f"{HISTORY_POOL}-")]
+    if history:
+        console.print(
+            f"The record does not know what {', '.join(history)} from history learnt: if your "
+            "catalog had the listing, they may have learnt it, and all that was trained from them. "
+            "`listune rollback base` answers by none of them."
+        )
     if not learnt:
-        console.print("No adapter was trained on it.")
+        console.print(f"No {'round of the stack' if history else 'adapter'} was trained on it.")
         return
     table = Table("adapter", "round", "learnt it", "champion")
     for model in models:
@@ -91,7 +99,9 @@ def _show_adapters(streams: StreamsSettings, record: dict[str, Any]) -> None:
     console.print(table)
     if any(model["champion"] and model["adapter_id"] in learnt for model in models):
         others = [
-            m["adapter_id"] for m in models if m["published"] and m["adapter_id"] not in learnt
+            m["adapter_id"]
+            for m in models
+            if m["published"] and m["adapter_id"] not in {*learnt, *history}
         ]
         console.print(
             f"To answer by one that never saw it: `listune rollback {others[-1]}`; the next round "

@@ -11,6 +11,7 @@ from infra.cli import history
 from infra.cli.app import app
 from infra.local import fetch
 from infra.local.state import write_state
+from streams.settings import StreamsSettings
 
 SCHEMA = '{"Lamps": {"attributes": [{"name": "Colour", "type": "enum", "values": ["red"]}]}}'
 
@@ -83,3 +84,8 @@ def test_a_wrong_line_is_left_out_and_told() -> None:
     (rejected,) = Path("products.jsonl.rejected.jsonl").read_text().splitlines()
     assert json.loads(rejected)["line"] == 9
     assert "products.jsonl, line 9" in refused("--strict")
+
+
+def test_a_pool_of_the_name_that_its_rounds_have() -> None:
+    with pytest.raises(ValueError, match="historic listings; give another"):
+        StreamsSettings(pool="history")
