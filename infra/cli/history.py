@@ -78,8 +78,9 @@ def bootstrap(
     parts = part(reading.products, settings.streams, settings.trainer.seed)
     # Imported here: it brings torch, which other commands do without.
     from infra.history.rounds import bootstrap as train
-    from infra.history.rounds import settings_at
+    from infra.history.rounds import judges_of, settings_at
 
+    judges_of(parts, schemas, settings.streams)
     local = settings.local
     base = settings.serving.base_model or str(
         ensure_base_model(local.cache_dir, local.base_model, console)

@@ -37,6 +37,7 @@ from serving.settings import ServingSettings
 from streams.pool.deciding.selection import Chosen
 from streams.pool.manifest import Role
 from streams.pool.selected import Selected
+from streams.settings import StreamsSettings
 from trainer.data.dataset import read_rows, with_role
 from trainer.data.registry import Entry, Registry
 from trainer.judging.judge import DECODER
@@ -103,6 +104,22 @@ def bootstrap(
         return history.run()
 
 
+def judges_of(parts: Parts, schemas: CategorySchemas, streams: StreamsSettings) -> list[Selected]:
+    """Those that judge all rounds.
+
+    Raises:
+        CatalogError: too few may judge together.
+    """
+    found = judges(parts.judging, schemas, streams)
+    if len(found) < streams.heldout_least:
+        raise CatalogError(
+            f"{len(found)} products can judge, where {streams.heldout_least} are needed: the "
+            "others are like them; give a larger catalog, or a smaller "
+            "LISTUNE_STREAMS__HELDOUT_LEAST"
+        )
+    return found
+
+
 class History:
     """The rounds of one folder."""
 
@@ -125,13 +142,7 @@ class History:
         self._folder = folder
         self._console = console
         self._registry = Registry(settings.trainer.registry_dir)
-        self._judges = judges(parts.judging, schemas, settings.streams)
-        least = settings.streams.heldout_least
-        if len(self._judges) < least:
-            raise CatalogError(
-                f"{len(self._judges)} products can judge, where {least} are needed: the others are "
-                "like them; give a larger catalog, or a smaller LISTUNE_STREAMS__HELDOUT_LEAST"
-            )
+        self._judges = judges_of(parts, schemas, settings.streams)
 
     def run(self) -> Outcome:
         """Train what is still to be trained.

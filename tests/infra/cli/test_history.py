@@ -1,7 +1,9 @@
 """`listune bootstrap`: what it refuses before anything is fetched or trained."""
 
+import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,15 @@ def test_a_wrong_line_is_left_out_and_told() -> None:
 def test_a_pool_of_the_name_that_its_rounds_have() -> None:
     with pytest.raises(ValueError, match="historic listings; give another"):
         StreamsSettings(pool="history")
+
+
+@pytest.mark.slow
+def test_a_few_products_in_many_variants() -> None:
+    names = [hashlib.sha256(str(n).encode()).hexdigest()[:20] for n in range(10)]
+    lines = [
+        {"product_id": f"p{n}", "category": "Lamps", "title": names[n // 40]}
+        | {"catalog": {"Colour": "red"}}
+        for n in range(400)
+    ]
+    Path("products.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert re.search(r"\d products can judge, where 28 are needed: the others are like", refused())
