@@ -208,8 +208,17 @@ class History:
         return sorted(left, key=lambda product: product.product_id in before)
 
     def _taken(self) -> set[str]:
-        files = [file for e in of_history(self._registry) for file in with_role(e.data(), "train")]
-        return {row.listing.listing_id for row in read_rows(files)}
+        """What was taught, and may not be again."""
+        taken = set[str]()
+        for entry in of_history(self._registry):
+            files = with_role(entry.data(), "train")
+            rows = read_rows(files)
+            taken |= {row.listing.listing_id for row in rows}
+            if len(rows) < sum(file.rows for file in files):
+                # Some were forgotten since, and nothing says which of those that were asked about.
+                planned = self._folder.planned(entry.lineage.round)
+                taken |= set(planned.asked if planned else ())
+        return taken
 
     def _ask(
         self, products: Sequence[Product], parent: Entry | None

@@ -20,7 +20,7 @@ from infra.lab.small import small_settings
 from infra.settings import Settings
 from schemas.category import CategorySchema, CategorySchemas
 from schemas.errors import ListuneError
-from schemas.events import RetrainRequest
+from schemas.events import RetrainRequest, listing_sha256
 from schemas.heldout import is_held_out
 from schemas.sources.json_schema import write_schemas
 from serving.adapter_file import AdapterFile
@@ -127,6 +127,33 @@ def test_a_further_round_starts_from_the_adapter_and_takes_other_listings(
     ]
     assert taken[0].isdisjoint(taken[1])
     assert outcome.best == second
+
+
+def test_a_listing_that_was_forgotten_is_not_taught_again(
+    done: Done, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_dir = tmp_path / "run"
+    shutil.copytree(done[0], run_dir)
+    here = at(done[1].changed(history={"rounds": 2}), run_dir)
+    registry = Registry(here.trainer.registry_dir)
+    [entry] = registry.entries()
+    forgotten = read_rows(with_role(entry.data(), "train"))[0].listing.listing_id
+    assert registry.erase({listing_sha256(forgotten)}) == 1
+    asked: set[str] = set()
+    schemas, products = catalog
+
+    def listens(some: Sequence[Product], *_: object) -> Answers:
+        asked.update(product.product_id for product in some)
+        return Answers({p.product_id: submitted(p, schemas) for p in some}, 1.0)
+
+    monkeypatch.setattr(rounds, "ask", listens)
+    monkeypatch.setattr(rounds, "MOST_BATCHES", 100)  # all that may be asked about
+    trained(products, schemas, here, run_dir)
+    planned = HistoryFolder(run_dir).planned(1)
+    assert planned is not None
+    assert forgotten in planned.asked
+    assert asked
+    assert asked.isdisjoint(planned.asked)
 
 
 @pytest.mark.parametrize("changed", ["catalog", "schema", "base model", "setting streams.k"])
