@@ -126,13 +126,18 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
 
 def place_of(config: Any, settings: ServingSettings) -> tuple[torch.device, torch.dtype]:
     """Where a base of this configuration computes, and in which number type: measured if `auto`."""
-    name = settings.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
+    device = device_of(settings)
     text = config.get_text_config()
     shape = (text.hidden_size, getattr(text, "intermediate_size", 4 * text.hidden_size))
     return device, choose_dtype(settings.dtype, device, shape)
+
+
+def device_of(settings: ServingSettings) -> torch.device:
+    """Where a base computes."""
+    name = settings.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
 
 
 def _read_model(folder: Path, config: Any, dtype: torch.dtype) -> Any:
