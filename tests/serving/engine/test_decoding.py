@@ -1,6 +1,7 @@
 """Tree decoding gives the same token ids as transformers' generate does branch by branch."""
 
 import random
+from dataclasses import replace
 from math import exp
 
 import pytest
@@ -337,6 +338,21 @@ def test_an_answer_is_cut_at_its_cap_and_the_next_question_is_still_asked(base, 
     assert len(decoded.answers) == len(tree.branches[0])
     assert all(len(answer.ids) <= 2 for answer in decoded.answers.values())
     assert any(not answer.complete for answer in decoded.answers.values())
+
+
+def test_after_an_adapter_that_could_not_be_set_the_base_answers_as_before(
+    base, builder, shapes, adapters
+):
+    compiled = pytest.importorskip("serving.engine.openvino.backend").OpenVinoBackend(base.model)
+    tree = random_tree(builder, 7, 2)
+    before = decode(compiled, base, tree)
+    whole = compiled.take(adapters[1][0], shapes)
+    *most, last = whole.inputs
+    broken = replace(whole, inputs={**{name: whole.inputs[name] for name in most}, last: None})
+    failing = Tree(tree, rules(base), broken)
+    with pytest.raises(TypeError):
+        step(compiled, [failing])
+    assert decode(compiled, base, tree) == before
 
 
 def test_a_tree_without_branches_costs_nothing(base, backend):
