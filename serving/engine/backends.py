@@ -6,14 +6,13 @@ from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from transformers import AutoConfig
 
 from serving.engine.adapter_store import AdapterStore
 from serving.engine.backend import AnyBackend
 from serving.engine.decoder_check import check
 from serving.engine.decoders import DecoderName, choose_decoder, refusal, untried
 from serving.engine.merged_decoders import MergedDecoders
-from serving.engine.model import Base, device_of, place_of, resolve_base
+from serving.engine.model import Base, device_of, place_of, read_config, resolve_base
 from serving.engine.openvino.support import Unsuited, check_machine
 from serving.engine.passing_thread import in_passing
 from serving.engine.torch_backend import TorchBackend
@@ -43,13 +42,13 @@ def decided(settings: ServingSettings, kept: Path) -> ServingSettings:
     otherwise. That is done only where other settings are asked for, or it cannot be had any more.
 
     Raises:
-        ModelRefused: there is no such base, or `openvino` is asked for and cannot be had.
+        ModelRefused: there is no such base that is served, or `openvino` is asked for and cannot be had.
     """
     if "auto" not in (settings.decoder, settings.dtype):
         return settings
     taken = _kept(kept, settings)
     if taken is None:
-        config = AutoConfig.from_pretrained(resolve_base(settings.base_model))
+        config = read_config(resolve_base(settings.base_model))
         taken = in_passing(lambda: _taken(config, settings))
         write_file(kept, taken.model_dump_json().encode())
     return settings.model_copy(update={"decoder": taken.decoder, "dtype": taken.dtype})

@@ -104,14 +104,13 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
     """
     folder = resolve_base(base)
     disable_progress_bar()  # it would fill a server's log
+    config = read_config(folder)
     try:
-        config = AutoConfig.from_pretrained(folder)
-        check_architecture(config)
         tokenizer = AutoTokenizer.from_pretrained(folder)
         device, dtype = place_of(config, settings)
         model = _read_model(folder, config, dtype)
     except (OSError, ValueError) as error:
-        raise ModelRefused(f"the base model in {folder.name} cannot be loaded: {error}") from error
+        raise _unreadable(folder, error) from error
     model.to(device).eval().requires_grad_(False)
     align(model)
     return Base(
@@ -122,6 +121,24 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
         device=device,
         eyes=_eyes(settings, folder, model, tokenizer),
     )
+
+
+def read_config(folder: Path) -> Any:
+    """The configuration of the base model in `folder`.
+
+    Raises:
+        ModelRefused: it cannot be read, or its attention is not one that a tree can share.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise _unreadable(folder, error) from error
+    check_architecture(config)
+    return config
+
+
+def _unreadable(folder: Path, error: Exception) -> ModelRefused:
+    return ModelRefused(f"the base model in {folder.name} cannot be loaded: {error}")
 
 
 def place_of(config: Any, settings: ServingSettings) -> tuple[torch.device, torch.dtype]:

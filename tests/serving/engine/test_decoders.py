@@ -184,3 +184,9 @@ def test_whatever_keeps_a_base_from_being_compiled_pytorch_serves_it(
     assert backend_for(loaded, tmp_path, "auto").name == "torch"
     with pytest.raises(ModelRefused, match=f"could not be tried .*{error}"):
         backend_for(loaded, tmp_path, "openvino")
+
+
+def test_a_base_that_cannot_be_read_is_refused_before_it_is_measured(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelRefused, match="cannot be loaded"):
+        decided(ServingSettings(base_model=str(tmp_path)), tmp_path / "decoder")
