@@ -42,7 +42,8 @@ def decided(settings: ServingSettings, kept: Path) -> ServingSettings:
     otherwise. That is done only where other settings are asked for, or it cannot be had any more.
 
     Raises:
-        ModelRefused: there is no such base that is served, or `openvino` is asked for and cannot be had.
+        ModelRefused: there is no such base that can be served, or `openvino` is asked for and
+            cannot be had.
     """
     if "auto" not in (settings.decoder, settings.dtype):
         return settings
@@ -55,6 +56,8 @@ def decided(settings: ServingSettings, kept: Path) -> ServingSettings:
 
 
 def _taken(config: Any, settings: ServingSettings) -> Taken:
+    if settings.threads:
+        torch.set_num_threads(settings.threads)  # as the engine, which will compute
     device, dtype = place_of(config, settings)
     decoder = choose_decoder(settings.decoder, config, dtype, device)
     name = "float32" if dtype == torch.float32 else "bfloat16"
@@ -73,9 +76,7 @@ def _kept(file: Path, settings: ServingSettings) -> Taken | None:
 
 
 def _asked(settings: ServingSettings) -> dict[str, str]:
-    return {
-        name: getattr(settings, name) for name in ("base_model", "device", "dtype", "decoder")
-    }
+    return {name: getattr(settings, name) for name in ("base_model", "device", "dtype", "decoder")}
 
 
 def make_backend(base: Base, settings: ServingSettings, store: AdapterStore) -> AnyBackend:
@@ -101,9 +102,9 @@ def make_backend(base: Base, settings: ServingSettings, store: AdapterStore) -> 
 
 
 def _compiled(base: Base, folder: Path) -> AnyBackend:
-    from serving.engine.openvino.backend import OpenVinoBackend
-
     try:
+        from serving.engine.openvino.backend import OpenVinoBackend
+
         backend = OpenVinoBackend(base.model, folder)
         check(backend, base.model, base.sample)
     except (Unsuited, ModelRefused):

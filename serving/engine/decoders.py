@@ -77,9 +77,9 @@ def untried(error: Exception) -> Unsuited:
 
 
 def _measured(config: Any, dtype: torch.dtype) -> DecoderName:
-    from serving.engine.openvino.backend import OpenVinoBackend
-
     try:
+        from serving.engine.openvino.backend import OpenVinoBackend
+
         model = small_model(config, dtype)
         compiled, ours = OpenVinoBackend(model), TorchBackend(Decoder(model))
         check(compiled, model)

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import sys
 from errno import ENOSPC
 
 import pytest
@@ -190,3 +191,34 @@ def test_a_base_that_cannot_be_read_is_refused_before_it_is_measured(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelRefused, match="cannot be loaded"):
         decided(ServingSettings(base_model=str(tmp_path)), tmp_path / "decoder")
+
+
+def test_a_package_that_cannot_be_imported_is_as_none(
+    config, loaded, tmp_path, monkeypatch, caplog
+):
+    there_is(monkeypatch, support.VERSION)
+    monkeypatch.setitem(sys.modules, "serving.engine.openvino.backend", None)
+    with caplog.at_level(logging.INFO):
+        assert choose_decoder("auto", config, torch.float32, CPU) == "torch"
+    assert "it could not be tried (ModuleNotFoundError" in caplog.text
+    with pytest.raises(ModelRefused, match="could not be tried"):
+        backend_for(loaded, tmp_path, "openvino")
+
+
+def test_who_keeps_answers_measures_with_as_many_threads_as_the_engine_has(
+    tiny_base, tmp_path, monkeypatch
+):
+    seen = []
+
+    def measured(*_):
+        seen.append(torch.get_num_threads())
+        return "torch"
+
+    monkeypatch.setattr(backends, "choose_decoder", measured)
+    settings = ServingSettings(base_model=str(tiny_base), dtype="float32", device="cpu", threads=2)
+    before = torch.get_num_threads()
+    try:
+        decided(settings, tmp_path / "decoder")
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [2]
