@@ -11,6 +11,7 @@ place for it. Decoding (`serving.engine.decoding`) knows nothing else of it. Eve
   never seen.
 
 One thread makes caches and runs passes; a cache may be dropped, and an adapter taken up, in any.
+Whoever makes a pass holds the caches in it until it has run.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,17 +2,18 @@
 
 import logging
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
-from transformers import AutoConfig
+from pydantic import BaseModel, ConfigDict
 
 from serving.engine.adapter_store import AdapterStore
 from serving.engine.backend import AnyBackend
 from serving.engine.decoder_check import check
-from serving.engine.decoders import DecoderName, choose_decoder, refusal
+from serving.engine.decoders import DecoderName, choose_decoder, refusal, untried
 from serving.engine.merged_decoders import MergedDecoders
-from serving.engine.model import Base, place_of, resolve_base
-from serving.engine.openvino.support import Unsuited
+from serving.engine.model import Base, device_of, place_of, read_config, resolve_base
+from serving.engine.openvino.support import Unsuited, check_machine
 from serving.engine.passing_thread import in_passing
 from serving.engine.torch_backend import TorchBackend
 from serving.errors import ModelRefused
@@ -23,28 +24,59 @@ from serving.settings import ServingSettings
 logger = logging.getLogger(__name__)
 
 
-def decided(settings: ServingSettings, kept: Path) -> ServingSettings:
-    """`settings` with the decoder that is taken here: for whoever keeps answers.
+class Taken(BaseModel):
+    """What was taken where `auto` was asked for."""
 
-    Two decoders round otherwise, so in bf16 they answer otherwise here and there. What `auto` takes
-    is written to the file `kept`: measured again, for the same work, it might come out otherwise.
+    model_config = ConfigDict(frozen=True)
+
+    asked: dict[str, str]
+    decoder: DecoderName
+    dtype: Literal["float32", "bfloat16"]
+
+
+def decided(settings: ServingSettings, kept: Path) -> ServingSettings:
+    """`settings` with the number type and the decoder taken here: for whoever keeps answers.
+
+    Another number type answers otherwise here and there, and in bf16 so does another decoder. What
+    `auto` takes is written to the file `kept`: measured again, for the same work, it might come out
+    otherwise. That is done only where other settings are asked for, or it cannot be had any more.
 
     Raises:
-        ModelRefused: there is no such base, or `openvino` is asked for and cannot be had.
+        ModelRefused: there is no such base that can be served, or `openvino` is asked for and
+            cannot be had.
     """
-    if settings.decoder != "auto":
+    if "auto" not in (settings.decoder, settings.dtype):
         return settings
-    if kept.exists():
-        return settings.model_copy(update={"decoder": kept.read_text()})
-    config = AutoConfig.from_pretrained(resolve_base(settings.base_model))
+    taken = _kept(kept, settings)
+    if taken is None:
+        config = read_config(resolve_base(settings.base_model))
+        taken = in_passing(lambda: _taken(config, settings))
+        write_file(kept, taken.model_dump_json().encode())
+    return settings.model_copy(update={"decoder": taken.decoder, "dtype": taken.dtype})
 
-    def chosen() -> DecoderName:
-        device, dtype = place_of(config, settings)
-        return choose_decoder(settings.decoder, config, dtype, device)
 
-    decoder = in_passing(chosen)
-    write_file(kept, decoder.encode())
-    return settings.model_copy(update={"decoder": decoder})
+def _taken(config: Any, settings: ServingSettings) -> Taken:
+    if settings.threads:
+        torch.set_num_threads(settings.threads)  # as the engine, which will compute
+    device, dtype = place_of(config, settings)
+    decoder = choose_decoder(settings.decoder, config, dtype, device)
+    name = "float32" if dtype == torch.float32 else "bfloat16"
+    return Taken(asked=_asked(settings), decoder=decoder, dtype=name)
+
+
+def _kept(file: Path, settings: ServingSettings) -> Taken | None:
+    """What `file` says was taken; None where it says nothing of these settings and this machine."""
+    try:
+        taken = Taken.model_validate_json(file.read_text())
+        if taken.decoder == "openvino":
+            check_machine(device_of(settings))
+    except (FileNotFoundError, ValueError, Unsuited):
+        return None
+    return taken if taken.asked == _asked(settings) else None
+
+
+def _asked(settings: ServingSettings) -> dict[str, str]:
+    return {name: getattr(settings, name) for name in ("base_model", "device", "dtype", "decoder")}
 
 
 def make_backend(base: Base, settings: ServingSettings, store: AdapterStore) -> AnyBackend:
@@ -70,10 +102,15 @@ def make_backend(base: Base, settings: ServingSettings, store: AdapterStore) -> 
 
 
 def _compiled(base: Base, folder: Path) -> AnyBackend:
-    from serving.engine.openvino.backend import OpenVinoBackend
+    try:
+        from serving.engine.openvino.backend import OpenVinoBackend
 
-    backend = OpenVinoBackend(base.model, folder)
-    check(backend, base.model, base.sample)
+        backend = OpenVinoBackend(base.model, folder)
+        check(backend, base.model, base.sample)
+    except (Unsuited, ModelRefused):
+        raise
+    except Exception as error:
+        raise untried(error) from None
     backend.let_go()
     let_go(base)
     give_back()

@@ -71,18 +71,23 @@ def refusal(error: Exception) -> ModelRefused:
     )
 
 
-def _measured(config: Any, dtype: torch.dtype) -> DecoderName:
-    from serving.engine.openvino.backend import OpenVinoBackend
+def untried(error: Exception) -> Unsuited:
+    """Whatever it is, PyTorch may serve the base all the same."""
+    return Unsuited(f"it could not be tried ({type(error).__name__}: {error})")
 
+
+def _measured(config: Any, dtype: torch.dtype) -> DecoderName:
     try:
+        from serving.engine.openvino.backend import OpenVinoBackend
+
         model = small_model(config, dtype)
         compiled, ours = OpenVinoBackend(model), TorchBackend(Decoder(model))
         check(compiled, model)
         torch_ms, openvino_ms = pass_ms([ours, compiled])
     except Unsuited:
         raise
-    except Exception as error:  # whatever it is, PyTorch may serve this base all the same
-        raise Unsuited(f"it could not be tried ({type(error).__name__}: {error})") from None
+    except Exception as error:
+        raise untried(error) from None
     chosen: DecoderName = "openvino" if WORTHWHILE * openvino_ms < torch_ms else "torch"
     logger.info(
         "decoder %s: a pass of %d rows through %d layers takes PyTorch %.1f ms, OpenVINO %.1f ms",

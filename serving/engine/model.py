@@ -104,14 +104,13 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
     """
     folder = resolve_base(base)
     disable_progress_bar()  # it would fill a server's log
+    config = read_config(folder)
     try:
-        config = AutoConfig.from_pretrained(folder)
-        check_architecture(config)
         tokenizer = AutoTokenizer.from_pretrained(folder)
         device, dtype = place_of(config, settings)
         model = _read_model(folder, config, dtype)
     except (OSError, ValueError) as error:
-        raise ModelRefused(f"the base model in {folder.name} cannot be loaded: {error}") from error
+        raise _unreadable(folder, error) from error
     model.to(device).eval().requires_grad_(False)
     align(model)
     return Base(
@@ -124,15 +123,38 @@ def load_base(settings: ServingSettings, base: str | Path) -> Base:
     )
 
 
+def read_config(folder: Path) -> Any:
+    """The configuration of the base model in `folder`.
+
+    Raises:
+        ModelRefused: it cannot be read, or its attention is not one that a tree can share.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise _unreadable(folder, error) from error
+    check_architecture(config)
+    return config
+
+
+def _unreadable(folder: Path, error: Exception) -> ModelRefused:
+    return ModelRefused(f"the base model in {folder.name} cannot be loaded: {error}")
+
+
 def place_of(config: Any, settings: ServingSettings) -> tuple[torch.device, torch.dtype]:
     """Where a base of this configuration computes, and in which number type: measured if `auto`."""
-    name = settings.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
+    device = device_of(settings)
     text = config.get_text_config()
     shape = (text.hidden_size, getattr(text, "intermediate_size", 4 * text.hidden_size))
     return device, choose_dtype(settings.dtype, device, shape)
+
+
+def device_of(settings: ServingSettings) -> torch.device:
+    """Where a base computes."""
+    name = settings.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
 
 
 def _read_model(folder: Path, config: Any, dtype: torch.dtype) -> Any:

@@ -4,7 +4,7 @@ It takes from the model what stays in PyTorch (embeddings, rotary positions); th
 model's weights are not needed any more once it is made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ class OpenVinoBackend:
             raise Unsuited(f"OpenVINO does not compile this base ({first_line})") from None
         self._weights.let_go()
         self._request = self._compiled.create_infer_request()
+        self._give = giver(self._compiled, self._request)
         self._vocabulary = sizes.vocabulary
         self._embedding = model.get_input_embeddings().weight
         self._turns = Turns(model.get_decoder().rotary_emb)
@@ -73,7 +74,7 @@ class OpenVinoBackend:
         self._through: BlockLora | None = None
         self._out = torch.empty(0, sizes.vocabulary)
         kind = LORA_TYPES[model.dtype]
-        self.blocks = Blocks(sizes, kind, self._request.set_tensor, first)
+        self.blocks = Blocks(sizes, kind, self._give, first)
 
     def cache(self, trunk: Trunk, branches: int) -> BlockTree:
         """See `serving.engine.backend.Backend`."""
@@ -116,8 +117,9 @@ class OpenVinoBackend:
         """See `serving.engine.openvino.trees.Infer`."""
         through = lora or self._none
         if through is not self._through:
+            self._through = None  # should one input fail, the others are of two adapters
             for name, tensor in through.inputs.items():
-                self._request.set_tensor(name, tensor)
+                self._give(name, tensor)
             self._through = through
         x = functional.embedding(torch.tensor(rows.ids), self._embedding)
         seen = joined(rows.seen, CPU)
@@ -135,7 +137,16 @@ class OpenVinoBackend:
         self._request.infer()
 
     def _set(self, name: str, array: np.ndarray) -> None:
-        self._request.set_tensor(name, ov.Tensor(array))
+        self._give(name, ov.Tensor(array))
+
+
+def giver(compiled: ov.CompiledModel, request: ov.InferRequest) -> Callable[[str, ov.Tensor], None]:
+    """Sets an input of `request` by its name.
+
+    OpenVINO looks for a name seven times as long as for a port, and an adapter has hundreds.
+    """
+    ports = {port.any_name: port for port in compiled.inputs}
+    return lambda name, tensor: request.set_tensor(ports[name], tensor)
 
 
 class Turns:

@@ -1,13 +1,15 @@
 """Which decoder serves: the faster one, or the one that is asked for, or a sentence why not."""
 
 import logging
+import shutil
+import sys
 from errno import ENOSPC
 
 import pytest
 import torch
 from transformers import AutoConfig, GPT2Config
 
-from serving.engine import backends, decoders
+from serving.engine import backends, decoders, model
 from serving.engine.adapter_store import AdapterStore
 from serving.engine.backends import decided, make_backend
 from serving.engine.decoders import choose_decoder
@@ -137,3 +139,86 @@ def test_who_keeps_answers_names_the_decoder_that_auto_takes_and_takes_it_again(
     assert decided(settings, tmp_path / "other").decoder == "torch"
     named = settings.model_copy(update={"decoder": "openvino"})
     assert decided(named, tmp_path / "third") is named
+
+
+def test_a_decoder_that_is_gone_or_was_taken_for_another_base_is_measured_again(
+    tiny_base, tmp_path, monkeypatch
+):
+    settings = ServingSettings(base_model=str(tiny_base), dtype="float32", device="cpu")
+    kept = tmp_path / "decoder"
+    monkeypatch.setattr(decoders, "_measured", lambda *_: "openvino")
+    there_is(monkeypatch, support.VERSION)
+    assert decided(settings, kept).decoder == "openvino"
+    there_is(monkeypatch, None)
+    assert decided(settings, kept).decoder == "torch", "nobody asked for it by name"
+    there_is(monkeypatch, support.VERSION)
+    assert decided(settings, kept).decoder == "torch", "what is taken stays taken"
+    other = tmp_path / "base"
+    shutil.copytree(tiny_base, other)
+    assert decided(settings.model_copy(update={"base_model": str(other)}), kept).decoder == (
+        "openvino"
+    )
+
+
+def test_who_keeps_answers_names_the_number_type_that_auto_takes_and_takes_it_again(
+    tiny_base, tmp_path, monkeypatch
+):
+    measured = iter([torch.bfloat16, torch.float32])
+    monkeypatch.setattr(model, "choose_dtype", lambda *_: next(measured))
+    settings = ServingSettings(base_model=str(tiny_base), decoder="torch", device="cpu")
+    first = decided(settings, tmp_path / "decoder")
+    assert first == settings.model_copy(update={"dtype": "bfloat16"})
+    assert decided(settings, tmp_path / "decoder") == first
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no memory"), ValueError("a shape")])
+def test_whatever_keeps_a_base_from_being_compiled_pytorch_serves_it(
+    loaded, tmp_path, monkeypatch, caplog, error
+):
+    compiled = pytest.importorskip("serving.engine.openvino.backend")
+
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(compiled.OpenVinoBackend, "_infer", fails)
+    monkeypatch.setattr(backends, "choose_decoder", lambda *_: "openvino")
+    assert backend_for(loaded, tmp_path, "auto").name == "torch"
+    with pytest.raises(ModelRefused, match=f"could not be tried .*{error}"):
+        backend_for(loaded, tmp_path, "openvino")
+
+
+def test_a_base_that_cannot_be_read_is_refused_before_it_is_measured(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelRefused, match="cannot be loaded"):
+        decided(ServingSettings(base_model=str(tmp_path)), tmp_path / "decoder")
+
+
+def test_a_package_that_cannot_be_imported_is_as_none(
+    config, loaded, tmp_path, monkeypatch, caplog
+):
+    there_is(monkeypatch, support.VERSION)
+    monkeypatch.setitem(sys.modules, "serving.engine.openvino.backend", None)
+    with caplog.at_level(logging.INFO):
+        assert choose_decoder("auto", config, torch.float32, CPU) == "torch"
+    assert "it could not be tried (ModuleNotFoundError" in caplog.text
+    with pytest.raises(ModelRefused, match="could not be tried"):
+        backend_for(loaded, tmp_path, "openvino")
+
+
+def test_who_keeps_answers_measures_with_as_many_threads_as_the_engine_has(
+    tiny_base, tmp_path, monkeypatch
+):
+    seen = []
+
+    def measured(*_):
+        seen.append(torch.get_num_threads())
+        return "torch"
+
+    monkeypatch.setattr(backends, "choose_decoder", measured)
+    settings = ServingSettings(base_model=str(tiny_base), dtype="float32", device="cpu", threads=2)
+    before = torch.get_num_threads()
+    try:
+        decided(settings, tmp_path / "decoder")
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [2]

@@ -1,7 +1,9 @@
 """Tree decoding gives the same token ids as transformers' generate does branch by branch."""
 
 import random
+from dataclasses import replace
 from math import exp
+from weakref import ref
 
 import pytest
 import torch
@@ -19,7 +21,7 @@ from serving.engine.model import load_base, merge
 from serving.engine.torch_backend import TorchBackend
 from serving.engine.tree_cache import TRUNK_ROWS
 from serving.listing import Listing
-from serving.prompt import PromptBuilder, PromptTree
+from serving.prompt import PromptBuilder, PromptTree, Trunk
 from serving.settings import ServingSettings
 from tests.serving.helpers import COLOUR, WASHABLE, adapter_blob
 
@@ -337,6 +339,47 @@ def test_an_answer_is_cut_at_its_cap_and_the_next_question_is_still_asked(base, 
     assert len(decoded.answers) == len(tree.branches[0])
     assert all(len(answer.ids) <= 2 for answer in decoded.answers.values())
     assert any(not answer.complete for answer in decoded.answers.values())
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("tokens", [1, 31, 32, 33, 64])
+def test_a_trunk_of_any_length_is_seen_whole_by_branches_that_begin_in_a_later_pass(
+    base, backend, tokens
+):
+    ids = [7 * place % 300 for place in range(tokens)]
+    trunk = Trunk(tuple(ids), range(tokens), tokens)
+    cache = backend.cache(trunk, 2)
+    first = backend.begin()
+    first.add(cache, trunk, [])
+    first.run([])  # nobody wants anything of it
+    for branch, fed in ((1, [5, 6]), (0, [8])):
+        later = backend.begin()
+        (row,) = later.add(cache, None, [(branch, 0, fed)])
+        ours = later.run([row + len(fed) - 1]).logits[0].float()
+        theirs = base.model(torch.tensor([[*ids, *fed]])).logits[0, -1]
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_a_compiled_decoder_that_nobody_holds_leaves_nothing_behind(base):
+    compiled = pytest.importorskip("serving.engine.openvino.backend").OpenVinoBackend(base.model)
+    gone = ref(compiled)
+    del compiled
+    assert gone() is None
+
+
+def test_after_an_adapter_that_could_not_be_set_the_base_answers_as_before(
+    base, builder, shapes, adapters
+):
+    compiled = pytest.importorskip("serving.engine.openvino.backend").OpenVinoBackend(base.model)
+    tree = random_tree(builder, 7, 2)
+    before = decode(compiled, base, tree)
+    whole = compiled.take(adapters[1][0], shapes)
+    *most, last = whole.inputs
+    broken = replace(whole, inputs={**{name: whole.inputs[name] for name in most}, last: None})
+    failing = Tree(tree, rules(base), broken)
+    with pytest.raises(TypeError):
+        step(compiled, [failing])
+    assert decode(compiled, base, tree) == before
 
 
 def test_a_tree_without_branches_costs_nothing(base, backend):
