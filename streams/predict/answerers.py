@@ -127,6 +127,7 @@ class Answerers:
         self._free_calls = endpoint_calls
         self._endpoint_executor = ThreadPoolExecutor(endpoint_calls, thread_name_prefix="endpoint")
         self._healing = asyncio.Lock()
+        self._pushes: dict[str, asyncio.Future[None]] = {}
         self._broken: dict[str, tuple[float, str]] = {}
         self._examples: dict[str, Example] = {}
 
@@ -268,6 +269,17 @@ class Answerers:
         return await self._engine.ask(request, left_s, give_up)
 
     async def _give(self, adapter: Champion) -> None:
-        """Pushes an adapter to an engine that lacks it; one push at a time."""
+        """Pushes an adapter to an engine that lacks it: once for all who find it missing meanwhile.
+
+        An engine that comes up anew lacks it for everybody who asks.
+        """
+        push = self._pushes.get(adapter.hash)
+        if push is None:
+            push = self._pushes[adapter.hash] = asyncio.ensure_future(self._push(adapter))
+            push.add_done_callback(lambda _: self._pushes.pop(adapter.hash))
+        await asyncio.shield(push)  # the others wait for it though one of them is cancelled
+
+    async def _push(self, adapter: Champion) -> None:
+        """One at a time."""
         async with self._healing:
             await asyncio.get_running_loop().run_in_executor(self._executor, self._heal, adapter)

@@ -57,7 +57,8 @@ LINGER_MS = 5
 """Of an answer, which took far longer: the more of them go together, the less each costs the worker
 and the broker."""
 WINDOW_PER_SLOT = 16
-"""Requests begun but not committed, per slot: they pile up behind one that takes long."""
+"""Requests begun but not committed, per slot, and orders as well: they pile up behind one that
+takes long."""
 OUTSIDE_WINDOW = 4096
 """As many more where an endpoint answers, or pictures are got: what is slow there must not stop the
 reading."""

@@ -18,7 +18,10 @@ class Ledger:
     """The offsets under way of each partition; commits never pass one that is not done."""
 
     def __init__(self, window: int) -> None:
-        """`window`: the most offsets kept at once, however slow the first of them is."""
+        """`window`: the most offsets kept at once of a topic, however slow the first of them is.
+
+        Shadow orders take no slot: in one window they would leave no room for sellers' requests.
+        """
         self._window = window
         self._open: dict[Partition, dict[int, bool]] = {}
         self._next: dict[Partition, int] = {}
@@ -34,7 +37,7 @@ class Ledger:
             partitions were revoked while it waited: then it is delivered again, here or elsewhere.
         """
         epoch = self.epoch
-        while len(self) >= self._window:
+        while self._full(place):
             self._room.clear()
             await self._room.wait()
         if self.epoch != epoch:
@@ -66,7 +69,7 @@ class Ledger:
 
     def under_way(self, place: Partition) -> bool:
         """Whether something of this partition is not done, or there is no room to begin it."""
-        return bool(self._open.get(place)) or len(self) >= self._window
+        return bool(self._open.get(place)) or self._full(place)
 
     def take_commits(self) -> dict[Partition, int]:
         """The next offset of each partition that moved since the last call."""
@@ -75,6 +78,11 @@ class Ledger:
 
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
+
+    def _full(self, place: Partition) -> bool:
+        # The watchdog's thread asks as well, while partitions may come: hence the copy.
+        of_topic = (offsets for (topic, _), offsets in [*self._open.items()] if topic == place[0])
+        return sum(map(len, of_topic)) >= self._window
 
 
 class Lane(Enum):

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import faust
 from faust.assignor import PartitionAssignor
 from faust.types import TP
+from mode.utils.queues import ThrowableQueue
 
 from schemas.errors import ListuneError
 from streams.errors import REFUSED_CODE, Refused
@@ -41,6 +42,26 @@ _tasks: set[asyncio.Task[None]] = set()
 class _App(faust.App):
     def _new_transport(self) -> Any:
         return Transport(self.conf.broker_consumer, self)
+
+    def FlowControlQueue(self, maxsize: int | None = None, **more: Any) -> "Buffer":
+        return Buffer(maxsize, flow_control=self.flow_control, **more)
+
+
+class Buffer(ThrowableQueue[Any]):
+    """What is read ahead for an agent. Once there is enough, Faust fetches no more of a partition.
+
+    What it had fetched by then would wait for room, and with it all that is read for other agents:
+    sellers' requests behind orders that nobody waits for. It is in memory already, so it goes in.
+    """
+
+    def full(self) -> bool:
+        return False
+
+    def clear(self) -> None:
+        # In a rebalance, after which Faust fetches of all partitions. To resume once more what was
+        # stopped before would let it fetch without an end.
+        self._pending_pressure_drop_callbacks.clear()
+        super().clear()
 
 
 def make_app(

@@ -24,10 +24,11 @@ from serving.errors import (
 )
 from serving.examples import schema_example
 from serving.generation import GenerationRequest, GenerationResult
+from serving.listing import Listing
 from streams import metrics
 from streams.kafka.control_log import Champion
 from streams.predict import answering
-from streams.predict.answerers import Answerers
+from streams.predict.answerers import Answerers, Question
 from streams.predict.answering import Answerer
 from streams.predict.flow import Gate, Lane, Slot
 from streams.predict.traffic import Traffic
@@ -182,6 +183,33 @@ def test_a_certain_adapter_answers_and_is_given_to_an_engine_that_lacks_it() -> 
     answer = Worker("adapter:a2", engine).answer()
     assert (answer.adapter_id, answer.adapter_hash, answer.fell_back) == ("a2", "hash-a2", None)
     assert engine.pushed == ["hash-a2"]
+
+
+class AtOnce(Engine):
+    """It answers in the event loop."""
+
+    async def ask(self, request: GenerationRequest, *_: Any, **__: Any) -> GenerationResult:
+        return self.generate(adapter_hash=request.adapter_hash)
+
+
+@pytest.mark.parametrize(("who", "adapter"), [("champion", CHAMPION), ("adapter:a2", TRIED)])
+@pytest.mark.parametrize("fault", [None, Unavailable("nobody"), AdapterError("of another base")])
+def test_all_who_find_an_adapter_missing_at_once_share_one_push(
+    who: str, adapter: Champion, fault: Exception | None
+) -> None:
+    engine = AtOnce()
+    engine.push_fault = fault
+    worker = Worker(who, engine)
+    question = Question(Listing("l", "Lamps", "A lamp"), LAMPS, (COLOUR,), Mode.FREE)
+    plan = worker.traffic.plan(request(), now_ms())
+
+    async def ask_all() -> None:
+        ask = worker.answerer._answerers.ask
+        asked = (ask(plan, question, None) for _ in range(20))
+        await asyncio.gather(*asked, return_exceptions=True)
+
+    asyncio.run(ask_all())
+    assert engine.pushed == [adapter.hash]
 
 
 @pytest.mark.parametrize(

@@ -290,6 +290,16 @@ def test_a_shadow_order_gives_way_to_sellers_and_holds_up_no_order_behind_it(
     wait_for(lambda: shadow.request_id in {p.request_id for p in predictions(settings)})
 
 
+def test_a_seller_is_answered_while_a_backlog_of_orders_stands_still(
+    settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
+) -> None:
+    orders = [request(schemas, title="slow", patience_ms=4 * 3_600_000) for _ in range(5_000)]
+    send(settings, *((BACKFILL, r.listing_id, r.to_bytes()) for r in orders))
+    # The orders that are begun end never, and so many are read that they fill the agent's buffer.
+    worker("predict", SLOW_S="3600").start()
+    assert answers(settings, request(schemas))[0].status is Status.OK
+
+
 def test_behind_a_slow_endpoint_champion_answers_go_on_and_their_reading_too(
     settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:

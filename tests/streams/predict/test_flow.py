@@ -81,6 +81,23 @@ def test_the_window_stops_the_reading_behind_one_slow_request() -> None:
     asyncio.run(scenario())
 
 
+def test_orders_that_fill_the_window_leave_sellers_theirs() -> None:
+    async def scenario() -> None:
+        ledger = Ledger(window=2)
+        order = "listing.backfill"
+        for offset in (1, 2):
+            await ledger.start((order, offset), offset)  # of any partition
+        third = asyncio.ensure_future(ledger.start((order, 3), 3))
+        await asyncio.wait_for(ledger.start(PLACE, 1), 1)
+        assert ledger.under_way((order, 3))
+        assert not ledger.under_way(("listing.requests", 1))
+        assert not third.done()
+        ledger.done((order, 1), 1)
+        assert await third
+
+    asyncio.run(scenario())
+
+
 async def order_of_service(slots: int, live: int, backfill: int) -> list[Lane]:
     """Both lanes ask one after another, as agents do; each request is done at once."""
     gate = Gate(slots)
