@@ -133,6 +133,8 @@ def label_of(name: str, options: Options) -> str:
         parts.append(f"{options['step_tokens']} a step")
     if options.get("dtype") not in (None, "auto"):
         parts.append(str(options["dtype"]))
+    if "decoder" in options:
+        parts.append(str(options["decoder"]))
     return " ".join(parts)
 
 
