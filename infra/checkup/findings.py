@@ -105,7 +105,10 @@ def _catalog(report: CheckReport) -> list[Finding]:
         found.append(_weighed(min(1.0, several / report.products), sentence))
     blank = report.products - report.with_values
     if blank:
-        sentence = f"{blank} products have no value; they teach nothing"
+        sentence = (
+            f"{blank} of {report.products} products have no legal value and teach nothing; mend "
+            "what was refused, or fill in what the schema asks for"
+        )
         found.append(_weighed(blank / report.products, sentence))
     return found
 
