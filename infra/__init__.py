@@ -12,8 +12,9 @@ No domain logic lives here: no room outside of infra imports it. Read in this or
 - `lab`: benchmarks, the experiment, the chaos run.
 - `cli`: the `listune` command over all of it.
 - `health`, `machine`, `progress`: what a worker says, what a figure was measured on, the one bar.
+- `page`: a report as one page.
 - `bootstrap`: the environment, made by the Makefile before anything can be imported.
 
 Other rooms use: `infra.settings`, `infra.stack`, `infra.stage`, `infra.health`, `infra.machine`,
-`infra.progress`.
+`infra.page`, `infra.progress`.
 """

@@ -1,13 +1,11 @@
 """A check as files: `report.json`, and `report.html`, one page that opens without a network."""
 
-import base64
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from jinja2 import Environment, StrictUndefined
-
 from infra.checkup.report import CheckReport
 from infra.checkup.tables import catalog_lines, figures, verdict
+from infra.page import embedded, render
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -22,15 +20,14 @@ def write_check(report: CheckReport, folder: Path) -> list[Path]:
 
 
 def _page(report: CheckReport) -> str:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(
-        report=report,
-        verdict=verdict(report),
-        lines=list(catalog_lines(report)),
-        figures=figures,
-        images=_pictures(report) if report.attributes else {},
-    )
+    values = {
+        "report": report,
+        "verdict": verdict(report),
+        "lines": list(catalog_lines(report)),
+        "figures": figures,
+        "images": _pictures(report) if report.attributes else {},
+    }
+    return render(TEMPLATE, values)
 
 
 def _pictures(report: CheckReport) -> dict[str, str]:
@@ -42,7 +39,4 @@ def _pictures(report: CheckReport) -> dict[str, str]:
             "Filled and refused": plot_filled(report, Path(folder) / "filled.png"),
             "Longest answers": plot_lengths(report, Path(folder) / "lengths.png"),
         }
-        return {
-            name: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-            for name, path in drawn.items()
-        }
+        return {name: embedded(path) for name, path in drawn.items()}

@@ -11,11 +11,10 @@
 `print_report` is the same for a terminal of 80 columns or more.
 """
 
-import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -43,8 +42,17 @@ from infra.demo.wording import (
     number,
     seconds,
 )
+from infra.page import embedded, render
 
 TEMPLATE = Path(__file__).with_name("template.html")
+FILTERS: dict[str, Callable[..., Any]] = {
+    "number": number,
+    "count": count,
+    "interval": interval,
+    "milliseconds": milliseconds,
+    "seconds": seconds,
+    "duration": duration,
+}
 POOL_ROWS = 12
 INPUTS_MEASURED = ("net benefit", "completeness")
 _STYLES = {"promoted": "green", "rejected": "red", "failed": "red", "challenger": "yellow"}
@@ -150,38 +158,25 @@ def _below(first: str, second: str) -> Text:
 
 
 def _page(report: RunReport, pictures: list[Path]) -> str:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {
-        "number": number,
-        "count": count,
-        "interval": interval,
-        "milliseconds": milliseconds,
-        "seconds": seconds,
-        "duration": duration,
+    values = {
+        "report": report,
+        "run": report.run,
+        "rows": rows_to_show(report),
+        "images": {path.stem: embedded(path) for path in pictures},
+        "pool": _thinned(report.pool_history),
+        "headline": headline(report),
+        "by_inputs": inputs_sheets(report),
+        "sheets": sheets(report.arms) if report.arms else [],
+        "arm_lines": said(report.arms) if report.arms else [],
+        "gate_lines": list(gate_lines(report)),
+        "example_note": example_note(report),
+        "measured": {name: name.replace("_", " ") for name in MEASURED},
+        "first": report.rounds[0],
+        "best": best_candidate(report),
+        "settings": _flat(report.run.settings),
+        "longest": max(report.timings.values(), default=1.0) or 1.0,
     }
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    images = {
-        path.stem: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-        for path in pictures
-    }
-    return template.render(
-        report=report,
-        run=report.run,
-        rows=rows_to_show(report),
-        images=images,
-        pool=_thinned(report.pool_history),
-        headline=headline(report),
-        by_inputs=inputs_sheets(report),
-        sheets=sheets(report.arms) if report.arms else [],
-        arm_lines=said(report.arms) if report.arms else [],
-        gate_lines=list(gate_lines(report)),
-        example_note=example_note(report),
-        measured={name: name.replace("_", " ") for name in MEASURED},
-        first=report.rounds[0],
-        best=best_candidate(report),
-        settings=_flat(report.run.settings),
-        longest=max(report.timings.values(), default=1.0) or 1.0,
-    )
+    return render(TEMPLATE, values, FILTERS)
 
 
 def _thinned(points: list[PoolPoint]) -> list[PoolPoint]:
