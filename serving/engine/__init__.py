@@ -7,7 +7,8 @@ It knows no Triton, no Kafka, no champions. Read in this order:
 - `branch`: what a branch feeds next, and what it makes of the answer; `constraints`: which tokens a
   schema allows.
 - `decoding`: one pass for all trees; `backend`: what computes it; `scores`: what comes of it.
-- `torch_backend`: by PyTorch; `tree_cache`, `pages`: where the trees' keys and values are.
+- `torch_backend`: by PyTorch; `tree_cache`, `pages`: where the trees' keys and values are;
+  `free_list`: which pages nobody holds.
 - `openvino/`: by a graph that OpenVINO compiles; `decoders`: which of both; `backends`: made.
 - `eyes/`: from a picture to rows of the trunk; `seen`: these rows in a forward pass.
 - `decoder`: the forward pass itself; `tree_attention`, `linear`, `lora`, `shape`: its parts;
@@ -23,6 +24,7 @@ Other rooms use:
 - `serving.engine.engine`: `Engine`; `serving.engine.backends`: `decided`, of whoever keeps answers.
 - `serving.engine.model`: `Base`, `load_base`, `merge`, `resolve_base`.
 - `serving.engine.seen`: `Seen`.
+- `serving.engine.free_list`: the compiled decoder's blocks.
 - `serving.engine.lora`: `GROUPS`, the modules that an adapter may change.
 - `serving.engine.precision`: `choose_dtype`; `serving.engine.passing_thread`: `in_passing`.
 - `serving.engine.backend`, `serving.engine.scores`, `serving.engine.lora`: for `openvino/`.

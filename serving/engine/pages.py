@@ -7,6 +7,7 @@ arXiv:2309.06180). A page holds the keys and values of `PAGE` tokens, of one tru
 
 import torch
 
+from serving.engine.free_list import FreeList
 from serving.engine.shape import Shape
 
 PAGE = 16
@@ -19,36 +20,19 @@ FIRST_PAGES = 256
 GROWTH = 1.5
 
 
-class Pages:
+class Pages(FreeList):
     """The pages of one base model; for one thread, but pages may be given back from any."""
 
     def __init__(self, shape: Shape, first: int = FIRST_PAGES) -> None:
         """Room for `first` pages, at least two; more as they are taken."""
         self.shape = shape
         self._layers = [self._zeros(first) for _ in range(shape.layers)]
-        self._free = list(range(first - 1, NULL, -1))
+        super().__init__(NULL + 1, first)
 
     @property
     def count(self) -> int:
         """How many there are, the null page among them."""
         return len(self._layers[0]) // (2 * self.shape.kv_heads)
-
-    @property
-    def free(self) -> int:
-        """How many nobody holds."""
-        return len(self._free)
-
-    def take(self, count: int) -> list[int]:
-        """`count` pages, whatever they held before."""
-        while len(self._free) < count:
-            self._grow()
-        return [self._free.pop() for _ in range(count)]
-
-    def give(self, pages: list[int]) -> None:
-        """Give pages back and empty the list."""
-        # In one step: the last reference to a tree may be dropped in another thread.
-        self._free.extend(pages)
-        pages.clear()
 
     def places(self, pages: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         """Where tokens of `pages` at `offsets` in them, both (tokens,), are written: (tokens * 2 *
@@ -76,13 +60,11 @@ class Pages:
         return self._layers[layer]
 
     def _grow(self) -> None:
-        before = self.count
-        after = int(before * GROWTH)
+        after = int(self.count * GROWTH)
         for layer, old in enumerate(self._layers):
             # One layer after the other, so that old and new are never there of all of them.
             self._layers[layer] = self._zeros(after)
             self._layers[layer][: len(old)] = old
-        self._free.extend(range(after - 1, before - 1, -1))
 
     def _zeros(self, pages: int) -> torch.Tensor:
         shape = self.shape

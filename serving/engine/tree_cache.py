@@ -17,6 +17,7 @@ import torch
 from schemas.events import BASE_ADAPTER
 from serving.engine.backend import Fed, Scores
 from serving.engine.decoder import Attend, Decoder
+from serving.engine.free_list import give_all
 from serving.engine.lora import Beside, Lora, Segment
 from serving.engine.pages import PAGE, Pages
 from serving.engine.scores import scored
@@ -73,17 +74,12 @@ class TreeCache:
         self.trunk = pages.take(-(-len(trunk) // PAGE))
         self.branches: list[list[int]] = [[] for _ in range(branches)]
         self._pages = pages
-        finalize(self, _give_all, pages, self.trunk, self.branches)
+        finalize(self, give_all, pages, self.trunk, self.branches)
 
     def reserve(self, branch: int, slots: int) -> None:
         """Have room for `slots` tokens in a branch."""
         own = self.branches[branch]
         own += self._pages.take(max(0, -(-slots // PAGE) - len(own)))
-
-
-def _give_all(pages: Pages, trunk: list[int], branches: list[list[int]]) -> None:
-    for held in (trunk, *branches):
-        pages.give(held)
 
 
 class TreePass:

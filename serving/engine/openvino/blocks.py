@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import openvino as ov
 
+from serving.engine.free_list import FreeList
 from serving.engine.openvino.graph import BLOCK, CACHES, Sizes
 
 FIRST_BLOCKS = 64
 GROWTH = 1.5
 
 
-class Blocks:
+class Blocks(FreeList):
     """The blocks of one base model; for one thread, but they may be given back from any."""
 
     def __init__(
@@ -31,29 +32,12 @@ class Blocks:
         self._kind = kind
         self._give_to = give_to
         self._arrays = [self._zeros(name, first) for name in self._names]
-        self._free = list(range(first - 1, -1, -1))
+        super().__init__(0, first)
 
     @property
     def count(self) -> int:
         """How many there are."""
         return len(self._arrays[0])
-
-    @property
-    def free(self) -> int:
-        """How many nobody holds."""
-        return len(self._free)
-
-    def take(self, count: int) -> list[int]:
-        """`count` blocks, whatever they held before."""
-        while len(self._free) < count:
-            self._grow()
-        return [self._free.pop() for _ in range(count)]
-
-    def give(self, blocks: list[int]) -> None:
-        """Give blocks back and empty the list."""
-        # In one step: the last reference to a tree may be dropped in another thread.
-        self._free.extend(blocks)
-        blocks.clear()
 
     def copy(self, block: int, tokens: int, to: Sequence[int]) -> None:
         """The first `tokens` of `block` into each of the blocks `to`, in all layers."""
@@ -69,7 +53,6 @@ class Blocks:
             old = self._arrays[place]
             self._arrays[place] = self._zeros(name, after)
             self._arrays[place][:before] = old
-        self._free.extend(range(after - 1, before - 1, -1))
 
     def _zeros(self, name: str, blocks: int) -> np.ndarray:
         """An array of zeros, now the graph's: no weight times NaN would be NaN."""

@@ -17,6 +17,7 @@ import torch
 
 from schemas.events import BASE_ADAPTER
 from serving.engine.backend import Fed
+from serving.engine.free_list import give_all
 from serving.engine.openvino.blocks import Blocks
 from serving.engine.openvino.graph import BLOCK
 from serving.engine.scores import LogProbabilities
@@ -34,7 +35,7 @@ class BlockTree:
         self.trunk = blocks.take(-(-len(trunk) // BLOCK))
         self.branches: list[list[int]] = [[] for _ in range(branches)]
         self._blocks = blocks
-        finalize(self, _give_all, blocks, self.trunk, self.branches)
+        finalize(self, give_all, blocks, self.trunk, self.branches)
 
     def past(self, slot: int) -> int:
         """The tokens that a branch's token in `slot` has before it."""
@@ -51,11 +52,6 @@ class BlockTree:
         if self.tail:
             to = [self.table(branch, 0)[self.full] for branch in range(len(self.branches))]
             self._blocks.copy(self.trunk[-1], self.tail, to)
-
-
-def _give_all(blocks: Blocks, trunk: list[int], branches: list[list[int]]) -> None:
-    for held in (trunk, *branches):
-        blocks.give(held)
 
 
 @dataclass(frozen=True)
