@@ -32,10 +32,10 @@ class Hosts:
         self.worker = worker
         self.sold = 0
 
-    def start(self, host: str) -> Worker:
+    def start(self, host: str, **env: str) -> Worker:
         """A worker that is ready: it works, or it stands by."""
         own = self.settings.model_copy(update={"pool_dir": self.folder / host / "pool"})
-        return self.worker("curate", own, WORKER=host, SESSION_S="6").start()
+        return self.worker("curate", own, WORKER=host, SESSION_S="6", **env).start()
 
     def sell(self) -> None:
         """Twenty more listings go their whole way."""
@@ -46,8 +46,12 @@ class Hosts:
     def wait_until_counted_once(self, worker: Worker) -> None:
         """Every event of every listing is in the worker's pool, and none is there twice."""
         once = [self.sold] * len(TABLES)
-        # Meanwhile the pool may not be open yet.
-        wait_for(lambda: counts(worker.settings) == once, PATIENCE_S, meanwhile=SqlError)
+
+        def counted() -> bool:
+            assert not worker.dead(), worker.log.read_text()[-3000:]
+            return counts(worker.settings) == once
+
+        wait_for(counted, PATIENCE_S, meanwhile=SqlError)  # the pool may not be open yet
 
 
 def counts(settings: StreamsSettings) -> list[int]:
@@ -86,10 +90,11 @@ def test_a_standby_goes_on_from_the_copy_and_the_topics_when_the_worker_is_kille
     assert replay(second.settings, hosts.schemas, lambda *_: None).equal
 
 
+@pytest.mark.parametrize("aware", [{}, {"UNAWARE": "1"}], ids=["aware", "back in the group"])
 def test_a_worker_that_was_stopped_for_too_long_ends_and_its_standby_goes_on(
-    hosts: Hosts,
+    hosts: Hosts, aware: dict[str, str]
 ) -> None:
-    first = hosts.start("first")
+    first = hosts.start("first", **aware)
     hosts.sell()
     hosts.wait_until_counted_once(first)
     second = hosts.start("second")
