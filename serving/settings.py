@@ -198,7 +198,7 @@ class ServingSettings(BaseModel):
     max_merged: int = Field(
         2,
         ge=0,
-        description="merged adapters kept in memory by PyTorch's decoder, LRU; 0 = none",
+        description="decoders kept in memory that have one adapter merged in, LRU; 0 = none",
         json_schema_extra=NEITHER,
     )
     max_adapters: int = Field(

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict
 
 from serving.engine.adapter_store import AdapterStore
 from serving.engine.backend import AnyBackend
+from serving.engine.decoder import Decoder
 from serving.engine.decoder_check import check
 from serving.engine.decoders import DecoderName, choose_decoder, refusal, untried
 from serving.engine.merged_decoders import MergedDecoders
-from serving.engine.model import Base, device_of, place_of, read_config, resolve_base
+from serving.engine.model import Base, device_of, merge, place_of, read_config, resolve_base
 from serving.engine.openvino.support import Unsuited, check_machine
 from serving.engine.passing_thread import in_passing
 from serving.engine.torch_backend import TorchBackend
@@ -83,7 +84,7 @@ def make_backend(base: Base, settings: ServingSettings, store: AdapterStore) -> 
     """What `settings.decoder` asks for, compared with the model.
 
     The compiled decoder lets go of the weights of the base's layers: `base.model` generates no
-    more. PyTorch's merges adapters out of `store`.
+    more. Adapters are merged out of `store`.
 
     Raises:
         ModelRefused: the base is not built like Llama, Qwen or SmolLM; or the compiled decoder is
@@ -92,26 +93,34 @@ def make_backend(base: Base, settings: ServingSettings, store: AdapterStore) -> 
     chosen = choose_decoder(settings.decoder, base.model.config, base.dtype, base.device)
     if chosen == "openvino":
         try:
-            return _compiled(base, settings.adapter_store)
+            return _compiled(base, settings, store)
         except (Unsuited, ModelRefused) as error:
             if settings.decoder == "openvino":
                 raise refusal(error) from None
             logger.warning("decoder torch, and not OpenVINO: %s", error)
-    merged = MergedDecoders(base, store, settings.max_merged)
-    return TorchBackend(base.decoder, merged, kernels=base.kernels)
+
+    def merged(adapter_hash: str) -> Decoder:
+        return Decoder(merge(base.model, store.get(adapter_hash)))
+
+    decoders = MergedDecoders(merged, settings.max_merged)
+    return TorchBackend(base.decoder, decoders, kernels=base.kernels)
 
 
-def _compiled(base: Base, folder: Path) -> AnyBackend:
+def _compiled(base: Base, settings: ServingSettings, store: AdapterStore) -> AnyBackend:
     try:
         from serving.engine.openvino.backend import OpenVinoBackend
 
-        backend = OpenVinoBackend(base.model, folder)
+        backend = OpenVinoBackend(
+            base.model,
+            settings.adapter_store,
+            adapter=store.get,
+            max_merged=settings.max_merged,
+        )
         check(backend, base.model, base.sample)
     except (Unsuited, ModelRefused):
         raise
     except Exception as error:
         raise untried(error) from None
-    backend.let_go()
     let_go(base)
     give_back()
     return backend

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from serving.engine.decoder import Decoder
 from serving.engine.engine import Engine
-from serving.engine.model import linear_shapes, load_base
+from serving.engine.merged_decoders import MergedDecoders
+from serving.engine.model import linear_shapes, load_base, merge
 from serving.engine.torch_backend import TorchBackend
 from serving.settings import ServingSettings
 from serving.triton.client import TritonClient
@@ -47,6 +49,25 @@ def backend_of(decoder):
         from serving.engine.openvino.backend import OpenVinoBackend
 
         return OpenVinoBackend(base.model, first=4)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def merging(decoder):
+    """Makes the decoder's backend over a base, with an adapter merged in."""
+
+    def made(base, adapter):
+        if decoder == "torch":
+            merged = MergedDecoders(lambda _: Decoder(merge(base.model, adapter)), 1)
+            backend = TorchBackend(base.decoder, merged)
+        else:
+            from serving.engine.openvino.backend import OpenVinoBackend
+
+            backend = OpenVinoBackend(base.model, adapter=lambda _: adapter, max_merged=1)
+        backend.merged._keep(adapter.hash)
+        assert backend.merged.choose(adapter.hash), "it is in use"
+        return backend
 
     return made
 

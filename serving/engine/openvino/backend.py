@@ -1,10 +1,11 @@
-"""The graph compiled, its inputs and its outputs: see `serving.engine.backend.Backend`.
+"""Passes by graphs that OpenVINO compiles: see `serving.engine.backend.Backend`.
 
-It takes from the model what stays in PyTorch (embeddings, rotary positions); the rest of the
-model's weights are not needed any more once it is made.
+They take from the model what stays in PyTorch (embeddings, rotary positions); the rest of the
+model's weights are not needed any more once the first graph is made.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ import openvino as ov
 import torch
 from torch.nn import functional
 
+from schemas.events import BASE_ADAPTER
 from serving.adapter_file import AdapterFile
 from serving.engine.lora import load_lora
+from serving.engine.merged_decoders import MergedDecoders
 from serving.engine.openvino.blocks import FIRST_BLOCKS, Blocks
-from serving.engine.openvino.graph import LORA_TYPES, PAGING, Graph, Place, sizes_of
-from serving.engine.openvino.support import Unsuited, check_base
-from serving.engine.openvino.trees import BlockLora, BlockPass, BlockTree, Rows
-from serving.engine.openvino.weights import Weights
+from serving.engine.openvino.compiled import Compiled
+from serving.engine.openvino.graph import KINDS, PAGING, Place
+from serving.engine.openvino.making import Making
+from serving.engine.openvino.trees import BlockLora, BlockPass, BlockTree, Infer, Rows
 from serving.engine.seen import joined
+from serving.errors import UnknownAdapter
 from serving.prompt import Trunk
 
 DRAFT_ROWS = 24
@@ -28,18 +32,33 @@ DRAFT_ROWS = 24
 CPU = torch.device("cpu")
 
 
+def nowhere(adapter_hash: str) -> AdapterFile:
+    """Where no adapters are kept to be merged."""
+    raise UnknownAdapter(f"adapter {adapter_hash[:12]} is not here; push it first")
+
+
 class OpenVinoBackend:
     """See `serving.engine.backend.Backend`."""
 
     name = "openvino"
 
-    def __init__(self, model: Any, folder: Path | None = None, first: int = FIRST_BLOCKS) -> None:
-        """Compile the transformers model `model`.
+    def __init__(
+        self,
+        model: Any,
+        folder: Path | None = None,
+        first: int = FIRST_BLOCKS,
+        adapter: Callable[[str], AdapterFile] = nowhere,
+        max_merged: int = 0,
+    ) -> None:
+        """Compile the transformers model `model`, whose layers' weights can go then.
 
         Args:
-            model: it can go once the first pass is made, but for its embeddings.
-            folder: where its weights lie meanwhile, as `serving.engine.openvino.weights` says.
+            model: the base.
+            folder: where its weights lie, as `serving.engine.openvino.weights` says.
             first: blocks to begin with.
+            adapter: the adapter of a hash, to be merged.
+            max_merged: graphs kept of one adapter or of the base alone; 0 for no other than the
+                base's ever.
 
         Raises:
             Unsuited: the graph cannot express it, OpenVINO does not compile it here, or `folder`
@@ -47,34 +66,16 @@ class OpenVinoBackend:
         """
         self.draft_rows = DRAFT_ROWS
         self._dtype = model.dtype
-        try:
-            check_base(model)
-            sizes = sizes_of(model)
-            with Weights(folder) as self._weights:
-                graph = Graph(model, sizes, self._weights)
-        except AttributeError as error:
-            raise Unsuited(
-                f"{model.config.model_type} is not built like Llama, Qwen or SmolLM ({error})"
-            ) from None
-        try:
-            self._compiled = ov.Core().compile_model(graph.ov_model, "CPU", properties(model.dtype))
-        except RuntimeError as error:
-            first_line = str(error).strip().splitlines()[0]
-            raise Unsuited(f"OpenVINO does not compile this base ({first_line})") from None
-        self._weights.let_go()
-        self._request = self._compiled.create_infer_request()
-        self._give = giver(self._compiled, self._request)
-        self._vocabulary = sizes.vocabulary
+        self._making = making = Making(model, folder, adapter)
+        self.merged = MergedDecoders(making.merged, max_merged, {BASE_ADAPTER: making.base})
         self._embedding = model.get_input_embeddings().weight
         self._turns = Turns(model.get_decoder().rotary_emb)
         self._places: Mapping[tuple[int, str], Place] = {
-            (place.layer, place.group): place for place in graph.places
+            (place.layer, place.group): place for place in making.places
         }
-        self._none = BlockLora("", self._inputs({}))
-        self._through: BlockLora | None = None
-        self._out = torch.empty(0, sizes.vocabulary)
-        kind = LORA_TYPES[model.dtype]
-        self.blocks = Blocks(sizes, kind, self._give, first)
+        self._none = BlockLora(BASE_ADAPTER, self._inputs({}))
+        self._out = torch.empty(0, making.sizes.vocabulary)
+        self.blocks = Blocks(making.sizes, KINDS[model.dtype], first)
 
     def cache(self, trunk: Trunk, branches: int) -> BlockTree:
         """See `serving.engine.backend.Backend`."""
@@ -82,19 +83,28 @@ class OpenVinoBackend:
 
     def begin(self) -> BlockPass:
         """See `serving.engine.backend.Backend`."""
-        return BlockPass(self.blocks, self._infer, self._logits)
+        return BlockPass(self.blocks, self._choose, self._logits)
 
     def take(self, adapter: AdapterFile, shapes: Mapping[str, tuple[int, int]]) -> BlockLora:
         """See `serving.engine.backend.Backend`."""
         lora = load_lora(adapter, shapes, None, self._dtype, CPU)
+        self._making.adapting()  # seconds, the first time: here and not between passes
         return BlockLora(lora.adapter_hash, self._inputs(lora.pairs))
 
     def close(self) -> None:
-        """Nothing works in the background."""
+        """See `serving.engine.backend.Backend`."""
+        self.merged.close()
 
-    def let_go(self) -> None:
-        """The memory that only compiling and the first pass needed."""
-        self._weights.let_go()
+    def _choose(self, adapters: set[str]) -> Infer:
+        """What computes a pass with these adapters."""
+        graph = self.merged.choose(next(iter(adapters)) if len(adapters) == 1 else None)
+        if graph is None:
+            return partial(self._beside, self._read(self._making.adapting()))
+        return partial(self._plainly, self._read(graph))
+
+    def _read(self, graph: Compiled) -> Compiled:
+        self.blocks.let_read(graph)
+        return graph
 
     def _inputs(
         self, pairs: Mapping[tuple[int, str], tuple[torch.Tensor, torch.Tensor]]
@@ -110,43 +120,37 @@ class OpenVinoBackend:
     def _logits(self, rows: int) -> torch.Tensor:
         """Memory that stays: fresh pages for megabytes of logits cost as much as computing them."""
         if rows > len(self._out):
-            self._out = torch.empty(2 * rows, self._vocabulary)
+            self._out = torch.empty(2 * rows, self._out.shape[1])
         return self._out[:rows]
 
-    def _infer(self, rows: Rows, lora: BlockLora | None, logits: torch.Tensor) -> None:
-        """See `serving.engine.openvino.trees.Infer`."""
+    def _beside(
+        self, graph: Compiled, rows: Rows, lora: BlockLora | None, logits: torch.Tensor
+    ) -> None:
+        """See `serving.engine.openvino.trees.Infer`: with the adapter as inputs."""
         through = lora or self._none
-        if through is not self._through:
-            self._through = None  # should one input fail, the others are of two adapters
-            for name, tensor in through.inputs.items():
-                self._give(name, tensor)
-            self._through = through
+        graph.give_adapter(through.adapter_hash, through.inputs)
+        graph.infer(self._arrays(rows), logits)
+
+    def _plainly(
+        self, graph: Compiled, rows: Rows, lora: BlockLora | None, logits: torch.Tensor
+    ) -> None:
+        """See `serving.engine.openvino.trees.Infer`: the adapter is in the weights."""
+        graph.infer(self._arrays(rows), logits)
+
+    def _arrays(self, rows: Rows) -> dict[str, np.ndarray]:
+        """The inputs of a pass."""
         x = functional.embedding(torch.tensor(rows.ids), self._embedding)
         seen = joined(rows.seen, CPU)
         if seen is not None:
             seen.put_into(x)
         cos, sin = self._turns(torch.tensor(rows.positions))
-        self._set("embeddings", x.float().numpy())
-        self._set("cos", cos.numpy())
-        self._set("sin", sin.numpy())
-        self._set("wanted", np.array(rows.wanted, np.int64))
-        for name, array in paging(rows).items():
-            self._set(name, array)
-        out = ov.Tensor(logits.numpy(), shared_memory=True)
-        self._request.set_tensor("logits", out)
-        self._request.infer()
-
-    def _set(self, name: str, array: np.ndarray) -> None:
-        self._give(name, ov.Tensor(array))
-
-
-def giver(compiled: ov.CompiledModel, request: ov.InferRequest) -> Callable[[str, ov.Tensor], None]:
-    """Sets an input of `request` by its name.
-
-    OpenVINO looks for a name seven times as long as for a port, and an adapter has hundreds.
-    """
-    ports = {port.any_name: port for port in compiled.inputs}
-    return lambda name, tensor: request.set_tensor(ports[name], tensor)
+        return {
+            "embeddings": x.float().numpy(),
+            "cos": cos.numpy(),
+            "sin": sin.numpy(),
+            "wanted": np.array(rows.wanted, np.int64),
+            **paging(rows),
+        }
 
 
 class Turns:
@@ -183,30 +187,10 @@ def paging(rows: Rows) -> dict[str, np.ndarray]:
     return made | {"max_context_len": np.array(longest, np.int32)}
 
 
-def properties(dtype: torch.dtype) -> dict[str, Any]:
-    """How OpenVINO compiles for a number type, and for as many threads as PyTorch has.
-
-    Raises:
-        Unsuited: this processor does not compute in it.
-    """
-    kinds = {torch.float32: ("f32", "FP32"), torch.bfloat16: ("bf16", "BF16")}
-    kind, capability = kinds[dtype]
-    if capability not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise Unsuited(f"OpenVINO does not compute in {kind} on this processor")
-    return {
-        "INFERENCE_PRECISION_HINT": kind,
-        "KV_CACHE_PRECISION": kind,  # else 8 bits
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "NUM_STREAMS": 1,
-        "PERFORMANCE_HINT": "LATENCY",
-        "ENABLE_CPU_PINNING": False,
-    }
-
-
 def tensor_of(values: torch.Tensor) -> ov.Tensor:
     """A copy of fp32 or bf16 values."""
     values = values.contiguous()
-    tensor = ov.Tensor(LORA_TYPES[values.dtype], ov.Shape(list(values.shape)))
+    tensor = ov.Tensor(KINDS[values.dtype], ov.Shape(list(values.shape)))
     if values.dtype == torch.float32:
         tensor.data[...] = values.numpy()
     else:

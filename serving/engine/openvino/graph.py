@@ -25,12 +25,12 @@ from transformers.activations import GELUActivation
 from serving.engine.linear import SILU
 from serving.engine.lora import GROUPS
 from serving.engine.openvino.support import Unsuited
-from serving.engine.openvino.weights import Weights
+from serving.engine.openvino.weights import Constants
 
 BLOCK = 32
 """Tokens in a block of keys; the CPU plugin takes no other number."""
 
-LORA_TYPES = {torch.float32: ov.Type.f32, torch.bfloat16: ov.Type.bf16}
+KINDS = {torch.float32: ov.Type.f32, torch.bfloat16: ov.Type.bf16}
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,19 @@ def sizes_of(model: Any) -> Sizes:
 
 
 class Graph:
-    """The graph of `model`, in `ov_model`; `places` are where adapters go."""
+    """The graph of `model`, in `ov_model`; `places` are where adapters go, if it `adapts`."""
 
-    def __init__(self, model: Any, sizes: Sizes, weights: Weights) -> None:
-        """Take the weights of a transformers model.
+    def __init__(self, model: Any, sizes: Sizes, weights: Constants, adapts: bool = False) -> None:
+        """Of a transformers model, with `weights` made of its own; `adapts`: adapters are inputs.
 
         Raises:
             Unsuited: the layers have something that the graph cannot express.
         """
         self.sizes = sizes
+        self.adapts = adapts
         self._constant = weights.constant
         self.places: list[Place] = []
-        self._lora_type = LORA_TYPES[model.dtype]
+        self._lora_type = KINDS[model.dtype]
         self._inputs: list[Any] = []
         body, head = model.get_decoder(), model.get_output_embeddings()
         self._activate = activation_of(body.layers[0].mlp.act_fn)
@@ -102,15 +103,15 @@ class Graph:
         self._longest = self._input([], np.int32, "max_context_len")
         for number in range(sizes.layers):
             x = self._layer(number, body.layers[number], x, turns)
-        x = self._norm(op.gather(x, wanted, whole([0], 64)), body.norm.weight)
-        logits = self._product(x, [head])
+        x = self._norm("norm", op.gather(x, wanted, whole([0], 64)), body.norm.weight)
+        logits = self._product("head", x, [head])
         logits.output(0).set_names({"logits"})
         self.ov_model = ov.Model([op.result(logits)], self._inputs, "listune")
 
     def _layer(self, number: int, layer: Any, x: Any, turns: Sequence[Any]) -> Any:
-        h = self._norm(x, layer.input_layernorm.weight)
+        h = self._norm(f"{number}.norm_in", x, layer.input_layernorm.weight)
         x = op.add(x, self._attention(number, layer.self_attn, h, turns))
-        h = self._norm(x, layer.post_attention_layernorm.weight)
+        h = self._norm(f"{number}.norm_mlp", x, layer.post_attention_layernorm.weight)
         gate = self._activate(self._linear(number, "gate", h, [layer.mlp.gate_proj]))
         gated = op.multiply(gate, self._linear(number, "up", h, [layer.mlp.up_proj]))
         return op.add(x, self._linear(number, "down", gated, [layer.mlp.down_proj]))
@@ -125,25 +126,27 @@ class Graph:
         ).outputs()
         # SmolLM3 leaves positions out of every fourth layer.
         turned = turns if getattr(attention, "use_rope", True) else ()
-        q = self._placed(q, sizes.heads, getattr(attention, "q_norm", None), turned)
-        k = self._placed(k, sizes.kv_heads, getattr(attention, "k_norm", None), turned)
+        norms = [(f"{number}.{name}", getattr(attention, name, None)) for name in QK_NORMS]
+        q = self._placed(q, sizes.heads, norms[0], turned)
+        k = self._placed(k, sizes.kv_heads, norms[1], turned)
         caches = [
             self._input(
                 [-1, sizes.kv_heads, BLOCK, sizes.head_size], np.float32, f"{kind}.{number}"
             )
-            for kind in ("key_cache", "value_cache")
+            for kind in CACHES
         ]
         mixed = paged_attention([q, k, v, *caches, *self._paging], self._longest, sizes)
         return self._linear(number, "out", mixed, [attention.o_proj])
 
-    def _placed(self, x: Any, heads: int, norm: Any, turns: Sequence[Any]) -> Any:
+    def _placed(self, x: Any, heads: int, named: tuple[str, Any], turns: Sequence[Any]) -> Any:
         """Queries or keys (rows, heads * size), normed where the model does, and turned."""
         size = self.sizes.head_size
+        name, norm = named
         if norm is None and not turns:
             return x
         x = op.reshape(x, whole([-1, heads, 1, size], 64), False)
         if norm is not None:
-            x = self._norm(x, norm.weight)
+            x = self._norm(name, x, norm.weight)
         if turns:
             halves = op.variadic_split(x, whole(3, 64), whole([size // 2, size // 2], 64))
             first, second = halves.outputs()
@@ -151,29 +154,33 @@ class Graph:
             x = op.add(op.multiply(x, turns[0]), op.multiply(other, turns[1]))
         return op.reshape(x, whole([-1, heads * size], 64), False)
 
-    def _norm(self, x: Any, weight: torch.Tensor) -> Any:
+    def _norm(self, name: str, x: Any, weight: torch.Tensor) -> Any:
         squares = op.reduce_mean(op.power(x, real(2.0)), whole([-1], 64), True)
         factor = op.divide(real(1.0), op.sqrt(op.add(squares, real(self.sizes.epsilon))))
-        return op.multiply(self._constant(weight), op.multiply(x, factor))
+        return op.multiply(self._constant(name, weight), op.multiply(x, factor))
 
     def _linear(self, layer: int, group: str, x: Any, modules: Sequence[Any]) -> Any:
-        """`modules` side by side, with the adapter's share: (rows, out)."""
+        """`modules` side by side, with the adapter's share if it adapts: (rows, out)."""
         out = sum(len(module.weight) for module in modules)
         place = Place(layer, group, out, modules[0].weight.shape[1])
         assert len(modules) == len(GROUPS[group])
         self.places.append(place)
+        y = self._product(f"{layer}.{group}", x, modules)
+        if not self.adapts:
+            return y
         a = self._input([-1, place.inside], self._lora_type, place.port("A"))
         b = self._input([-1, place.out], self._lora_type, place.port("B"))
         if self._lora_type != ov.Type.f32:
             a, b = op.convert(a, ov.Type.f32), op.convert(b, ov.Type.f32)
         share = op.matmul(op.matmul(x, a, False, True), b, False, False)
-        return op.add(self._product(x, modules), share)
+        return op.add(y, share)
 
-    def _product(self, x: Any, modules: Sequence[Any]) -> Any:
-        y = op.matmul(x, self._constant(*(module.weight for module in modules)), False, True)
+    def _product(self, name: str, x: Any, modules: Sequence[Any]) -> Any:
+        weights = self._constant(name, *(module.weight for module in modules))
+        y = op.matmul(x, weights, False, True)
         if modules[0].bias is None:
             return y
-        return op.add(y, self._constant(*(module.bias for module in modules)))
+        return op.add(y, self._constant(f"{name}.bias", *(module.bias for module in modules)))
 
     def _input(self, shape: Sequence[int], kind: Any, name: str) -> Any:
         made = op.parameter(list(shape), kind, name=name)
@@ -182,10 +189,16 @@ class Graph:
         return made
 
 
+QK_NORMS = ("q_norm", "k_norm")
 CACHES = ("key_cache", "value_cache")
 """The inputs of each layer that are memory, read and written."""
 PAGING = ("past_lens", "subsequence_begins", "block_indices", "block_indices_begins")
 """The inputs that say which rows see which blocks, as in vLLM (arXiv:2309.06180)."""
+
+
+def cache_names(layers: int) -> list[str]:
+    """The inputs that are memory, of all layers."""
+    return [f"{kind}.{layer}" for layer in range(layers) for kind in CACHES]
 
 
 def paged_attention(inputs: Sequence[Any], longest: Any, sizes: Sizes) -> Any:

@@ -89,10 +89,16 @@ class Infer(Protocol):
 class BlockPass:
     """See `serving.engine.backend.Pass`."""
 
-    def __init__(self, blocks: Blocks, infer: Infer, logits: Callable[[int], torch.Tensor]) -> None:
-        """`logits` gives memory for the logits of so many rows."""
+    def __init__(
+        self,
+        blocks: Blocks,
+        choose: Callable[[set[str]], Infer],
+        logits: Callable[[int], torch.Tensor],
+    ) -> None:
+        """`choose` says what computes a pass of adapters with these hashes; `logits` gives memory
+        for the logits of so many rows."""
         self.ids: list[int] = []
-        self._infer = infer
+        self._choose = choose
         self._logits = logits
         self._new: list[BlockTree] = []
         # Trunks and older branches, and then the branches of new trees; by adapter.
@@ -127,13 +133,14 @@ class BlockPass:
             rows, place = self._places[row]
             rows.wanted.append(place)
             rows.numbers.append(number)
+        infer = self._choose({adapter for stage in self._stages for adapter in stage})
         logits = self._logits(len(wanted))
         order: list[int] = []  # what is computed first, and then
         for stage in self._stages:
             for rows, lora in stage.values():
                 if rows.ids:
                     until = len(order) + len(rows.numbers)
-                    self._infer(rows, lora, logits[len(order) : until])
+                    infer(rows, lora, logits[len(order) : until])
                     order += rows.numbers
             for tree in self._new:
                 tree.copy_tail()

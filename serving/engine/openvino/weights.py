@@ -2,26 +2,37 @@
 
 OpenVINO casts and packs weights at the first pass and keeps the originals: twice the memory, three
 times in bf16. Those in a mapped file need none once they have been read; should OpenVINO read one
-again, it comes back from the file. The file vanishes with the last mapping.
+again, or another graph be made of them, it comes back from the file. The file vanishes with the
+last mapping.
 """
 
 import mmap
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 import torch
 from openvino import opset13 as op
 
+from serving.engine.lora import Pair
 from serving.engine.openvino.support import Unsuited
 
 SMALL = 1 << 16
 """Bytes; what is smaller stays in memory."""
 
 
+class Constants(Protocol):
+    """Where a graph gets its weights from."""
+
+    def constant(self, name: str, *parts: torch.Tensor) -> Any:
+        """The weights called `name`: `parts`, one below the other, in fp32."""
+        ...
+
+
 class Weights:
-    """Makes constants of weights. A context manager: afterwards none can be made."""
+    """Makes constants of weights. A context manager: afterwards only those can be had again."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """With a file in `folder`; None keeps them in memory.
@@ -29,6 +40,7 @@ class Weights:
         Raises:
             Unsuited: it cannot be written.
         """
+        self._arrays: dict[str, np.ndarray] = {}
         self._maps: list[mmap.mmap] = []
         self._end = 0
         self._folder = folder
@@ -48,25 +60,33 @@ class Weights:
         if self._file is not None:
             self._file.close()
 
-    def constant(self, *parts: torch.Tensor) -> Any:
-        """`parts` one below the other, in fp32: it is cast as it is packed.
+    def constant(self, name: str, *parts: torch.Tensor) -> Any:
+        """See `Constants`: those that were made already, or these; cast as they are packed.
 
         Raises:
             Unsuited: the file cannot be written.
         """
-        array = torch.cat([part.detach().float() for part in parts]).numpy()
-        if self._file is None or array.nbytes < SMALL:
-            return op.constant(array)
-        try:
-            mapped = self._mapped(self._file, array)
-        except OSError as error:
-            raise self._unwritable(error) from None
-        return op.constant(mapped, shared_memory=True)
+        if name not in self._arrays:
+            array = torch.cat([part.detach().float() for part in parts]).numpy()
+            self._arrays[name] = self._kept(array)
+        return op.constant(self._arrays[name], shared_memory=True)
+
+    def array(self, name: str) -> np.ndarray:
+        """Weights that were made."""
+        return self._arrays[name]
 
     def let_go(self) -> None:
         """Leave the memory to others until something is read again."""
         for one in self._maps:
             one.madvise(mmap.MADV_DONTNEED)
+
+    def _kept(self, array: np.ndarray) -> np.ndarray:
+        if self._file is None or array.nbytes < SMALL:
+            return array
+        try:
+            return self._mapped(self._file, array)
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     def _mapped(self, file: IO[bytes], array: np.ndarray) -> np.ndarray:
         file.seek(self._end)
@@ -82,3 +102,20 @@ class Weights:
             f"its weights cannot be written to {self._folder} ({error.strerror}); make room there, "
             "or set serving.adapter_store to a folder on another disk"
         )
+
+
+class Merged:
+    """The weights of a base with an adapter in them."""
+
+    def __init__(self, base: Weights, own: Weights, pairs: Mapping[str, Pair]) -> None:
+        """`base` with what `pairs` add to the weights of those names, which are kept in `own`."""
+        self._base = base
+        self._own = own
+        self._pairs = pairs
+
+    def constant(self, name: str, *parts: torch.Tensor) -> Any:
+        """See `Constants`."""
+        if name not in self._pairs:
+            return self._base.constant(name, *parts)
+        a, b = self._pairs[name]
+        return self._own.constant(name, torch.from_numpy(self._base.array(name)) + (a @ b).t())

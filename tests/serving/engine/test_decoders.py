@@ -180,7 +180,7 @@ def test_whatever_keeps_a_base_from_being_compiled_pytorch_serves_it(
     def fails(*_):
         raise error
 
-    monkeypatch.setattr(compiled.OpenVinoBackend, "_infer", fails)
+    monkeypatch.setattr(compiled.OpenVinoBackend, "_plainly", fails)
     monkeypatch.setattr(backends, "choose_decoder", lambda *_: "openvino")
     assert backend_for(loaded, tmp_path, "auto").name == "torch"
     with pytest.raises(ModelRefused, match=f"could not be tried .*{error}"):

@@ -15,7 +15,6 @@ from schemas.category import Attribute, AttributeType
 from serving.adapter_file import read_adapter
 from serving.engine.branch import Rules
 from serving.engine.constraints import Constraints
-from serving.engine.decoder import Decoder
 from serving.engine.decoding import Tree, step
 from serving.engine.model import load_base, merge
 from serving.engine.torch_backend import TorchBackend
@@ -77,19 +76,6 @@ def random_tree(builder, seed, batches, attributes=(4, 9)):
     text = " ".join(rng.choices(WORDS, k=rng.randint(3, 60)))
     asked = [random_question(rng, n) for n in range(rng.randint(*attributes))]
     return builder.tree(Listing(str(seed), "Kettles", text), asked, batches=batches)
-
-
-class Merged:
-    """The decoder of a merged model for all passes."""
-
-    def __init__(self, model):
-        self._decoder = Decoder(model)
-
-    def choose(self, adapters):
-        return self._decoder, True
-
-    def close(self):
-        pass
 
 
 def rules(base, cap=CAP):
@@ -202,11 +188,12 @@ def test_ids_are_those_of_generate_whoever_else_is_in_the_batch(
         assert_exact(tree.decoded.answers, reference(merged, base.vocabulary, prompt))
 
 
-def test_a_merged_decoder_gives_the_same_ids(base, builder, adapters):
+def test_a_merged_decoder_gives_the_same_ids(base, builder, shapes, adapters, merging):
     prompts = [random_tree(builder, seed, 0) for seed in range(2)]
-    _, merged = adapters[1]
-    trees = [Tree(prompt, rules(base)) for prompt in prompts]
-    backend = TorchBackend(base.decoder, Merged(merged))
+    adapter, merged = adapters[1]
+    backend = merging(base, adapter)
+    lora = backend.take(adapter, shapes)
+    trees = [Tree(prompt, rules(base), lora) for prompt in prompts]
     while not all(tree.done for tree in trees):
         step(backend, [tree for tree in trees if not tree.done])
     for tree, prompt in zip(trees, prompts, strict=True):

@@ -255,14 +255,11 @@ def test_adapters_mix_in_one_batch_and_each_answers_as_it_does_alone(engine, sha
         assert_alike(ours, theirs)
 
 
-def test_an_adapter_that_all_ask_for_is_merged_in_the_background(engine, blob, decoder):
-    if decoder != "torch":
-        pytest.skip("PyTorch alone merges")
+def test_an_adapter_that_all_ask_for_is_merged_in_the_background(engine, blob):
     request = replace(REQUEST, adapter_hash=push(engine, blob))
     before = engine.generate(request)
-    decoders = engine._backend.decoders
-    wait_for(lambda: engine.generate(request) and decoders._merged)
-    assert decoders.choose({request.adapter_hash})[1], "the merged decoder is in use"
+    merged = engine._backend.merged
+    wait_for(lambda: engine.generate(request) and merged.choose(request.adapter_hash))
     assert_alike(engine.generate(request), before)
 
 

@@ -17,7 +17,6 @@ from serving.engine.engine import Engine
 from serving.engine.eyes.base_eyes import BASES_WITH_EYES, read_processor
 from serving.engine.eyes.features import seen_in
 from serving.engine.model import linear_shapes, load_base, merge
-from serving.engine.torch_backend import TorchBackend
 from serving.errors import AdapterError, ModelRefused, Refused
 from serving.generation import GenerationRequest
 from serving.listing import Listing
@@ -26,7 +25,6 @@ from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings
 from tests.serving.drawn import noise, plain
 from tests.serving.engine.test_decoding import (
-    Merged,
     assert_exact,
     random_question,
     reference,
@@ -65,12 +63,16 @@ def adapters(seeing):
 
 
 @pytest.fixture(scope="module")
-def backend(backend_of, decoder, seeing):
-    """Passes over the base with eyes by each decoder that serves it."""
-    base, _ = seeing
-    if decoder == "openvino" and base.model.config.model_type == "qwen3_vl":
+def served(decoder, seeing):
+    """Skips where the decoder does not serve the base."""
+    if decoder == "openvino" and seeing[0].model.config.model_type == "qwen3_vl":
         pytest.skip("its positions have three axes: PyTorch serves it")
-    return backend_of(base)
+
+
+@pytest.fixture(scope="module")
+def backend(backend_of, served, seeing):
+    """Passes over the base with eyes by each decoder that serves it."""
+    return backend_of(seeing[0])
 
 
 @pytest.fixture(scope="module")
@@ -128,12 +130,13 @@ def test_ids_are_those_of_generate_for_text_picture_and_both_in_one_pass(
 
 
 @pytest.mark.slow
-def test_a_merged_decoder_gives_the_same_ids(seeing, adapters):
+def test_a_merged_decoder_gives_the_same_ids(seeing, served, adapters, merging):
     base, _ = seeing
     jobs = jobs_of(base, "after_category", repeats=1)
-    _, merged = adapters[1]
-    trees = [Tree(prompt, rules(base), None, seen) for prompt, seen, _ in jobs]
-    backend = TorchBackend(base.decoder, Merged(merged))
+    adapter, merged = adapters[1]
+    backend = merging(base, adapter)
+    lora = backend.take(adapter, linear_shapes(base.model))
+    trees = [Tree(prompt, rules(base), lora, seen) for prompt, seen, _ in jobs]
     for job, ours in zip(jobs, decoded(backend, trees), strict=True):
         assert_exact(ours, expected_of(seeing, merged, job))
 

@@ -145,5 +145,5 @@ def test_a_merged_adapter_sees_what_it_saw_beside_the_base(
         merging.push("seeing", seeing, seeing_blob(shapes, engine.base_hash, tiny_encoder))
         request = replace(PICTURED, adapter_hash=seeing)
         merging.generate(request)
-        wait_for(lambda: seeing in merging._backend.decoders._merged)
+        wait_for(lambda: seeing in merging._backend.merged._merged)
         assert_alike(merging.generate(request), beside)

@@ -1,0 +1,97 @@
+"""The graphs of one base: plain ones, with an adapter merged in or none, and one for all adapters.
+
+An adapter that is an input costs each of its places two products and a sum, even where it has no
+rank: on a CPU a fifth of a pass of few rows, a tenth of one with many (measured: see
+docs/engine.md). So the base begins as a plain graph, the graph that takes adapters is made with the
+first of them, and one that all passes ask for gets a plain graph of its own.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from schemas.events import BASE_ADAPTER
+from serving.adapter_file import AdapterFile
+from serving.engine.lora import load_lora
+from serving.engine.model import linear_shapes
+from serving.engine.openvino.compiled import Compiled
+from serving.engine.openvino.graph import Graph, Sizes, sizes_of
+from serving.engine.openvino.support import Unsuited, check_base
+from serving.engine.openvino.weights import Constants, Merged, Weights
+from serving.process.memory import give_back
+
+
+class Making:
+    """Makes a base's graphs; what it takes from the model once the first is made is no weights."""
+
+    def __init__(
+        self, model: Any, folder: Path | None, adapter: Callable[[str], AdapterFile]
+    ) -> None:
+        """Make the plain graph of the transformers model `model`, in `base`.
+
+        Args:
+            model: its layers' weights are not needed afterwards.
+            folder: where weights lie, as `serving.engine.openvino.weights` says.
+            adapter: the adapter of a hash.
+
+        Raises:
+            Unsuited: the graph cannot express it, OpenVINO does not compile it here, or `folder`
+                cannot be written.
+        """
+        self._model = model
+        self._folder = folder
+        self._adapter = adapter
+        self._lock = threading.Lock()
+        self._adapting: Compiled | None = None
+        try:
+            check_base(model)
+            self.sizes: Sizes = sizes_of(model)
+            with Weights(folder) as self._weights:
+                graph = Graph(model, self.sizes, self._weights)
+        except AttributeError as error:
+            raise Unsuited(
+                f"{model.config.model_type} is not built like Llama, Qwen or SmolLM ({error})"
+            ) from None
+        self.places = graph.places
+        self.base = Compiled(graph, model.dtype)
+        self._weights.let_go()
+
+    def adapting(self) -> Compiled:
+        """The graph that takes adapters, made the first time; in any thread.
+
+        Raises:
+            Unsuited: OpenVINO does not compile it.
+        """
+        with self._lock:
+            if self._adapting is None:
+                self._adapting = self._compiled(self._weights, adapts=True)
+                self._weights.let_go()
+                give_back()
+            return self._adapting
+
+    def merged(self, adapter_hash: str) -> Compiled:
+        """A plain graph of the base, or of an adapter; in any thread.
+
+        Raises:
+            UnknownAdapter: there is none.
+            Unsuited: OpenVINO does not compile it, or its weights cannot be written.
+        """
+        if adapter_hash == BASE_ADAPTER:
+            made = self._compiled(self._weights)
+        else:
+            adapter = self._adapter(adapter_hash)
+            shapes = linear_shapes(self._model)
+            lora = load_lora(adapter, shapes, None, torch.float32, torch.device("cpu"))
+            pairs = {f"{layer}.{group}": pair for (layer, group), pair in lora.pairs.items()}
+            with Weights(self._folder) as own:
+                made = self._compiled(Merged(self._weights, own, pairs))
+            own.let_go()
+        self._weights.let_go()
+        give_back()
+        return made
+
+    def _compiled(self, weights: Constants, adapts: bool = False) -> Compiled:
+        return Compiled(Graph(self._model, self.sizes, weights, adapts), self._model.dtype)
