@@ -12,8 +12,17 @@ from serving.engine.backend import AnyBackend
 from serving.engine.decoder import Decoder
 from serving.engine.decoder_check import check
 from serving.engine.decoders import DecoderName, choose_decoder, refusal, untried
+from serving.engine.lora import Lora, load_lora
 from serving.engine.merged_decoders import MergedDecoders
-from serving.engine.model import Base, device_of, merge, place_of, read_config, resolve_base
+from serving.engine.model import (
+    Base,
+    device_of,
+    linear_shapes,
+    merge,
+    place_of,
+    read_config,
+    resolve_base,
+)
 from serving.engine.openvino.support import Unsuited, check_machine
 from serving.engine.passing_thread import in_passing
 from serving.engine.torch_backend import TorchBackend
@@ -110,12 +119,13 @@ def _compiled(base: Base, settings: ServingSettings, store: AdapterStore) -> Any
     try:
         from serving.engine.openvino.backend import OpenVinoBackend
 
-        backend = OpenVinoBackend(
-            base.model,
-            settings.adapter_store,
-            adapter=store.get,
-            max_merged=settings.max_merged,
-        )
+        shapes = linear_shapes(base.model)
+
+        def lora(adapter_hash: str) -> Lora:
+            return load_lora(store.get(adapter_hash), shapes, None, torch.float32, base.device)
+
+        folder, most = settings.adapter_store, settings.max_merged
+        backend = OpenVinoBackend(base.model, folder, lora=lora, max_merged=most)
         check(backend, base.model, base.sample)
     except (Unsuited, ModelRefused):
         raise

@@ -5,6 +5,7 @@ import torch
 
 from serving.engine.decoder import Decoder
 from serving.engine.engine import Engine
+from serving.engine.lora import load_lora
 from serving.engine.merged_decoders import MergedDecoders
 from serving.engine.model import linear_shapes, load_base, merge
 from serving.engine.torch_backend import TorchBackend
@@ -64,7 +65,9 @@ def merging(decoder):
         else:
             from serving.engine.openvino.backend import OpenVinoBackend
 
-            backend = OpenVinoBackend(base.model, adapter=lambda _: adapter, max_merged=1)
+            shapes = linear_shapes(base.model)
+            lora = load_lora(adapter, shapes, None, torch.float32, base.device)
+            backend = OpenVinoBackend(base.model, lora=lambda _: lora, max_merged=1)
         backend.merged._keep(adapter.hash)
         assert backend.merged.choose(adapter.hash), "it is in use"
         return backend

@@ -6,8 +6,9 @@ than `support` asks that first. Read in this order:
 - `support`: whether this machine and this base are served by it; if not, why.
 - `graph`: the layers of a Llama-like model as one graph, with attention over blocks of keys.
 - `weights`: where its weights lie while it is made.
+- `compiled`: a graph compiled; `making`: those of a base, plain or with adapters as inputs.
 - `blocks`: these keys and values; `trees`: which of them a branch reads, and a pass.
-- `backend`: the graph compiled, and adapters as inputs of it.
+- `backend`: what computes a pass.
 
 Other rooms use:
 

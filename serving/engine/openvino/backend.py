@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from schemas.events import BASE_ADAPTER
 from serving.adapter_file import AdapterFile
-from serving.engine.lora import load_lora
+from serving.engine.lora import Lora, load_lora
 from serving.engine.merged_decoders import MergedDecoders
 from serving.engine.openvino.blocks import FIRST_BLOCKS, Blocks
 from serving.engine.openvino.compiled import Compiled
@@ -32,7 +32,7 @@ DRAFT_ROWS = 24
 CPU = torch.device("cpu")
 
 
-def nowhere(adapter_hash: str) -> AdapterFile:
+def nowhere(adapter_hash: str) -> Lora:
     """Where no adapters are kept to be merged."""
     raise UnknownAdapter(f"adapter {adapter_hash[:12]} is not here; push it first")
 
@@ -47,7 +47,7 @@ class OpenVinoBackend:
         model: Any,
         folder: Path | None = None,
         first: int = FIRST_BLOCKS,
-        adapter: Callable[[str], AdapterFile] = nowhere,
+        lora: Callable[[str], Lora] = nowhere,
         max_merged: int = 0,
     ) -> None:
         """Compile the transformers model `model`, whose layers' weights can go then.
@@ -56,7 +56,7 @@ class OpenVinoBackend:
             model: the base.
             folder: where its weights lie, as `serving.engine.openvino.weights` says.
             first: blocks to begin with.
-            adapter: the adapter of a hash, to be merged.
+            lora: the adapter of a hash in fp32, to be merged.
             max_merged: graphs kept of one adapter or of the base alone; 0 for no other than the
                 base's ever.
 
@@ -66,7 +66,7 @@ class OpenVinoBackend:
         """
         self.draft_rows = DRAFT_ROWS
         self._dtype = model.dtype
-        self._making = making = Making(model, folder, adapter)
+        self._making = making = Making(model, folder, lora)
         self.merged = MergedDecoders(making.merged, max_merged, {BASE_ADAPTER: making.base})
         self._embedding = model.get_input_embeddings().weight
         self._turns = Turns(model.get_decoder().rotary_emb)

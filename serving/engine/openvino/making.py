@@ -11,12 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from schemas.events import BASE_ADAPTER
-from serving.adapter_file import AdapterFile
-from serving.engine.lora import load_lora
-from serving.engine.model import linear_shapes
+from serving.engine.lora import Lora
 from serving.engine.openvino.compiled import Compiled
 from serving.engine.openvino.graph import Graph, Sizes, sizes_of
 from serving.engine.openvino.support import Unsuited, check_base
@@ -27,15 +23,13 @@ from serving.process.memory import give_back
 class Making:
     """Makes a base's graphs; what it takes from the model once the first is made is no weights."""
 
-    def __init__(
-        self, model: Any, folder: Path | None, adapter: Callable[[str], AdapterFile]
-    ) -> None:
+    def __init__(self, model: Any, folder: Path | None, lora: Callable[[str], Lora]) -> None:
         """Make the plain graph of the transformers model `model`, in `base`.
 
         Args:
             model: its layers' weights are not needed afterwards.
             folder: where weights lie, as `serving.engine.openvino.weights` says.
-            adapter: the adapter of a hash.
+            lora: the adapter of a hash, in fp32.
 
         Raises:
             Unsuited: the graph cannot express it, OpenVINO does not compile it here, or `folder`
@@ -43,7 +37,7 @@ class Making:
         """
         self._model = model
         self._folder = folder
-        self._adapter = adapter
+        self._lora = lora
         self._lock = threading.Lock()
         self._adapting: Compiled | None = None
         try:
@@ -82,10 +76,10 @@ class Making:
         if adapter_hash == BASE_ADAPTER:
             made = self._compiled(self._weights)
         else:
-            adapter = self._adapter(adapter_hash)
-            shapes = linear_shapes(self._model)
-            lora = load_lora(adapter, shapes, None, torch.float32, torch.device("cpu"))
-            pairs = {f"{layer}.{group}": pair for (layer, group), pair in lora.pairs.items()}
+            pairs = {
+                f"{layer}.{group}": pair
+                for (layer, group), pair in self._lora(adapter_hash).pairs.items()
+            }
             with Weights(self._folder) as own:
                 made = self._compiled(Merged(self._weights, own, pairs))
             own.let_go()
