@@ -3,7 +3,9 @@
 `json`: one prompt a listing, everything at once. Else B branches: each question is a prompt of its
 own, made of the trunk and of what its branch holds so far, so that the server's prefix cache has
 all but the last question. With B = |A| all prompts of a listing are there at once; the first one
-goes ahead until the trunk is in the cache, and the others follow. Fewer branches take turns: the
+goes ahead until the trunk is in the cache, and the others follow. So it is with `schema`, where all
+questions stand before the product, in the cache for all listings of a category, and a prompt asks
+by a name alone. Fewer branches take turns: the
 next question of a branch is asked when its last one is answered, since the server writes no names
 by itself.
 """
@@ -18,6 +20,7 @@ from infra.lab.bench.serving.arm import AnswerCost
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 
 JSON = "json"
+SCHEMA_FIRST = "schema"
 
 
 class Asked(Protocol):
@@ -36,7 +39,7 @@ class Server(ABC):
     """A way by a server with continuous batching and a prefix cache, driven step by step."""
 
     def __init__(self, workload: Workload, options: Options) -> None:
-        """Options: `prompting`, `json` or a key of the plans' `branches`."""
+        """Options: `prompting`, `json`, `schema` or a key of the plans' `branches`."""
         self._workload = workload
         self._prompting = str(options["prompting"])
 
@@ -105,7 +108,10 @@ class _Conversation:
             ids, tokens = plan.json_prompt, plan.json_tokens
             self._branches[0].asked = server.ask(ids, tokens, ())
             return
-        self._branches = [_Branch(list(plan.trunk), b) for b in plan.branches[prompting]]
+        trunk, self._questions, branches = plan.trunk, plan.questions, prompting
+        if prompting == SCHEMA_FIRST:
+            trunk, self._questions, branches = plan.schema_trunk, plan.names, "0"
+        self._branches = [_Branch(list(trunk), b) for b in plan.branches[branches]]
         self._ask(self._branches[0])
         self._trunk_is_there = len(self._branches) == 1
 
@@ -136,6 +142,6 @@ class _Conversation:
 
     def _ask(self, branch: _Branch) -> None:
         question = branch.questions.popleft()
-        branch.ids += self._plan.questions[question]
+        branch.ids += self._questions[question]
         cap = self._plan.caps[question]
         branch.asked = self._server.ask(branch.ids, cap, self._stops)

@@ -128,7 +128,11 @@ def label_of(name: str, options: Options) -> str:
     batches = options.get("prompting", options.get("batches"))
     parts = [name]
     if batches is not None:
-        parts.append({"json": "JSON", "0": "B=|A|"}.get(str(batches), f"B={batches}"))
+        parts.append(
+            {"json": "JSON", "0": "B=|A|", "schema": "schema first"}.get(
+                str(batches), f"B={batches}"
+            )
+        )
     if options.get("step_tokens", STEP_TOKENS) != STEP_TOKENS:
         parts.append(f"{options['step_tokens']} a step")
     if options.get("dtype") not in (None, "auto"):

@@ -25,8 +25,9 @@ INSTALL = "the extra `bench` is not installed: run `make bench-serving`, which i
 
 
 class OpenVinoWay(Server):
-    """Options: `prompting` (json, 0, 4 or 1), `precision` (f32, bf16), `cache` (default, f32,
-    bf16, ...: the number type of keys and values), `step_tokens` (the most in one forward pass).
+    """Options: `prompting` (json, schema, 0, 4 or 1), `precision` (f32, bf16), `cache` (default,
+    f32, bf16, ...: the number type of keys and values), `step_tokens` (the most in one forward
+    pass).
     """
 
     def __init__(self, base: Path, workload: Workload, options: Options) -> None:

@@ -25,7 +25,7 @@ from infra.lab.bench.serving.workload import prepare
 from infra.local.fetch import ensure_base_model, ensure_encoder
 from infra.settings import Settings
 
-PROMPTINGS = ("0", "4", "json")
+PROMPTINGS = ("0", "schema", "4", "json")
 LARGE_STEP_TOKENS = 2048
 OPENVINO_CHOICES: dict[str, tuple[Scalar, ...]] = {
     "precision": ("bf16", "f32"),

@@ -25,7 +25,7 @@ MAX_TOKENS = 4096
 
 
 class VllmWay(Server):
-    """Options: `prompting` (json, 0, 4 or 1), `dtype` (float32, bfloat16)."""
+    """Options: `prompting` (json, schema, 0, 4 or 1), `dtype` (float32, bfloat16)."""
 
     def __init__(self, base: Path, workload: Workload, options: Options) -> None:
         # It would keep one core for itself and its scheduler: here one process does all.

@@ -14,7 +14,13 @@ from typing import Any
 from infra.lab.bench.listings import Question, full_answer, read_vocabulary
 from schemas.category import Attribute
 from serving.listing import Listing
-from serving.prompt import PromptBuilder, hint, trunk_text
+from serving.prompt import (
+    CHARACTERS_PER_TOKEN,
+    PromptBuilder,
+    hint,
+    segment_text,
+    trunk_text,
+)
 from serving.settings import ServingSettings
 
 BATCHES = (1, 4, 0)
@@ -35,6 +41,9 @@ class ListingPlan:
         questions: the ids of `name (hint):` of each attribute.
         caps: the most new tokens of each answer, stop included.
         branches: B as a string to its branches, each a list of indices into `questions`.
+        schema_trunk: the ids of a trunk that has all questions before the product, so that a
+            prefix cache keeps them for a category.
+        names: the ids of `name:` of each attribute, which are asked after that trunk.
         json_prompt: the ids of the product, the schema and the request for JSON.
         json_tokens: how many tokens a complete JSON answer has.
     """
@@ -45,6 +54,8 @@ class ListingPlan:
     questions: list[list[int]]
     caps: list[int]
     branches: dict[str, list[list[int]]]
+    schema_trunk: list[int]
+    names: list[list[int]]
     json_prompt: list[int]
     json_tokens: int
 
@@ -100,14 +111,27 @@ def _tokenize(question: Question, builder: PromptBuilder) -> ListingPlan:
         questions=[list(builder.segment(attribute).ids) for attribute in attributes],
         caps=[builder.cap(attribute) for attribute in attributes],
         branches=branches,
+        schema_trunk=_schema_trunk(question, builder),
+        names=[vocabulary.encode(f"{attribute.name}:") for attribute in attributes],
         json_prompt=vocabulary.encode(_json_prompt(question, settings)),
         json_tokens=len(vocabulary.encode(written)),
     )
 
 
+def _schema_trunk(question: Question, builder: PromptBuilder) -> list[int]:
+    """The category, the questions of all attributes, and then the product."""
+    vocabulary, settings = builder.vocabulary, builder.settings
+    limit = settings.max_trunk_tokens
+    category, *product = trunk_text(question.listing, limit * CHARACTERS_PER_TOKEN).split("\n")
+    asked = [segment_text(a, settings).removesuffix(":") for a in question.attributes]
+    lines = [vocabulary.encode(line) for line in [category, *asked]]
+    text = vocabulary.encode("\n".join(product))[: limit - 1]
+    return [token for line in [*lines, text] for token in (*line, vocabulary.newline)]
+
+
 def _json_prompt(question: Question, settings: ServingSettings) -> str:
     """The naive prompt: everything at once, and all values wanted in one JSON object."""
-    limit = settings.max_trunk_tokens * 8
+    limit = settings.max_trunk_tokens * CHARACTERS_PER_TOKEN
     schema = {a.name: hint(a, settings.hint_values) for a in question.attributes}
     return (
         f"{trunk_text(question.listing, limit)}\n"

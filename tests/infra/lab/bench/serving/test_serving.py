@@ -111,7 +111,7 @@ def test_without_its_package_openvino_says_how_to_install_it(
     assert "run `make bench-serving`" in outcome["not_run"]
 
 
-@pytest.mark.parametrize("prompting", ["0", "json"])
+@pytest.mark.parametrize("prompting", ["0", "schema", "json"])
 def test_openvino_answers(base_model: Path, tmp_path: Path, prompting: str) -> None:
     pytest.importorskip("openvino_genai", reason="the extra `bench` is not installed")
     asked = [listings.Question(q.listing, q.attributes[-8:], {}) for q in listings.generated(3)]
