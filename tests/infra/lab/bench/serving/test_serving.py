@@ -118,7 +118,7 @@ def test_openvino_answers(base_model: Path, tmp_path: Path, prompting: str) -> N
     given = job(base_model, prepare(asked, base_model), tmp_path, "openvino", prompting=prompting)
     outcome = run_job(carry_out, given)
     assert outcome.get("not_run") is None
-    assert len(outcome["works"]) == 3
+    assert len(outcome["works"]) == 2, "one warms up"
     assert all(work["tokens_generated"] >= 8 for work in outcome["works"])
 
 
