@@ -72,13 +72,15 @@ class MergedDecoders(Generic[Decoder]):
             self._background.join()
 
     def _keep(self, name: str) -> None:
+        with self._lock:
+            # First, since two take memory: what goes was not asked for in all these passes.
+            while len(self._merged) >= self._limit:
+                self._merged.popitem(last=False)
         try:
             merged = self._merge(name)
         except Exception:
             logger.exception("adapter %s stays beside the base", name[:12])
             return
         with self._lock:
-            while len(self._merged) >= self._limit:
-                self._merged.popitem(last=False)
             self._merged[name] = merged
         logger.info("merged adapter %s", name[:12])

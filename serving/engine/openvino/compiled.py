@@ -25,6 +25,7 @@ class Compiled:
         except RuntimeError as error:
             first_line = str(error).strip().splitlines()[0]
             raise Unsuited(f"OpenVINO does not compile this base ({first_line})") from None
+        self._weights = graph.weights  # OpenVINO may read them again
         self._request = self._compiled.create_infer_request()
         # OpenVINO looks for a name seven times as long as for a port, and an adapter has hundreds.
         self._ports = {port.any_name: port for port in self._compiled.inputs}

@@ -88,6 +88,7 @@ class Graph:
         """
         self.sizes = sizes
         self.adapts = adapts
+        self.weights = weights
         self._constant = weights.constant
         self.places: list[Place] = []
         self._lora_type = KINDS[model.dtype]
