@@ -9,7 +9,7 @@ It knows no Triton, no Kafka, no champions. Read in this order:
 - `decoding`: one pass for all trees; `backend`: what computes it; `scores`: what comes of it.
 - `torch_backend`: by PyTorch; `tree_cache`, `pages`: where the trees' keys and values are;
   `free_list`: which pages nobody holds.
-- `openvino/`: by a graph that OpenVINO compiles; `decoders`: which of both; `backends`: made.
+- `openvino/`: by graphs that OpenVINO compiles; `decoders`: which of both; `backends`: made.
 - `eyes/`: from a picture to rows of the trunk; `seen`: these rows in a forward pass.
 - `decoder`: the forward pass itself; `tree_attention`, `linear`, `lora`, `shape`: its parts;
   `decoder_check`: whether it computes what transformers computes.
@@ -27,7 +27,8 @@ Other rooms use:
 - `serving.engine.free_list`: the compiled decoder's blocks.
 - `serving.engine.lora`: `GROUPS`, the modules that an adapter may change.
 - `serving.engine.precision`: `choose_dtype`; `serving.engine.passing_thread`: `in_passing`.
-- `serving.engine.backend`, `serving.engine.scores`, `serving.engine.lora`: for `openvino/`.
+- `serving.engine.backend`, `serving.engine.scores`, `serving.engine.lora`,
+  `serving.engine.merged_decoders`: for `openvino/`.
 - `serving.engine.eyes`: the trainer sees with the same eyes.
 - `serving.engine.decoder`, `serving.engine.linear`: the benchmarks take their products apart.
 - `serving.engine.preparing`, `serving.engine.decoding`, `serving.engine.branch`,
