@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.progress import Progress
@@ -10,8 +10,10 @@ from rich.progress import Progress
 from infra.lab.bench.listings import GENERATED
 from infra.lab.bench.results import ArmResult, Options, Scalar
 from infra.lab.bench.runner import run_shown
+from infra.lab.bench.serving.adapters import AdaptersJob
+from infra.lab.bench.serving.adapters import carry_out as carry_out_adapters
 from infra.lab.bench.serving.arm import LISTUNE, WAYS, ServingJob, carry_out
-from infra.lab.bench.serving.figures import CROWD, row_of, seeing_rows
+from infra.lab.bench.serving.figures import CROWD, adapter_rows, row_of, seeing_rows
 from infra.lab.bench.serving.seeing import SeeingJob
 from infra.lab.bench.serving.seeing import carry_out as carry_out_seeing
 from infra.lab.bench.serving.workload import Workload
@@ -78,6 +80,16 @@ class Measuring:
         told: Options = {"arm": name, "set": listing_set, "batches": 0}
         label = name if listing_set == GENERATED else f"{name}, {listing_set}"
         self.rows += seeing_rows(label, told, outcome)
+
+    def adapters(self, name: str, decoder: str) -> None:
+        """Measure listings by the base, one adapter and two; all their rows are kept."""
+        job = AdaptersJob(str(self.base), str(self._file(GENERATED)), decoder)
+        if self.quick:
+            job = replace(job, listings=2, crowd=3, in_flight=3, rounds=1)
+        label = label_of(name, {"decoder": decoder})
+        outcome = run_shown(self.shown, label, carry_out_adapters, job)
+        told: Options = {"arm": name, "set": GENERATED, "in_flight": job.in_flight}
+        self.rows += adapter_rows(label, told | {"decoder": decoder}, outcome)
 
     def trial(self, name: str, options: Options) -> float:
         """Median seconds of three listings alone with these options; endless if they cannot run."""

@@ -197,5 +197,17 @@ def pictures(measuring: Measuring, arm: str) -> None:
         measuring.seeing(arm, listing_set)
 
 
-ARMS = {"naive": naive, "openvino": openvino, "vllm": vllm, "pictures": pictures}
+def adapters(measuring: Measuring, arm: str) -> None:
+    """Our engine with one adapter and with two beside the base, by each decoder."""
+    for decoder in ("openvino", "torch"):
+        measuring.adapters(arm, decoder)
+
+
+ARMS = {
+    "naive": naive,
+    "openvino": openvino,
+    "vllm": vllm,
+    "pictures": pictures,
+    "adapters": adapters,
+}
 """How each is measured; the others are modes of our engine."""

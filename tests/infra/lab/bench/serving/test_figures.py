@@ -89,8 +89,9 @@ PEERS += [arm("openvino", 3.0, 4.0)]
 
 def test_goals_compare_with_the_best_of_each_peer() -> None:
     measured = [goal.measured for goal in goals([*OURS, *PEERS])]
-    assert measured == [40.0, 20.0, 6.0, 2.0, None, 1.25]
-    assert [goal.met for goal in goals([*OURS, *PEERS])] == [True, False, True, True, None, True]
+    assert measured == [40.0, 20.0, 6.0, 2.0, None, 1.25, None, None, None]
+    met = [goal.met for goal in goals([*OURS, *PEERS])]
+    assert met[:6] == [True, False, True, True, None, True]
 
 
 def test_a_goal_without_its_arms_is_unmeasured_with_the_reason() -> None:
