@@ -8,6 +8,7 @@
   what the two servers share, `gguf_file` the model as OpenVINO reads it.
 - `adapters`: listings by the base, one adapter and two, by our engine. `seeing`: with and without a
   picture. Both take `turns`; their `idle_adapter` changes nothing.
+- `pushes`: listings while adapters are pushed into Triton, and without; `pushes_figures` its rows.
 - `figures`: from what was measured to rows, the arithmetic limit and goals.
 
 Other rooms use: `infra.lab.bench.serving.run`; the GPU check also

@@ -12,6 +12,7 @@ from infra.lab.bench.goals import best, first, ratio, rows_with
 from infra.lab.bench.photographs import NEW, NONE, PICTURED
 from infra.lab.bench.results import ArmResult, Figures, Goal, Options
 from infra.lab.bench.serving.adapters import BASE, ONE, TWO
+from infra.lab.bench.serving.pushes_figures import push_goals
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 
 COUNTS = ("forward_passes", "tokens_computed", "logits_computed", "tokens_generated")
@@ -223,6 +224,7 @@ def goals(rows: Sequence[ArmResult]) -> list[Goal]:
         ),
         ratio("cost of B=|A| in costs of B=4: free", 1.3, ours, four, "p50_s", at_least=False),
         *_adapter_goals(rows),
+        *push_goals(rows),
     ]  # fmt: skip
 
 

@@ -96,4 +96,5 @@ def test_the_arm_stands_in_the_result_with_a_row_for_each_kind_and_decoder(
     assert [row.not_run for row in result.rows] == [""] * 6
     told = [(row.settings["decoder"], row.settings["adapters"]) for row in result.rows]
     assert told == [(d, kind) for d in ("openvino", "torch") for kind in KINDS]
-    assert all(goal.measured for goal in result.goals[-3:])
+    costs = [goal for goal in result.goals if goal.name.endswith("in costs of the base")]
+    assert [goal.measured is not None for goal in costs] == [True] * 3
