@@ -7,6 +7,7 @@ again, it comes back from the file. The file vanishes with the last mapping.
 
 import mmap
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,7 +47,9 @@ class Weights:
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            self._file.close()
+            # What a full disk did not take is still in the buffer, and has been told of.
+            with suppress(OSError):
+                self._file.close()
 
     def constant(self, *parts: torch.Tensor) -> Any:
         """`parts` one below the other, in fp32: it is cast as it is packed.
