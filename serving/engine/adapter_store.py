@@ -34,12 +34,21 @@ class AdapterStore:
 
         Files for another base, or for another encoder than that of `sight`, stay untouched; a file
         that is broken is removed.
+
+        Raises:
+            AdapterError: `folder` cannot be made.
         """
         self.folder = folder
         self.limit = limit
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}  # by hash, the one used longest ago first
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AdapterError(
+                f"the adapter store {folder} cannot be made ({error.strerror}); "
+                "set serving.adapter_store to a folder that can be written"
+            ) from None
         for path in sorted(folder.glob("*.safetensors"), key=lambda p: p.stat().st_mtime_ns):
             adapter = self._read(path)
             if adapter is None or adapter.sight not in (None, sight):

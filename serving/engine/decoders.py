@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 from serving.engine.backend import AnyBackend
 from serving.engine.decoder import Decoder
 from serving.engine.decoder_check import check
-from serving.engine.openvino.support import Unsuited, check_machine
+from serving.engine.openvino.support import Unsuited, check_config, check_machine
 from serving.engine.precision import ROWS
 from serving.engine.torch_backend import TorchBackend
 from serving.errors import ModelRefused
@@ -54,6 +54,7 @@ def choose_decoder(
         return "torch"
     try:
         check_machine(device)
+        check_config(config)
         if wanted == "auto":
             return _measured(config, dtype)
     except Unsuited as error:
@@ -72,8 +73,9 @@ def refusal(error: Exception) -> ModelRefused:
 
 
 def untried(error: Exception) -> Unsuited:
-    """Whatever it is, PyTorch may serve the base all the same."""
-    return Unsuited(f"it could not be tried ({type(error).__name__}: {error})")
+    """Whatever it is, PyTorch may serve the base all the same. Of a long story the first line."""
+    what = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    return Unsuited(f"it could not be tried ({what})")
 
 
 def _measured(config: Any, dtype: torch.dtype) -> DecoderName:

@@ -73,6 +73,7 @@ class Engine:
 
         Raises:
             ModelRefused: the base cannot be loaded or served.
+            AdapterError: there can be no adapter store.
         """
         self._settings = settings
         self._base_name = base

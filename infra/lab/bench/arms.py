@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from infra.machine import REPOSITORY
 from schemas.errors import ListuneError
 
-SERVING_ARMS = ("naive", "openvino", "vllm", "free", "constrained", "pictures")
+SERVING_ARMS = (
+    *("naive", "openvino", "vllm", "free", "constrained"),
+    *("adapters", "pushes", "pictures"),
+)
 TRAINING_ARMS = ("listune", "trl", "pictures")
 STREAM_ARMS = ("confluent", "faust", "listune", "steady", "pool", "predict")
 DTYPES = ("bfloat16", "float32")

@@ -37,14 +37,26 @@ def check_machine(device: torch.device) -> None:
         raise Unsuited(f"it needs a processor with AVX2, and this one has {capability}")
 
 
+def check_config(config: Any) -> None:
+    """Whether the graph can express a base of this configuration, as far as that can be seen in it.
+
+    Raises:
+        Unsuited: it cannot.
+    """
+    text = config.get_text_config()
+    if "mrope_section" in (getattr(text, "rope_parameters", None) or {}):
+        raise Unsuited(f"{text.model_type} has positions on three axes, which the graph does not")
+
+
 def check_base(model: Any) -> None:
     """Whether the graph can express this base.
 
     Raises:
         Unsuited: it cannot.
     """
-    kind = model.config.model_type
     if model.dtype not in (torch.float32, torch.bfloat16):
         raise Unsuited(f"it computes in fp32 or bf16, and the base is in {model.dtype}")
+    check_config(model.config)
     if hasattr(model.get_decoder().rotary_emb, "mrope_section"):
+        kind = model.config.model_type
         raise Unsuited(f"{kind} has positions on three axes, which the graph does not")

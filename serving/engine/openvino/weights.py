@@ -9,6 +9,7 @@ last mapping.
 import mmap
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -58,7 +59,9 @@ class Weights:
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            self._file.close()
+            # What a full disk did not take is still in the buffer, and has been told of.
+            with suppress(OSError):
+                self._file.close()
 
     def constant(self, name: str, *parts: torch.Tensor) -> Any:
         """See `Constants`: those that were made already, or these; cast as they are packed.

@@ -1,9 +1,13 @@
 """Which decoder serves: the faster one, or the one that is asked for, or a sentence why not."""
 
+import importlib
+import json
 import logging
+import re
 import shutil
 import sys
 from errno import ENOSPC
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,10 +17,13 @@ from serving.engine import backends, decoders, model
 from serving.engine.adapter_store import AdapterStore
 from serving.engine.backends import decided, make_backend
 from serving.engine.decoders import choose_decoder
+from serving.engine.engine import Engine
 from serving.engine.model import load_base
 from serving.engine.openvino import support
-from serving.errors import ModelRefused
+from serving.errors import AdapterError, ModelRefused
+from serving.generation import GenerationRequest
 from serving.settings import ServingSettings
+from tests.serving.helpers import COLOUR, LAMP
 from tests.serving.tiny_vision import make_tiny_vision_model
 
 CPU = torch.device("cpu")
@@ -36,6 +43,45 @@ def loaded(tiny_base):
 def backend_for(base, folder, wanted):
     settings = ServingSettings(decoder=wanted, adapter_store=folder)
     return make_backend(base, settings, AdapterStore(folder, 1, base.hash))
+
+
+def another_activation(tiny_base, tmp_path, monkeypatch):
+    folder = shutil.copytree(tiny_base, tmp_path / "relu")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_act": "relu"}))
+    return folder, tmp_path, "the graph has no activation like ReLU"
+
+
+def three_axes(tiny_base, tmp_path, monkeypatch):
+    folder = make_tiny_vision_model(tmp_path / "base", "qwen3_vl")
+    return folder, tmp_path, "qwen3_vl_text has positions on three axes, which the graph does not"
+
+
+def no_avx2(tiny_base, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    return tiny_base, tmp_path, "it needs a processor with AVX2, and this one has DEFAULT"
+
+
+def another_version(tiny_base, tmp_path, monkeypatch):
+    there_is(monkeypatch, "2026.5.0")
+    return tiny_base, tmp_path, "OpenVINO 2026.5.0 is installed; install openvino==2026.4.1"
+
+
+def unwritable(tiny_base, tmp_path, monkeypatch):
+    """A folder in which nobody can make a file."""
+    monkeypatch.setattr(decoders, "_measured", lambda *_: "openvino")
+    why = "No such file or directory"
+    return tiny_base, Path("/proc"), f"its weights cannot be written to /proc ({why}); make room"
+
+
+def full_disk(tiny_base, tmp_path, monkeypatch):
+    """A file can be made, and nothing written to it."""
+    weights = importlib.import_module("serving.engine.openvino.weights")
+    full = Path("/dev/full")
+    monkeypatch.setattr(decoders, "_measured", lambda *_: "openvino")
+    monkeypatch.setattr(weights, "SMALL", 0)
+    monkeypatch.setattr(weights.tempfile, "TemporaryFile", lambda dir: full.open("r+b"))
+    return tiny_base, tmp_path, f"cannot be written to {tmp_path} (No space left on device); make"
 
 
 def there_is(monkeypatch, version):
@@ -93,6 +139,36 @@ def test_without_it_auto_takes_pytorch_and_who_asks_for_it_is_told_why(
     with pytest.raises(ModelRefused, match=reason.split(";")[0]) as refused:
         choose_decoder("openvino", config, torch.float32, torch.device(device))
     assert str(refused.value).endswith("or set serving.decoder to auto or torch")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc and /dev/full are Linux's")
+@pytest.mark.parametrize(
+    "lacking",
+    [another_activation, three_axes, no_avx2, another_version, unwritable, full_disk],
+)
+def test_an_engine_that_cannot_be_compiled_says_why_in_one_line_and_answers_by_pytorch(
+    tiny_base, tmp_path, monkeypatch, caplog, lacking
+):
+    pytest.importorskip("openvino")
+    base, store, reason = lacking(tiny_base, tmp_path, monkeypatch)
+    auto = ServingSettings(dtype="float32", device="cpu", threads=1, adapter_store=store)
+    with caplog.at_level(logging.INFO), Engine(auto, base) as engine:
+        assert engine.decoder == "torch"
+        assert engine.generate(GenerationRequest(LAMP, (COLOUR,))).confidence
+    said = [r.getMessage() for r in caplog.records if "and not OpenVINO" in r.getMessage()]
+    assert len(said) == 1
+    assert "\n" not in said[0]
+    assert reason in said[0]
+    with pytest.raises(ModelRefused, match=re.escape(reason)) as refused:
+        Engine(auto.model_copy(update={"decoder": "openvino"}), base)
+    assert "\n" not in str(refused.value)
+
+
+def test_of_a_long_story_why_it_could_not_be_tried_the_first_line_is_told():
+    error = ValueError("no such model.\nIt should be one of these:\n- llama")
+    assert str(decoders.untried(error)) == "it could not be tried (ValueError: no such model.)"
+    assert str(decoders.untried(KeyError())) == "it could not be tried (KeyError)"
 
 
 def test_a_base_that_the_graph_cannot_express_is_served_by_pytorch(tmp_path):
@@ -222,3 +298,11 @@ def test_who_keeps_answers_measures_with_as_many_threads_as_the_engine_has(
     finally:
         torch.set_num_threads(before)
     assert seen == [2]
+
+
+def test_an_adapter_store_that_cannot_be_made_is_refused_with_what_to_set(tiny_base, tmp_path):
+    (tmp_path / "file").touch()
+    store = tmp_path / "file" / "store"
+    settings = ServingSettings(dtype="float32", device="cpu", threads=1, adapter_store=store)
+    with pytest.raises(AdapterError, match=r"\(Not a directory\); set serving.adapter_store"):
+        Engine(settings, tiny_base)

@@ -6,7 +6,9 @@
 - `arm`: in the arm's own process, listings one at a time and then many at a time.
 - `listune_way`, `naive_way`, `openvino_way`, `vllm_way`: the ways to answer. `conversation` is
   what the two servers share, `gguf_file` the model as OpenVINO reads it.
-- `seeing`: listings with and without a picture, by our engine; `seeing_adapter` sees them.
+- `adapters`: listings by the base, one adapter and two, by our engine. `seeing`: with and without a
+  picture. Both take `turns`; their `idle_adapter` changes nothing.
+- `pushes`: listings while adapters are pushed into Triton, and without; `pushes_figures` its rows.
 - `figures`: from what was measured to rows, the arithmetic limit and goals.
 
 Other rooms use: `infra.lab.bench.serving.run`; the GPU check also

@@ -11,9 +11,12 @@ from infra.lab.bench.flops import DecoderSizes, listing_flops, visible_keys
 from infra.lab.bench.goals import best, first, ratio, rows_with
 from infra.lab.bench.photographs import NEW, NONE, PICTURED
 from infra.lab.bench.results import ArmResult, Figures, Goal, Options
+from infra.lab.bench.serving.adapters import BASE, ONE, TWO
+from infra.lab.bench.serving.pushes_figures import push_goals
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 
 COUNTS = ("forward_passes", "tokens_computed", "logits_computed", "tokens_generated")
+ADAPTERS = {BASE: "the base", ONE: "one adapter", TWO: "two adapters"}
 CROWD = 32
 """Listings in flight in the second measurement, where it is meant for the goals."""
 
@@ -26,15 +29,14 @@ def row_of(name: str, settings: Options, outcome: dict[str, Any]) -> ArmResult:
     crowd = outcome["crowd"]
     figures: Figures = {
         "listings": len(seconds),
-        "p50_s": float(np.percentile(seconds, 50)),
-        "p90_s": float(np.percentile(seconds, 90)),
+        **{f"p{p}_s": float(np.percentile(seconds, p)) if seconds else None for p in (50, 90)},
         "crowd_listings": crowd["listings"] if crowd else None,
         "listings_per_s": crowd["listings"] / crowd["seconds"] if crowd else 1 / fmean(seconds),
     }
-    raw = {"listing_s": seconds}
+    raw = {"listing_s": seconds} if seconds else {}
     for count in COUNTS:
         values = [work[count] for work in outcome["works"]]
-        known = None not in values
+        known = bool(values) and None not in values
         figures[f"{count}_per_listing"] = fmean(values) if known else None
         if known:
             raw[count] = values
@@ -91,6 +93,38 @@ def _beside_text(kind: str, outcome: dict[str, Any]) -> Figures:
         eyes = outcome["eyes_ms"]
         figures |= {f"{part}_ms": eyes[part] for part in ("decode", "encode", "project")}
         figures["eyes_share"] = eyes["all"] / 1e3 / median(seconds)
+    return figures
+
+
+def adapter_rows(name: str, told: Options, outcome: dict[str, Any]) -> list[ArmResult]:
+    """The rows of listings by the base, one adapter and two, as `infra.lab.bench.serving.adapters`
+    measured them."""
+    if reason := outcome.get("not_run"):
+        return [ArmResult(name, told, not_run=reason)]
+    rows = []
+    common = {key: outcome[key] for key in ("settings", "warm_up_s", "peak_memory_mb")}
+    for kind, crowd in outcome["crowd"].items():
+        # Two adapters are a matter of crowds: their row has no listing alone.
+        of_kind = outcome["alone"].get(kind, {"seconds": [], "works": []})
+        row = row_of(
+            f"{name}, {ADAPTERS[kind]}",
+            {**told, "adapters": kind},
+            {**common, **of_kind, "crowd": crowd},
+        )
+        rows.append(replace(row, figures=row.figures | _beside_base(kind, outcome)))
+    return rows
+
+
+def _beside_base(kind: str, outcome: dict[str, Any]) -> Figures:
+    """What adapters cost, in times of the base: the same listing alone, the same crowd; medians."""
+    if kind == BASE:
+        return {}
+    figures: Figures = {}
+    if kind in outcome["alone"]:
+        alone = [outcome["alone"][k]["seconds"] for k in (kind, BASE)]
+        figures["times_base"] = median(mine / base for mine, base in zip(*alone, strict=True))
+    crowds = [outcome["crowd"][k]["rounds"] for k in (kind, BASE)]
+    figures["crowd_times_base"] = median(mine / base for mine, base in zip(*crowds, strict=True))
     return figures
 
 
@@ -195,7 +229,28 @@ def goals(rows: Sequence[ArmResult]) -> list[Goal]:
     made.append(
         ratio("cost of B=|A| in costs of B=4: free", 1.3, free, four, "p50_s", at_least=False)
     )
-    return made
+    return [*made, *_adapter_goals(rows), *push_goals(rows)]
+
+
+def _adapter_goals(rows: Sequence[ArmResult]) -> list[Goal]:
+    """What adapters may cost, in costs of the base."""
+    wanted = []
+    for decoder, called in (("openvino", "OpenVINO"), ("torch", "PyTorch")):
+        one, two = (
+            first(rows, arm="adapters", decoder=decoder, adapters=kind) for kind in (ONE, TWO)
+        )
+        wanted.append((f"one listing by a merged adapter: {called}", 1.03, one, "times_base"))
+        wanted.append((f"a crowd by two adapters: {called}", 1.25, two, "crowd_times_base"))
+    return [
+        Goal(
+            f"{name}, in costs of the base",
+            most,
+            row.figure(figure) if row else None,
+            at_least=False,
+            reason="the arm `adapters` did not run by this decoder",
+        )
+        for name, most, row, figure in wanted
+    ]
 
 
 def _goal(

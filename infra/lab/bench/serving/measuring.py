@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.progress import Progress
@@ -10,8 +10,13 @@ from rich.progress import Progress
 from infra.lab.bench.listings import GENERATED
 from infra.lab.bench.results import ArmResult, Options, Scalar
 from infra.lab.bench.runner import run_shown
+from infra.lab.bench.serving.adapters import AdaptersJob
+from infra.lab.bench.serving.adapters import carry_out as carry_out_adapters
 from infra.lab.bench.serving.arm import LISTUNE, WAYS, ServingJob, carry_out
-from infra.lab.bench.serving.figures import CROWD, row_of, seeing_rows
+from infra.lab.bench.serving.figures import CROWD, adapter_rows, row_of, seeing_rows
+from infra.lab.bench.serving.pushes import PushesJob
+from infra.lab.bench.serving.pushes import carry_out as carry_out_pushes
+from infra.lab.bench.serving.pushes_figures import push_rows
 from infra.lab.bench.serving.seeing import SeeingJob
 from infra.lab.bench.serving.seeing import carry_out as carry_out_seeing
 from infra.lab.bench.serving.workload import Workload
@@ -24,7 +29,7 @@ STEP_TOKENS = 256
 
 @dataclass
 class Measuring:
-    """Where the model, the picture encoder and the workloads are, and the rows so far.
+    """Where the model, the picture encoder, Triton and the workloads are, and the rows so far.
 
     `quick` measures two listings alone and three at a time, and tries one set-up only.
     """
@@ -34,6 +39,7 @@ class Measuring:
     shown: Progress
     quick: bool = False
     encoder: Path | None = None
+    triton: Path | None = None
     workloads: dict[str, Workload] = field(default_factory=dict)
     rows: list[ArmResult] = field(default_factory=list)
     trials: list[ArmResult] = field(default_factory=list)
@@ -78,6 +84,25 @@ class Measuring:
         told: Options = {"arm": name, "set": listing_set, "batches": 0}
         label = name if listing_set == GENERATED else f"{name}, {listing_set}"
         self.rows += seeing_rows(label, told, outcome)
+
+    def adapters(self, name: str, decoder: str) -> None:
+        """Measure listings by the base, one adapter and two; all their rows are kept."""
+        job = AdaptersJob(str(self.base), str(self._file(GENERATED)), decoder)
+        if self.quick:
+            job = replace(job, listings=2, crowd=3, in_flight=3, rounds=1)
+        label = label_of(name, {"decoder": decoder})
+        outcome = run_shown(self.shown, label, carry_out_adapters, job)
+        told: Options = {"arm": name, "set": GENERATED, "in_flight": job.in_flight}
+        self.rows += adapter_rows(label, told | {"decoder": decoder}, outcome)
+
+    def pushes(self, name: str) -> None:
+        """Measure listings while adapters are pushed, and without; the rows of all are kept."""
+        job = PushesJob(str(self.base), str(self.triton), str(self._file(GENERATED)))
+        if self.quick:
+            job = replace(job, in_flight=3, pushes=3, every_s=1.0, calm_s=3.0, max_adapters=2)
+        outcome = run_shown(self.shown, name, carry_out_pushes, job)
+        told: Options = {"arm": name, "set": GENERATED, "in_flight": job.in_flight}
+        self.rows += push_rows(name, told, job.max_adapters, outcome)
 
     def trial(self, name: str, options: Options) -> float:
         """Median seconds of three listings alone with these options; endless if they cannot run."""

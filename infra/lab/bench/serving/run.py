@@ -22,7 +22,7 @@ from infra.lab.bench.results import ArmResult, BenchResult, Options, Scalar, beg
 from infra.lab.bench.serving.figures import goals, with_limit
 from infra.lab.bench.serving.measuring import STEP_TOKENS, VLLM_PYTHON, Measuring, fastest
 from infra.lab.bench.serving.workload import prepare
-from infra.local.fetch import ensure_base_model, ensure_encoder
+from infra.local.fetch import ensure_base_model, ensure_encoder, ensure_part, triton_part
 from infra.settings import Settings
 
 PROMPTINGS = ("0", "schema", "4", "json")
@@ -52,7 +52,7 @@ def run(
         quick: two listings an arm, and the result is kept aside.
 
     Raises:
-        PartError: the base model or the picture encoder cannot be fetched.
+        PartError: the base model, the picture encoder or Triton cannot be fetched.
     """
     results = measured(settings, console, arms, flipkart, quick)
     return publish(results, bench_folder(quick), draw, console)
@@ -73,6 +73,8 @@ def measured(
         measuring = Measuring(base, Path(name), shown, quick)
         if "pictures" in arms:
             measuring.encoder = ensure_encoder(settings.local.cache_dir, console)
+        if "pushes" in arms:
+            measuring.triton = ensure_part(triton_part(), settings.local.cache_dir, console)
         for of_set, questions in sets(flipkart, 4 if quick else LISTINGS, console).items():
             measuring.add(of_set, prepare(questions, base))
         yield from measure(measuring, arms, begun)
@@ -197,5 +199,23 @@ def pictures(measuring: Measuring, arm: str) -> None:
         measuring.seeing(arm, listing_set)
 
 
-ARMS = {"naive": naive, "openvino": openvino, "vllm": vllm, "pictures": pictures}
+def adapters(measuring: Measuring, arm: str) -> None:
+    """Our engine with one adapter and with two beside the base, by each decoder."""
+    for decoder in ("openvino", "torch"):
+        measuring.adapters(arm, decoder)
+
+
+def pushes(measuring: Measuring, arm: str) -> None:
+    """Our engine in Triton, with new adapters pushed every few seconds, and without."""
+    measuring.pushes(arm)
+
+
+ARMS = {
+    "naive": naive,
+    "openvino": openvino,
+    "vllm": vllm,
+    "pictures": pictures,
+    "adapters": adapters,
+    "pushes": pushes,
+}
 """How each is measured; the others are modes of our engine."""

@@ -1,6 +1,6 @@
 """Listings with a picture beside the same listings without, in one process by one engine.
 
-They take turns, so that a machine that gets busier meanwhile slows down all alike. Three kinds:
+They take turns (`turns`). Three kinds:
 `none` has no picture, `new` one that was never seen before, `kept` one whose features are kept.
 
 - Alone: each listing in all kinds, one after the other.
@@ -12,9 +12,8 @@ They take turns, so that a machine that gets busier meanwhile slows down all ali
 import statistics
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,11 +21,11 @@ from typing import Any
 
 import torch
 
-from infra.lab.bench.job import peak_memory_mb, say
+from infra.lab.bench.job import peak_memory_mb
 from infra.lab.bench.photographs import KEPT, NEW, NONE, sent
-from infra.lab.bench.serving.arm import AnswerCost
-from infra.lab.bench.serving.listune_way import answer_all, counts
-from infra.lab.bench.serving.seeing_adapter import ADAPTER_ID, seeing_adapter
+from infra.lab.bench.serving.idle_adapter import idle_adapter
+from infra.lab.bench.serving.listune_way import answer_all
+from infra.lab.bench.serving.turns import alone, answered, crowds, in_turn
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 from schemas.events import Mode
 from serving.adapter_file import blob_hash
@@ -41,6 +40,7 @@ from serving.projector import Sight
 from serving.settings import ServingSettings
 
 KINDS = (NONE, NEW, KEPT)
+ADAPTER_ID = "seeing"
 EDGE = ServingSettings().picture_edge
 
 
@@ -91,11 +91,11 @@ def carry_out(job: SeeingJob) -> dict[str, Any]:
             seeing = Seeing(engine, Path(job.base), sight)
             # The last listing warms up, and merges the adapter.
             for kind in (*KINDS, NONE):
-                seeing.answer(plans[-1], kind)
+                answered(seeing, plans[-1], kind)
             warm_up_s = time.perf_counter() - started
             return {
-                "alone": alone(seeing, plans[:-1][: job.listings]),
-                "crowd": crowds(seeing, plans, job),
+                "alone": alone(seeing, plans[:-1][: job.listings], KINDS),
+                "crowd": crowds(seeing, plans[: job.crowd], KINDS, job.crowd_rounds, job.in_flight),
                 "waits": waits(seeing, plans, job),
                 "settings": {"dtype": engine.dtype},
                 "warm_up_s": warm_up_s,
@@ -110,7 +110,7 @@ class Seeing:
     """An engine with an adapter that sees, and pictures for it."""
 
     def __init__(self, engine: Engine, base: Path, sight: Sight) -> None:
-        blob = seeing_adapter(base, sight)
+        blob = idle_adapter(base, ADAPTER_ID, sight)
         self.engine = engine
         self._adapter = blob_hash(blob)
         engine.push(ADAPTER_ID, self._adapter, blob)
@@ -130,65 +130,14 @@ class Seeing:
             pictures=shown[kind] if kind in shown else (next(self._new),),
         )
 
-    def answer(self, plan: ListingPlan, kind: str) -> tuple[float, AnswerCost]:
-        """Answer one listing, alone: its seconds and cost."""
-        request = self.request(plan, kind)
-        began = time.perf_counter()
-        result = self.engine.generate(request)
-        seconds = time.perf_counter() - began
-        assert result.pictures == len(request.pictures), result.notes
-        return seconds, AnswerCost(result.forward_passes, result.tokens_computed)
-
-
-def alone(seeing: Seeing, plans: Sequence[ListingPlan]) -> dict[str, dict[str, list[Any]]]:
-    """Seconds and works of each listing, by kind."""
-    found: dict[str, dict[str, list[Any]]] = {kind: {"seconds": [], "works": []} for kind in KINDS}
-    for number, plan in enumerate(plans):
-        say(number, len(plans), "one at a time")
-        for kind in _turned(number):
-            seconds, cost = seeing.answer(plan, kind)
-            found[kind]["seconds"].append(seconds)
-            found[kind]["works"].append(asdict(cost))
-    return found
-
-
-def crowds(seeing: Seeing, plans: Sequence[ListingPlan], job: SeeingJob) -> dict[str, Any]:
-    """All rounds of a kind together, by kind; None where there is no crowd."""
-    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
-    for kind in _in_turn(job.crowd_rounds if job.crowd else 0, f"{job.in_flight} at a time"):
-        requests = [seeing.request(plan, kind) for plan in plans[: job.crowd]]
-        found[kind].append(_crowd(seeing.engine, requests, job.in_flight))
-    return {kind: _together(rounds) if rounds else None for kind, rounds in found.items()}
-
-
-def _crowd(engine: Engine, requests: Sequence[GenerationRequest], in_flight: int) -> dict[str, Any]:
-    finished: list[float] = []
-    before, began = counts(engine), time.perf_counter()
-    answer_all(engine, requests, in_flight, lambda: finished.append(time.perf_counter() - began))
-    return {"seconds": max(finished), "finished": finished, "work": counts(engine) - before}
-
-
-def _together(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Crowds as one, as `infra.lab.bench.serving.arm` has it. Without the logits: the arithmetic
-    limit does not know pictures."""
-    work: Counter[str] = sum((crowd["work"] for crowd in rounds), Counter())
-    finished = [second for crowd in rounds for second in crowd["finished"]]
-    return {
-        "listings": len(finished),
-        "seconds": sum(crowd["seconds"] for crowd in rounds),
-        "finished": finished,
-        "work": asdict(AnswerCost(work["forward_passes"], work["tokens_computed"])),
-    }
-
 
 def waits(
     seeing: Seeing, plans: Sequence[ListingPlan], job: SeeingJob
 ) -> dict[str, list[list[float]]]:
     """Seconds of those without a picture, by the kind of the others: a list a round."""
     found: dict[str, list[list[float]]] = {kind: [] for kind in KINDS}
-    for kind in _in_turn(
-        job.waits_rounds if job.waits else 0, f"{job.waits_in_flight} at a time, half without"
-    ):
+    label = f"{job.waits_in_flight} at a time, half without"
+    for kind in in_turn(KINDS, job.waits_rounds if job.waits else 0, label):
         requests = [
             seeing.request(plans[place % len(plans)], kind if place % 2 else NONE, job.few)
             for place in range(job.waits)
@@ -216,20 +165,6 @@ def eyes_ms(encoder: Encoder, sight: Sight, times: int = 16) -> dict[str, float]
     for picture in map(Picture, islice(sent(EDGE), times + 1)):
         timed("all", partial(in_passing, partial(look, picture)))
     return {name: statistics.median(values[1:]) for name, values in measured.items()}
-
-
-def _turned(number: int) -> Sequence[str]:
-    """The kinds, another one first each time."""
-    first = number % len(KINDS)
-    return KINDS[first:] + KINDS[:first]
-
-
-def _in_turn(rounds: int, label: str) -> Iterator[str]:
-    """The kinds, `rounds` times, in another order each time."""
-    kinds = [kind for number in range(rounds) for kind in _turned(number)]
-    for place, kind in enumerate(kinds):
-        say(place, len(kinds), label)
-        yield kind
 
 
 def _hidden(base: Path) -> int:

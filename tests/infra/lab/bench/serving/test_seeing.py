@@ -126,14 +126,14 @@ def test_the_arm_stands_in_the_result_with_a_row_for_each_kind(
 def test_the_adapter_changes_no_answer_and_its_picture_rows_are_zero(
     tiny_base: Path, tiny_encoder: Path
 ) -> None:
-    from infra.lab.bench.serving.seeing_adapter import seeing_adapter
+    from infra.lab.bench.serving.idle_adapter import idle_adapter
     from serving.adapter_file import read_adapter
     from serving.engine.eyes.encoder import load_encoder
     from serving.engine.eyes.encoder_eyes import EncoderEyes
     from serving.engine.eyes.projector import loaded
 
     sight = EncoderEyes(load_encoder(tiny_encoder, torch.device("cpu")), 64).sight
-    adapter = read_adapter(seeing_adapter(tiny_base, sight))
+    adapter = read_adapter(idle_adapter(tiny_base, "seeing", sight))
     assert all(not b.any() for _, b in adapter.pairs().values())
     assert len(adapter.pairs()) % 7 == 0
     rows = loaded(sight, adapter.projector())(torch.rand(1, sight.rows, sight.features))

@@ -1,7 +1,7 @@
-"""An adapter that sees and changes nothing: for measuring what a picture costs.
+"""Adapters that change nothing: for measuring what one costs, whatever it has learned.
 
-LoRA adds zero to every linear layer, and the projector gives rows of zeros, at the cost of any
-others. So all pictures have the same answers, whatever is in them.
+LoRA adds zero to every linear layer, and the projector of one that sees gives rows of zeros, at the
+cost of any others. So all listings have the base's answers, and all pictures the same ones.
 """
 
 import json
@@ -10,35 +10,39 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
+from schemas.events import BASE_ADAPTER
 from serving.adapter_file import PREFIX, SUFFIX_A, SUFFIX_B, write_adapter
 from serving.base_hash import base_hash
 from serving.engine.eyes.projector import fresh
 from serving.projector import EYES, PROJECTOR, Sight
 from trainer.settings import TrainerSettings
 
-ADAPTER_ID = "seeing"
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
-def seeing_adapter(base: Path, sight: Sight) -> bytes:
-    """The file of one for the base model in the folder `base`, of the trainer's default rank."""
+def idle_adapter(base: Path, adapter_id: str, sight: Sight | None = None) -> bytes:
+    """The file of one for the base model in the folder `base`, of the trainer's default rank.
+
+    Another id gives another hash. With `sight` it sees through that encoder.
+    """
     settings = TrainerSettings()
     tensors = {}
     for name, (out, inner) in linear_shapes(base).items():
         tensors[f"{PREFIX}{name}{SUFFIX_A}"] = torch.full((settings.rank, inner), inner**-0.5)
         tensors[f"{PREFIX}{name}{SUFFIX_B}"] = torch.zeros(out, settings.rank)
-    projector = fresh(sight, torch.zeros(1, sight.hidden), seed=0).tensors()
-    tensors |= {f"{PROJECTOR}{name}": tensor for name, tensor in projector.items()}
     metadata = {
-        "adapter_id": ADAPTER_ID,
-        "parent_id": "base",
-        "parent_hash": "base",
+        "adapter_id": adapter_id,
+        "parent_id": BASE_ADAPTER,
+        "parent_hash": BASE_ADAPTER,
         "base_hash": base_hash(base),
         "rank": settings.rank,
         "alpha": settings.alpha,
         "peft_config": json.dumps({"peft_type": "LORA", "target_modules": LINEAR}),
-        EYES: sight.model_dump_json(),
     }
+    if sight is not None:
+        projector = fresh(sight, torch.zeros(1, sight.hidden), seed=0).tensors()
+        tensors |= {f"{PROJECTOR}{name}": tensor for name, tensor in projector.items()}
+        metadata[EYES] = sight.model_dump_json()
     return write_adapter(tensors, metadata)
 
 
