@@ -85,7 +85,7 @@ def test_adapters_pushed_into_triton_lose_no_request_and_none_answers_for_anothe
     workload.write(file)
     job = PushesJob(
         str(tiny_base), str(triton_home), str(file), "float32", "cpu",
-        in_flight=4, pushes=4, every_s=0.5, calm_s=1.0, max_adapters=2,
+        in_flight=4, pushes=4, every_s=1.0, calm_s=1.0, max_adapters=3,
     )  # fmt: skip
     outcome = carry_out(job)
     assert outcome["settings"] == {"dtype": "float32", "decoder": decoder_here()}
