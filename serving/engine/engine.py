@@ -41,6 +41,7 @@ from serving.engine.passing_thread import in_passing
 from serving.engine.preparing import PreparedRequest, Preparer
 from serving.errors import AdapterError, Busy, Cancelled, EngineError, EngineFailed
 from serving.generation import AdapterName, EngineStatus, GenerationRequest, GenerationResult
+from serving.process.memory import trim
 from serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
@@ -163,6 +164,9 @@ class Engine:
         self._loaded.load(adapter)
         with self._changed:
             self._store.put(adapter, in_use=set(self._in_use))
+        # Reading took several times the adapter's size; kept by the C library, a push in so many
+        # seconds would grow the engine by gigabytes.
+        trim()
         logger.info("adapter %s (%s) is here", adapter.id, adapter.hash[:12])
 
     def adapters(self) -> tuple[AdapterName, ...]:

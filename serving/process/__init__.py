@@ -8,5 +8,6 @@ Other rooms use:
 
 - `serving.process.ready`: `READY_FILE`, `tell_ready`, `clear_ready`.
 - `serving.process.health`: `Health`, `STAGE_SECONDS`.
-- `serving.process.files`: `write_file`, `publish`; `serving.process.memory`: `give_back`.
+- `serving.process.files`: `write_file`, `publish`; `serving.process.memory`: `give_back`,
+  `trim`.
 """

@@ -32,8 +32,8 @@ OPENVINO_CHOICES: dict[str, tuple[Scalar, ...]] = {
     "cache": ("default", "bf16"),
     "step_tokens": (STEP_TOKENS, LARGE_STEP_TOKENS),
 }
-# Some more than 32 in flight, and one that warms up. Two cores should do the whole in three
-# quarters of an hour.
+# Some more than 32 in flight, and one that warms up. Two cores should do the whole in
+# an hour.
 LISTINGS = 37
 NAIVE_LISTINGS = 3
 
