@@ -162,5 +162,6 @@ def decode_answer(text: bytes) -> dict[str, Any]:
 def decode_result(text: bytes) -> GenerationResult:
     """The result in the answer to a generate message; raises as `decode_answer`."""
     content = decode_answer(text)
-    lists = {name: tuple(content.get(name, ())) for name in ("cut", "notes")}
-    return GenerationResult(**content | lists)
+    for name in ("cut", "notes"):
+        content[name] = tuple(content.get(name, ()))
+    return GenerationResult(**content)

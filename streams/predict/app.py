@@ -53,9 +53,9 @@ Record: TypeAlias = ConsumerRecord[bytes, bytes]
 
 GROUP = "listune.predict"
 COMMIT_S = 0.5
-LINGER_MS = 5
+LINGER_MS = 10
 """Of an answer, which took far longer: the more of them go together, the less each costs the worker
-and the broker."""
+and the broker. librdkafka turns without rest in the last millisecond of each such wait."""
 WINDOW_PER_SLOT = 16
 """Requests begun but not committed, per slot, and orders as well: they pile up behind one that
 takes long."""
