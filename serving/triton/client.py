@@ -33,7 +33,7 @@ CHANNEL_ARGUMENTS = [
     ("grpc.max_reconnect_backoff_ms", 2000),
 ]
 MANY_AT_ONCE = [*CHANNEL_ARGUMENTS, ("grpc.enable_retries", 0)]
-"""Without retries of gRPC's own, which cost each call: whoever asks for many asks again himself."""
+"""Without gRPC's own retries, which cost each call: who asks for many asks again by himself."""
 
 
 class TritonClient:
