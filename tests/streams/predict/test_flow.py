@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from unittest.mock import Mock
 
 import pytest
 
@@ -234,6 +235,11 @@ def test_a_shadow_waits_while_somebody_waits_for_a_slot() -> None:
     asyncio.run(scenario())
 
 
+def begun(count: int) -> list[Future[int]]:
+    """So many that somebody is to finish."""
+    return [Future() for _ in range(count)]
+
+
 async def wait_for_each(
     confirmed: Confirmations, works: list[Future[int]]
 ) -> list[asyncio.Task[int]]:
@@ -257,34 +263,28 @@ def in_a_thread(do: Callable[[], object]) -> None:
 
 def test_what_is_done_together_wakes_the_loop_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
-        loop, woken = asyncio.get_running_loop(), []
-        wake = loop.call_soon_threadsafe
-        monkeypatch.setattr(
-            loop, "call_soon_threadsafe", lambda *told: woken.append(told) or wake(*told)
-        )
+        loop = asyncio.get_running_loop()
+        wake = Mock(wraps=loop.call_soon_threadsafe)
+        monkeypatch.setattr(loop, "call_soon_threadsafe", wake)
         confirmed = Confirmations()
         for batch in (1, 2):
-            works = [Future() for _ in range(100)]
+            works = begun(100)
             waiting = await wait_for_each(confirmed, works)
             in_a_thread(partial(finish, works))
             assert await asyncio.gather(*waiting) == list(range(100))
-            assert len(woken) == batch
+            assert wake.call_count == batch
 
     asyncio.run(scenario())
 
 
 def test_whoever_waits_is_told_that_it_failed_and_nobody_waits_for_who_gave_up() -> None:
     async def scenario() -> None:
-        works = [Future() for _ in range(3)]
+        works = begun(3)
         gave_up, fails, succeeds = await wait_for_each(Confirmations(), works)
         gave_up.cancel()
-        in_a_thread(
-            lambda: [
-                works[0].set_result(0), works[1].set_exception(OSError("full")),
-                works[2].set_result(2),
-            ]
-        )  # fmt: skip
-        assert await succeeds == 2
+        in_a_thread(partial(works[1].set_exception, OSError("full")))
+        in_a_thread(partial(finish, [works[0], works[2]]))
+        assert await succeeds == 1
         with pytest.raises(OSError, match="full"):
             await fails
         assert gave_up.cancelled()
@@ -294,8 +294,8 @@ def test_whoever_waits_is_told_that_it_failed_and_nobody_waits_for_who_gave_up()
 
 def test_nothing_that_is_done_while_the_loop_turns_is_missed() -> None:
     async def scenario() -> None:
-        confirmed, works = Confirmations(), [Future() for _ in range(5000)]
-        waiting = await wait_for_each(confirmed, works)
+        works = begun(5000)
+        waiting = await wait_for_each(Confirmations(), works)
         with ThreadPoolExecutor(2) as threads:
             for half in (works[::2], works[1::2]):
                 threads.submit(finish, half)
