@@ -16,8 +16,8 @@ makes one.
 
 import hashlib
 import json
+import secrets
 import time
-import uuid
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -64,9 +64,12 @@ BLIND_ADAPTER = "blind"
 """Adapter id and adapter hash of answers that suggest nothing."""
 
 
+_AS_JSON = json.JSONEncoder(ensure_ascii=False)
+
+
 def new_id() -> str:
     """A fresh identity: 32 hexadecimal digits."""
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)
 
 
 def listing_sha256(listing_key: str) -> str:
@@ -190,7 +193,7 @@ class ListingRequest(ListingEvent):
         if self.purpose is not Purpose.LIVE and self.live_input_hash is not None:
             return self.live_input_hash
         seen = [self.category, self.category_schema_hash, self.title, self.description]
-        content = json.dumps([*seen, self.images, self.requested], ensure_ascii=False)
+        content = _AS_JSON.encode([*seen, self.images, self.requested])
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -32,6 +32,8 @@ CHANNEL_ARGUMENTS = [
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2000),
 ]
+MANY_AT_ONCE = [*CHANNEL_ARGUMENTS, ("grpc.enable_retries", 0)]
+"""Without gRPC's own retries, which cost each call: who asks for many asks again by himself."""
 
 
 class TritonClient:
@@ -107,7 +109,7 @@ class TritonClient:
         """
         if self._async_channel is None:  # it belongs to the loop that it is made in
             self._async_channel = grpc.aio.insecure_channel(
-                self._settings.triton_url, options=CHANNEL_ARGUMENTS
+                self._settings.triton_url, options=MANY_AT_ONCE
             )
             self._async_stub = service_pb2_grpc.GRPCInferenceServiceStub(self._async_channel)
         _check_wanted(give_up)

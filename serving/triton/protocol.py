@@ -88,6 +88,7 @@ _KNOWN = 256
 """Tuples of attributes whose JSON is kept: a caller has one for each category."""
 _known: dict[int, tuple[tuple[Attribute, ...], bytes]] = {}
 
+_ATTRIBUTES = TypeAdapter(tuple[Attribute, ...])
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="op")])
 
 
@@ -95,7 +96,8 @@ def encode_request(request: GenerationRequest) -> bytes:
     """`request` as a `Generate` message; its pictures travel beside it.
 
     It is not validated here, since the engine does that. The attributes are most of it, and the
-    same for many listings: their JSON is made once for each tuple of them.
+    same for many listings: their JSON is made once for each tuple of them, and says only what
+    differs from the defaults.
     """
     rest = {
         "mode": request.mode,
@@ -118,7 +120,8 @@ def _attributes_json(attributes: tuple[Attribute, ...]) -> bytes:
     if known is None:
         if len(_known) >= _KNOWN:
             _known.clear()
-        known = _known[id(attributes)] = attributes, to_json(attributes)
+        said = _ATTRIBUTES.dump_json(attributes, exclude_defaults=True)
+        known = _known[id(attributes)] = attributes, said
     return known[1]
 
 
@@ -162,5 +165,6 @@ def decode_answer(text: bytes) -> dict[str, Any]:
 def decode_result(text: bytes) -> GenerationResult:
     """The result in the answer to a generate message; raises as `decode_answer`."""
     content = decode_answer(text)
-    lists = {name: tuple(content.get(name, ())) for name in ("cut", "notes")}
-    return GenerationResult(**content | lists)
+    for name in ("cut", "notes"):
+        content[name] = tuple(content.get(name, ()))
+    return GenerationResult(**content)

@@ -19,6 +19,9 @@ from streams.settings import StreamsSettings
 PARTITION_BY_KEY = -1  # librdkafka's PARTITION_UA
 LINGER_MS = 2
 """So long a record waits for others that go to the same partition with it."""
+COMPRESSION_LEVEL = 2
+"""Of gzip's quick ones the one that packs best. Records go a few at a time, and of these its usual
+one takes twice as long for a twentieth less."""
 _DELIVERY_TIMEOUT_S = 60.0
 _QUEUE_BYTES = 64 * 1024 * 1024
 
@@ -48,6 +51,7 @@ class Publisher:
                 "partitioner": PARTITIONER,
                 "linger.ms": linger_ms,
                 "compression.type": COMPRESSION,
+                "compression.level": COMPRESSION_LEVEL,
                 "message.max.bytes": record_limit(settings),
                 "queue.buffering.max.kbytes": max(_QUEUE_BYTES, 4 * record_limit(settings)) // 1024,
                 "delivery.timeout.ms": int(_DELIVERY_TIMEOUT_S * 1000),

@@ -37,7 +37,7 @@ from streams.kafka.partitions import Partition
 from streams.kafka.publisher import Publisher
 from streams.predict.answerers import Answerers, EndpointAnswers
 from streams.predict.answering import Answerer
-from streams.predict.flow import Gate, Lane, Ledger, Slot
+from streams.predict.flow import Confirmations, Gate, Lane, Ledger, Slot
 from streams.predict.traffic import TrafficLog
 from streams.settings import StreamsSettings
 from streams.worker import faust_app
@@ -53,9 +53,9 @@ Record: TypeAlias = ConsumerRecord[bytes, bytes]
 
 GROUP = "listune.predict"
 COMMIT_S = 0.5
-LINGER_MS = 5
+LINGER_MS = 10
 """Of an answer, which took far longer: the more of them go together, the less each costs the worker
-and the broker."""
+and the broker. librdkafka turns without rest in the last millisecond of each such wait."""
 WINDOW_PER_SLOT = 16
 """Requests begun but not committed, per slot, and orders as well: they pile up behind one that
 takes long."""
@@ -88,6 +88,7 @@ class PredictApp:
         self._schema_file = schema_file
         self._control = control
         self._publisher = Publisher(settings, f"{GROUP}.{worker}", LINGER_MS)
+        self._confirmed = Confirmations()
         self._gate = Gate(settings.in_flight)
         self._ledger = Ledger(WINDOW_PER_SLOT * settings.in_flight + more_window)
         self._assigned = asyncio.Event()
@@ -162,7 +163,7 @@ class PredictApp:
             prediction = await self._answerer.answer(request, message.timestamp, slot)
         slot.release()
         with metrics.stage("publish"):
-            await asyncio.wrap_future(
+            await self._confirmed.wait(
                 self._publisher.send(
                     PREDICTIONS, request.listing_key, prediction.to_bytes(), message.partition
                 )
@@ -172,7 +173,7 @@ class PredictApp:
 
     async def _bury(self, place: Partition, message: Record, error: EventError) -> None:
         letter = to_dead_letter(*place, message.offset, message.key, message.value, error)
-        await asyncio.wrap_future(bury(self._publisher, letter))
+        await self._confirmed.wait(bury(self._publisher, letter))
         self._ledger.done(place, message.offset)
 
     async def _follow_schemas(self) -> None:

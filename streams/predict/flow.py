@@ -4,14 +4,18 @@
   committed.
 - `Gate`: a bounded number of slots for two lanes, live first, backfill never starved; and a third
   lane, shadow, that gets out of the way of both.
+- `Confirmations`: what another thread finishes, awaited.
 """
 
 import asyncio
 from collections import deque
 from concurrent.futures import Future
-from enum import Enum
+from enum import StrEnum
+from typing import TypeVar
 
 from streams.kafka.partitions import Partition
+
+T = TypeVar("T")
 
 
 class Ledger:
@@ -85,7 +89,7 @@ class Ledger:
         return sum(map(len, of_topic)) >= self._window
 
 
-class Lane(Enum):
+class Lane(StrEnum):
     """Who waits for an answer: a seller, the measuring of gaps, or nobody soon."""
 
     LIVE = "live"
@@ -170,7 +174,8 @@ class Gate:
             turn.set_result(None)
 
     def _choose(self) -> Lane | None:
-        live, backfill, shadow = (bool(self._waiting[lane]) for lane in Lane)
+        waiting = self._waiting
+        live, backfill = waiting[Lane.LIVE], waiting[Lane.BACKFILL]
         if self._free:
             may_backfill = backfill and self._free_backfill > 0
             if may_backfill and (not live or self._live_in_a_row >= LIVE_PER_BACKFILL):
@@ -178,7 +183,7 @@ class Gate:
             if live:
                 return Lane.LIVE
         quiet = self._free == self._slots and not live and not backfill
-        return Lane.SHADOW if shadow and quiet and self._shadow is None else None
+        return Lane.SHADOW if waiting[Lane.SHADOW] and quiet and self._shadow is None else None
 
 
 class Slot:
@@ -205,3 +210,38 @@ class Slot:
         if self._held:
             self._held = False
             self._gate.release(self._lane)
+
+
+class Confirmations:
+    """What another thread finishes, such as a broker's confirmations, awaited in the event loop.
+
+    `asyncio.wrap_future` wakes the loop for each, by a system call; here it is woken once for all
+    that are done by then.
+    """
+
+    def __init__(self) -> None:
+        self._done: deque[asyncio.Future[None]] = deque()
+        self._woken = False
+
+    async def wait(self, work: Future[T]) -> T:
+        """The result of `work`, or its exception; always of the same loop."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+
+        def done(_: Future[T]) -> None:
+            self._done.append(waiter)
+            if not self._woken:
+                self._woken = True
+                loop.call_soon_threadsafe(self._tell)
+
+        work.add_done_callback(done)
+        await waiter
+        return work.result()
+
+    def _tell(self) -> None:
+        # First, so that what is done from now on wakes the loop again.
+        self._woken = False
+        while self._done:
+            waiter = self._done.popleft()
+            if not waiter.done():  # else whoever waited was cancelled
+                waiter.set_result(None)

@@ -1,12 +1,15 @@
 """What is written of an answer."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from schemas.conditions import applying
 from schemas.events import ListingPrediction, ListingRequest, Status, new_id
 from serving.generation import GenerationResult
 from streams.predict.answerers import Question
 from streams.predict.traffic import Plan
+
+T = TypeVar("T")
 
 
 def answered(
@@ -24,7 +27,7 @@ def answered(
     """
     asked = question.attributes
     apply = {attribute.name: attribute for attribute in applying(asked, result.values)}
-    values = {name: values for name, values in result.values.items() if name in apply}
+    values = _of(apply, result.values)
     return _prediction(
         request,
         status=Status.OK,
@@ -32,9 +35,9 @@ def answered(
         category_schema_hash=question.schema.hash,
         requested=[attribute.name for attribute in asked],
         values=values,
-        invalid={name: text for name, text in result.invalid.items() if name in apply},
+        invalid=_of(apply, result.invalid),
         cut=[name for name in result.cut if name in apply],
-        confidence={name: p for name, p in result.confidence.items() if name in apply},
+        confidence=_of(apply, result.confidence),
         missing_required=[
             name for name, one in apply.items() if one.required and not values.get(name)
         ],
@@ -49,6 +52,13 @@ def answered(
         tokens_written=result.logits_computed,
         notes=list(result.notes),
     )
+
+
+def _of(names: Mapping[str, object], told: Mapping[str, T]) -> Mapping[str, T]:
+    """Of what is told about attributes, that about `names`: nearly always all of it."""
+    if told.keys() <= names.keys():
+        return told
+    return {name: one for name, one in told.items() if name in names}
 
 
 def unanswered(

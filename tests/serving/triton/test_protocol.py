@@ -59,6 +59,12 @@ def test_attributes_of_the_same_names_are_each_asked_as_they_are():
         assert message.attributes[0].values == (colour,)
 
 
+def test_of_an_attribute_only_what_it_says_travels():
+    asked = GenerationRequest(LAMP, (Attribute(name="Maker", type="text", required=True),))
+    said = json.loads(encode_request(asked))["attributes"]
+    assert said == [{"name": "Maker", "type": "text", "required": True}]
+
+
 def test_a_result_arrives_as_it_was_sent():
     assert decode_result(encode_answer(RESULT)) == RESULT
 

@@ -2,10 +2,14 @@
 
 import asyncio
 import random
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from unittest.mock import Mock
 
 import pytest
 
-from streams.predict.flow import LIVE_PER_BACKFILL, Gate, Lane, Ledger, Slot
+from streams.predict.flow import LIVE_PER_BACKFILL, Confirmations, Gate, Lane, Ledger, Slot
 
 PLACE = ("listing.requests", 0)
 
@@ -227,5 +231,74 @@ def test_a_shadow_waits_while_somebody_waits_for_a_slot() -> None:
         assert not gate.crowded()  # nobody whom the engine holds up
         gate.release(Lane.LIVE)
         await asyncio.wait_for(shadow, 1)
+
+    asyncio.run(scenario())
+
+
+def begun(count: int) -> list[Future[int]]:
+    """So many that somebody is to finish."""
+    return [Future() for _ in range(count)]
+
+
+async def wait_for_each(
+    confirmed: Confirmations, works: list[Future[int]]
+) -> list[asyncio.Task[int]]:
+    """Tasks that wait for each of `works`."""
+    waiting = [asyncio.ensure_future(confirmed.wait(work)) for work in works]
+    await asyncio.sleep(0)
+    return waiting
+
+
+def finish(works: list[Future[int]]) -> None:
+    """Each with its place as the result."""
+    for at, work in enumerate(works):
+        work.set_result(at)
+
+
+def in_a_thread(do: Callable[[], object]) -> None:
+    """Does it in another thread, while the event loop stands still."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(do).result()
+
+
+def test_what_is_done_together_wakes_the_loop_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        wake = Mock(wraps=loop.call_soon_threadsafe)
+        monkeypatch.setattr(loop, "call_soon_threadsafe", wake)
+        confirmed = Confirmations()
+        for batch in (1, 2):
+            works = begun(100)
+            waiting = await wait_for_each(confirmed, works)
+            in_a_thread(partial(finish, works))
+            assert await asyncio.gather(*waiting) == list(range(100))
+            assert wake.call_count == batch
+
+    asyncio.run(scenario())
+
+
+def test_whoever_waits_is_told_that_it_failed_and_nobody_waits_for_who_gave_up() -> None:
+    async def scenario() -> None:
+        works = begun(3)
+        gave_up, fails, succeeds = await wait_for_each(Confirmations(), works)
+        gave_up.cancel()
+        in_a_thread(partial(works[1].set_exception, OSError("full")))
+        in_a_thread(partial(finish, [works[0], works[2]]))
+        assert await succeeds == 1
+        with pytest.raises(OSError, match="full"):
+            await fails
+        assert gave_up.cancelled()
+
+    asyncio.run(scenario())
+
+
+def test_nothing_that_is_done_while_the_loop_turns_is_missed() -> None:
+    async def scenario() -> None:
+        works = begun(5000)
+        waiting = await wait_for_each(Confirmations(), works)
+        with ThreadPoolExecutor(2) as threads:
+            for half in (works[::2], works[1::2]):
+                threads.submit(finish, half)
+            await asyncio.wait_for(asyncio.gather(*waiting), 60)
 
     asyncio.run(scenario())

@@ -130,7 +130,8 @@ def bare_job(
         settings.serving.model_name,
         count,
         in_flight,
-        [attribute.model_dump(mode="json") for attribute in schema.attributes],
+        # As our client says them.
+        [one.model_dump(mode="json", exclude_defaults=True) for one in schema.attributes],
     )
 
 
