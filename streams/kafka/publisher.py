@@ -19,9 +19,8 @@ from streams.settings import StreamsSettings
 PARTITION_BY_KEY = -1  # librdkafka's PARTITION_UA
 LINGER_MS = 2
 """So long a record waits for others that go to the same partition with it."""
-COMPRESSION_LEVEL = 2
-"""Of gzip's quick ones the one that packs best. Records go a few at a time, and of these its usual
-one takes twice as long for a twentieth less."""
+USUAL_LEVEL = -1
+"""Gzip's own."""
 _DELIVERY_TIMEOUT_S = 60.0
 _QUEUE_BYTES = 64 * 1024 * 1024
 
@@ -39,8 +38,14 @@ class Publisher:
     """An idempotent producer whose delivery reports are futures; safe for several threads."""
 
     def __init__(
-        self, settings: StreamsSettings, client_id: str = "listune", linger_ms: int = LINGER_MS
+        self,
+        settings: StreamsSettings,
+        client_id: str = "listune",
+        linger_ms: int = LINGER_MS,
+        compression_level: int = USUAL_LEVEL,
     ) -> None:
+        """Connect as `client_id`; `linger_ms` as `LINGER_MS`; `compression_level` is gzip's, 1 to
+        9."""
         self._settings = settings
         self._producer = Producer(
             {
@@ -51,7 +56,7 @@ class Publisher:
                 "partitioner": PARTITIONER,
                 "linger.ms": linger_ms,
                 "compression.type": COMPRESSION,
-                "compression.level": COMPRESSION_LEVEL,
+                "compression.level": compression_level,
                 "message.max.bytes": record_limit(settings),
                 "queue.buffering.max.kbytes": max(_QUEUE_BYTES, 4 * record_limit(settings)) // 1024,
                 "delivery.timeout.ms": int(_DELIVERY_TIMEOUT_S * 1000),
