@@ -10,7 +10,7 @@ from streams.pool.file import pool_path
 from streams.replay.rebuild import replay
 from streams.settings import StreamsSettings
 from streams.sql.client import SqlError, ask_writer
-from tests.streams.support import MakeWorker, Worker, listing, send
+from tests.streams.support import MakeWorker, Worker, apart, listing, send
 from tests.waiting import wait_for
 
 TABLES = ("requests", "predictions", "reviews", "samples")
@@ -24,7 +24,7 @@ class Hosts:
     def __init__(
         self, settings: StreamsSettings, schemas: CategorySchemas, folder: Path, worker: MakeWorker
     ) -> None:
-        self.settings = settings.model_copy(
+        self.settings = apart(settings).model_copy(
             update={"snapshot_dir": folder / "kept", "snapshot_minutes": 0.02}
         )
         self.schemas = schemas

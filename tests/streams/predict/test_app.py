@@ -30,7 +30,7 @@ from streams.kafka.topics import admin_client
 from streams.predict.app import WINDOW_PER_SLOT
 from streams.producer import ListuneClient
 from streams.settings import StreamsSettings
-from tests.streams.support import MakeWorker, read_all
+from tests.streams.support import MakeWorker, apart, read_all
 from tests.waiting import wait_for
 
 
@@ -166,8 +166,10 @@ def test_after_sigkill_each_request_has_one_canonical_answer(
 def test_several_workers_share_the_requests_and_take_over_from_one_that_dies(
     settings: StreamsSettings, schemas: CategorySchemas, worker: MakeWorker
 ) -> None:
+    settings = apart(settings)
     first, second = (
-        worker("predict", WORKER=name, SESSION_S="6").start() for name in ("first", "second")
+        worker("predict", settings, WORKER=name, SESSION_S="6").start()
+        for name in ("first", "second")
     )
     time.sleep(1)  # the second one's rebalance
     early = answers(settings, *(request(schemas) for _ in range(20)))
