@@ -3,13 +3,13 @@
 `tests.streams.world` has the events, and a pool without Kafka.
 """
 
+import multiprocessing
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from confluent_kafka import KafkaError, Producer, TopicPartition
@@ -28,11 +28,13 @@ from streams.kafka.topics import (
     topic_specs,
 )
 from streams.settings import StreamsSettings
+from tests.streams.worker_process import begin
 from tests.streams.world import prediction, request, review
 from tests.waiting import LONG_S, wait_for
 
-WORKER = Path(__file__).with_name("worker_process.py")
 ROOT = Path(__file__).parents[2]
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([begin.__module__])
 
 TOPIC_OF = {kind: topic for topic, kind in KINDS.items()}
 
@@ -100,7 +102,7 @@ class Worker:
     settings: StreamsSettings
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    process: ForkServerProcess | None = None
 
     @property
     def ready_file(self) -> Path:
@@ -112,14 +114,10 @@ class Worker:
 
     def start(self, timeout_s: float = 120.0) -> "Worker":
         """Starts it and waits until it says that it is ready."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(WORKER), self.kind, self.settings.model_dump_json()],
-                cwd=ROOT,
-                env=os.environ | {READY_FILE: str(self.ready_file)} | self.env,
-                stdout=log,
-                stderr=log,
-            )
+        env = os.environ | {READY_FILE: str(self.ready_file)} | self.env
+        told = (self.kind, self.settings.model_dump_json(), dict(env), self.log)
+        self.process = FORKS.Process(target=begin, args=told)
+        self.process.start()
         pid = str(self.process.pid)
         wait_for(
             lambda: (
@@ -131,7 +129,7 @@ class Worker:
         return self
 
     def dead(self) -> bool:
-        return self.process is None or self.process.poll() is not None
+        return self.process is None or self.process.exitcode is not None
 
     def kill(self) -> None:
         """SIGKILL: what is not on disk or on a topic is lost."""
@@ -145,12 +143,16 @@ class Worker:
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
-        self.process.send_signal(number)
+        assert self.process.pid is not None
+        if not self.dead():
+            os.kill(self.process.pid, number)
 
     def code(self) -> int:
         """Waits for the end; gives the exit code."""
         assert self.process is not None
-        return self.process.wait(LONG_S)
+        self.process.join(LONG_S)
+        assert self.process.exitcode is not None, "waited in vain for its end"
+        return self.process.exitcode
 
 
 MakeWorker = Callable[..., Worker]
