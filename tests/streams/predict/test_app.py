@@ -148,7 +148,7 @@ def test_after_sigkill_each_request_has_one_canonical_answer(
     # It dies after the effect and before any commit.
     first = worker("predict", COMMIT_S="3600")
     with pytest.raises(AssertionError, match="in vain"):
-        first.start(timeout_s=6)  # readiness is told at the first commit
+        first.start(timeout_s=1)  # readiness is told at the first commit
     canonical = {r.request_id: p for r, p in zip(requests, answers(settings, *requests), strict=1)}
     first.kill()
 
