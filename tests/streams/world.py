@@ -171,7 +171,7 @@ class World:
 
     def open(self) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            if not file.pool_path(self.settings).exists():
+            if not any(self.settings.pool_dir.glob("*.duckdb")):
                 self.settings.pool_dir.mkdir(parents=True, exist_ok=True)
                 file.pool_path(self.settings).write_bytes(empty_pool())
                 patch.setattr(file, "read_definitions", str)
