@@ -50,10 +50,10 @@ format: env ## Lay the code out as `make lint` wants it, and mend what ruff can 
 check: lint types unit ## Check style, types and imports, and run the unit tests: before a commit
 
 unit: env ## Run the quick tests: no Kafka, no Triton, no download, no training
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not parts and not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "not parts and not slow" $(ARGS)
 
 test: lint types fetch ## Check style, types and imports, and run all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 chaos: env ## Kill every process at random under load and audit the topics (ARGS="--kills 10")
 	@$(BIN)/python -m infra.cli chaos $(ARGS)

@@ -9,11 +9,14 @@ other way to a part is refused to a test without the mark, in every run.
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from infra.local import fetch
 from infra.local.kafka import Kafka
@@ -32,6 +35,9 @@ PARTS = {"kafka_jars", "triton_home", "base_model", "picture_encoder"}
 
 WHOLE_STACK = "tests/e2e/"
 """The folder whose tests start the stack by its own commands, which find the parts themselves."""
+
+TOGETHER = ("tests/infra/history/",)
+"""Folders whose files share what takes long to set up: one process gets all of them."""
 
 
 # A broker lives for a few tests: what Java's second compiler takes, it does not earn back. Starting
@@ -129,13 +135,33 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    dear: Counter[str] = Counter()
     for item in items:
-        file = item.nodeid.partition("::")[0]
-        whole_stack = file.startswith(WHOLE_STACK)
-        # A file's tests share servers and models, those of `e2e` a whole stack: in one process.
-        item.add_marker(pytest.mark.xdist_group("e2e" if whole_stack else file))
+        whole_stack = item.nodeid.startswith(WHOLE_STACK)
         if whole_stack or PARTS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.parts)
+        if item.get_closest_marker("parts") or item.get_closest_marker("slow"):
+            dear[dealt_with(item.nodeid)] += 20 if whole_stack else 1
+    # What takes long comes first, so that no process is left alone with it at the end.
+    items.sort(key=lambda item: -dear[dealt_with(item.nodeid)])
+
+
+def dealt_with(test: str) -> str:
+    """What of a test's id is the same for all tests that one process gets: a folder or a file."""
+    return next((one for one in TOGETHER if test.startswith(one)), test.partition("::")[0])
+
+
+class Dealing(LoadScopeScheduling):
+    """Each process gets whole files, in the order of the collection: they share what they start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return dealt_with(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing:
+    config.option.loadscopereorder = False
+    return Dealing(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,15 +19,17 @@ def wait_for(
 ) -> T:
     """The first true answer of `ask`; fails the test where none comes in time.
 
-    meanwhile: errors that count as no answer yet, since a server may still be starting.
+    meanwhile: errors that count as no answer yet, since a server may still be starting. What asking
+    costs of a core is left free in between: whoever is waited for needs it.
     """
     end = time.monotonic() + timeout_s
     answer: object = None
     while True:
+        began = time.process_time()
         try:
             if answer := ask():
                 return answer
         except meanwhile as error:
             answer = error
         assert time.monotonic() < end, f"waited in vain; the last answer was {answer!r}"
-        time.sleep(pause_s)
+        time.sleep(min(max(pause_s, time.process_time() - began), 1.0))

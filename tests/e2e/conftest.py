@@ -29,6 +29,8 @@ def tiny_settings(folder: Path) -> Settings:
         # Half of a wave is held out; the rest fills the round.
         streams={"lease_s": 60.0, "heldout_share": 0.5, "heldout_least": 6},
         demo={"wave": 16, "final_wave": 2, "in_flight": 4, "stall_minutes": 3.0},
+        # Enough for other answers than the base's.
+        trainer={"steps": 10, "bootstrap_draws": 200},
     )
 
 

@@ -1,6 +1,7 @@
 """The whole loop on real parts: broker, Triton, workers and trainer as separate processes."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from rich.console import Console
 
+import infra.settings
 from infra.catalogs.catalog import Product
 from infra.demo import summary
 from infra.machine import commit
@@ -34,6 +36,8 @@ from streams.producer import ListuneClient
 from streams.sql.client import SqlError, query
 from tests.e2e.conftest import Loop
 from tests.waiting import wait_for
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def test_a_round_is_triggered_trained_judged_and_promoted(loop: Loop) -> None:
@@ -164,6 +168,18 @@ def test_an_empty_listing_is_answered_with_the_reason(loop: Loop) -> None:
         )
     assert prediction.status is Status.FAILED
     assert "title" in (prediction.error or "")
+
+
+def test_the_readmes_example_sends_a_listing_and_its_review(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(infra.settings, "ACTIVE", loop.run_dir / "active")
+    example = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert example is not None
+    exec(compile(example[1], "README.md", "exec"), {})
+    assert any(line.startswith("default-r1-a1-") for line in capsys.readouterr().out.splitlines())
+    statement = "SELECT count(*) FROM samples WHERE listing_id = '4711'"
+    wait_for(lambda: _one(loop, statement) == 1, meanwhile=SqlError)
 
 
 def test_a_triton_that_comes_up_empty_is_given_the_champion_again(loop: Loop) -> None:

@@ -3,19 +3,19 @@
 `tests.streams.world` has the events, and a pool without Kafka.
 """
 
+import multiprocessing
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import KafkaError, Producer, TopicPartition
 
 from schemas.category import CategorySchemas
-from schemas.events import ListingPrediction, ListingRequest, ListingReview
+from schemas.events import ListingPrediction, ListingRequest, ListingReview, new_id
 from schemas.topic_names import KINDS
 from serving.process.ready import READY_FILE
 from streams.kafka.clients import in_kafka, reader
@@ -28,11 +28,13 @@ from streams.kafka.topics import (
     topic_specs,
 )
 from streams.settings import StreamsSettings
+from tests.streams.worker_process import begin
 from tests.streams.world import prediction, request, review
 from tests.waiting import LONG_S, wait_for
 
-WORKER = Path(__file__).with_name("worker_process.py")
 ROOT = Path(__file__).parents[2]
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([begin.__module__])
 
 TOPIC_OF = {kind: topic for topic, kind in KINDS.items()}
 
@@ -50,6 +52,14 @@ def recreate_topics(settings: StreamsSettings) -> None:
     ensure_topics(settings)
 
 
+def apart(settings: StreamsSettings) -> StreamsSettings:
+    """With topics and groups that no other test has: a member that one of them killed would be
+    waited for until its session is over, where no worker of its name comes back."""
+    changed = settings.model_copy(update={"prefix": f"{new_id()}."})
+    ensure_topics(changed)
+    return changed
+
+
 def delete_all_records(settings: StreamsSettings) -> None:
     """What retention does to payload topics, at once."""
     ends = {place: end for place, (_, end) in log_bounds(settings, KINDS).items() if end}
@@ -59,25 +69,29 @@ def delete_all_records(settings: StreamsSettings) -> None:
 
 
 def read_all(settings: StreamsSettings, topic: str) -> list[tuple[int, int, bytes, bytes]]:
-    """Everything on a topic: (partition, offset, key, value)."""
-    consumer = reader(settings, "reader")
+    """Everything on a topic now: (partition, offset, key, value), in the order of each partition.
+
+    The broker answers a fetch that finds nothing after half a second; here it need not wait.
+    """
+    more = {"fetch.wait.max.ms": 5, "enable.partition.eof": True}
+    consumer = reader(settings, "reader", **more)
     found = []
     try:
         topic = settings.in_kafka(topic)
-        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
-            place = TopicPartition(topic, partition, 0)
-            _, end = consumer.get_watermark_offsets(place, timeout=10)
-            consumer.assign([place])
-            position = 0
-            while position < end:
-                message = consumer.poll(10)
-                assert message is not None
-                assert message.error() is None
-                position = message.offset() + 1
+        unread = set(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in unread])
+        while unread:
+            message = consumer.poll(10)
+            assert message is not None
+            partition = message.partition()
+            if message.error() is None:
                 found.append((partition, message.offset(), message.key(), message.value()))
+            else:
+                assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+                unread.remove(partition)
     finally:
         consumer.close()
-    return found
+    return sorted(found, key=lambda record: record[:2])
 
 
 @dataclass
@@ -88,7 +102,7 @@ class Worker:
     settings: StreamsSettings
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    process: ForkServerProcess | None = None
 
     @property
     def ready_file(self) -> Path:
@@ -100,14 +114,10 @@ class Worker:
 
     def start(self, timeout_s: float = 120.0) -> "Worker":
         """Starts it and waits until it says that it is ready."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(WORKER), self.kind, self.settings.model_dump_json()],
-                cwd=ROOT,
-                env=os.environ | {READY_FILE: str(self.ready_file)} | self.env,
-                stdout=log,
-                stderr=log,
-            )
+        env = os.environ | {READY_FILE: str(self.ready_file)} | self.env
+        told = (self.kind, self.settings.model_dump_json(), dict(env), self.log)
+        self.process = FORKS.Process(target=begin, args=told)
+        self.process.start()
         pid = str(self.process.pid)
         wait_for(
             lambda: (
@@ -119,7 +129,7 @@ class Worker:
         return self
 
     def dead(self) -> bool:
-        return self.process is None or self.process.poll() is not None
+        return self.process is None or self.process.exitcode is not None
 
     def kill(self) -> None:
         """SIGKILL: what is not on disk or on a topic is lost."""
@@ -133,12 +143,16 @@ class Worker:
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
-        self.process.send_signal(number)
+        assert self.process.pid is not None
+        if not self.dead():
+            os.kill(self.process.pid, number)
 
     def code(self) -> int:
         """Waits for the end; gives the exit code."""
         assert self.process is not None
-        return self.process.wait(LONG_S)
+        self.process.join(LONG_S)
+        assert self.process.exitcode is not None, "waited in vain for its end"
+        return self.process.exitcode
 
 
 MakeWorker = Callable[..., Worker]

@@ -1,6 +1,8 @@
-"""Runs one worker of this room as a process: `worker_process.py KIND SETTINGS_JSON`, where
-KIND is predict, predict-without-triton (the real client, and nobody there), predict-with-triton
-(the real one, whose settings stand in SERVING in the environment) or curate.
+"""What a process does that is one worker of this room. It is forked from one that has imported this
+module, which takes longer than most of what a test has a worker do.
+
+A worker's kind is predict, predict-without-triton (the real client, and nobody there),
+predict-with-triton (the real one, whose settings stand in SERVING in the environment) or curate.
 
 The predict worker talks to a stand-in for the Triton client, in this test only: the room's own
 behaviour is under test here, and tests/e2e drives the real Triton. The stand-in fills every
@@ -12,26 +14,22 @@ at the first record.
 
 import logging
 import os
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-
-from schemas.category import Attribute  # noqa: E402
-from serving.errors import Cancelled, Refused, Unavailable, UnknownAdapter  # noqa: E402
-from serving.generation import GenerationRequest, GenerationResult  # noqa: E402
-from serving.listing import Listing  # noqa: E402
-from serving.settings import ServingSettings  # noqa: E402
-from streams.curate import app as curate  # noqa: E402
-from streams.pool.store import Pool, Record  # noqa: E402
-from streams.predict import app as predict  # noqa: E402
-from streams.settings import StreamsSettings  # noqa: E402
-from streams.worker import faust_app  # noqa: E402
-from tests.streams.predict.in_threads import InThreads  # noqa: E402
+from schemas.category import Attribute
+from serving.errors import Cancelled, Refused, Unavailable, UnknownAdapter
+from serving.generation import GenerationRequest, GenerationResult
+from serving.listing import Listing
+from serving.settings import ServingSettings
+from streams.curate import app as curate
+from streams.pool.store import Pool, Record
+from streams.predict import app as predict
+from streams.settings import StreamsSettings
+from streams.worker import faust_app
+from tests.streams.predict.in_threads import InThreads
 
 
 class StandIn(InThreads):
@@ -118,9 +116,18 @@ def watch_the_pool() -> None:
         faust_app.commit = no_commit
 
 
-def main() -> None:
+def begin(kind: str, settings: str, env: Mapping[str, str], log: Path) -> None:
+    """Works until it is ended, with this environment alone; what it says goes to the file `log`."""
+    os.environ.clear()
+    os.environ.update(env)
+    with log.open("ab") as said:
+        for stream in (1, 2):
+            os.dup2(said.fileno(), stream)
+    main(kind, StreamsSettings.model_validate_json(settings))
+
+
+def main(kind: str, settings: StreamsSettings) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    kind, settings = sys.argv[1], StreamsSettings.model_validate_json(sys.argv[2])
     faust_app.SESSION_S = float(os.environ.get("SESSION_S", faust_app.SESSION_S))
     if kind == "curate":
         watch_the_pool()
@@ -140,7 +147,3 @@ def main() -> None:
     serving = ServingSettings.model_validate_json(os.environ.get("SERVING", "{}"))
     endpoint = None if serving.endpoint.url else SlowEndpoint()
     predict.main(settings, serving, os.environ.get("WORKER", "1"), endpoint)
-
-
-if __name__ == "__main__":
-    main()

@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 from serving.settings import ServingSettings
+from trainer import round_queue
 from trainer.settings import KafkaSettings, TrainerSettings
 from trainer.worker import main
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
+    round_queue.SESSION_MS = 6_000  # the broker allows no less
     given = json.loads(Path(sys.argv[1]).read_text())
     main(
         TrainerSettings.model_validate(given["trainer"]),

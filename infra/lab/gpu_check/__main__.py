@@ -43,6 +43,12 @@ def main() -> int:
 def _check(told: argparse.Namespace, parts: Path | None, work: Path) -> int:
     """With all packages at hand."""
     import torch
+
+    rehearsal = told.cpu_rehearsal
+    if not rehearsal and not torch.cuda.is_available():
+        print(NO_GPU, file=sys.stderr)
+        return 1
+
     from rich.console import Console
 
     from infra.lab.bench.publish import bench_folder
@@ -52,10 +58,6 @@ def _check(told: argparse.Namespace, parts: Path | None, work: Path) -> int:
     from infra.lab.gpu_check.stage import STAGES
 
     console = Console()
-    rehearsal = told.cpu_rehearsal
-    if not rehearsal and not torch.cuda.is_available():
-        print(NO_GPU, file=sys.stderr)
-        return 1
     out = Path(told.out) if told.out else bench_folder(quick=rehearsal)
     if parts is not None:
         device = "cpu" if rehearsal else "cuda"

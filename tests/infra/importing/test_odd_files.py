@@ -298,11 +298,11 @@ def test_cells_of_a_million_characters_are_read(tmp_path: Path) -> None:
     [
         (b"\n \n", "is empty"),
         (b"\xef\xbb\xbf\n", "is empty"),
-        (gzip.compress(b""), "is empty"),
+        (gzip.compress(b"", mtime=0), "is empty"),
         (b"sku,category,title", "has no rows"),
         (b"[]", "has no rows; give"),
         (b"<html><body>Shop</body></html>", "has no Product as JSON-LD"),
-        (gzip.compress(b"PAR1"), "is packed twice; unpack"),
+        (gzip.compress(b"PAR1", mtime=0), "is packed twice; unpack"),
     ],
 )
 def test_a_file_without_products_is_one_sentence(

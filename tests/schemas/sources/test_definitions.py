@@ -9,107 +9,12 @@ from typing import Any
 
 import pytest
 
-from schemas.category import Attribute, AttributeType, CategorySchema
+from schemas.category import AttributeType
 from schemas.errors import SchemaError
 from schemas.sources.definitions.patterns import whole
 from schemas.sources.definitions.reader import read_definitions
+from tests.schemas.sources.product_types import FORMS, GRAMS, KETTLE, attribute, listed, read
 from tests.schemas.sources.reading import told, written
-
-AMAZON = "https://schemas.amazon.com/selling-partners/definitions/product-types"
-
-
-def listed(value: dict[str, Any], most: int = 1, **beside: Any) -> dict[str, Any]:
-    """A property as Amazon writes it: a list of objects with a value."""
-    return {
-        "type": "array",
-        "maxUniqueItems": most,
-        "selectors": ["marketplace_id"],
-        "items": {
-            "type": "object",
-            "required": ["value"],
-            "properties": {
-                "value": value,
-                "marketplace_id": {"$ref": "#/$defs/marketplace_id"},
-                "language_tag": {"$ref": "#/$defs/language_tag"},
-                **beside,
-            },
-        },
-    }
-
-
-GRAMS = {"type": "string", "enum": ["grams", "kilograms"], "enumNames": ["Grams", "Kilograms"]}
-KETTLE = {
-    "$schema": f"{AMAZON}/meta-schema/v1",
-    "$id": f"{AMAZON}/schema/v1/KETTLE",
-    "$defs": {
-        "marketplace_id": {"type": "string", "hidden": True},
-        "language_tag": {"type": "string", "hidden": True},
-    },
-    "type": "object",
-    "required": ["color", "item_name"],
-    "properties": {
-        "item_name": listed({"type": "string", "maxLength": 200}),
-        "purchasable_offer": {"type": "array", "items": {"type": "object", "properties": {}}},
-        "color": {"title": "Colour"}
-        | listed(
-            {
-                "type": "string",
-                "maxLength": 50,
-                "anyOf": [{"type": "string"}, {"type": "string", "enum": ["red", "jet black"]}],
-            },
-            most=3,
-            standardized_values={"type": "array", "items": {"type": "string", "maxLength": 9}},
-        ),
-        "battery": {
-            "type": "array",
-            "maxUniqueItems": 1,
-            "items": {
-                "type": "object",
-                "properties": {
-                    "marketplace_id": {"$ref": "#/$defs/marketplace_id"},
-                    "cell_composition": listed(
-                        {"type": "string", "enum": ["NiMh", "li"], "enumNames": ["NiMH", "Lithium"]}
-                    ),
-                    "weight": listed({"type": "number", "minimum": 0}, unit=GRAMS),
-                },
-            },
-        },
-        "batteries_included": listed({"type": "boolean", "enum": [True, False]}),
-        "secret": listed({"type": "string"}) | {"hidden": True},
-        "model_number": listed({"type": "string", "maxLength": 40, "maxUtf8ByteLength": 30}),
-    },
-    "allOf": [
-        {
-            "if": {
-                "required": ["batteries_included"],
-                "properties": {
-                    "batteries_included": {
-                        "contains": {
-                            "required": ["value"],
-                            "properties": {"value": {"enum": [True]}},
-                        }
-                    }
-                },
-            },
-            "then": {"required": ["battery"]},
-            "else": {"not": {"required": ["battery"]}},
-        },
-        {"if": {"required": ["color"]}, "then": {"required": ["model_number"]}},
-    ],
-}  # fmt: skip
-
-
-def read(tmp_path: Path, root: Any, name: str = "product.json") -> tuple[CategorySchema, Any]:
-    (tmp_path / name).write_text(json.dumps(root), encoding="utf-8")
-    schemas, built = written(read_definitions([tmp_path / name]), tmp_path)
-    (schema,) = schemas.values()
-    return schema, told(built)
-
-
-def attribute(tmp_path: Path, **schema: Any) -> tuple[Attribute, dict[str, int]]:
-    """A property `x` alone."""
-    found, reasons = read(tmp_path, {"title": "T", "properties": {"x": schema}})
-    return found.by_name["x"], reasons
 
 
 def test_a_product_type_is_a_category_and_nested_attributes_have_dots(tmp_path: Path) -> None:
@@ -137,13 +42,6 @@ def test_limits_units_and_the_words_of_values_are_kept(tmp_path: Path) -> None:
     assert kettle.by_name["battery.cell_composition"].values == ("NiMH", "Lithium")
     assert kettle.by_name["model_number"].max_length == 30
     assert kettle.find("Colour") is color
-
-
-def test_what_else_forbids_applies_only_where_the_condition_holds(tmp_path: Path) -> None:
-    kettle, reasons = read(tmp_path, KETTLE)
-    for name in ("battery.cell_composition", "battery.weight"):
-        assert kettle.by_name[name].when == (("batteries_included", ("yes",)),)
-    assert reasons["condition makes an attribute required in some cases only"] == 1
 
 
 def test_a_bound_holds_for_one_unit_and_not_for_each_of_several(tmp_path: Path) -> None:
@@ -296,77 +194,6 @@ def test_a_name_that_a_schema_refuses_is_cut_or_left_out(tmp_path: Path) -> None
     assert reasons["attribute has no name of its own"] == 2
 
 
-FORMS = {
-    "title": "T",
-    "oneOf": [
-        {"properties": {"kind": {"const": "lamp"}, "watt": {"type": "number"}}},
-        {"properties": {"kind": {"const": "mug"}, "handle": {"type": "boolean"}}},
-    ],
-}
-REQUIRED_IN_ONE = {
-    "title": "T",
-    "oneOf": [FORMS["oneOf"][0] | {"required": ["kind", "watt"]}, FORMS["oneOf"][1]],
-}
-ONLY_THEN = {
-    "title": "T",
-    "properties": {"kind": {"enum": ["lamp", "mug"]}},
-    "if": {"properties": {"kind": {"const": "lamp"}}},
-    "then": {"properties": {"watt": {"type": "number"}}},
-    "else": {"properties": {"handle": {"type": "boolean"}}},
-}
-FORBIDDEN_THEN = {
-    "title": "T",
-    "properties": {
-        "kind": {"enum": ["lamp", "mug"]},
-        "watt": {"type": "number"},
-        "handle": {"type": "boolean"},
-    },
-    "allOf": [
-        {
-            "if": {"properties": {"kind": {"const": "mug"}}},
-            "then": {"properties": {"watt": False}},
-            "else": {"not": {"anyOf": [{"required": ["handle"]}]}},
-        }
-    ],
-}
-
-
-NEGATED = ONLY_THEN | {
-    "if": {"not": {"anyOf": [{"properties": {"kind": {"const": "mug"}}}]}},
-}
-
-
-@pytest.mark.parametrize("root", [FORMS, ONLY_THEN, FORBIDDEN_THEN, NEGATED])
-def test_an_attribute_of_one_form_applies_where_that_form_is_chosen(
-    tmp_path: Path, root: dict[str, Any]
-) -> None:
-    found, reasons = read(tmp_path, root)
-    assert reasons == {}
-    assert found.by_name["kind"].values == ("lamp", "mug")
-    assert found.by_name["watt"].when == (("kind", ("lamp",)),)
-    assert found.by_name["handle"].when == (("kind", ("mug",)),)
-
-
-def test_forms_that_differ_in_one_attribute_take_the_first_and_count_it(tmp_path: Path) -> None:
-    forms = [
-        {"properties": {"kind": {"const": "a"}, "x": {"type": "string"}, "y": {"maxLength": 1}}},
-        {"properties": {"kind": {"const": "b"}, "x": {"type": "number"}, "y": {"maxLength": 2}}},
-    ]
-    found, reasons = read(
-        tmp_path, {"title": "T", "properties": {"y": {"type": "string"}}, "oneOf": forms}
-    )
-    assert [(a.name, a.type.value) for a in found.attributes] == [
-        ("y", "text"),
-        ("kind", "enum"),
-        ("x", "text"),
-    ]
-    assert found.by_name["y"].max_length is None
-    assert reasons == {
-        "limit differs between forms: the first is taken": 2,
-        "condition limits an attribute in some cases only": 1,
-    }
-
-
 def test_a_ref_by_the_documents_own_id_is_followed(tmp_path: Path) -> None:
     root = {
         "$id": "https://example.com/t.json",
@@ -377,30 +204,6 @@ def test_a_ref_by_the_documents_own_id_is_followed(tmp_path: Path) -> None:
     assert read(tmp_path, root)[0].by_name["x"].type is AttributeType.BOOLEAN
 
 
-def test_what_is_required_where_it_applies_is_required(tmp_path: Path) -> None:
-    kind, number = {"enum": ["lamp", "mug"]}, {"type": "number"}
-    is_lamp = {"properties": {"kind": {"const": "lamp"}}}
-    forbidden = {"not": {"required": ["watt"]}}
-    known = {
-        "title": "T",
-        "properties": {"kind": kind, "watt": number},
-        "if": is_lamp,
-        "then": {"required": ["watt"]},
-        "else": forbidden,
-    }
-    brought = {
-        "title": "T",
-        "properties": {"kind": kind},
-        "if": is_lamp,
-        "then": {"properties": {"watt": number}, "required": ["watt"]},
-    }
-    for root in (known, brought, REQUIRED_IN_ONE):
-        found, reasons = read(tmp_path, root)
-        assert found.by_name["watt"].when == (("kind", ("lamp",)),)
-        assert found.by_name["watt"].required
-        assert reasons == {}
-
-
 def test_a_number_of_any_name_beside_a_unit_has_that_unit(tmp_path: Path) -> None:
     size = {"type": "object", "properties": {"amount": {"type": "number"}, "unit": GRAMS}}
     root = {"title": "T", "properties": {"size": size}}
@@ -408,27 +211,6 @@ def test_a_number_of_any_name_beside_a_unit_has_that_unit(tmp_path: Path) -> Non
     assert [(a.name, a.units) for a in found.attributes] == [
         ("size.amount", ("grams", "kilograms"))
     ]
-
-
-@pytest.mark.parametrize(
-    ("condition", "reason"),
-    [
-        ({"properties": {"kind": {"pattern": "a"}}}, "is more than a schema can say"),
-        ({"required": ["kind"]}, "is more than a schema can say"),
-        ({"properties": {"free": {"const": "a"}}}, "is on a text"),
-        ({"properties": {"nowhere": {"const": "a"}}}, "is on an attribute that is not asked for"),
-        ({"properties": {"kind": {"const": "z"}}}, "is on values that the other attribute lacks"),
-        ({"properties": {"x": {"const": "a"}}}, "is on an attribute that is not asked for"),
-    ],
-)
-def test_a_condition_that_a_schema_cannot_say_is_left_out_and_counted(
-    tmp_path: Path, condition: dict[str, Any], reason: str
-) -> None:
-    properties = {"kind": {"enum": ["a"]}, "free": {"type": "string"}, "x": {"enum": ["a"]}}
-    root = {"title": "T", "properties": properties, "if": condition}
-    found, reasons = read(tmp_path, root | {"else": {"not": {"required": ["x"]}}})
-    assert found.by_name["x"].when == ()
-    assert reasons == {f"condition {reason}": 1}
 
 
 @pytest.mark.parametrize(

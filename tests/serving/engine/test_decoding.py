@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import cache
 from math import exp
 from weakref import ref
 
@@ -200,15 +201,32 @@ def test_a_merged_decoder_gives_the_same_ids(base, builder, shapes, adapters, me
         assert_exact(tree.decoded.answers, reference(merged, base.vocabulary, prompt))
 
 
-@pytest.mark.parametrize("batches", [1, 2, 0])
-def test_the_bundled_model_answers_as_it_does_in_generate(base_model, batches, backend_of):
-    real = load_base(ServingSettings(dtype="float32", device="cpu"), base_model)
+@pytest.fixture(scope="module")
+def real(base_model):
+    """The bundled model in fp32."""
+    return load_base(ServingSettings(dtype="float32", device="cpu"), base_model)
+
+
+@pytest.fixture(scope="module")
+def asked_of(real):
+    """A tree of so many batches for the bundled model, and what it answers in `generate`."""
     listing = Listing("1", "Lamps", "Nordhaus desk lamp, dark blue", "A steel lamp of 1.25 kg.")
     brand = Attribute(name="Brand", type=AttributeType.TEXT)
     weight = Attribute(name="Weight", type=AttributeType.NUMBER, units=("kg", "g"))
     asked = (COLOUR, WASHABLE, brand, weight)
-    tree = PromptBuilder(real.vocabulary, ServingSettings()).tree(listing, asked, batches=batches)
-    expected = reference(real.model, real.vocabulary, tree)
+    builder = PromptBuilder(real.vocabulary, ServingSettings())
+
+    @cache  # it is the same for each decoder
+    def made(batches):
+        tree = builder.tree(listing, asked, batches=batches)
+        return tree, reference(real.model, real.vocabulary, tree)
+
+    return made
+
+
+@pytest.mark.parametrize("batches", [1, 2, 0])
+def test_the_bundled_model_answers_as_it_does_in_generate(real, asked_of, batches, backend_of):
+    tree, expected = asked_of(batches)
     assert_exact(decode(backend_of(real), real, tree).answers, expected)
     assert len({ids for ids, _, _ in expected.values()}) > 2, "diverse answers"
 
