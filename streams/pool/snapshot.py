@@ -5,8 +5,10 @@ what has happened since is in the topics. So a copy is never wrong, only old; on
 what the topics keep is refused at start-up like any pool that retention has overtaken.
 """
 
+import hashlib
 import logging
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +40,9 @@ def take(pool: Pool) -> Path | None:
         return None
     path = pool.settings.snapshot_dir / pool.path.name
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".partial")
+    # One that slept and its stand-in may copy at the same time; no file is of both.
+    copier = hashlib.sha256(f"{socket.gethostname()}:{pool.path.resolve()}".encode()).hexdigest()
+    aside = path.with_suffix(f".{copier[:8]}.partial")
     try:
         pool.con.execute("CHECKPOINT")
         # By another process: closing the file here would give up DuckDB's lock on it (POSIX).

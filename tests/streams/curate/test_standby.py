@@ -95,8 +95,6 @@ def test_a_standby_goes_on_from_the_copy_and_the_topics_when_the_worker_is_kille
 def test_a_worker_that_was_stopped_for_too_long_ends_and_its_standby_goes_on(
     hosts: Hosts, aware: dict[str, str]
 ) -> None:
-    # While both write copies at one place, either may end over that.
-    hosts.settings = hosts.settings.model_copy(update={"snapshot_minutes": 60.0})
     first = hosts.start("first", **aware)
     hosts.sell()
     hosts.wait_until_counted_once(first)
@@ -106,6 +104,7 @@ def test_a_worker_that_was_stopped_for_too_long_ends_and_its_standby_goes_on(
     hosts.wait_until_counted_once(second)
     first.signal(signal.SIGCONT)
     assert first.code() == 1
-    assert "another curate worker has the partitions, or may" in first.log.read_text()
+    if not aware:  # else Faust may end it first, over partitions that are gone
+        assert "another curate worker has the partitions, or may" in first.log.read_text()
     hosts.sell()
     hosts.wait_until_counted_once(second)

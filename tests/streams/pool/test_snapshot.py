@@ -3,8 +3,10 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pytest
 
 from schemas.events import ModelEventKind
 from streams.pool import outbox, snapshot
@@ -49,6 +51,26 @@ def test_the_file_stays_the_writers_own_while_it_is_copied(tmp_path: Path) -> No
     assert "Could not set lock" in other.stderr
     assert world.pool.con.execute("SELECT count(*) FROM store.samples").fetchall() == [(2,)]
     world.pool.close()
+
+
+def test_two_workers_that_copy_at_the_same_time_do_not_write_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept"
+    one, other = (World(tmp_path / name, snapshot_dir=kept) for name in ("one", "other"))
+    copy = subprocess.run
+
+    def copied_meanwhile(*args: Any, **more: Any) -> Any:
+        done = copy(*args, **more)
+        monkeypatch.setattr(subprocess, "run", copy)
+        assert snapshot.take(other.pool), "before the first is published"
+        return done
+
+    monkeypatch.setattr(subprocess, "run", copied_meanwhile)
+    assert snapshot.take(one.pool) == kept / "default.duckdb"
+    assert [path.name for path in kept.iterdir()] == ["default.duckdb"]
+    for world in (one, other):
+        world.pool.close()
 
 
 def test_a_file_that_has_read_as_much_is_not_replaced_by_a_copy(tmp_path: Path) -> None:
