@@ -194,7 +194,8 @@ def test_the_state_file_tells_pids_ports_logs_and_restarts(tmp_path: Path) -> No
     with Supervisor([sleeper("one", ports={"http": 8000})], tmp_path) as stack:
         stack.kill("one")
         wait_for(lambda: stack.restarts("one") == 1)
-        wait_for(lambda: _all_ready(tmp_path))
+        # Until the file has been written anew it tells of the process that is gone.
+        wait_for(lambda: _all_ready(tmp_path) and _pid(tmp_path, "one") == stack.pid("one"))
         state = read_state(tmp_path)
 
         assert state is not None
@@ -205,6 +206,11 @@ def test_the_state_file_tells_pids_ports_logs_and_restarts(tmp_path: Path) -> No
         assert one["restarts"] == 1
         assert one["ports"] == {"http": 8000}
         assert one["log"] == str(tmp_path / "logs" / "one.log")
+
+
+def _pid(folder: Path, name: str) -> int | None:
+    state = read_state(folder)
+    return state["processes"][name]["pid"] if state else None
 
 
 SUPERVISE = """
