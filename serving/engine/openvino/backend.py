@@ -67,7 +67,9 @@ class OpenVinoBackend:
         self.draft_rows = DRAFT_ROWS
         self._dtype = model.dtype
         self._making = making = Making(model, folder, lora)
-        self.merged = MergedDecoders(making.merged, max_merged, {BASE_ADAPTER: making.base})
+        self.merged = MergedDecoders(
+            making.merged, max_merged, {BASE_ADAPTER: making.merged(BASE_ADAPTER)}
+        )
         self._embedding = model.get_input_embeddings().weight
         self._turns = Turns(model.get_decoder().rotary_emb)
         self._places: Mapping[tuple[int, str], Place] = {

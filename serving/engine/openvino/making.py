@@ -1,9 +1,10 @@
 """The graphs of one base: plain ones, with an adapter merged in or none, and one for all adapters.
 
 An adapter that is an input costs each of its places two products and a sum, even where it has no
-rank: on a CPU a fifth of a pass of few rows, a tenth of one with many (measured: see
-docs/engine.md). So the base begins as a plain graph, the graph that takes adapters is made with the
-first of them, and one that all passes ask for gets a plain graph of its own.
+rank: on a CPU a fifth of a pass of few rows, a tenth of one with many (docs/engine.md, Adapters).
+So the base begins as a plain graph, the graph that takes adapters is made with the first of them,
+and one that all passes ask for gets a plain graph of its own. Whoever asks holds the plain ones:
+one that is dropped gives its memory back.
 """
 
 import threading
@@ -21,10 +22,10 @@ from serving.process.memory import give_back
 
 
 class Making:
-    """Makes a base's graphs; what it takes from the model once the first is made is no weights."""
+    """Makes a base's graphs; what it takes from the model from then on is no weights."""
 
     def __init__(self, model: Any, folder: Path | None, lora: Callable[[str], Lora]) -> None:
-        """Make the plain graph of the transformers model `model`, in `base`.
+        """Take the weights of the transformers model `model`.
 
         Args:
             model: its layers' weights are not needed afterwards.
@@ -32,8 +33,7 @@ class Making:
             lora: the adapter of a hash, in fp32.
 
         Raises:
-            Unsuited: the graph cannot express it, OpenVINO does not compile it here, or `folder`
-                cannot be written.
+            Unsuited: the graph cannot express it, or `folder` cannot be written.
         """
         self._model = model
         self._folder = folder
@@ -44,14 +44,11 @@ class Making:
             check_base(model)
             self.sizes: Sizes = sizes_of(model)
             with Weights(folder) as self._weights:
-                graph = Graph(model, self.sizes, self._weights)
+                self.places = Graph(model, self.sizes, self._weights).places
         except AttributeError as error:
             raise Unsuited(
                 f"{model.config.model_type} is not built like Llama, Qwen or SmolLM ({error})"
             ) from None
-        self.places = graph.places
-        self.base = Compiled(graph, model.dtype)
-        self._weights.let_go()
 
     def adapting(self) -> Compiled:
         """The graph that takes adapters, made the first time; in any thread.

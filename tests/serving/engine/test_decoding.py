@@ -17,7 +17,8 @@ from serving.adapter_file import read_adapter
 from serving.engine.branch import Rules
 from serving.engine.constraints import Constraints
 from serving.engine.decoding import Tree, step
-from serving.engine.model import load_base, merge
+from serving.engine.lora import load_lora
+from serving.engine.model import linear_shapes, load_base, merge
 from serving.engine.torch_backend import TorchBackend
 from serving.engine.tree_cache import TRUNK_ROWS
 from serving.listing import Listing
@@ -370,6 +371,16 @@ def test_a_compiled_decoder_that_nobody_holds_leaves_nothing_behind(base):
     gone = ref(compiled)
     del compiled
     assert gone() is None
+
+
+def test_the_graph_of_a_base_that_gives_way_to_an_adapter_leaves_nothing_behind(base, adapters):
+    made = pytest.importorskip("serving.engine.openvino.backend").OpenVinoBackend
+    shapes = linear_shapes(base.model)
+    lora = load_lora(adapters[1][0], shapes, None, torch.float32, base.device)
+    compiled = made(base.model, lora=lambda _: lora, max_merged=1)
+    plain = ref(compiled.merged.choose("base"))
+    compiled.merged._keep(lora.adapter_hash)
+    assert plain() is None
 
 
 def test_after_an_adapter_that_could_not_be_set_the_base_answers_as_before(
