@@ -13,8 +13,7 @@ It knows no Triton, no Kafka, no champions. Read in this order:
 - `eyes/`: from a picture to rows of the trunk; `seen`: these rows in a forward pass.
 - `decoder`: the forward pass itself; `tree_attention`, `linear`, `lora`, `shape`: its parts;
   `decoder_check`: whether it computes what transformers computes.
-- `tree_kernel`, `lora_kernel`: attention and adapters in kernels of our own, for a GPU;
-  `kernel_choice`: whether they are used.
+- `gpu/`: PyTorch's passes on a GPU, by kernels of our own, recorded.
 - `model`: the base, and merged copies of it; `precision`: the number type of this machine.
 - `adapter_store`, `loaded_adapters`: adapters on disk and in memory; `merged_decoders`: merged.
 - `passing_thread`: why the forward passes have a thread of their own.
@@ -29,6 +28,8 @@ Other rooms use:
 - `serving.engine.precision`: `choose_dtype`; `serving.engine.passing_thread`: `in_passing`.
 - `serving.engine.backend`, `serving.engine.scores`, `serving.engine.lora`,
   `serving.engine.merged_decoders`: for `openvino/`.
+- `serving.engine.tree_cache`, `serving.engine.tree_attention`, `serving.engine.decoder`,
+  `serving.engine.decoder_check`, `serving.engine.pages`, `serving.engine.shape`: for `gpu/`.
 - `serving.engine.eyes`: the trainer sees with the same eyes.
 - `serving.engine.decoder`, `serving.engine.linear`: the benchmarks take their products apart.
 - `serving.engine.preparing`, `serving.engine.decoding`, `serving.engine.branch`,

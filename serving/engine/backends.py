@@ -12,6 +12,7 @@ from serving.engine.backend import AnyBackend
 from serving.engine.decoder import Decoder
 from serving.engine.decoder_check import check
 from serving.engine.decoders import DecoderName, choose_decoder, refusal, untried
+from serving.engine.gpu.choice import first_pages, record_all
 from serving.engine.lora import Lora, load_lora
 from serving.engine.merged_decoders import MergedDecoders
 from serving.engine.model import (
@@ -112,7 +113,10 @@ def make_backend(base: Base, settings: ServingSettings, store: AdapterStore) -> 
         return Decoder(merge(base.model, store.get(adapter_hash)))
 
     decoders = MergedDecoders(merged, settings.max_merged)
-    return TorchBackend(base.decoder, decoders, kernels=base.kernels)
+    backend = TorchBackend(base.decoder, decoders, first_pages(base.decoder.shape), base.passes)
+    if base.device.type == "cuda":
+        record_all(backend)
+    return backend
 
 
 def _compiled(base: Base, settings: ServingSettings, store: AdapterStore) -> AnyBackend:

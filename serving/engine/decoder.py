@@ -81,6 +81,7 @@ class Decoder:
         self._rotary = body.rotary_emb
         self._axes = 3 if hasattr(body.rotary_emb, "mrope_section") else 1
         self._embedding = body.embed_tokens.weight
+        self.width = self._embedding.shape[1]
         self._norm = body.norm.weight
         self._epsilon = float(body.norm.variance_epsilon)
         self._activation = body.layers[0].mlp.act_fn
@@ -112,16 +113,32 @@ class Decoder:
         Returns:
             (n, vocabulary) logits in the model's number type.
         """
+        turns = self.turned(positions)
+        return self.logits(self.hidden(ids, turns, attend, lora, seen)[wanted])
+
+    def hidden(
+        self,
+        ids: torch.Tensor,
+        turns: torch.Tensor,
+        attend: Attend,
+        lora: Beside = (),
+        seen: Seen | None = None,
+    ) -> torch.Tensor:
+        """(rows, hidden) What a pass leaves before the head, with the rotations `turns` of its
+        rows as `turned` gives them; the rest as in `__call__`."""
         x = functional.embedding(ids, self._embedding)
         if seen is not None:
             seen.put_into(x)
-        turns = self._turned(positions)
         for number, layer in enumerate(self._layers):
             x = self._attention(number, layer, x, turns, attend, lora)
             x = self._mlp(number, layer, x, lora)
             if seen is not None:
                 seen.add_to(x, number)
-        return self._head(self._normed(x[wanted], self._norm))
+        return x
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(n, vocabulary) of what `hidden` gives for n rows."""
+        return self._head(self._normed(hidden, self._norm))
 
     def _attention(
         self,
@@ -163,18 +180,21 @@ class Decoder:
     def _normed(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return functional.rms_norm(x, weight.shape, weight, self._epsilon)
 
-    def _turned(self, positions: torch.Tensor) -> torch.Tensor:
-        """(rows, 1, head_size / 2) complex rotations; those of text are kept."""
+    def turned(self, positions: torch.Tensor) -> torch.Tensor:
+        """(rows, 1, head_size / 2) complex rotations."""
         if positions.ndim > 1:
             return self._rotations(positions.T[:, None])
-        last = int(positions.max())
+        return self.turns_to(int(positions.max()))[positions]
+
+    def turns_to(self, last: int) -> torch.Tensor:
+        """The rotations of the positions of text up to `last` and beyond, one after the other."""
         if last >= len(self._turns):
             upwards = torch.arange(max(1024, 2 * last), device=self.shape.device)[None]
             self._turns = self._rotations(upwards if self._axes == 1 else upwards.expand(3, 1, -1))
-        return self._turns[positions]
+        return self._turns
 
     def _rotations(self, positions: torch.Tensor) -> torch.Tensor:
-        """As `_turned`, of positions as the model's own rotary embedding takes them."""
+        """As `turned`, of positions as the model's own rotary embedding takes them."""
         cos, sin = self._rotary(torch.empty(0, device=self.shape.device), positions)
         half = self.shape.head_size // 2
         return torch.complex(cos[0, :, None, :half].float(), sin[0, :, None, :half].float())

@@ -34,10 +34,9 @@ from serving.engine.eyes.base_eyes import BASES_WITH_EYES, BaseEyes
 from serving.engine.eyes.encoder import load_encoder
 from serving.engine.eyes.encoder_eyes import EncoderEyes
 from serving.engine.eyes.features import Eyes
-from serving.engine.kernel_choice import choose_kernels
+from serving.engine.gpu.choice import MakePasses, choose_passes
 from serving.engine.precision import choose_dtype
 from serving.engine.torch_backend import TorchBackend
-from serving.engine.tree_cache import Kernels
 from serving.errors import ModelRefused
 from serving.pictures.picture import Picture
 from serving.projector import Sight
@@ -90,9 +89,9 @@ class Base:
         return decoder
 
     @cached_property
-    def kernels(self) -> Kernels:
-        """What passes of the decoder are computed by: on a GPU kernels of ours, if right there."""
-        return choose_kernels(self.decoder, self.model)
+    def passes(self) -> MakePasses:
+        """What computes the decoder's passes: on a GPU kernels of ours, if right there."""
+        return choose_passes(self.decoder, self.model)
 
 
 def load_base(settings: ServingSettings, base: str | Path) -> Base:

@@ -37,7 +37,7 @@ class Pages(FreeList):
     def places(self, pages: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         """Where tokens of `pages` at `offsets` in them, both (tokens,), are written: (tokens * 2 *
         kv heads,), the keys of a token before its values."""
-        heads = torch.arange(2 * self.shape.kv_heads)
+        heads = torch.arange(2 * self.shape.kv_heads, device=pages.device)
         return ((pages[:, None] * len(heads) + heads) * PAGE + offsets[:, None]).flatten()
 
     def rows(self, pages: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

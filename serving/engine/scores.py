@@ -46,6 +46,17 @@ LIKELY = 64
 """Tokens of a row that a device hands over: more rows than not have a legal one among them."""
 
 
+def summary(logits: torch.Tensor) -> torch.Tensor:
+    """(rows, 1 + 2 * LIKELY) fp64: a row's normaliser, its most probable tokens' logits, their ids.
+
+    Ids travel as numbers that hold them exactly.
+    """
+    scores = logits.float()
+    values, tokens = scores.topk(min(LIKELY, scores.shape[1]), dim=-1)
+    totals = scores.logsumexp(-1, keepdim=True)
+    return torch.cat([part.double() for part in (totals, values, tokens)], -1)
+
+
 class CopiedOnce:
     """The log probabilities of a pass on a device with memory of its own: one copy from there.
 
@@ -53,16 +64,11 @@ class CopiedOnce:
     first of them that is among these; where none is, the row is looked at again, on the device.
     """
 
-    def __init__(self, logits: torch.Tensor) -> None:
-        """`logits` (rows, vocabulary)."""
+    def __init__(self, logits: torch.Tensor, summed_up: torch.Tensor | None = None) -> None:
+        """`logits` (rows, vocabulary), and their `summary` where there is one already."""
         self.logits = logits
-        scores = logits.float()
-        values, tokens = scores.topk(min(LIKELY, scores.shape[1]), dim=-1)
-        # The ids travel as fp64 beside the numbers, which hold them exactly.
-        totals = scores.logsumexp(-1, keepdim=True)
-        sent = torch.cat([part.double() for part in (totals, values, tokens)], -1)
-        received = sent.cpu().numpy()
-        count = values.shape[1]
+        received = (summary(logits) if summed_up is None else summed_up).cpu().numpy()
+        count = received.shape[1] // 2
         self._totals = received[:, 0]
         self._values = received[:, 1 : count + 1]
         self._tokens = received[:, count + 1 :].astype(np.int64)

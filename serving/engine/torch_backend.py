@@ -1,6 +1,6 @@
 """PyTorch's passes: `serving.engine.decoder` over the pages of `serving.engine.tree_cache`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from schemas.events import BASE_ADAPTER
 from serving.adapter_file import AdapterFile
@@ -8,7 +8,7 @@ from serving.engine.decoder import Decoder
 from serving.engine.lora import Lora, load_lora
 from serving.engine.merged_decoders import MergedDecoders
 from serving.engine.pages import FIRST_PAGES, Pages
-from serving.engine.tree_cache import PYTORCH, Kernels, TreeCache, TreePass
+from serving.engine.tree_cache import Passes, PlainPasses, TreeCache, TreePass
 from serving.prompt import Trunk
 
 DRAFT_ROWS = {"cpu": 24, "cuda": 256}
@@ -24,11 +24,12 @@ class TorchBackend:
         decoder: Decoder,
         merged: MergedDecoders[Decoder] | None = None,
         first: int = FIRST_PAGES,
-        kernels: Kernels = PYTORCH,
+        passes: Callable[[Pages], Passes] = PlainPasses,
     ) -> None:
-        """Passes of `decoder`, or of one that is `merged`; `first` pages at first."""
-        self._kernels = kernels
+        """Passes of `decoder`, or of one that is `merged`, computed by `passes` over the pages that
+        it is given, `first` of them at first."""
         self.pages = Pages(decoder.shape, first)
+        self._passes = passes(self.pages)
         self.draft_rows = DRAFT_ROWS.get(decoder.shape.device.type, 0)
         self.merged = merged
         self._decoder = decoder
@@ -39,7 +40,7 @@ class TorchBackend:
 
     def begin(self) -> TreePass:
         """See `serving.engine.backend.Backend`."""
-        return TreePass(self.pages, self.choose, self._kernels)
+        return TreePass(self.choose, self._passes)
 
     def take(self, adapter: AdapterFile, shapes: Mapping[str, tuple[int, int]]) -> Lora:
         """See `serving.engine.backend.Backend`."""

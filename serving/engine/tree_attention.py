@@ -8,7 +8,7 @@ with few rows the number of operations costs more than what they compute.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -22,7 +22,7 @@ FEW_ROWS = 96
 
 @dataclass(frozen=True)
 class Chunk:
-    """Branches of one tree that feed about as many tokens each; the last four lists go together.
+    """Branches of one tree; the last four lists go together.
 
     A trunk in its first pass is a branch without a trunk.
     """
@@ -54,6 +54,20 @@ def alike(counts: Sequence[int]) -> list[list[int]]:
     return groups
 
 
+def parted(chunk: Chunk) -> list[Chunk]:
+    """`chunk` by branches that feed about as many tokens each."""
+    return [
+        replace(
+            chunk,
+            branches=[chunk.branches[place] for place in places],
+            slots=[chunk.slots[place] for place in places],
+            counts=[chunk.counts[place] for place in places],
+            rows=[chunk.rows[place] for place in places],
+        )
+        for places in alike(chunk.counts)
+    ]
+
+
 def grouped(chunks: Sequence[Chunk]) -> list[list[Chunk]]:
     """`chunks` in groups, so that no group has more than `FEW_ROWS` rows of padding."""
     groups: list[list[Chunk]] = []
@@ -76,17 +90,17 @@ class Attention:
     def __init__(
         self,
         pages: Pages,
-        written: Sequence[tuple[int, int]],
+        page: Sequence[int],
+        offset: Sequence[int],
         groups: Sequence[Sequence[Chunk]],
     ) -> None:
-        """For a pass whose row i is kept at page and offset `written[i]`; each row is in one of the
-        groups."""
+        """For a pass whose row i is kept at `offset[i]` of the page `page[i]`; each row is in one
+        of the groups."""
         shape, device = pages.shape, pages.shape.device
         self._pages = pages
-        page, offset = torch.tensor(written).unbind(1)
-        self._places = pages.places(page, offset).to(device)
+        self._places = pages.places(torch.tensor(page), torch.tensor(offset)).to(device)
         # Groups leave their results one after the other; `order` is where a row's heads are.
-        order = torch.empty(len(written), shape.heads, dtype=torch.long)
+        order = torch.empty(len(page), shape.heads, dtype=torch.long)
         start = 0
         self._groups = [Group(pages, chunks) for chunks in groups]
         self._starts = []

@@ -16,14 +16,13 @@ import torch
 
 from schemas.events import BASE_ADAPTER
 from serving.engine.backend import Fed, Scores
-from serving.engine.decoder import Attend, Decoder
+from serving.engine.decoder import Decoder
 from serving.engine.free_list import give_all
-from serving.engine.lora import Beside, Lora, Segment
+from serving.engine.lora import Lora, Segment
 from serving.engine.pages import PAGE, Pages
 from serving.engine.scores import scored
 from serving.engine.seen import Seen, joined
-from serving.engine.shape import Shape
-from serving.engine.tree_attention import Attention, Chunk, alike, grouped
+from serving.engine.tree_attention import Attention, Chunk, grouped, parted
 from serving.prompt import Position, Trunk, on_axes
 
 TRUNK_ROWS = 256
@@ -34,34 +33,52 @@ Choose = Callable[[set[str]], tuple[Decoder, bool]]
 """
 
 
-Attending = Callable[[Pages, Sequence[tuple[int, int]], Sequence[Chunk]], Attend]
-"""The attention of a pass whose row i is kept at a page and an offset, for these chunks."""
-
-Besides = Callable[[Sequence[Segment], Shape], Beside]
-"""The adapters of a pass as the decoder takes them, of a base of this shape."""
-
-
-def attending(
-    pages: Pages, written: Sequence[tuple[int, int]], chunks: Sequence[Chunk]
-) -> Attention:
-    """PyTorch's, which runs on every device."""
-    return Attention(pages, written, grouped(chunks))
-
-
-def beside(segments: Sequence[Segment], shape: Shape) -> Beside:
-    """PyTorch's: one after the other."""
-    return segments
-
-
 @dataclass(frozen=True)
-class Kernels:
-    """What a pass attends and adds adapters by."""
+class Rows:
+    """The rows of a pass; the first four lists go together.
 
-    attending: Attending
-    beside: Besides
+    Attributes:
+        ids: the tokens.
+        positions: theirs.
+        pages, offsets: where their keys and values are kept.
+        chunks: who attends to what; each row is in one.
+        segments: the adapters of stretches of rows, but those in the decoder's weights.
+        seen: the row where a trunk begins, and what that sees.
+    """
+
+    ids: Sequence[int]
+    positions: Sequence[Position]
+    pages: Sequence[int]
+    offsets: Sequence[int]
+    chunks: Sequence[Chunk]
+    segments: Sequence[Segment]
+    seen: Sequence[tuple[int, Seen]]
 
 
-PYTORCH = Kernels(attending, beside)
+Passes = Callable[[Decoder, Rows, Sequence[int]], Scores]
+"""Computes a pass of a decoder, for scores after the rows wanted."""
+
+
+class PlainPasses:
+    """Passes by PyTorch's operations, which run on every device."""
+
+    def __init__(self, pages: Pages) -> None:
+        """Over `pages`."""
+        self._pages = pages
+
+    def __call__(self, decoder: Decoder, rows: Rows, wanted: Sequence[int]) -> Scores:
+        """See `Passes`."""
+        device = decoder.shape.device
+        chunks = [part for chunk in rows.chunks for part in parted(chunk)]
+        logits = decoder(
+            torch.tensor(rows.ids, device=device),
+            torch.tensor(on_axes(rows.positions), device=device),
+            Attention(self._pages, rows.pages, rows.offsets, grouped(chunks)),
+            torch.tensor(wanted, dtype=torch.long, device=device),
+            rows.segments,
+            joined(rows.seen, device),
+        )
+        return scored(logits)
 
 
 class TreeCache:
@@ -85,14 +102,14 @@ class TreeCache:
 class TreePass:
     """See `serving.engine.backend.Pass`."""
 
-    def __init__(self, pages: Pages, choose: Choose, kernels: Kernels = PYTORCH) -> None:
+    def __init__(self, choose: Choose, passes: Passes) -> None:
         self.ids: list[int] = []
-        self._pages = pages
         self._choose = choose
-        self._kernels = kernels
+        self._passes = passes
         self._adapters: set[str] = set()
         self._positions: list[Position] = []
-        self._written: list[tuple[int, int]] = []  # page, and offset in it, of each row
+        self._pages: list[int] = []
+        self._offsets: list[int] = []
         self._chunks: list[Chunk] = []
         self._segments: list[Segment] = []
         self._seen: list[tuple[int, Seen]] = []
@@ -122,18 +139,16 @@ class TreePass:
             first.append(len(self.ids))
             position = cache.end + slot
             self._add(ids, range(position, position + len(ids)), cache.branches[branch], slot)
-        for places in alike([len(ids) for _, _, ids in fed]):
-            chosen = [fed[place] for place in places]
-            self._chunks.append(
-                Chunk(
-                    tokens=cache.tokens,
-                    trunk=cache.trunk,
-                    branches=[cache.branches[branch] for branch, _, _ in chosen],
-                    slots=[slot for _, slot, _ in chosen],
-                    counts=[len(ids) for _, _, ids in chosen],
-                    rows=[first[place] for place in places],
-                )
+        self._chunks.append(
+            Chunk(
+                tokens=cache.tokens,
+                trunk=cache.trunk,
+                branches=[cache.branches[branch] for branch, _, _ in fed],
+                slots=[slot for _, slot, _ in fed],
+                counts=[len(ids) for _, _, ids in fed],
+                rows=first,
             )
+        )
         if lora is not None:
             last = self._segments[-1] if self._segments else None
             if last is not None and last.stop == start and last.lora is lora:
@@ -148,25 +163,22 @@ class TreePass:
         self.ids += ids
         self._positions += positions
         places = range(slot, slot + len(ids))
-        self._written += [(pages[place // PAGE], place % PAGE) for place in places]
+        self._pages += [pages[place // PAGE] for place in places]
+        self._offsets += [place % PAGE for place in places]
 
     def run(self, wanted: Sequence[int]) -> Scores:
         """See `serving.engine.backend.Pass`."""
         decoder, merged = self._choose(self._adapters)
-        device = decoder.shape.device
-        attention = self._kernels.attending(self._pages, self._written, self._chunks)
-        lora: Beside = ()
-        if self._segments and not merged:
-            lora = self._kernels.beside(self._segments, decoder.shape)
-        logits = decoder(
-            torch.tensor(self.ids, device=device),
-            torch.tensor(on_axes(self._positions), device=device),
-            attention,
-            torch.tensor(wanted, dtype=torch.long, device=device),
-            lora,
-            joined(self._seen, device),
+        rows = Rows(
+            self.ids,
+            self._positions,
+            self._pages,
+            self._offsets,
+            self._chunks,
+            () if merged else self._segments,
+            self._seen,
         )
-        return scored(logits)
+        return self._passes(decoder, rows, wanted)
 
 
 def trunk_chunks(pages: list[int], tokens: int, row: int) -> list[Chunk]:

@@ -17,11 +17,13 @@ from infra.lab.gpu_check.reference import (
 from schemas.events import Mode
 from serving.adapter_file import read_adapter
 from serving.engine.backend import Adapter
-from serving.engine.model import linear_shapes, load_base
+from serving.engine.gpu.choice import MakePasses, first_pages
+from serving.engine.model import Base, linear_shapes, load_base
 from serving.engine.torch_backend import TorchBackend
-from serving.engine.tree_cache import PYTORCH
+from serving.engine.tree_cache import PlainPasses
 
 EXACT, ROUNDED = "float32", "bfloat16"
+RECORDED = "ours, recorded"
 
 
 def measure(place: Place) -> Iterator[ArmResult]:
@@ -33,8 +35,9 @@ def measure(place: Place) -> Iterator[ArmResult]:
 
 
 def kernels(place: Place) -> Iterator[ArmResult]:
-    """All listings of the workload at once, by PyTorch's operations and by kernels of our own where
-    these were chosen: by the base, and by as many adapters as there may be."""
+    """All listings of the workload at once, by PyTorch's operations, and by kernels of our own
+    launched and recorded where these were chosen: by the base, and by as many adapters as there may
+    be."""
     settings = serving_settings(place, ROUNDED)
     base = load_base(settings, place.base)
     shapes, sizes = linear_shapes(base.model), place.sizes
@@ -43,9 +46,9 @@ def kernels(place: Place) -> Iterator[ArmResult]:
         random_adapter(shapes, base.hash, number, sizes.rank)
         for number in range(min(sizes.adapters, len(plans)))
     ]
-    chosen = {"PyTorch's": PYTORCH} | ({} if base.kernels is PYTORCH else {"ours": base.kernels})
-    for name, used in chosen.items():
-        backend = TorchBackend(base.decoder, kernels=used)
+    chosen = ways(base)
+    for name, passes in chosen.items():
+        backend = TorchBackend(base.decoder, first=first_pages(base.decoder.shape), passes=passes)
         many = [backend.take(read_adapter(blob), shapes) for blob in blobs]
         who: dict[int, list[Adapter | None]] = {0: [None], len(many): [*many]}
         for count, loras in who.items():
@@ -55,9 +58,20 @@ def kernels(place: Place) -> Iterator[ArmResult]:
             figures: Figures = {"seconds": time.perf_counter() - started, "listings": len(plans)}
             told: Options = {"stage": "kernels", "kernels": name, "adapters": count}
             yield ArmResult(f"kernels: {name}, {count} adapters", told, figures)
-    if len(chosen) == 1:
-        why = "kernels of our own were not chosen; the stage's log says why, and on a CPU never are"
-        yield ArmResult("kernels: ours", {"stage": "kernels"}, not_run=why)
+    if RECORDED not in chosen:
+        why = "recorded passes were not chosen; the stage's log says why, and on a CPU never are"
+        yield ArmResult(f"kernels: {RECORDED}", {"stage": "kernels"}, not_run=why)
+
+
+def ways(base: Base) -> dict[str, MakePasses]:
+    """What computes passes, from the slowest on, up to what was chosen."""
+    found: dict[str, MakePasses] = {"PyTorch's": PlainPasses}
+    if base.passes is PlainPasses:
+        return found
+    from serving.engine.gpu.passes import KernelPasses
+
+    found["ours"] = KernelPasses
+    return found if base.passes is KernelPasses else found | {RECORDED: base.passes}
 
 
 def compared(arm: str, dtype: str, given: Listed, expected: Listed) -> ArmResult:

@@ -98,7 +98,7 @@ def all_answers(place: Place, dtype: str) -> dict[str, Listed]:
     settings = serving_settings(place, dtype)
     base = load_base(settings, place.base)
     shapes = linear_shapes(base.model)
-    backend = TorchBackend(base.decoder, kernels=base.kernels)
+    backend = TorchBackend(base.decoder, passes=base.passes)
     loras: list[Adapter | None] = [None]
     for number in range(COMPARED_ADAPTERS):
         blob = random_adapter(shapes, base.hash, number, place.sizes.rank)

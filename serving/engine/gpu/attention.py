@@ -6,64 +6,49 @@ the pages where they lie. A program has up to `QUERIES` tokens of one branch and
 a kv head, and goes through the trunk's pages and then the branch's own under one running softmax
 (FlashAttention, arXiv:2205.14135). Each branch reads its trunk by itself, out of the GPU's cache.
 
-Never run on a GPU by its authors: it is used there only if `serving.engine.decoder_check` finds the
-logits of the stock model with it. Triton's interpreter (`TRITON_INTERPRET=1`) runs it on a CPU.
+Never run on a GPU by its authors: see `serving.engine.gpu.choice`. Triton's interpreter
+(`TRITON_INTERPRET=1`) runs it on a CPU.
 """
-
-from collections.abc import Sequence
 
 import torch
 import triton
 import triton.language as tl
 
+from serving.engine.gpu.told import PROGRAM, QUERIES, Told
 from serving.engine.pages import PAGE, Pages
-from serving.engine.tree_attention import Chunk, padded
-
-QUERIES = 16
-"""Tokens of a program: with the query heads of a kv head at least the 16 rows of a matrix unit."""
 
 PAGES_AT_ONCE = 4
-TOLD = 6
-"""Numbers that a program is told: `programs`."""
 
 
 class KernelAttention:
     """The attention of one pass, for all its layers: see `serving.engine.decoder.Attend`."""
 
-    def __init__(
-        self, pages: Pages, written: Sequence[tuple[int, int]], chunks: Sequence[Chunk]
-    ) -> None:
-        """For a pass whose row i is kept at page and offset `written[i]`; each row is in one of the
-        chunks."""
-        device = pages.shape.device
+    def __init__(self, pages: Pages, told: Told) -> None:
+        """For the pass that is told."""
         self._pages = pages
-        page, offset = torch.tensor(written).unbind(1)
-        self._places = pages.places(page, offset).to(device, non_blocking=True)
-        told, tables = programs(chunks)
-        self._told = torch.tensor(told, dtype=torch.int32).to(device, non_blocking=True)
-        table = padded(tables, fill=0).to(torch.int32)
-        self._table = table.to(device, non_blocking=True)
+        self._places = pages.places(told.pages.long(), told.offsets.long())
+        self._told = told
 
     def __call__(self, layer: int, qkv: torch.Tensor) -> torch.Tensor:
         """Keep the keys and values of qkv (rows, heads + 2 * kv heads, size), and return the rows'
-        results (rows, heads * size)."""
-        shape, qkv = self._pages.shape, qkv.contiguous()
+        results (rows, heads * size); those of rows in no program are of no use."""
+        shape, qkv, told = self._pages.shape, qkv.contiguous(), self._told
         size, per_kv = shape.head_size, shape.heads // shape.kv_heads
         self._pages.write(layer, self._places, qkv[:, shape.heads :].reshape(-1, size))
         results = qkv.new_empty(len(qkv), shape.heads * size)
-        attend[(len(self._told), shape.kv_heads)](
+        attend[(len(told.programs), shape.kv_heads)](
             qkv,
             self._pages.of_layer(layer),
             results,
-            self._told,
-            self._table,
-            self._table.shape[1],
+            told.programs,
+            told.table,
             shape.scale,
             KV_HEADS=shape.kv_heads,
             PER_KV=per_kv,
             PER_KV_PADDED=triton.next_power_of_2(per_kv),
             SIZE=size,
             SIZE_PADDED=max(16, triton.next_power_of_2(size)),
+            TOLD=PROGRAM,
             QUERIES=QUERIES,
             PAGE=PAGE,
             PAGES_AT_ONCE=PAGES_AT_ONCE,
@@ -73,43 +58,20 @@ class KernelAttention:
         return results
 
 
-def programs(chunks: Sequence[Chunk]) -> tuple[list[list[int]], list[list[int]]]:
-    """What each program is told, and the pages that it reads.
-
-    Told are its first row and its rows; tokens and pages of the trunk; the slot of its first row in
-    the branch; and how many pages it reads.
-    """
-    told, tables = [], []
-    for chunk in chunks:
-        trunk = list(chunk.trunk)
-        for own, slot, count, row in zip(
-            chunk.branches, chunk.slots, chunk.counts, chunk.rows, strict=True
-        ):
-            for start in range(0, count, QUERIES):
-                some = min(QUERIES, count - start)
-                # Pages beyond the last that its own rows see are not read.
-                held = [*trunk, *own[: (slot + start + some - 1) // PAGE + 1]]
-                first = slot + start
-                told.append([row + start, some, chunk.tokens, len(trunk), first, len(held)])
-                tables.append(held)
-    return told, tables
-
-
-# A number of pages more is no reason to compile again, which takes seconds.
-@triton.jit(do_not_specialize=["most_pages"])
+@triton.jit
 def attend(  # type: ignore[no-untyped-def]  # the compiler takes no types but constexpr
     qkv,  # (rows, heads + 2 * kv heads, size), rotated
     cache,  # (pages, keys and values, kv heads, page, size) of a layer
     results,  # (rows, heads, size)
     told,  # (programs, TOLD)
-    table,  # (programs, most pages)
-    most_pages,
+    table,  # lists of pages, one after the other
     scale,
     KV_HEADS: tl.constexpr,
     PER_KV: tl.constexpr,
     PER_KV_PADDED: tl.constexpr,
     SIZE: tl.constexpr,
     SIZE_PADDED: tl.constexpr,
+    TOLD: tl.constexpr,
     QUERIES: tl.constexpr,
     PAGE: tl.constexpr,
     PAGES_AT_ONCE: tl.constexpr,
@@ -117,9 +79,10 @@ def attend(  # type: ignore[no-untyped-def]  # the compiler takes no types but c
 ) -> None:
     """One program: up to `QUERIES` rows of a branch, and the query heads of one kv head."""
     program, kv = tl.program_id(0), tl.program_id(1)
-    told += program * 6
+    told += program * TOLD
     row, count, tokens = tl.load(told), tl.load(told + 1), tl.load(told + 2)
-    trunk_pages, slot, held = tl.load(told + 3), tl.load(told + 4), tl.load(told + 5)
+    trunk_pages, trunk_at, slot = tl.load(told + 3), tl.load(told + 4), tl.load(told + 5)
+    held, own_at = trunk_pages + tl.load(told + 6), tl.load(told + 7)
     asked = tl.arange(0, QUERIES * PER_KV_PADDED)
     token, head = asked // PER_KV_PADDED, asked % PER_KV_PADDED
     d = tl.arange(0, SIZE_PADDED)
@@ -135,7 +98,8 @@ def attend(  # type: ignore[no-untyped-def]  # the compiler takes no types but c
     for first in range(0, held, PAGES_AT_ONCE):
         place, offset = first + n // PAGE, n % PAGE
         there = place < held
-        page = tl.load(table + program * most_pages + place, mask=there, other=0).to(tl.int64)
+        listed = tl.where(place < trunk_pages, trunk_at + place, own_at + place - trunk_pages)
+        page = tl.load(table + listed, mask=there, other=0).to(tl.int64)
         key = ((page * 2 * KV_HEADS + kv) * PAGE + offset) * SIZE
         readable = there[:, None] & (d < SIZE)[None, :]
         k = tl.load(cache + key[:, None] + d[None, :], mask=readable, other=0.0)
@@ -158,7 +122,8 @@ def attend(  # type: ignore[no-untyped-def]  # the compiler takes no types but c
         mixed = mixed * shrink[:, None]
         mixed += tl.dot(weights.to(v.dtype), v, input_precision=PRECISION)
         best = higher
-    mixed = mixed / total[:, None]
+    # At least one, of the highest score; a program that fills a room has no rows and no total.
+    mixed = mixed / tl.maximum(total, 1.0)[:, None]
     tl.store(
         results + ((rows * PER_KV * KV_HEADS + heads) * SIZE)[:, None] + d[None, :],
         mixed.to(q.dtype),

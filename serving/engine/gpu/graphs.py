@@ -1,0 +1,218 @@
+"""Passes that are recorded as CUDA graphs and replayed: one launch in place of some 700.
+
+A pass of few rows is over in less time than the host takes to launch its operations. A recorded
+pass is launched as a whole. It always has the same number of rows, so a pass goes through the
+smallest recorded one that has room for it, with rows that nobody attends to as padding, and it
+reads and writes the same memory each time: what it is told (`serving.engine.gpu.told`), the pages,
+the adapter table. Where one of these moves (they grow), it is recorded again. The head is recorded
+apart, by the number of rows after which scores are wanted. Larger passes than any recorded one, and
+those with pictures, are launched operation by operation.
+
+`on_cuda` is all that needs a GPU. With another way of recording, such as to do the work again each
+time, the rest runs on a CPU.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+from serving.engine.backend import Scores
+from serving.engine.decoder import Decoder
+from serving.engine.gpu.adapters import Reach
+from serving.engine.gpu.passes import KernelPasses
+from serving.engine.gpu.told import BLOCK_ROWS, Needed, Room, Told
+from serving.engine.pages import Pages
+from serving.engine.scores import CopiedOnce, summary
+from serving.engine.tree_cache import Rows
+from serving.prompt import Position
+
+logger = logging.getLogger(__name__)
+
+ROWS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+"""Of recorded passes. At most half of a pass is padding, and memory for the largest is little."""
+
+ADAPTER_STRETCHES = 64
+"""Of a recorded pass: each may end with a block that is not full."""
+
+LISTED_PAGES = 4096
+"""Of a recorded pass, and 16 more for each row."""
+
+NOTHING = Needed((), (), (), ())
+
+POSITIONS = 4096
+"""Of recorded passes: whose rotations lie where they are read."""
+
+Replay = Callable[[], list[torch.Tensor]]
+"""Does the work that was recorded, and gives what it gave: the same memory each time."""
+
+Record = Callable[[Replay], Replay]
+
+
+def on_cuda(work: Replay) -> Replay:
+    """Record `work` as a CUDA graph. What is made meanwhile in other threads is not recorded."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        work()  # compiles kernels and has libraries take their memory
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, pool=_pool(), capture_error_mode="thread_local"):
+        made = work()
+
+    def replay() -> list[torch.Tensor]:
+        graph.replay()
+        return made
+
+    return replay
+
+
+@cache
+def _pool() -> Any:
+    """The memory of what passes through recorded work, which is never done at the same time."""
+    return torch.cuda.graph_pool_handle()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a recorded pass depends on.
+
+    Attributes:
+        rows: its own.
+        pages: all there are.
+        reach: the adapter table's; None without adapters.
+    """
+
+    rows: int
+    pages: int
+    reach: Reach | None
+
+    def outdated_by(self, other: "Kind") -> bool:
+        """Whether no pass can be of this kind any more, where one is of `other`."""
+        moved = None not in (self.reach, other.reach) and self.reach != other.reach
+        return moved or self.pages != other.pages
+
+
+@dataclass(frozen=True)
+class Body:
+    """A recorded pass up to the head, and what it reads."""
+
+    told: Told
+    turns: torch.Tensor
+    replay: Replay
+
+
+@dataclass(frozen=True)
+class Head:
+    """The recorded head, and the rows after which it gives scores."""
+
+    wanted: torch.Tensor
+    replay: Replay
+
+
+class GraphPasses:
+    """See the module, and `serving.engine.tree_cache.Passes`."""
+
+    def __init__(self, pages: Pages, record: Record | None = None) -> None:
+        """Over `pages`; recorded by `record`, or else by `on_cuda`."""
+        self._launched = KernelPasses(pages)
+        self._record: Record | None = record or on_cuda
+        self._ever_recorded = False
+        self._hidden = torch.empty(0, 0)
+        # A decoder that goes, as a merged one may, takes what was recorded of it along.
+        self._bodies: WeakKeyDictionary[Decoder, dict[Kind, Body]] = WeakKeyDictionary()
+        self._heads: WeakKeyDictionary[Decoder, dict[int, Head]] = WeakKeyDictionary()
+
+    def __call__(self, decoder: Decoder, rows: Rows, wanted: Sequence[int]) -> Scores:
+        """See `serving.engine.tree_cache.Passes`."""
+        needed = self._launched.needed(rows)
+        room, positions = room_for(needed.room), near(rows.positions)
+        if self._record is None or room is None or positions is None or rows.seen:
+            return self._launched(decoder, rows, wanted)
+        try:
+            body = self._body(decoder, room, bool(rows.segments))
+            head = self._head(decoder, len(wanted))
+        except Exception as error:  # a driver's, or no memory is left
+            if not self._ever_recorded:
+                raise  # see `serving.engine.gpu.choice`
+            logger.warning("passes are launched operation by operation from now on: %s", error)
+            self._record = None
+            return self._launched(decoder, rows, wanted)
+        body.told.tell(needed, positions, self._launched.nowhere)
+        body.replay()
+        head.wanted[: len(wanted)] = torch.tensor(wanted, dtype=torch.long)
+        logits, summed_up = head.replay()
+        return CopiedOnce(logits[: len(wanted)], summed_up[: len(wanted)])
+
+    def _body(self, decoder: Decoder, room: Room, adapted: bool) -> Body:
+        known = self._bodies.setdefault(decoder, {})
+        reach = self._launched.adapters.reach if adapted else None
+        kind = Kind(room.rows, self._launched.pages.count, reach)
+        if kind not in known:
+            for old in [old for old in known if old.outdated_by(kind)]:
+                del known[old]
+            known[kind] = self._recorded_body(decoder, room, adapted)
+        return known[kind]
+
+    def _recorded_body(self, decoder: Decoder, room: Room, adapted: bool) -> Body:
+        launched, hidden = self._launched, self._results(decoder)[: room.rows]
+        told, turns = Told(room, launched.device), decoder.turns_to(POSITIONS)
+        told.tell(NOTHING, (), launched.nowhere)
+
+        def work() -> list[torch.Tensor]:
+            at = turns[told.positions]
+            return [hidden.copy_(launched.hidden(decoder, told, at, adapted))]
+
+        return Body(told, turns, self._recording(work))
+
+    def _head(self, decoder: Decoder, count: int) -> Head:
+        known = self._heads.setdefault(decoder, {})
+        rows = next(rows for rows in ROWS if rows >= count)
+        if rows not in known:
+            wanted = torch.zeros(rows, dtype=torch.long, device=self._launched.device)
+            hidden = self._results(decoder)
+
+            def work() -> list[torch.Tensor]:
+                logits = decoder.logits(hidden[wanted])
+                return [logits, summary(logits)]
+
+            known[rows] = Head(wanted, self._recording(work))
+        return known[rows]
+
+    def _recording(self, work: Replay) -> Replay:
+        assert self._record is not None
+        replay = self._record(work)
+        self._ever_recorded = True
+        return replay
+
+    def _results(self, decoder: Decoder) -> torch.Tensor:
+        """Where bodies leave what heads read."""
+        if not len(self._hidden):
+            shape = decoder.shape
+            size = (ROWS[-1], decoder.width)
+            self._hidden = torch.zeros(size, dtype=shape.dtype, device=shape.device)
+        return self._hidden
+
+
+def near(positions: Sequence[Position]) -> list[int] | None:
+    """`positions`, where all are among `POSITIONS`."""
+    found = [place for place in positions if isinstance(place, int) and place < POSITIONS]
+    return found if len(found) == len(positions) else None
+
+
+def room_for(needed: Room) -> Room | None:
+    """The smallest room of a recorded pass that holds what is needed; None where none does."""
+    rooms = (
+        Room(
+            rows=rows,
+            programs=rows,  # at most: each has a row of its own
+            blocks=rows // BLOCK_ROWS + ADAPTER_STRETCHES,
+            pages=LISTED_PAGES + 16 * rows,
+        )
+        for rows in ROWS
+    )
+    return next((room for room in rooms if room.holds(needed)), None)
