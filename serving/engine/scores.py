@@ -1,5 +1,8 @@
 """Log probabilities of a pass out of its logits: see `serving.engine.backend.Scores`."""
 
+from collections.abc import Callable
+from functools import cached_property
+
 import numpy as np
 import torch
 
@@ -57,6 +60,22 @@ def summary(logits: torch.Tensor) -> torch.Tensor:
     return torch.cat([part.double() for part in (totals, values, tokens)], -1)
 
 
+def begin_copy(there: torch.Tensor) -> Callable[[], np.ndarray]:
+    """Have a device copy `there` once it is computed; what is given waits for that."""
+    if there.device.type != "cuda":
+        return lambda: there.cpu().numpy()
+    here = torch.empty(there.shape, dtype=there.dtype, pin_memory=True)
+    here.copy_(there, non_blocking=True)
+    done = torch.cuda.Event()
+    done.record()
+
+    def waited() -> np.ndarray:
+        done.synchronize()
+        return here.numpy()
+
+    return waited
+
+
 class CopiedOnce:
     """The log probabilities of a pass on a device with memory of its own: one copy from there.
 
@@ -65,29 +84,40 @@ class CopiedOnce:
     """
 
     def __init__(self, logits: torch.Tensor, summed_up: torch.Tensor | None = None) -> None:
-        """`logits` (rows, vocabulary), and their `summary` where there is one already."""
+        """`logits` (rows, vocabulary), and their `summary` where there is one already.
+
+        They may still be computed: whoever asks first waits for them.
+        """
         self.logits = logits
-        received = (summary(logits) if summed_up is None else summed_up).cpu().numpy()
-        count = received.shape[1] // 2
-        self._totals = received[:, 0]
-        self._values = received[:, 1 : count + 1]
-        self._tokens = received[:, count + 1 :].astype(np.int64)
+        self._copied = begin_copy(summary(logits) if summed_up is None else summed_up)
 
     def best(self, row: int) -> tuple[int, float]:
         """See `serving.engine.backend.Scores`."""
-        return int(self._tokens[row, 0]), float(self._values[row, 0] - self._totals[row])
+        return self._best[row]
 
     def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
         """See `serving.engine.backend.Scores`."""
-        found = np.flatnonzero(np.isin(self._tokens[row], tokens))
+        totals, values, ids = self._received
+        found = np.flatnonzero(np.isin(ids[row], tokens))
         if len(found):
             place = found[0]
-            return int(self._tokens[row, place]), float(
-                self._values[row, place] - self._totals[row]
-            )
+            return int(ids[row, place]), float(values[row, place] - totals[row])
         asked = torch.tensor(tokens, device=self.logits.device)
         value, place = self.logits[row, asked].float().max(-1)
-        return tokens[int(place)], float(value) - float(self._totals[row])
+        return tokens[int(place)], float(value) - float(totals[row])
+
+    @cached_property
+    def _received(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Normalisers (rows,), and of the likely tokens logits and ids (rows, likely)."""
+        received = self._copied()
+        count = received.shape[1] // 2
+        ids = received[:, count + 1 :].astype(np.int64)
+        return received[:, 0], received[:, 1 : count + 1], ids
+
+    @cached_property
+    def _best(self) -> list[tuple[int, float]]:
+        totals, values, ids = self._received
+        return list(zip(ids[:, 0].tolist(), (values[:, 0] - totals).tolist(), strict=True))
 
 
 def scored(logits: torch.Tensor) -> LogProbabilities | CopiedOnce:

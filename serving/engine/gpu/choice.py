@@ -53,9 +53,9 @@ def own_passes(decoder: Decoder, model: Any) -> MakePasses:
         for modules in (1, 3):  # three modules' A lie side by side in qkv
             check_adapters(decoder.shape, modules)
         chosen = KernelPasses
-        # Once to record, and once more by what was recorded.
+        # Twice to record, and twice more by what was recorded.
         recorded = TorchBackend(decoder, passes=GraphPasses)
-        for _ in range(2):
+        for _ in range(4):
             check(recorded, model, tokens=CHECKED_TOKENS)
         chosen = GraphPasses
     except Exception as error:  # a compiler's, a driver's, or that they are wrong
@@ -118,7 +118,7 @@ def record_all(backend: AnyBackend) -> None:
     """A pass of each size that is recorded, so that nobody waits for it later."""
     from serving.engine.gpu.graphs import ROWS
 
-    for rows in ROWS:
+    for rows in (rows for rows in ROWS for _ in range(2)):
         tokens = tuple([0] * rows)
         trunk = Trunk(tokens, range(rows), rows)
         made = backend.begin()

@@ -8,11 +8,15 @@ the adapter table. Where one of these moves (they grow), it is recorded again. T
 apart, by the number of rows after which scores are wanted. Larger passes than any recorded one, and
 those with pictures, are launched operation by operation.
 
+All is recorded twice, so that the host can tell one pass and read another's scores while the device
+computes: passes are computed in their order, on one stream.
+
 `on_cuda` is all that needs a GPU. With another way of recording, such as to do the work again each
 time, the rest runs on a CPU.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -114,41 +118,19 @@ class Head:
     replay: Replay
 
 
-class GraphPasses:
-    """See the module, and `serving.engine.tree_cache.Passes`."""
+class Lane:
+    """What is recorded, and the memory that it reads and writes: for one pass at a time."""
 
-    def __init__(self, pages: Pages, record: Record | None = None) -> None:
-        """Over `pages`; recorded by `record`, or else by `on_cuda`."""
-        self._launched = KernelPasses(pages)
-        self._record: Record | None = record or on_cuda
-        self._ever_recorded = False
+    def __init__(self, launched: KernelPasses, record: Record) -> None:
+        self._launched = launched
+        self._record = record
         self._hidden = torch.empty(0, 0)
         # A decoder that goes, as a merged one may, takes what was recorded of it along.
         self._bodies: WeakKeyDictionary[Decoder, dict[Kind, Body]] = WeakKeyDictionary()
         self._heads: WeakKeyDictionary[Decoder, dict[int, Head]] = WeakKeyDictionary()
 
-    def __call__(self, decoder: Decoder, rows: Rows, wanted: Sequence[int]) -> Scores:
-        """See `serving.engine.tree_cache.Passes`."""
-        needed = self._launched.needed(rows)
-        room, positions = room_for(needed.room), near(rows.positions)
-        if self._record is None or room is None or positions is None or rows.seen:
-            return self._launched(decoder, rows, wanted)
-        try:
-            body = self._body(decoder, room, bool(rows.segments))
-            head = self._head(decoder, len(wanted))
-        except Exception as error:  # a driver's, or no memory is left
-            if not self._ever_recorded:
-                raise  # see `serving.engine.gpu.choice`
-            logger.warning("passes are launched operation by operation from now on: %s", error)
-            self._record = None
-            return self._launched(decoder, rows, wanted)
-        body.told.tell(needed, positions, self._launched.nowhere)
-        body.replay()
-        head.wanted[: len(wanted)] = torch.tensor(wanted, dtype=torch.long)
-        logits, summed_up = head.replay()
-        return CopiedOnce(logits[: len(wanted)], summed_up[: len(wanted)])
-
-    def _body(self, decoder: Decoder, room: Room, adapted: bool) -> Body:
+    def body(self, decoder: Decoder, room: Room, adapted: bool) -> Body:
+        """The pass of this room up to the head, recorded where it is not yet."""
         known = self._bodies.setdefault(decoder, {})
         reach = self._launched.adapters.reach if adapted else None
         kind = Kind(room.rows, self._launched.pages.count, reach)
@@ -167,9 +149,10 @@ class GraphPasses:
             at = turns[told.positions]
             return [hidden.copy_(launched.hidden(decoder, told, at, adapted))]
 
-        return Body(told, turns, self._recording(work))
+        return Body(told, turns, self._record(work))
 
-    def _head(self, decoder: Decoder, count: int) -> Head:
+    def head(self, decoder: Decoder, count: int) -> Head:
+        """The head for scores after `count` rows, recorded where it is not yet."""
         known = self._heads.setdefault(decoder, {})
         rows = next(rows for rows in ROWS if rows >= count)
         if rows not in known:
@@ -180,14 +163,8 @@ class GraphPasses:
                 logits = decoder.logits(hidden[wanted])
                 return [logits, summary(logits)]
 
-            known[rows] = Head(wanted, self._recording(work))
+            known[rows] = Head(wanted, self._record(work))
         return known[rows]
-
-    def _recording(self, work: Replay) -> Replay:
-        assert self._record is not None
-        replay = self._record(work)
-        self._ever_recorded = True
-        return replay
 
     def _results(self, decoder: Decoder) -> torch.Tensor:
         """Where bodies leave what heads read."""
@@ -196,6 +173,41 @@ class GraphPasses:
             size = (ROWS[-1], decoder.width)
             self._hidden = torch.zeros(size, dtype=shape.dtype, device=shape.device)
         return self._hidden
+
+
+class GraphPasses:
+    """See the module, and `serving.engine.tree_cache.Passes`."""
+
+    def __init__(self, pages: Pages, record: Record | None = None) -> None:
+        """Over `pages`; recorded by `record`, or else by `on_cuda`."""
+        self._launched = KernelPasses(pages)
+        # Two, since the next pass is told while the scores of the one before are still read.
+        self._lanes = deque(Lane(self._launched, record or on_cuda) for _ in range(2))
+        self._recorded = False
+        self._failed = False
+
+    def __call__(self, decoder: Decoder, rows: Rows, wanted: Sequence[int]) -> Scores:
+        """See `serving.engine.tree_cache.Passes`."""
+        needed = self._launched.needed(rows)
+        room, positions = room_for(needed.room), near(rows.positions)
+        if self._failed or room is None or positions is None or rows.seen:
+            return self._launched(decoder, rows, wanted)
+        self._lanes.rotate()
+        try:
+            body = self._lanes[0].body(decoder, room, bool(rows.segments))
+            head = self._lanes[0].head(decoder, len(wanted))
+        except Exception as error:  # a driver's, or no memory is left
+            if not self._recorded:
+                raise  # see `serving.engine.gpu.choice`
+            logger.warning("passes are launched operation by operation from now on: %s", error)
+            self._failed = True
+            return self._launched(decoder, rows, wanted)
+        self._recorded = True
+        body.told.tell(needed, positions, self._launched.nowhere)
+        body.replay()
+        head.wanted[: len(wanted)] = torch.tensor(wanted, dtype=torch.long)
+        logits, summed_up = head.replay()
+        return CopiedOnce(logits[: len(wanted)], summed_up[: len(wanted)])
 
 
 def near(positions: Sequence[Position]) -> list[int] | None:
