@@ -121,6 +121,11 @@ class Vocabulary:
         if tokenizer.eos_token_id is not None:
             self._end_ids.add(tokenizer.eos_token_id)
 
+    @cached_property
+    def size(self) -> int:
+        """How many tokens there are; a model may have more logits."""
+        return len(self.tokenizer)
+
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, without special tokens."""
         return self.tokenizer.encode(text, add_special_tokens=False)
@@ -134,10 +139,11 @@ class Vocabulary:
         return [e.ids for e in backend.encode_batch_fast(texts, add_special_tokens=False)]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`. Cleaning up spaces would damage values, so it is off."""
-        return self.tokenizer.decode(
-            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        """The text of `ids`. Cleaning up spaces would damage values, so it is not done.
+
+        By the backend, as `encode_all`: a listing has fifty answers of few tokens each.
+        """
+        return self.tokenizer.backend_tokenizer.decode(ids, skip_special_tokens=True)
 
     @cached_property
     def newline(self) -> int:
@@ -152,9 +158,8 @@ class Vocabulary:
     @cached_property
     def stop_ids(self) -> frozenset[int]:
         """The end tokens and every token whose text contains a newline."""
-        size = len(self.tokenizer)
         texts = self.tokenizer.batch_decode(
-            [[i] for i in range(size)], clean_up_tokenization_spaces=False
+            [[i] for i in range(self.size)], clean_up_tokenization_spaces=False
         )
         newlines = {i for i, text in enumerate(texts) if "\n" in text}
         return frozenset(newlines | self._end_ids)
@@ -171,7 +176,8 @@ class PromptBuilder:
     def __init__(self, vocabulary: Vocabulary, settings: ServingSettings) -> None:
         self.vocabulary = vocabulary
         self.settings = settings
-        self._segment_ids = lru_cache(maxsize=65_536)(self._encode_segment)
+        self.segment = lru_cache(maxsize=65_536)(self._segment)
+        """The question for an attribute."""
         self.cap = lru_cache(maxsize=65_536)(
             partial(answer_cap, vocabulary=vocabulary, limit=settings.max_answer_tokens)
         )
@@ -228,16 +234,14 @@ class PromptBuilder:
         ends = (len(self.vocabulary.decode(body[:count])) > len(line) for count in range(len(body)))
         return next((count for count, over in enumerate(ends) if over), len(body))
 
-    def segment(self, attribute: Attribute) -> Segment:
-        """The question for one attribute."""
-        return Segment(attribute, self._segment_ids(segment_text(attribute, self.settings)))
-
     def answer(self, values: Sequence[str]) -> tuple[int, ...]:
         """The token ids that answer a segment: ` value` and the canonical newline."""
         return (*self.vocabulary.encode(answer_text(values)), self.vocabulary.newline)
 
-    def _encode_segment(self, text: str) -> tuple[int, ...]:
-        return tuple(self.vocabulary.encode(text))
+    def _segment(self, attribute: Attribute) -> Segment:
+        return Segment(
+            attribute, tuple(self.vocabulary.encode(segment_text(attribute, self.settings)))
+        )
 
 
 def split_batches(

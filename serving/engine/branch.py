@@ -17,6 +17,7 @@ Confidence is the product of the unrenormalised probabilities of an answer's tok
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import exp
 from typing import Protocol
 
@@ -91,42 +92,39 @@ class Answer:
 class Branch:
     """See the module. By turns `plan` and `take`, until it is `done`."""
 
-    def __init__(
-        self, segments: Sequence[Segment], rules: Rules, trunk: Sequence[int] = ()
-    ) -> None:
-        """`trunk` is what drafts are taken from."""
+    def __init__(self, segments: Sequence[Segment], rules: Rules, history: "History") -> None:
+        """`history` is what drafts are taken from."""
         self.answers: dict[str, Answer] = {}
         self.fed = 0  # tokens in the cache that stand
+        self.done = False  # all its questions are answered
         self._rules = rules
-        self._trunk = trunk
+        self._history = history
         self._segments = segments
         self._asked = 0
         self._pending: list[int] = []  # certain tokens that are not in the cache yet
         self._expected: list[tuple[int, int | None]] = []
         self._ask()
+        self._forced = self._look_ahead()
 
     @property
-    def done(self) -> bool:
-        """Whether all its questions are answered."""
-        return self._asked > len(self._segments)
+    def certain(self) -> int:
+        """How many tokens it feeds next, without drafts."""
+        known, ends = self._forced
+        return len(self._pending) + len(known) + len(self._after(ends))
 
     def plan(self, drafts: int = 0) -> tuple[list[int], list[int]]:
         """The tokens to feed next, and the places among them after which `take` wants scores.
 
         Up to `drafts` of the tokens are guessed.
         """
-        tokens = list(self._pending)
-        known, ends = self._forced()
+        known, ends = self._forced
         if drafts and self.ids and not (known or ends):
             known = self._drafted(drafts)
-        self._expected = []
-        for token in known:
-            self._expected.append((len(tokens) - 1, token))
-            tokens.append(token)
+        tokens = self._pending + known
+        self._expected = list(enumerate(known, start=len(self._pending) - 1))
         if ends:
             self._expected.append((len(tokens) - 1, END))
-            if self._asked < len(self._segments):
-                tokens += [self._rules.vocabulary.newline, *self._segments[self._asked].ids]
+            tokens += self._after(ends)
         if not ends or self._asked < len(self._segments):
             self._expected.append((len(tokens) - 1, None))
         return tokens, [place for place, _ in self._expected]
@@ -144,22 +142,29 @@ class Branch:
                 if ended:
                     self._pending.append(self._rules.vocabulary.newline)
                     self._ask()
-                return
+                break
             if ended:
                 self._ask()
+        self._forced = self._look_ahead()
 
-    def _forced(self) -> tuple[list[int], bool]:
+    def _look_ahead(self) -> tuple[list[int], bool]:
         """The tokens that must follow what is pending, and whether the answer must end then."""
-        if self.matcher is None:
+        if self.done or self.matcher is None:
             return [], False
         forced, ends = self.matcher.forced()
         # The token that reaches the cap is always decided.
         room = self._cap - len(self.ids) - 1
         return forced[:room], ends and len(forced) <= room
 
+    def _after(self, ends: bool) -> list[int]:
+        """What is fed after the answer where it is known that it `ends`: the next question."""
+        if not ends or self._asked == len(self._segments):
+            return []
+        return [self._rules.vocabulary.newline, *self._segments[self._asked].ids]
+
     def _drafted(self, count: int) -> list[int]:
         room = self._cap - len(self.ids) - 1
-        tokens = draft(self._trunk, self.ids, min(count, room))
+        tokens = self._history.draft(self.ids, min(count, room))
         stops = self._rules.vocabulary.stop_ids
         return tokens[: next((n for n, token in enumerate(tokens) if token in stops), None)]
 
@@ -192,10 +197,11 @@ class Branch:
         return True
 
     def _ask(self) -> None:
-        self._asked += 1
-        if self.done:
+        if self._asked == len(self._segments):
+            self.done = True
             return
-        segment = self._segments[self._asked - 1]
+        segment = self._segments[self._asked]
+        self._asked += 1
         self._pending += segment.ids
         self.attribute = segment.attribute
         self.ids: list[int] = []
@@ -205,12 +211,32 @@ class Branch:
         self.matcher = self._rules.matcher(segment.attribute)
 
 
-def draft(trunk: Sequence[int], ids: Sequence[int], count: int) -> list[int]:
-    """Up to `count` tokens that may follow the answer `ids` to a product with this trunk."""
-    history = [*trunk, *ids]
-    for length in range(min(LONGEST_TAIL, len(ids)), 0, -1):
-        tail = history[-length:]
-        for start in range(len(history) - length - 1, -1, -1):
-            if history[start : start + length] == tail:
-                return history[start + length : start + length + count]
-    return []
+class History:
+    """What an answer to a product may have copied: its trunk, and then the answer itself."""
+
+    def __init__(self, trunk: Sequence[int]) -> None:
+        self._trunk = trunk
+
+    @cached_property
+    def _ends(self) -> dict[tuple[int, ...], int]:
+        """Where the tokens of a tail end in the trunk, at the last place that has them."""
+        trunk = self._trunk
+        return {
+            tuple(trunk[end - length : end]): end
+            for length in range(1, LONGEST_TAIL + 1)
+            for end in range(length, len(trunk) + 1)
+        }
+
+    def draft(self, ids: list[int], count: int) -> list[int]:
+        """Up to `count` tokens that may follow the answer `ids`, which is not empty."""
+        # The answer, and before it what a tail may begin with.
+        own = [*self._trunk[1 - LONGEST_TAIL :], *ids]
+        for length in range(min(LONGEST_TAIL, len(ids)), 0, -1):
+            tail = ids[-length:]
+            for end in range(len(own) - 1, length - 1, -1):
+                if own[end - 1] == tail[-1] and own[end - length : end] == tail:
+                    return own[end : end + count]
+            end_in_trunk = self._ends.get(tuple(tail))
+            if end_in_trunk is not None:
+                return [*self._trunk[end_in_trunk : end_in_trunk + count], *ids][:count]
+        return []

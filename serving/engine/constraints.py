@@ -14,12 +14,12 @@ import copy
 import json
 import logging
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
-from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
+from llguidance.numpy import fill_next_token_bitmask
 
 from schemas.category import Attribute, AttributeType
 from schemas.numbers import number_expression
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 CACHE_SIZE = 4096
 # No answer in a prompt is longer; larger repeat counts only make automata large.
 MAX_REPEAT = 1000
+WORD = 32  # tokens a word of llguidance's masks
 PROBE = " Größe 1.5 kg, ▁"
 # A tenth of llguidance's defaults: about 10 ms to build an expression and 2 ms a token.
 LIMITS = LLParserLimits(
@@ -48,30 +49,25 @@ LIMITS = LLParserLimits(
 class Constraints:
     """Makes matchers for attributes; each is compiled once. Not for several threads at once."""
 
-    def __init__(self, vocabulary: Vocabulary, vocabulary_size: int) -> None:
-        """`vocabulary_size` is the number of logits, at least the tokenizer's tokens."""
+    def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self._size = vocabulary_size
         self._tokenizer = grammar_tokenizer(vocabulary)
-        self._compiled: OrderedDict[Attribute, Trie | LLMatcher | None] = OrderedDict()
+        self._no_stop = no_stop_mask(vocabulary)
+        self.compiled = lru_cache(maxsize=CACHE_SIZE)(self._fresh)
+        """`_fresh` of an attribute, made once."""
 
-    def compiled(self, attribute: Attribute) -> Callable[[], Matcher] | None:
+    def _fresh(self, attribute: Attribute) -> Callable[[], Matcher] | None:
         """What gives a fresh matcher for each answer; None where the attribute has to be left free.
 
-        The first time for an attribute this takes up to some tenths of a second; a fresh matcher
-        takes microseconds, and may be made and used in another thread.
+        It takes up to some tenths of a second; a fresh matcher takes microseconds, and may be made
+        and used in another thread.
         """
-        if attribute not in self._compiled:
-            self._compiled[attribute] = self._compile(attribute)
-            if len(self._compiled) > CACHE_SIZE:
-                self._compiled.popitem(last=False)
-        self._compiled.move_to_end(attribute)
-        compiled, stops = self._compiled[attribute], self._vocabulary.stops
+        compiled = self._compile(attribute)
         if compiled is None:
             return None
         if isinstance(compiled, Trie):
-            return lambda: TrieMatcher(compiled, stops)
-        return lambda: GrammarMatcher(compiled.deep_copy(), stops, self._size)
+            return lambda: TrieMatcher(compiled, self._vocabulary)
+        return lambda: GrammarMatcher(compiled.deep_copy(), self._vocabulary, self._no_stop)
 
     def _compile(self, attribute: Attribute) -> "Trie | LLMatcher | None":
         choices = {AttributeType.ENUM: attribute.values, AttributeType.BOOLEAN: (YES, NO)}
@@ -89,6 +85,13 @@ class Constraints:
             )
             return None
         return matcher
+
+
+def no_stop_mask(vocabulary: Vocabulary) -> np.ndarray:
+    """All tokens but the stop tokens in llguidance's form: a bit a token, in words."""
+    bits = np.ones(-(-vocabulary.size // WORD) * WORD, np.uint8)
+    bits[[token for token in vocabulary.stops if token < vocabulary.size]] = 0
+    return np.packbits(bits, bitorder="little").view(np.int32)[None]
 
 
 def grammar_tokenizer(vocabulary: Vocabulary) -> LLTokenizer | None:
@@ -146,9 +149,9 @@ def build_trie(attribute: Attribute, values: Iterable[str], vocabulary: Vocabula
 class TrieMatcher:
     """Walks a trie, and over the separator back to its root while more values are allowed."""
 
-    def __init__(self, trie: Trie, stops: list[int]) -> None:
+    def __init__(self, trie: Trie, vocabulary: Vocabulary) -> None:
         self._trie = trie
-        self._stops = stops
+        self._vocabulary = vocabulary
         self._node = 0
         self._used: frozenset[int] = frozenset()
         self._in_separator = 0  # tokens of the separator already taken
@@ -156,12 +159,12 @@ class TrieMatcher:
     def allows(self, token: int) -> bool:
         """See `branch.Matcher`."""
         following, may_stop = self._options()
-        return token in following or (may_stop and token in self._stops)
+        return token in following or (may_stop and token in self._vocabulary.stop_ids)
 
     def allowed(self) -> list[int]:
         """See `branch.Matcher`."""
         following, may_stop = self._options()
-        return [*following, *(self._stops if may_stop else ())]
+        return [*following, *(self._vocabulary.stops if may_stop else ())]
 
     def advance(self, token: int) -> None:
         """See `branch.Matcher`."""
@@ -175,7 +178,7 @@ class TrieMatcher:
 
     def forced(self) -> tuple[list[int], bool]:
         """See `branch.Matcher`."""
-        ahead = copy.copy(self)
+        ahead = self
         tokens: list[int] = []
         while True:
             following, may_stop = ahead._options()
@@ -183,6 +186,8 @@ class TrieMatcher:
                 return tokens, False
             if may_stop:
                 return tokens, True
+            if ahead is self:  # seldom: most often there is a choice
+                ahead = copy.copy(self)
             tokens += following
             ahead.advance(tokens[-1])
 
@@ -203,32 +208,31 @@ class TrieMatcher:
 class GrammarMatcher:
     """Follows a compiled expression; if it fails on the way, the rest of the answer is free."""
 
-    def __init__(self, matcher: LLMatcher, stops: list[int], size: int) -> None:
+    def __init__(self, matcher: LLMatcher, vocabulary: Vocabulary, no_stop: np.ndarray) -> None:
+        """`no_stop` is the `no_stop_mask`."""
         self._matcher = matcher
-        self._stops = stops
-        self._bits = allocate_token_bitmask(1, size)
-        self._filled = False
+        self._vocabulary = vocabulary
+        self._no_stop = no_stop
 
     def allows(self, token: int) -> bool:
         """See `branch.Matcher`."""
         if self._matcher.is_error():
             return True
-        if token in self._stops:
+        if token in self._vocabulary.stop_ids:
             return self._may_stop()
-        word, bit = divmod(token, 32)
-        return bool(self._mask()[word] >> bit & 1)
+        # One token is many times quicker to follow than all of them. A number that is no token's,
+        # which padded logits have, would be an error.
+        return token < self._vocabulary.size and self._matcher.validate_tokens([token]) == 1
 
     def allowed(self) -> list[int]:
         """See `branch.Matcher`."""
-        stops = set(self._stops)
-        bits = np.unpackbits(self._mask().view(np.uint8), bitorder="little")
-        following = [token for token in np.flatnonzero(bits).tolist() if token not in stops]
+        following = self._following()
         # A grammar that allows nothing is stuck: the answer ends, and is judged as it stands.
-        return [*following, *(self._stops if self._may_stop() or not following else ())]
+        stops = self._vocabulary.stops if self._may_stop() or not following else ()
+        return [*following, *stops]
 
     def advance(self, token: int) -> None:
         """See `branch.Matcher`."""
-        self._filled = False
         if not self._matcher.is_error():
             self._matcher.consume_token(token)
 
@@ -246,13 +250,17 @@ class GrammarMatcher:
     def _may_stop(self) -> bool:
         return self._matcher.is_accepting() or self._matcher.is_error()
 
-    def _mask(self) -> np.ndarray:
-        if not self._filled:
-            self._bits.fill(0)
-            if not self._matcher.is_stopped():
-                fill_next_token_bitmask(self._matcher, self._bits)
-            self._filled = True
-        return self._bits[0]
+    def _following(self) -> list[int]:
+        """All tokens that the expression goes on with."""
+        if self._matcher.is_stopped():
+            return []
+        mask = np.zeros_like(self._no_stop)
+        fill_next_token_bitmask(self._matcher, mask)
+        mask &= self._no_stop
+        # Most often few of a thousand words have a bit set.
+        words = np.flatnonzero(mask)
+        bits = np.flatnonzero(np.unpackbits(mask[0, words].view(np.uint8), bitorder="little"))
+        return (words[bits // WORD] * WORD + bits % WORD).tolist()
 
 
 def answer_expression(attribute: Attribute) -> str:

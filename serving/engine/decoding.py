@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from serving.engine.backend import Adapter, AnyBackend, Fed
-from serving.engine.branch import Answer, Branch, Rules
+from serving.engine.branch import Answer, Branch, History, Rules
 from serving.engine.eyes.features import Features, seen_in
 from serving.prompt import PromptTree, Trunk
 
@@ -34,7 +34,11 @@ class Decoded:
 
 
 class Tree:
-    """One tree in the making."""
+    """One tree in the making.
+
+    `unfinished` are the branches that are not done, each with its number; `rows` the tokens that
+    its next pass computes, without drafts.
+    """
 
     def __init__(
         self,
@@ -46,20 +50,32 @@ class Tree:
         """`pictures` are those of the trunk in its order, their rows embeddings by now."""
         self.lora = lora
         self.trunk = tree.trunk
-        self.branches = [Branch(segments, rules, tree.trunk.ids) for segments in tree.branches]
+        self.batches = len(tree.branches)
         self.seen = seen_in(tree.trunk, pictures)
         self.cache: Any = None  # the backend's, from the first pass on
         self.decoded = Decoded()
+        history = History(tree.trunk.ids)
+        branches = (Branch(segments, rules, history) for segments in tree.branches)
+        self.unfinished = list(enumerate(branches))
+        self.rows = len(tree.trunk) + self._branches_rows()
 
     @property
     def done(self) -> bool:
         """Whether all its questions are answered."""
-        return all(branch.done for branch in self.branches)
+        return not self.unfinished
 
-    def rows(self) -> int:
-        """Tokens that its next pass computes."""
-        trunk = len(self.trunk) if self.cache is None else 0
-        return trunk + sum(len(branch.plan()[0]) for branch in self.branches if not branch.done)
+    def go_on(self) -> None:
+        """Take note of what its branches made of a pass."""
+        for _, branch in self.unfinished:
+            if branch.done:
+                self.decoded.answers |= branch.answers
+        self.unfinished = [numbered for numbered in self.unfinished if not numbered[1].done]
+        self.rows = self._branches_rows()
+        if self.done:
+            self.cache = None
+
+    def _branches_rows(self) -> int:
+        return sum(branch.certain for _, branch in self.unfinished)
 
 
 @dataclass(frozen=True)
@@ -84,37 +100,32 @@ def step(backend: AnyBackend, trees: Sequence[Tree]) -> Cost:
         trunk: Trunk | None = None
         if tree.cache is None:
             trunk = tree.trunk
-            tree.cache = backend.cache(trunk, len(tree.branches))
+            tree.cache = backend.cache(trunk, tree.batches)
         fed: list[Fed] = []
-        places: list[tuple[Branch, list[int]]] = []
-        for number, branch in enumerate(tree.branches):
-            if not branch.done:
-                tokens, wants = branch.plan(drafts)
-                fed.append((number, branch.fed, tokens))
-                places.append((branch, wants))
+        places: list[list[int]] = []
+        for number, branch in tree.unfinished:
+            tokens, wants = branch.plan(drafts)
+            fed.append((number, branch.fed, tokens))
+            places.append(wants)
+        before = len(tree_pass.ids), len(wanted)
         rows = tree_pass.add(tree.cache, trunk, fed, tree.lora, tree.seen)
-        before = len(wanted)
-        for (branch, wants), row in zip(places, rows, strict=True):
+        for (_, branch), wants, row in zip(tree.unfinished, places, rows, strict=True):
             asked.append((branch, len(wanted)))
             wanted += [row + place for place in wants]
         tree.decoded.forward_passes += 1
-        of_trunk = 0 if trunk is None else len(trunk)
-        tree.decoded.tokens_computed += of_trunk + sum(len(tokens) for _, _, tokens in fed)
-        tree.decoded.logits_computed += len(wanted) - before
+        tree.decoded.tokens_computed += len(tree_pass.ids) - before[0]
+        tree.decoded.logits_computed += len(wanted) - before[1]
     scores = tree_pass.run(wanted)
     for branch, first in asked:
         branch.take(scores, first)
     for tree in trees:
-        if tree.done:
-            tree.cache = None
-            for branch in tree.branches:
-                tree.decoded.answers |= branch.answers
+        tree.go_on()
     return Cost(len(tree_pass.ids), len(wanted))
 
 
 def _drafts(trees: Sequence[Tree], limit: int) -> int:
     """How many tokens each branch may guess, so that the pass has about `limit` rows."""
-    active = sum(not branch.done for tree in trees for branch in tree.branches)
+    active = sum(len(tree.unfinished) for tree in trees)
     if active >= limit:
         return 0
-    return min(MAX_DRAFT, max(0, limit - sum(tree.rows() for tree in trees)) // active)
+    return min(MAX_DRAFT, max(0, limit - sum(tree.rows for tree in trees)) // active)

@@ -33,10 +33,11 @@ from schemas.events import BASE_ADAPTER
 from schemas.identity import told
 from serving.adapter_file import check_adapter, read_adapter
 from serving.engine.adapter_store import AdapterStore
+from serving.engine.backend import AnyBackend
 from serving.engine.backends import make_backend
 from serving.engine.decoding import step
 from serving.engine.loaded_adapters import LoadedAdapters
-from serving.engine.model import linear_shapes, load_base
+from serving.engine.model import Base, linear_shapes, load_base
 from serving.engine.passing_thread import in_passing
 from serving.engine.preparing import PreparedRequest, Preparer
 from serving.errors import AdapterError, Busy, Cancelled, EngineError, EngineFailed
@@ -48,6 +49,7 @@ logger = logging.getLogger(__name__)
 
 Outcome = GenerationResult | EngineError
 OnDone = Callable[[Outcome], None]
+MakeBackend = Callable[[Base, ServingSettings, AdapterStore], AnyBackend]
 CLOSING = "the engine is closing; ask again when it is back"
 RUNNING = {"cpu": 8, "cuda": 64}
 BARE = (None, None)  # the base has neither LoRA nor a projector
@@ -69,8 +71,15 @@ class Task:
 class Engine:
     """See the module. Use as a context manager, or call `close`."""
 
-    def __init__(self, settings: ServingSettings, base: str | Path) -> None:
+    def __init__(
+        self,
+        settings: ServingSettings,
+        base: str | Path,
+        make: MakeBackend = make_backend,
+    ) -> None:
         """Load the base model `base` (a folder or a hub id) and take up the adapters stored.
+
+        `make` gives what computes the passes.
 
         Raises:
             ModelRefused: the base cannot be loaded or served.
@@ -78,6 +87,7 @@ class Engine:
         """
         self._settings = settings
         self._base_name = base
+        self._make = make
         self._changed = threading.Condition()
         self._queue: deque[Task] = deque()
         self._ready: deque[Task] = deque()  # prepared
@@ -208,7 +218,7 @@ class Engine:
         self._store = AdapterStore(
             settings.adapter_store, settings.max_adapters, base.hash, base.sight
         )
-        self._backend = make_backend(base, settings, self._store)
+        self._backend = self._make(base, settings, self._store)
         self.decoder = self._backend.name
         self._loaded = LoadedAdapters(
             base, self._backend, self._shapes, self._store, settings.max_adapters
@@ -277,11 +287,11 @@ class Engine:
         """Let ready tasks in, in order, while there is room beside those that run."""
         if not self._ready:
             return
-        rows = sum(task.job.tree.rows() for task in self._running if task.job)
+        rows = sum(task.job.tree.rows for task in self._running if task.job)
         while self._ready and len(self._running) < self._max_running:
             task = self._ready[0]
             assert task.job is not None
-            rows += task.job.tree.rows()
+            rows += task.job.tree.rows
             alone = task.alone or any(other.alone for other in self._running)
             if self._running and (alone or rows > self._entering_rows):
                 return

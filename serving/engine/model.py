@@ -67,11 +67,6 @@ class Base:
         """What an adapter's projector has to fit; None where no encoder stands before the base."""
         return self.eyes.sight if isinstance(self.eyes, EncoderEyes) else None
 
-    @property
-    def vocabulary_size(self) -> int:
-        """The number of logits; may exceed the tokenizer's tokens."""
-        return int(self.model.get_output_embeddings().weight.shape[0])
-
     @cached_property
     def sample(self) -> Sample:
         """A picture for the check of a decoder, where the base's own eyes see it."""

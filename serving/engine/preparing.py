@@ -67,7 +67,7 @@ class PreparedRequest:
             confidence={a.name: decoded.answers[a.name].confidence for a in attributes},
             adapter_id=adapter_id,
             adapter_hash=self.request.adapter_hash,
-            batches=len(self.tree.branches),
+            batches=self.tree.batches,
             forward_passes=decoded.forward_passes,
             tokens_computed=decoded.tokens_computed,
             logits_computed=decoded.logits_computed,
@@ -84,7 +84,7 @@ class Preparer:
         self._base = base
         self._settings = settings
         self._builder = PromptBuilder(base.vocabulary, settings)
-        self._constraints = Constraints(base.vocabulary, base.vocabulary_size)
+        self._constraints = Constraints(base.vocabulary)
 
     def prepare(
         self, request: GenerationRequest, lora: Adapter | None, projector: Projector | None = None
@@ -111,9 +111,10 @@ class Preparer:
             request.batches,
             [picture.tokens for picture in pictures],
         )
+        caps = {a.name: self._builder.cap(a) for a in request.attributes}
         rules = Rules(
             vocabulary=self._base.vocabulary,
-            cap={a: self._builder.cap(a) for a in request.attributes}.__getitem__,
+            cap=lambda attribute: caps[attribute.name],
             matcher=self._matchers(request) if mode is Mode.CONSTRAINED else lambda _: None,
         )
         tree = Tree(prompt, rules, lora, pictures)
@@ -134,10 +135,10 @@ class Preparer:
         return in_passing(lambda: _embedded(eyes, pictures, projector)), ()
 
     def _matchers(self, request: GenerationRequest) -> Callable[[Attribute], Matcher | None]:
-        fresh = {a: self._constraints.compiled(a) for a in request.attributes}
+        fresh = {a.name: self._constraints.compiled(a) for a in request.attributes}
 
         def matcher(attribute: Attribute) -> Matcher | None:
-            make = fresh[attribute]
+            make = fresh[attribute.name]
             return None if make is None else make()
 
         return matcher

@@ -11,11 +11,11 @@ words of `serving.errors`.
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, WrapValidator
 from pydantic_core import from_json, to_json
 
 from schemas.category import Attribute
@@ -26,13 +26,28 @@ from serving.listing import Listing
 from serving.pictures.picture import MAX_BYTES, MOST_PICTURES
 from serving.prompt import Example
 
+_KNOWN = 256
+"""Tuples of attributes kept on either side: a caller has one for each category."""
+_ATTRIBUTES = TypeAdapter(tuple[Attribute, ...])
+
+
+@lru_cache(maxsize=_KNOWN)
+def _attributes(text: bytes) -> tuple[Attribute, ...]:
+    return _ATTRIBUTES.validate_json(text)
+
+
+def _known_attributes(given: Any, _: Any) -> tuple[Attribute, ...]:
+    """The same attributes for all listings of a category: what is made of one, its question and
+    how its values are read, is kept by the attribute."""
+    return _attributes(to_json(given))
+
 
 class Generate(BaseModel):
     """Fill these attributes of this listing."""
 
     op: Literal["generate"] = "generate"
     listing: Listing
-    attributes: tuple[Attribute, ...]
+    attributes: Annotated[tuple[Attribute, ...], WrapValidator(_known_attributes)]
     mode: Mode | None = None
     batches: int | None = Field(None, ge=0)
     adapter_hash: str = BASE_ADAPTER
@@ -84,11 +99,7 @@ class Status(BaseModel):
 
 Message = Generate | Push | Status
 
-_KNOWN = 256
-"""Tuples of attributes whose JSON is kept: a caller has one for each category."""
 _known: dict[int, tuple[tuple[Attribute, ...], bytes]] = {}
-
-_ATTRIBUTES = TypeAdapter(tuple[Attribute, ...])
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="op")])
 
 
@@ -144,10 +155,8 @@ def decode_message(text: bytes) -> Message:
 def encode_answer(answer: Any) -> bytes:
     """The bytes of a dataclass, or of an engine error, as an answer."""
     if isinstance(answer, EngineError):
-        content = {"ok": False, "error": answer.code, "message": str(answer)}
-    else:
-        content = {"ok": True, **asdict(answer)}
-    return json.dumps(content).encode()
+        return json.dumps({"ok": False, "error": answer.code, "message": str(answer)}).encode()
+    return b'{"ok":true,%b' % to_json(answer)[1:]
 
 
 def decode_answer(text: bytes) -> dict[str, Any]:

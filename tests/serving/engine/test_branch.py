@@ -5,7 +5,7 @@ import random
 import pytest
 
 from schemas.category import Attribute, AttributeType
-from serving.engine.branch import Branch, Rules, draft
+from serving.engine.branch import LONGEST_TAIL, Branch, History, Rules
 from serving.prompt import Segment
 
 NAMES = ("Model", "Colour", "Size")
@@ -47,7 +47,7 @@ def run(chain, trunk, drafts):
     """The answers of a branch, and in how many passes."""
     attributes = [Attribute(name=name, type=AttributeType.TEXT) for name in NAMES]
     segments = [Segment(a, (10 + n, 20 + n)) for n, a in enumerate(attributes)]
-    branch = Branch(segments, Rules(chain.vocabulary, lambda _: 12), trunk)
+    branch = Branch(segments, Rules(chain.vocabulary, lambda _: 12), History(trunk))
     slots, passes = [], 0
     while not branch.done:
         tokens, places = branch.plan(drafts)
@@ -83,8 +83,30 @@ def test_guesses_that_come_true_save_passes():
 
 
 def test_a_guess_is_what_followed_the_same_tokens_last():
-    trunk = [1, 2, 3, 4, 1, 2, 5, 6]
-    assert draft(trunk, [9, 1, 2], 2) == [5, 6], "two tokens, the last place"
-    assert draft(trunk, [9, 3], 3) == [4, 1, 2], "one token, where two were never seen"
-    assert draft(trunk, [7, 8, 7], 1) == [8], "its own earlier tokens count too"
-    assert draft(trunk, [9], 3) == []
+    history = History((1, 2, 3, 4, 1, 2, 5, 6))
+    assert history.draft([9, 1, 2], 2) == [5, 6], "two tokens, the last place"
+    assert history.draft([9, 3], 3) == [4, 1, 2], "one token, where two were never seen"
+    assert history.draft([7, 8, 7], 1) == [8], "its own earlier tokens count too"
+    assert history.draft([6, 1, 7, 6], 3) == [1, 7, 6], "so does where the answer begins"
+    assert history.draft([6, 6], 3) == [6], "and a tail that begins with the trunk's last token"
+    assert history.draft([9], 3) == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_index_of_the_trunk_finds_what_a_search_from_the_end_finds(seed):
+    drawn = random.Random(seed)
+    trunk = tuple(drawn.choices(range(5), k=drawn.randrange(20)))
+    history = History(trunk)
+    for _ in range(50):
+        ids = drawn.choices(range(6), k=drawn.randrange(1, 8))
+        count = drawn.randrange(1, 7)
+        assert history.draft(ids, count) == searched([*trunk, *ids], len(ids), count)
+
+
+def searched(tokens, own, count):
+    """The tokens after the last place that has the longest tail known, looked for from the end."""
+    for length in range(min(LONGEST_TAIL, own), 0, -1):
+        for end in range(len(tokens) - 1, length - 1, -1):
+            if tokens[end - length : end] == tokens[-length:]:
+                return tokens[end : end + count]
+    return []

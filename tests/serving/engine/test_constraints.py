@@ -1,6 +1,7 @@
 """Constrained answers are legal or blank, whatever the model would rather say."""
 
 import copy
+import random
 import re
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from tests.serving.helpers import BRAND, COLOUR, EVERY_KIND, LAMP, PORTS, SINCE,
 
 @pytest.fixture(scope="session")
 def constraints(base):
-    return Constraints(base.vocabulary, base.vocabulary_size)
+    return Constraints(base.vocabulary)
 
 
 def accepts(base, constraints, attribute, text):
@@ -34,6 +35,20 @@ def accepts(base, constraints, attribute, text):
     stops = matcher.allows(base.vocabulary.newline)
     assert stops == (base.vocabulary.newline in matcher.allowed())
     return stops
+
+
+@pytest.mark.parametrize("attribute", EVERY_KIND, ids=lambda attribute: attribute.name)
+def test_asked_for_one_token_or_for_all_a_matcher_says_the_same(base, constraints, attribute):
+    logits = base.vocabulary.size + 40  # a model may have more than there are tokens
+    matcher = constraints.compiled(attribute)()
+    drawn = random.Random(attribute.name)
+    for _ in range(6):
+        allowed = matcher.allowed()
+        assert sorted(allowed) == [token for token in range(logits) if matcher.allows(token)]
+        following = [token for token in allowed if token not in base.vocabulary.stop_ids]
+        if not following:
+            return
+        matcher.advance(drawn.choice(following))
 
 
 LEGAL = [
@@ -159,7 +174,7 @@ def with_decoder(vocabulary, decoder, pre_tokenizer=None):
 def test_a_tokenizer_with_the_decoders_of_a_gguf_conversion_is_read_right(base):
     gguf = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.ByteLevel()])
     vocabulary = with_decoder(base.vocabulary, gguf)
-    matcher = Constraints(vocabulary, base.vocabulary_size)
+    matcher = Constraints(vocabulary)
     assert accepts(base, matcher, WEIGHT, " 1.25 kg")
 
 
@@ -167,7 +182,7 @@ def test_a_tokenizer_that_llguidance_misreads_is_noticed(base, caplog):
     words = with_decoder(base.vocabulary, decoders.WordPiece(), pre_tokenizers.Whitespace())
     assert grammar_tokenizer(words) is None
     assert "validation replaces grammars" in caplog.text
-    assert Constraints(words, base.vocabulary_size).compiled(WEIGHT) is None
+    assert Constraints(words).compiled(WEIGHT) is None
 
 
 def ask(engine, number, mode=Mode.CONSTRAINED, attributes=EVERY_KIND):

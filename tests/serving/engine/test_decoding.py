@@ -294,7 +294,7 @@ def test_forced_tokens_cost_no_passes(base, backend, builder):
         for n, word in enumerate(WORDS[:4])
     ]
     tree = builder.tree(Listing("1", "Kettles", "a steel kettle"), asked, batches=1)
-    compiled = Constraints(base.vocabulary, base.vocabulary_size)
+    compiled = Constraints(base.vocabulary)
 
     class NoBlanks:
         """A matcher that takes a value, whatever a random model would rather do."""
@@ -399,5 +399,5 @@ def test_after_an_adapter_that_could_not_be_set_the_base_answers_as_before(
 
 
 def test_a_tree_without_branches_costs_nothing(base, backend):
-    empty = decode(backend, base, PromptTree((1, 2), ()), 1)
+    empty = decode(backend, base, PromptTree(Trunk((1, 2), range(2), 2), ()), 1)
     assert (empty.answers, empty.forward_passes) == ({}, 0)

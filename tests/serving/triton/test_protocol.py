@@ -1,6 +1,7 @@
 """What goes over the wire comes back the same, and errors keep their type."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -57,6 +58,14 @@ def test_attributes_of_the_same_names_are_each_asked_as_they_are():
         message = decode_message(encode_request(asked))
         assert isinstance(message, Generate)
         assert message.attributes[0].values == (colour,)
+
+
+def test_a_category_s_attributes_are_read_once():
+    asked = (GenerationRequest(replace(LAMP, listing_id=name), EVERY_KIND) for name in "ab")
+    one, other = (decode_message(encode_request(request)) for request in asked)
+    assert isinstance(one, Generate)
+    assert isinstance(other, Generate)
+    assert one.attributes is other.attributes
 
 
 def test_of_an_attribute_only_what_it_says_travels():
