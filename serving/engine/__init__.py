@@ -6,7 +6,8 @@ It knows no Triton, no Kafka, no champions. Read in this order:
 - `preparing`: a request into the tree that answers it, and answers into a result.
 - `branch`: what a branch feeds next, and what it makes of the answer; `constraints`: which tokens a
   schema allows.
-- `decoding`: one pass for all trees; `backend`: what computes it; `scores`: what comes of it.
+- `turns`: pass after pass; `decoding`: one pass for all trees; `backend`: what computes it;
+  `scores`: what comes of it.
 - `torch_backend`: by PyTorch; `tree_cache`, `pages`: where the trees' keys and values are;
   `free_list`: which pages nobody holds.
 - `openvino/`: by graphs that OpenVINO compiles; `decoders`: which of both; `backends`: made.

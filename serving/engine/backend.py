@@ -37,7 +37,8 @@ class Adapter(Protocol):
 
 
 class Scores(Protocol):
-    """What comes of a pass, by the number of the row that was wanted; good until the next pass."""
+    """What comes of a pass, by the number of the row that was wanted; good until the next pass, or
+    where passes overlap until the next but one."""
 
     @property
     def logits(self) -> torch.Tensor:
@@ -101,6 +102,10 @@ class Backend(Protocol[Cache, Taken]):
     """What `serving.decoder` calls it."""
     draft_rows: int
     """A pass of few rows costs as much as one of this many, so it is filled up with drafts."""
+
+    overlaps: bool
+    """Whether `Pass.run` returns while a device computes, so that meanwhile the host can begin the
+    next pass, of other trees."""
 
     def cache(self, trunk: Trunk, branches: int) -> Cache:
         """Room for a new tree: for `trunk`, which its first pass has to feed, and `branches`."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from serving.engine.backend import Adapter, AnyBackend, Fed
+from serving.engine.backend import Adapter, AnyBackend, Fed, Scores
 from serving.engine.branch import Answer, Branch, History, Rules
 from serving.engine.eyes.features import Features, seen_in
 from serving.prompt import PromptTree, Trunk
@@ -86,9 +86,27 @@ class Cost:
     logits: int
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class Begun:
+    """A pass of these trees, which may still be computed.
+
+    `asked` are their branches, each with its first row of the scores.
+    """
+
+    trees: Sequence[Tree]
+    asked: Sequence[tuple[Branch, int]]
+    scores: Scores
+    cost: Cost
+
+
 def step(backend: AnyBackend, trees: Sequence[Tree]) -> Cost:
-    """One forward pass of `backend` for all `trees`, none of which is done.
+    """One forward pass of `backend` for all `trees`: see `begin`."""
+    return end(begin(backend, trees))
+
+
+@torch.inference_mode()
+def begin(backend: AnyBackend, trees: Sequence[Tree]) -> Begun:
+    """Begin a forward pass of `backend` for all `trees`, none of which is done or in a pass.
 
     Those with the same adapter should be side by side.
     """
@@ -115,12 +133,17 @@ def step(backend: AnyBackend, trees: Sequence[Tree]) -> Cost:
         tree.decoded.forward_passes += 1
         tree.decoded.tokens_computed += len(tree_pass.ids) - before[0]
         tree.decoded.logits_computed += len(wanted) - before[1]
-    scores = tree_pass.run(wanted)
-    for branch, first in asked:
-        branch.take(scores, first)
-    for tree in trees:
+    return Begun(trees, asked, tree_pass.run(wanted), Cost(len(tree_pass.ids), len(wanted)))
+
+
+@torch.inference_mode()
+def end(begun: Begun) -> Cost:
+    """Have the trees take what came of a pass, once it is computed."""
+    for branch, first in begun.asked:
+        branch.take(begun.scores, first)
+    for tree in begun.trees:
         tree.go_on()
-    return Cost(len(tree_pass.ids), len(wanted))
+    return begun.cost
 
 
 def _drafts(trees: Sequence[Tree], limit: int) -> int:

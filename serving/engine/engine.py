@@ -22,7 +22,7 @@ What it knows nothing of: Triton, gRPC, Kafka, categories, champions.
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +35,12 @@ from serving.adapter_file import check_adapter, read_adapter
 from serving.engine.adapter_store import AdapterStore
 from serving.engine.backend import AnyBackend
 from serving.engine.backends import make_backend
-from serving.engine.decoding import step
+from serving.engine.decoding import Tree
 from serving.engine.loaded_adapters import LoadedAdapters
 from serving.engine.model import Base, linear_shapes, load_base
 from serving.engine.passing_thread import in_passing
 from serving.engine.preparing import PreparedRequest, Preparer
+from serving.engine.turns import Turns
 from serving.errors import AdapterError, Busy, Cancelled, EngineError, EngineFailed
 from serving.generation import AdapterName, EngineStatus, GenerationRequest, GenerationResult
 from serving.process.memory import trim
@@ -220,6 +221,7 @@ class Engine:
         )
         self._backend = self._make(base, settings, self._store)
         self.decoder = self._backend.name
+        self._turns = Turns(self._backend)
         self._loaded = LoadedAdapters(
             base, self._backend, self._shapes, self._store, settings.max_adapters
         )
@@ -310,21 +312,18 @@ class Engine:
             self._leave(task, outcome)
 
     def _pass(self) -> None:
-        """One forward pass of all that run; those that are done are answered."""
+        """Go on with all that run; those that are done are answered."""
         # Side by side by adapter: each adapter's rows are one stretch.
         self._running.sort(key=lambda task: task.request.adapter_hash)
         trees = [task.job.tree for task in self._running if task.job]
-        unfinished = [tree for tree in trees if not tree.done]
-        if unfinished:
-            try:
-                cost = step(self._backend, unfinished)
-            except Exception as error:
-                self._pass_failed(error)
-                return
+        for ended in self._turns.go_on([tree for tree in trees if not tree.done]):
+            if isinstance(ended.outcome, Exception):
+                self._pass_failed(ended.trees, ended.outcome)
+                continue
             with self._changed:
                 self._passes += 1
-                self._tokens += cost.tokens
-                self._logits += cost.logits
+                self._tokens += ended.outcome.tokens
+                self._logits += ended.outcome.logits
         for task in [task for task in self._running if task.job and task.job.tree.done]:
             self._finish(task)
 
@@ -340,17 +339,21 @@ class Engine:
             outcome = failed(task.request, error)
         self._leave(task, outcome)
 
-    def _pass_failed(self, error: Exception) -> None:
+    def _pass_failed(self, trees: Sequence[Tree], error: Exception) -> None:
         """A pass fails all in it: where there were several, each is tried again by itself."""
-        if len(self._running) == 1:
-            self._leave(self._running[0], failed(self._running[0].request, error))
+        tasks = [task for task in self._running if task.job and task.job.tree in trees]
+        if len(trees) == 1:
+            for task in tasks:
+                self._leave(task, failed(task.request, error))
             return
-        logger.exception("a pass of %d listings failed; each is tried alone", len(self._running))
+        logger.error(
+            "a pass of %d listings failed; each is tried alone", len(trees), exc_info=error
+        )
         with self._changed:
-            for task in self._running:
+            for task in tasks:
                 task.alone = True
-            self._queue.extendleft(reversed(self._running))
-            self._running = []
+                self._running.remove(task)
+            self._queue.extendleft(reversed(tasks))
             self._changed.notify_all()
 
     def _leave(self, task: Task, outcome: Outcome) -> None:

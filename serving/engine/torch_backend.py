@@ -31,6 +31,7 @@ class TorchBackend:
         self.pages = Pages(decoder.shape, first)
         self._passes = passes(self.pages)
         self.draft_rows = DRAFT_ROWS.get(decoder.shape.device.type, 0)
+        self.overlaps = decoder.shape.device.type == "cuda"
         self.merged = merged
         self._decoder = decoder
 

@@ -41,6 +41,7 @@ class OpenVinoBackend:
     """See `serving.engine.backend.Backend`."""
 
     name = "openvino"
+    overlaps = False
 
     def __init__(
         self,

@@ -10,8 +10,9 @@ import pytest
 from schemas.category import Attribute, AttributeType
 from schemas.events import Mode
 from serving.adapter_file import blob_hash, write_adapter
-from serving.engine import engine as engine_module
+from serving.engine import turns
 from serving.engine.engine import Engine
+from serving.engine.turns import WORTH_PARTING
 from serving.errors import AdapterError, Busy, Cancelled, EngineFailed, Refused, UnknownAdapter
 from serving.generation import GenerationRequest, GenerationResult
 from serving.prompt import Example
@@ -305,7 +306,7 @@ def test_who_is_done_leaves_and_who_waits_enters(settings, tiny_base):
 def test_what_makes_a_pass_fail_fails_alone(engine, monkeypatch):
     poison = replace(REQUEST, listing=replace(LAMP, listing_id="poison", title="poison " * 9))
     length = len(engine._preparer.prepare(poison, None).tree.trunk)
-    real = engine_module.step
+    real = turns.begin
 
     def failing(backend, trees):
         if any(len(tree.trunk) == length for tree in trees):
@@ -313,7 +314,7 @@ def test_what_makes_a_pass_fail_fails_alone(engine, monkeypatch):
         return real(backend, trees)
 
     expected = engine.generate(REQUEST)
-    monkeypatch.setattr(engine_module, "step", failing)
+    monkeypatch.setattr(turns, "begin", failing)
     gate = Gate(engine)
     waiting = [Waiting(engine, request) for request in (REQUEST, poison, REQUEST)]
     gate.opened.set()
@@ -321,6 +322,23 @@ def test_what_makes_a_pass_fail_fails_alone(engine, monkeypatch):
     assert isinstance(bad, EngineFailed)
     assert_alike(good, expected)
     assert_alike(also_good, expected)
+
+
+def test_where_passes_overlap_all_are_answered_as_alone_and_whoever_leaves_harms_nobody(engine):
+    engine._backend.overlaps = True
+    engine._max_running = 24
+    left = threading.Event()
+    expected = engine.generate(REQUEST)
+    gate = Gate(engine)
+    waiting = [Waiting(engine, REQUEST) for _ in range(2 * WORTH_PARTING)]
+    leaving = Waiting(engine, replace(REQUEST, cancelled=left.is_set))
+    gate.opened.set()
+    wait_for(lambda: engine.status().running > WORTH_PARTING)
+    left.set()
+    for each in waiting:
+        assert_alike(each.outcome(), expected)
+    assert isinstance(leaving.outcome(), Cancelled | GenerationResult)
+    assert_alike(engine.generate(REQUEST), expected)
 
 
 def test_an_adapter_for_what_is_not_served_is_refused(engine, shapes):

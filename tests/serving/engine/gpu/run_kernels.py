@@ -189,10 +189,13 @@ def recorded_differ() -> tuple[float, int]:
         held = addresses()
         of_head = "wanted" in work.__code__.co_freevars
         recordings.append(of_head)
+        results = work()
 
         def replay() -> Any:
             assert of_head or addresses() == held, "it would read where nothing is any more"
-            return work()
+            for result, new in zip(results, work(), strict=True):
+                result.copy_(new)
+            return results
 
         return replay
 
@@ -212,7 +215,7 @@ def recorded_differ() -> tuple[float, int]:
         random_lora(generator, 24, list(GROUPS)),
     ]
     trees: list[Any] = []
-    worst = 0.0
+    worst, read = 0.0, []
     for turn in range(6):
         if turn < 3:
             ids = tuple(rng.randrange(300) for _ in range(rng.randint(3, 24)))
@@ -233,14 +236,20 @@ def recorded_differ() -> tuple[float, int]:
                 fed[n] += len(ids)
             tree[1] = None
         wanted = rng.sample(range(len(passes[0].ids)), min(9, len(passes[0].ids)))
-        expected, given = (one.run(wanted) for one in passes)
-        error = (given.logits - expected.logits).norm() / expected.logits.norm()
-        worst = max(worst, float(error))
-        for row in range(len(wanted)):
-            assert given.best(row)[0] == expected.best(row)[0]
-            some = sorted(rng.sample(range(300), 5))
-            assert given.best_of(row, some)[0] == expected.best_of(row, some)[0]
-    return worst, recordings.count(False)
+        # Read when the next pass is on its way.
+        read.append([one.run(wanted) for one in passes])
+        if len(read) > 1:
+            worst = max(worst, scores_differ(*read.pop(0), rng))
+    return max(worst, scores_differ(*read.pop(), rng)), recordings.count(False)
+
+
+def scores_differ(expected: Any, given: Any, rng: random.Random) -> float:
+    """The difference of logits; the best tokens have to be the same."""
+    for row in range(len(expected.logits)):
+        assert given.best(row)[0] == expected.best(row)[0]
+        some = sorted(rng.sample(range(300), 5))
+        assert given.best_of(row, some)[0] == expected.best_of(row, some)[0]
+    return float((given.logits - expected.logits).norm() / expected.logits.norm())
 
 
 def beyond() -> list[str]:
