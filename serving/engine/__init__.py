@@ -21,7 +21,8 @@ It knows no Triton, no Kafka, no champions. Read in this order:
 
 Other rooms use:
 
-- `serving.engine.engine`: `Engine`; `serving.engine.backends`: `decided`, of whoever keeps answers.
+- `serving.engine.engine`: `Engine`; `serving.engine.backends`: `decided`, of whoever keeps answers;
+  `make_backend`, for a benchmark that records one.
 - `serving.engine.model`: `Base`, `load_base`, `merge`, `resolve_base`.
 - `serving.engine.seen`: `Seen`.
 - `serving.engine.free_list`: the compiled decoder's blocks.

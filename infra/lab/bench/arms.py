@@ -10,7 +10,7 @@ from schemas.errors import ListuneError
 
 SERVING_ARMS = (
     *("naive", "openvino", "vllm", "free", "constrained"),
-    *("adapters", "pushes", "pictures"),
+    *("adapters", "pushes", "pictures", "host"),
 )
 TRAINING_ARMS = ("listune", "trl", "pictures")
 STREAM_ARMS = ("confluent", "faust", "listune", "steady", "pool", "predict")

@@ -9,6 +9,8 @@
 - `adapters`: listings by the base, one adapter and two, by our engine. `seeing`: with and without a
   picture. Both take `turns`; their `idle_adapter` changes nothing.
 - `pushes`: listings while adapters are pushed into Triton, and without; `pushes_figures` its rows.
+- `host`: what a listing costs beside computing; `tape` answers in the place of a decoder;
+  `host_figures` its rows.
 - `figures`: from what was measured to rows, the arithmetic limit and goals.
 
 Other rooms use: `infra.lab.bench.serving.run`; the GPU check also

@@ -12,6 +12,7 @@ from infra.lab.bench.goals import best, first, ratio, rows_with
 from infra.lab.bench.photographs import NEW, NONE, PICTURED
 from infra.lab.bench.results import ArmResult, Figures, Goal, Options
 from infra.lab.bench.serving.adapters import BASE, ONE, TWO
+from infra.lab.bench.serving.host_figures import host_goals
 from infra.lab.bench.serving.pushes_figures import push_goals
 from infra.lab.bench.serving.workload import ListingPlan, Workload
 
@@ -229,7 +230,7 @@ def goals(rows: Sequence[ArmResult]) -> list[Goal]:
     made.append(
         ratio("cost of B=|A| in costs of B=4: free", 1.3, free, four, "p50_s", at_least=False)
     )
-    return [*made, *_adapter_goals(rows), *push_goals(rows)]
+    return [*made, *_adapter_goals(rows), *push_goals(rows), *host_goals(rows)]
 
 
 def _adapter_goals(rows: Sequence[ArmResult]) -> list[Goal]:

@@ -14,6 +14,9 @@ from infra.lab.bench.serving.adapters import AdaptersJob
 from infra.lab.bench.serving.adapters import carry_out as carry_out_adapters
 from infra.lab.bench.serving.arm import LISTUNE, WAYS, ServingJob, carry_out
 from infra.lab.bench.serving.figures import CROWD, adapter_rows, row_of, seeing_rows
+from infra.lab.bench.serving.host import HostJob
+from infra.lab.bench.serving.host import carry_out as carry_out_host
+from infra.lab.bench.serving.host_figures import host_rows
 from infra.lab.bench.serving.pushes import PushesJob
 from infra.lab.bench.serving.pushes import carry_out as carry_out_pushes
 from infra.lab.bench.serving.pushes_figures import push_rows
@@ -103,6 +106,15 @@ class Measuring:
         outcome = run_shown(self.shown, name, carry_out_pushes, job)
         told: Options = {"arm": name, "set": GENERATED, "in_flight": job.in_flight}
         self.rows += push_rows(name, told, job.max_adapters, outcome)
+
+    def host(self, name: str) -> None:
+        """Measure what a listing costs beside computing; a row for each mode is kept."""
+        job = HostJob(str(self.base), str(self._file(GENERATED)))
+        if self.quick:
+            job = replace(job, listings=2, crowd=8, in_flight=4, rounds=1)
+        outcome = run_shown(self.shown, name, carry_out_host, job)
+        told: Options = {"arm": name, "set": GENERATED, "in_flight": job.in_flight}
+        self.rows += host_rows(name, told, outcome)
 
     def trial(self, name: str, options: Options) -> float:
         """Median seconds of three listings alone with these options; endless if they cannot run."""
