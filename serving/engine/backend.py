@@ -53,11 +53,19 @@ class Scores(Protocol):
         ...
 
 
-Cache = TypeVar("Cache")
-"""Where one tree keeps its keys and values; they go back when nobody holds it any more."""
+class Cache(Protocol):
+    """Where one tree keeps its keys and values; they go back when nobody holds it any more."""
+
+    def leave(self, branch: int) -> None:
+        """Give back already what a branch holds, which feeds nothing any more."""
+        ...
+
+
+Kept = TypeVar("Kept", bound=Cache)
+"""A cache in the backend's form."""
 Taken = TypeVar("Taken", bound=Adapter)
 """An adapter in the backend's form."""
-Given = TypeVar("Given", contravariant=True)
+Given = TypeVar("Given", bound=Cache, contravariant=True)
 Through = TypeVar("Through", bound=Adapter, contravariant=True)
 
 
@@ -94,7 +102,7 @@ class Pass(Protocol[Given, Through]):
         ...
 
 
-class Backend(Protocol[Cache, Taken]):
+class Backend(Protocol[Kept, Taken]):
     """See the module."""
 
     name: str
@@ -102,11 +110,11 @@ class Backend(Protocol[Cache, Taken]):
     draft_rows: int
     """A pass of few rows costs as much as one of this many, so it is filled up with drafts."""
 
-    def cache(self, trunk: Trunk, branches: int) -> Cache:
+    def cache(self, trunk: Trunk, branches: int) -> Kept:
         """Room for a new tree: for `trunk`, which its first pass has to feed, and `branches`."""
         ...
 
-    def begin(self) -> Pass[Cache, Taken]:
+    def begin(self) -> Pass[Kept, Taken]:
         """An empty pass."""
         ...
 

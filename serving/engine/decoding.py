@@ -105,6 +105,9 @@ def step(backend: AnyBackend, trees: Sequence[Tree]) -> Cost:
     for branch, first in asked:
         branch.take(scores, first)
     for tree in trees:
+        for number, branch in enumerate(tree.branches):
+            if branch.done:
+                tree.cache.leave(number)
         if tree.done:
             tree.cache = None
             for branch in tree.branches:
