@@ -54,11 +54,19 @@ class Scores(Protocol):
         ...
 
 
-Cache = TypeVar("Cache")
-"""Where one tree keeps its keys and values; they go back when nobody holds it any more."""
+class Cache(Protocol):
+    """Where one tree keeps its keys and values; they go back when nobody holds it any more."""
+
+    def leave(self, branch: int) -> None:
+        """Give back already what a branch holds, which feeds nothing any more."""
+        ...
+
+
+Kept = TypeVar("Kept", bound=Cache)
+"""A cache in the backend's form."""
 Taken = TypeVar("Taken", bound=Adapter)
 """An adapter in the backend's form."""
-Given = TypeVar("Given", contravariant=True)
+Given = TypeVar("Given", bound=Cache, contravariant=True)
 Through = TypeVar("Through", bound=Adapter, contravariant=True)
 
 
@@ -95,7 +103,7 @@ class Pass(Protocol[Given, Through]):
         ...
 
 
-class Backend(Protocol[Cache, Taken]):
+class Backend(Protocol[Kept, Taken]):
     """See the module."""
 
     name: str
@@ -107,11 +115,11 @@ class Backend(Protocol[Cache, Taken]):
     """Whether `Pass.run` returns while a device computes, so that meanwhile the host can begin the
     next pass, of other trees."""
 
-    def cache(self, trunk: Trunk, branches: int) -> Cache:
+    def cache(self, trunk: Trunk, branches: int) -> Kept:
         """Room for a new tree: for `trunk`, which its first pass has to feed, and `branches`."""
         ...
 
-    def begin(self) -> Pass[Cache, Taken]:
+    def begin(self) -> Pass[Kept, Taken]:
         """An empty pass."""
         ...
 

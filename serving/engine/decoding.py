@@ -66,9 +66,10 @@ class Tree:
 
     def go_on(self) -> None:
         """Take note of what its branches made of a pass."""
-        for _, branch in self.unfinished:
+        for number, branch in self.unfinished:
             if branch.done:
                 self.decoded.answers |= branch.answers
+                self.cache.leave(number)
         self.unfinished = [numbered for numbered in self.unfinished if not numbered[1].done]
         self.rows = self._branches_rows()
         if self.done:

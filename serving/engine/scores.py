@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 from functools import cached_property
+from math import log
 
 import numpy as np
 import torch
-
-# A vocabulary is long: more rows of logits at once would leave a CPU's caches.
-LOGIT_ROWS = 32
 
 
 class LogProbabilities:
@@ -19,15 +17,17 @@ class LogProbabilities:
         self._best: list[int] = []
         self._values: list[float] = []
         self._totals: list[float] = []  # what a logit less is its log probability
-        for scores in (part.float() for part in logits.split(LOGIT_ROWS)):
-            # NumPy's argmax is some ten times faster than PyTorch's on a CPU.
-            best = torch.from_numpy(scores.numpy().argmax(-1))
-            top = scores.gather(1, best[:, None])
-            # In place, where the logits are fp32 and so are these scores, would spoil them.
-            spread = (scores - top).exp_().sum(-1).log_()
-            self._best += best.tolist()
-            self._values += (-spread).tolist()
-            self._totals += (top[:, 0] + spread).tolist()
+        # A row at a time stays in a core's cache, and NumPy's operations on one are twice as fast
+        # as PyTorch's. In place in the logits they would spoil them.
+        spread = np.empty(logits.shape[1], np.float32)
+        for row in logits:
+            scores = row.float().numpy()
+            best = int(scores.argmax())
+            np.subtract(scores, scores[best], out=spread)
+            total = log(np.exp(spread, out=spread).sum())
+            self._best.append(best)
+            self._values.append(-total)
+            self._totals.append(float(scores[best]) + total)
 
     @property
     def logits(self) -> torch.Tensor:

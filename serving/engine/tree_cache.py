@@ -98,6 +98,10 @@ class TreeCache:
         own = self.branches[branch]
         own += self._pages.take(max(0, -(-slots // PAGE) - len(own)))
 
+    def leave(self, branch: int) -> None:
+        """See `serving.engine.backend.Cache`."""
+        self._pages.give(self.branches[branch])
+
 
 class TreePass:
     """See `serving.engine.backend.Pass`."""

@@ -4,7 +4,9 @@ As `serving.engine.pages`, and for the same reasons; what differs is that OpenVI
 by itself. A block of layer n is `kv heads` times `BLOCK` tokens of one head.
 """
 
+import mmap
 from collections.abc import Sequence
+from math import prod
 from weakref import WeakSet
 
 import numpy as np
@@ -62,9 +64,11 @@ class Blocks(FreeList):
     def _zeros(self, blocks: int) -> np.ndarray:
         """An array of zeros: no weight times NaN would be NaN."""
         # NumPy has no bf16, and nobody computes with it here: its bits are whole numbers.
-        bits = np.float32 if self._kind == ov.Type.f32 else np.uint16
-        # Zeros of NumPy's take memory from the system only where they are written.
-        return np.zeros((blocks, *self._shape), bits)
+        bits = np.dtype(np.float32 if self._kind == ov.Type.f32 else np.uint16)
+        # Memory of its own takes pages from the system only where it is written, and gives them
+        # back as soon as it is dropped: the C library would keep what is outgrown.
+        memory = mmap.mmap(-1, blocks * prod(self._shape) * bits.itemsize, mmap.MAP_PRIVATE)
+        return np.frombuffer(memory, bits).reshape(blocks, *self._shape)
 
     def _tensor(self, array: np.ndarray) -> ov.Tensor:
         return ov.Tensor(array, ov.Shape(array.shape), self._kind)

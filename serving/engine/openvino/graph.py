@@ -11,7 +11,7 @@ queries, keys and values as one product. Hidden states are (rows, hidden): with 
 an adapter's products take three times as long.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,7 @@ class Graph:
         self._lora_type = KINDS[model.dtype]
         self._inputs: list[Any] = []
         body, head = model.get_decoder(), model.get_output_embeddings()
-        self._activate = activation_of(body.layers[0].mlp.act_fn)
+        self._gated = gating_of(body.layers[0].mlp.act_fn)
         x = self._input([-1, sizes.hidden], np.float32, "embeddings")
         turns = [
             self._input([-1, 1, 1, sizes.head_size], np.float32, name) for name in ("cos", "sin")
@@ -113,8 +113,8 @@ class Graph:
         h = self._norm(f"{number}.norm_in", x, layer.input_layernorm.weight)
         x = op.add(x, self._attention(number, layer.self_attn, h, turns))
         h = self._norm(f"{number}.norm_mlp", x, layer.post_attention_layernorm.weight)
-        gate = self._activate(self._linear(number, "gate", h, [layer.mlp.gate_proj]))
-        gated = op.multiply(gate, self._linear(number, "up", h, [layer.mlp.up_proj]))
+        gate = self._linear(number, "gate", h, [layer.mlp.gate_proj])
+        gated = self._gated(gate, self._linear(number, "up", h, [layer.mlp.up_proj]))
         return op.add(x, self._linear(number, "down", gated, [layer.mlp.down_proj]))
 
     def _attention(self, number: int, attention: Any, h: Any, turns: Sequence[Any]) -> Any:
@@ -230,16 +230,18 @@ def paged_attention(inputs: Sequence[Any], longest: Any, sizes: Sizes) -> Any:
     return attention.output(0)
 
 
-def activation_of(activation: Any) -> Any:
-    """The graph's form of a model's activation.
+def gating_of(activation: Any) -> Callable[[Any, Any], Any]:
+    """The graph's form of a gate by a model's activation, activation(gate) * up.
 
     Raises:
         Unsuited: it has none.
     """
     if isinstance(activation, SILU):
-        return op.swish
+        # Not `swish`, which the plugin makes one with the gate's product: in fp32 it then packs
+        # that matrix in three forms, for one row, for few and for many.
+        return lambda gate, up: op.multiply(op.multiply(op.sigmoid(gate), up), gate)
     if isinstance(activation, GELUActivation):
-        return lambda x: op.gelu(x, "erf")
+        return lambda gate, up: op.multiply(op.gelu(gate, "erf"), up)
     raise Unsuited(f"the graph has no activation like {type(activation).__name__}")
 
 

@@ -47,6 +47,10 @@ class BlockTree:
         own += self._blocks.take(max(0, -(-(self.tail + slots) // BLOCK) - len(own)))
         return self.trunk[: self.full] + own
 
+    def leave(self, branch: int) -> None:
+        """See `serving.engine.backend.Cache`."""
+        self._blocks.give(self.branches[branch])
+
     def copy_tail(self) -> None:
         """The trunk's last tokens, where they do not fill a block, into each branch's first."""
         if self.tail:

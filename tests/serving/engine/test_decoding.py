@@ -272,18 +272,33 @@ def test_the_trunk_is_computed_once_whatever_the_number_of_batches(base, backend
     assert decoded.logits_computed == len(tree.branches)
 
 
+def branch_passes(decoded, branch):
+    """Without drafts a question and its first token are a pass, each further token and stop one."""
+    answers = [decoded.answers[segment.attribute.name] for segment in branch]
+    return sum(min(len(answer.ids) + 1, CAP) for answer in answers)
+
+
 @pytest.mark.parametrize("batches", [1, 2, 0])
 @pytest.mark.usefixtures("no_drafts")
 def test_forward_passes_are_those_of_the_longest_branch(base, backend, builder, batches):
-    """Without drafts a question and its first token are a pass, each further token and stop one."""
     tree = random_tree(builder, 3, batches)
     decoded = decode(backend, base, tree)
-    lengths = [
-        sum(min(len(decoded.answers[segment.attribute.name].ids) + 1, CAP) for segment in branch)
-        for branch in tree.branches
-    ]
+    lengths = [branch_passes(decoded, branch) for branch in tree.branches]
     assert decoded.forward_passes == max(lengths)
     assert decoded.logits_computed == sum(lengths)
+
+
+@pytest.mark.usefixtures("no_drafts")
+def test_a_branch_that_is_done_holds_no_memory_while_others_go_on(base, backend, builder):
+    prompt = random_tree(builder, 3, 3)
+    tree = Tree(prompt, rules(base))
+    holding = []
+    while not tree.done:
+        step(backend, [tree])
+        holding.append(0 if tree.done else sum(map(bool, tree.cache.branches)))
+    passes = [branch_passes(tree.decoded, branch) for branch in prompt.branches]
+    assert holding == [sum(of > n for of in passes) for n in range(1, max(passes) + 1)]
+    assert len(set(holding)) > 2, "some are done before others"
 
 
 @pytest.mark.usefixtures("no_drafts")

@@ -12,6 +12,22 @@ def logits(dtype=torch.float32, rows=7, vocabulary=3000):
     return (torch.randn(rows, vocabulary) * 4).to(dtype)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("shift", [0.0, 1000.0])
+def test_log_probabilities_are_those_of_fp64_and_the_logits_stay_as_they_are(dtype, shift):
+    given = (logits() + shift).to(dtype)
+    kept = given.clone()
+    exact = given.double().log_softmax(-1)
+    here = LogProbabilities(given)
+    for row in range(len(given)):
+        token, log_probability = here.best(row)
+        assert given[row, token] == given[row].max()
+        assert log_probability == pytest.approx(exact[row, token].item(), abs=1e-6)
+        token, log_probability = here.best_of(row, [5, 70])
+        assert log_probability == pytest.approx(exact[row, token].item(), abs=1e-6)
+    assert torch.equal(given, kept)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
 def test_what_is_copied_once_are_the_same_tokens_and_log_probabilities(dtype):
     given = logits(dtype)

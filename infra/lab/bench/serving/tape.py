@@ -29,6 +29,9 @@ class Track:
     best: Told = field(default_factory=dict)
     best_of: Told = field(default_factory=dict)
 
+    def leave(self, branch: int) -> None:
+        """See `serving.engine.backend.Cache`: nothing is held."""
+
 
 Tape = dict[tuple[int, ...], Track]
 """The tracks of trees that are asked in one mode, by their trunks' token ids."""
@@ -61,12 +64,25 @@ class Rows:
         return track, (branch, slot + row - self._first[stretch])
 
 
+@dataclass(frozen=True)
+class RecordedCache:
+    """A tree's track, and where the backend that computes keeps its keys and values."""
+
+    track: Track
+    other: Any
+
+    def leave(self, branch: int) -> None:
+        """See `serving.engine.backend.Cache`."""
+        self.other.leave(branch)
+
+
 class Recorder:
     """A backend that has another one compute, and keeps on `tape` what comes of it."""
 
     backend: AnyBackend
     name: str
     draft_rows: int
+    overlaps = False
 
     def __init__(self) -> None:
         self.tape: Tape = {}
@@ -77,9 +93,10 @@ class Recorder:
         self.name, self.draft_rows = self.backend.name, self.backend.draft_rows
         return self
 
-    def cache(self, trunk: Trunk, branches: int) -> tuple[Track, Any]:
+    def cache(self, trunk: Trunk, branches: int) -> RecordedCache:
         """See `serving.engine.backend.Backend`."""
-        return self.tape.setdefault(trunk.ids, Track()), self.backend.cache(trunk, branches)
+        track = self.tape.setdefault(trunk.ids, Track())
+        return RecordedCache(track, self.backend.cache(trunk, branches))
 
     def begin(self) -> "RecordedPass":
         """See `serving.engine.backend.Backend`."""
@@ -103,16 +120,15 @@ class RecordedPass(Rows):
 
     def add(
         self,
-        cache: tuple[Track, Any],
+        cache: RecordedCache,
         trunk: Trunk | None,
         fed: Sequence[Fed],
         lora: Any = None,
         seen: Seen | None = None,
     ) -> list[int]:
         """See `serving.engine.backend.Pass`."""
-        track, others = cache
-        self._other.add(others, trunk, fed, lora, seen)
-        return self.added(track, trunk, fed)
+        self._other.add(cache.other, trunk, fed, lora, seen)
+        return self.added(cache.track, trunk, fed)
 
     def run(self, wanted: Sequence[int]) -> "RecordedScores":
         """See `serving.engine.backend.Pass`."""
@@ -152,6 +168,7 @@ class Player:
     draft_rows: int
     tape: Tape = field(default_factory=dict)
     name: str = "tape"
+    overlaps: bool = False
 
     def cache(self, trunk: Trunk, branches: int) -> Track:
         """See `serving.engine.backend.Backend`; only what is on the tape."""
