@@ -58,6 +58,10 @@ class Candidates:
         """The share of rows in which a column has a text."""
         return len(self.cells[name]) / self.rows if self.rows else 0.0
 
+    def lacking(self, name: str) -> int:
+        """In how many rows a column is empty."""
+        return self.rows - len(self.cells[name])
+
     def share(self, name: str, pattern: re.Pattern[str]) -> float:
         """The share of a column's filled cells that `pattern` is found at the beginning of."""
         cells = self.cells[name]

@@ -28,6 +28,8 @@ NO_CATEGORY = (
 FILLED = 0.95
 NEARLY_ALL = 0.98
 MOSTLY_OWN = 0.7
+MOSTLY_FILLED = 0.5
+LEAST_IDS = 3
 REPEATED = 0.8
 FEW_ROWS = 20
 _IMAGE = re.compile(r"\S+\.(?:jpe?g|png|webp|gif|avif|tiff?)(?:[?#]\S*)?", re.IGNORECASE)
@@ -93,21 +95,40 @@ def _one_language(table: Candidates) -> None:
 
 
 def _id(table: Candidates) -> Source | None:
-    for name in table.named("id"):
+    named = table.named("id")
+    for name in named:
         if table.filled(name) >= FILLED and table.distinct(name) >= NEARLY_ALL:
             return table.take("id", name, f"named so and filled; {_values(table, name)}")
-    for name in table.named("id"):
-        if table.filled(name) >= FILLED and table.distinct(name) >= MOSTLY_OWN:
-            why = (
-                f"named so and filled, but {_values(table, name)}: a row whose id stood before is "
-                "rejected; if such rows are variants, make this the group"
-            )
-            return table.take("id", name, why)
+    # Most rows say that it is the id; those that do not are to be told of, and not renamed.
+    for least in (FILLED, MOSTLY_FILLED):
+        for name in named:
+            if table.filled(name) >= least and _is_own(table, name):
+                return table.take("id", name, _but(table, name))
     table.reasons["columns",] = (
         "no column named like an id is filled and different in all rows: products are called by "
         'their rows; add id = "COLUMN" to keep ids when the file changes'
     )
     return None
+
+
+def _is_own(table: Candidates, name: str) -> bool:
+    """Whether most rows that have an id have one of their own; of few all but one."""
+    cells = table.cells[name]
+    all_but_one = len(cells) >= LEAST_IDS and len(set(cells)) == len(cells) - 1
+    return all_but_one or table.distinct(name) >= MOSTLY_OWN
+
+
+def _but(table: Candidates, name: str) -> str:
+    """Why a column is the id, although some rows have none or one that stood before."""
+    why = f"named so; {_values(table, name)}"
+    if lacking := table.lacking(name):
+        why += f"; {lacking} rows have none, and are rejected"
+    if table.distinct(name) < NEARLY_ALL:
+        why += (
+            "; a row whose id stood before is rejected; if such rows are variants, make this the "
+            "group"
+        )
+    return why
 
 
 def _group(table: Candidates) -> Source | None:
@@ -156,7 +177,7 @@ def _title(table: Candidates) -> Source | None:
     lengths = {
         name: sum(map(len, cells)) / len(cells)
         for name, cells in table.cells.items()
-        if name in table.left and table.filled(name) >= FILLED and not table.share(name, _URL)
+        if name in table.left and _may_be_title(table, name)
     }
     likely = [name for name, length in lengths.items() if 10 <= length <= 200]
     if not likely:
@@ -165,6 +186,12 @@ def _title(table: Candidates) -> Source | None:
     best = max(likely, key=table.distinct)
     why = f"no column is named so; of the short texts these differ most: {_values(table, best)}"
     return table.take("title", best, why)
+
+
+def _may_be_title(table: Candidates, name: str) -> bool:
+    """Whether a column has a text in nearly all rows, of few in all but one, and no links."""
+    full = table.filled(name) >= FILLED or table.lacking(name) == 1 < len(table.cells[name])
+    return full and not table.share(name, _URL)
 
 
 def _description(table: Candidates) -> Source | None:

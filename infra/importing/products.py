@@ -1,7 +1,8 @@
 """Rows to the products of a catalog, by a map; what is wrong with one is said and left out.
 
-A row without an id, a title or a category, or with an id that stood before, is no product. A value
-that cannot be read is left out of its product. Both are `Rejected`.
+A row without an id, without a category, with neither a title nor a picture, or with an id that
+stood before, is no product. A value that cannot be read is left out of its product. Both are
+`Rejected`.
 """
 
 import re
@@ -105,9 +106,12 @@ class ProductMaker:
         entry["images"] = self._images(self._sources["images"](cells))
         if self._grouped:
             self._join_family(entry, self._text("group", cells) or identity)
-        for name in ("title", "category"):
-            if not entry[name]:
-                raise RowFault(name, "is empty; fill the column, or name another in the map")
+        if not entry["category"]:
+            raise RowFault("category", "is empty; fill the column, or name another in the map")
+        if not entry["title"] and not entry["images"]:
+            raise RowFault(
+                "title", "is empty; fill the column, name another in the map, or give a picture"
+            )
         requested = self._sources["requested"](cells)
         if requested:
             own = self._map.values.list_separator
