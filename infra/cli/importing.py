@@ -10,7 +10,7 @@ from rich.text import Text
 
 from infra.cli.induced import show_induction
 from infra.cli.output import console
-from infra.importing.run import ImportReport, Told, import_files
+from infra.importing.run import ImportReport, Told, check_places, import_files
 from infra.induction.counting import Entry
 from infra.induction.files import products_in, write_schema
 from infra.induction.induce import induce
@@ -55,6 +55,7 @@ def import_(
     """
     if most_rejected is None:
         most_rejected = load_settings().demo.most_rejected
+    check_places(files, out, map_path, schema_out)
     with bar(console) as progress:
         told = _Bar(progress)
         report = import_files(files, out, map_path, told, strict)

@@ -95,8 +95,8 @@ def _by_all_bytes(path: Path) -> tuple[str, str]:
             undefined = undefined or any(byte in block for byte in b"\x81\x8d\x8f\x90\x9d")
     if not wrong:
         return "utf-8", "all bytes are UTF-8"
-    if wrong * 10 <= beyond_ascii:
-        return "utf-8", f"nearly all is UTF-8; {wrong} bytes are not, and what has them is refused"
+    if wrong * 2 <= beyond_ascii:  # of another encoding nearly all would be wrong
+        return "utf-8", f"most is UTF-8; {wrong} bytes are not, and what has them is refused"
     if undefined:
         return "latin-1", "the bytes are neither UTF-8 nor Windows' cp1252"
     why = "has bytes that only cp1252 has" if between else "what latin-1 has, cp1252 has as well"
@@ -181,8 +181,11 @@ def _parse(lines: Any, delimiter: str, quote: str, path: Path | None = None) -> 
         except csv.Error as error:
             if path is None:
                 return
+            said = f"{error};"
+            if "field limit" in said:
+                said = f"a cell is longer than {LONGEST_FIELD:,} characters: shorten it; or"
             raise ImportFault(
-                f"{path}, line {reader.line_num}: {error}; a quote before it is never closed: mend "
+                f"{path}, line {reader.line_num}: {said} a quote before it is never closed: mend "
                 'the file, or set [file] quote = "" in the map'
             ) from error
         if cells:

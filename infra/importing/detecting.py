@@ -4,6 +4,7 @@ import codecs
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 from infra.importing import delimited, excel
 from infra.importing.errors import ImportFault
@@ -18,7 +19,7 @@ SAMPLED = 200
 MOST_SHEETS = 12
 MOST_CONTROLS = 0.02
 _HEAD = 1 << 16
-_ZIP, _PARQUET = b"PK\x03\x04", b"PAR1"
+_ZIP, _PARQUET, _GZIP, _TAR = b"PK\x03\x04", b"PAR1", b"\x1f\x8b", b"ustar"
 
 
 def detect(path: Path, given: FileForm | None = None) -> tuple[FileForm, Format | None, Reasons]:
@@ -69,7 +70,12 @@ def _container(path: Path, head: bytes) -> tuple[FileForm, dict[str, str]]:
     if head.startswith(_PARQUET):
         return FileForm(format="parquet"), {"format": "the file begins as Parquet does"}
     if head.startswith(_ZIP):
+        _check_zip(path)
         return FileForm(format="excel"), {"format": "the file is a zip, as Excel's are"}
+    if head.startswith(_GZIP):
+        raise ImportFault(f"{path}: is packed twice; unpack it once")
+    if head[257:262] == _TAR:
+        raise ImportFault(f"{path}: is a tar archive; unpack it and give what is in it")
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         raise ImportFault(f"{path}: is an Excel file of before 2007; save it as .xlsx or as CSV")
     encoding, why = delimited.find_encoding(path)
@@ -83,7 +89,7 @@ def _container(path: Path, head: bytes) -> tuple[FileForm, dict[str, str]]:
         return FileForm(format="json", encoding=encoding), {"format": "begins with a bracket"}
     if text.startswith("{"):
         first, _, rest = text.partition("\n")
-        lines = first.rstrip().endswith("}") and rest.lstrip().startswith("{")
+        lines = first.rstrip().rstrip(",").endswith("}") and rest.lstrip().startswith("{")
         kind = "jsonl" if lines else "json"
         form = FileForm.model_validate({"format": kind, "encoding": encoding})
         return form, {
@@ -95,6 +101,23 @@ def _container(path: Path, head: bytes) -> tuple[FileForm, dict[str, str]]:
             f"{path}: is XML or HTML of an unknown kind; known are {_feeds()}; export a CSV instead"
         )
     return delimited.find_form(path)
+
+
+def _check_zip(path: Path) -> None:
+    """Excel's files are zips, but not all zips are Excel's; a broken one is left to its reader.
+
+    Raises:
+        ImportFault: it is another.
+    """
+    try:
+        with delimited.open_bytes(path) as file:
+            names = ZipFile(file).namelist()
+    except BadZipFile:
+        return
+    if "content.xml" in names:
+        raise ImportFault(f"{path}: is an OpenDocument file; save it as .xlsx or as CSV")
+    if names and not any(name.startswith("xl/") for name in names):
+        raise ImportFault(f"{path}: is a zip archive, of {names[0]}; unpack it and give that")
 
 
 def _feeds() -> str:

@@ -5,8 +5,10 @@ Nothing is guessed silently: each guess has a reason, which stands above it in `
 
 import re
 from collections import defaultdict
+from pathlib import Path
 
 from infra.importing.candidates import Candidates
+from infra.importing.errors import ImportFault
 from infra.importing.guessed_attributes import attributes_of, cells_of, pairs_of
 from infra.importing.map import (
     ColumnRoles,
@@ -38,9 +40,14 @@ _URL = re.compile(r"(?:https?:)?//\S+")
 _NUMBERED = re.compile(r"(.*?)[\s_.-]*(\d{1,2})$")
 
 
-def guess(survey: Survey, form: FileForm) -> tuple[ImportMap, Reasons]:
-    """A map for the table that `survey` looked at; values are not described yet."""
+def guess(survey: Survey, form: FileForm, path: Path) -> tuple[ImportMap, Reasons]:
+    """A map for the table in `path` that `survey` looked at; values are not described yet.
+
+    Raises:
+        ImportFault: the table has no header.
+    """
     table = Candidates(survey)
+    _check_header(table, path)
     _one_language(table)
     roles = {
         "id": _id(table),
@@ -70,6 +77,22 @@ def guess(survey: Survey, form: FileForm) -> tuple[ImportMap, Reasons]:
         values=ValueRules(default_units=units),
         skip=Skipped(columns=tuple(table.skipped)),
     ), table.reasons
+
+
+def _check_header(table: Candidates, path: Path) -> None:
+    """A file without a header has the values of its first product in the place of names.
+
+    Raises:
+        ImportFault: no column has a name that says anything, and one is called as its cells are.
+    """
+    if any(table.named(role) for role in ROLES):
+        return
+    for number, name in enumerate(table.left, 1):
+        if name in table.cells[name]:
+            raise ImportFault(
+                f"{path}: its first row looks like a product and not like the names of columns: "
+                f"column {number} is called {name!r} and has {name!r}; put a row of names above it"
+            )
 
 
 def _one_language(table: Candidates) -> None:
@@ -174,11 +197,7 @@ def _levels(table: Candidates, words: set[str]) -> list[str]:
 def _title(table: Candidates) -> Source | None:
     for name in table.named("title"):
         return table.take("title", name, "named so")
-    lengths = {
-        name: sum(map(len, cells)) / len(cells)
-        for name, cells in table.cells.items()
-        if name in table.left and _may_be_title(table, name)
-    }
+    lengths = {name: table.length(name) for name in table.left if _may_be_title(table, name)}
     likely = [name for name, length in lengths.items() if 10 <= length <= 200]
     if not likely:
         table.reasons["columns", "title"] = ""
@@ -198,8 +217,7 @@ def _description(table: Candidates) -> Source | None:
     for name in table.named("description"):
         return table.take("description", name, "named so")
     for name in table.left:
-        cells = table.cells[name]
-        if cells and sum(map(len, cells)) / len(cells) > 150 and not table.share(name, _URL):
+        if table.length(name) > 150 and not table.share(name, _URL):
             return table.take("description", name, "no column is named so; this has long texts")
     return None
 

@@ -16,7 +16,7 @@ from infra.importing.reading import Row
 from infra.importing.records import ITEM
 from infra.importing.rejected import LONGEST_SHOWN, Rejected
 from infra.importing.seen import Seen
-from infra.importing.values import tidy
+from infra.importing.values import spoiled, tidy
 from schemas.texts import HALF_CHARACTER, comparable, is_cut
 
 PATH = " > "
@@ -135,7 +135,10 @@ class ProductMaker:
         if is_cut(text):
             shown = text.encode("utf-8", "replace").decode()[:LONGEST_SHOWN]
             raise RowFault(field or role, HALF_CHARACTER, shown)
-        return tidy(text, self._map.values.strip_html)
+        text = tidy(text, self._map.values.strip_html)
+        if (reason := spoiled(text)) is not None:
+            raise RowFault(field or role, reason, text)
+        return text
 
     def _category(self, cell: str) -> str:
         known = self._known.get(cell)
@@ -161,6 +164,8 @@ class ProductMaker:
         written = (
             max(items, key=lambda item: len(_ARROW.split(item))) if of_paths else PATH.join(items)
         )
+        if (reason := spoiled(written)) is not None:
+            raise RowFault("category", reason, written)
         path = deepest(written, rules.category_list_separator, rules.category_path_separator)
         meant = self._meant.get(comparable(written), self._meant.get(comparable(path), path))
         if not meant:

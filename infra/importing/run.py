@@ -66,6 +66,40 @@ class ImportReport:
         self.examples.setdefault(count_kind(self.reasons, key, OTHERS), fault)
 
 
+def check_places(
+    files: Sequence[Path], out: Path, map_path: Path | None, schema_out: Path | None
+) -> None:
+    """Whether an import can write where it is to.
+
+    Raises:
+        ImportFault: a place is a folder, is read here, or is to be two files.
+    """
+    taken: dict[Path, str] = {}
+    read = {path.resolve() for path in (*files, *([map_path] if map_path else []))}
+    places = {"--out": out, "the rejected rows": rejected_path(out), "--schema-out": schema_out}
+    for what, path in places.items():
+        if path is None:
+            continue
+        if not path.name or path.is_dir():
+            raise ImportFault(f"{path}: is a folder; give {what} the path of a file in it")
+        place = path.resolve()
+        if place in read:
+            option = what if what.startswith("--") else "--out"
+            raise ImportFault(
+                f"{path}: is read here and would be written over; give another {option}"
+            )
+        if place in taken:
+            raise ImportFault(
+                f"{path}: is to be two files, {taken[place]} and {what}; give two paths"
+            )
+        taken[place] = what
+
+
+def rejected_path(out: Path) -> Path:
+    """Where the rows and values go that are left out of the catalog `out`."""
+    return out.parent / f"{out.stem}.rejected.jsonl"
+
+
 def import_files(
     files: Sequence[Path],
     out: Path,
@@ -82,6 +116,7 @@ def import_files(
         ImportFault: a file or the map cannot be used, no row is a product, or it is `strict` and
             something would be left out.
     """
+    check_places(files, out, map_path, None)
     given = None if map_path is None else read_map(map_path)
     form, export, reasons = detect(files[0], None if given is None else given.file)
     tables = tables_of(files, form, export)
@@ -90,16 +125,16 @@ def import_files(
         raise ImportFault(f"{files[0]}: has no rows; give a file with products")
     if given is None:
         import_map, more = make_map(seen, tables)
-        reasons = {**reasons, **more}
+        reasons, lacking = {**reasons, **more}, []
         map_path = out.parent / MAP_NAME
     else:
         import_map = given
-        _check_columns(import_map, seen.columns, map_path)
+        lacking = _lacking_columns(import_map, seen.columns, map_path)
     assert map_path is not None
-    report = ImportReport(
-        out, out.with_name(f"{out.stem}.rejected.jsonl"), map_path, given is None, import_map
-    )
+    report = ImportReport(out, rejected_path(out), map_path, given is None, import_map)
     report.strict = strict
+    for name in lacking:
+        report.hints[f"no row has the column {name!r} of the map; see its spelling"] += 1
     out.parent.mkdir(parents=True, exist_ok=True)
     if given is None:
         write_guess(map_path, map_text(import_map, reasons))
@@ -124,7 +159,7 @@ def make_map(survey: Survey, tables: Sequence[Table]) -> tuple[ImportMap, Reason
         if import_map.columns.category == ONE_CATEGORY:
             reasons["columns", "category"] = NO_CATEGORY
     else:
-        import_map, reasons = guess(survey, form)
+        import_map, reasons = guess(survey, form, tables[0].path)
     described, more = with_evidence(import_map, survey)
     return described, {**reasons, **more}
 
@@ -137,8 +172,12 @@ def write_guess(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _check_columns(import_map: ImportMap, columns: Sequence[str], path: Path | None) -> None:
-    """A column that no row has is most likely misspelled."""
+def _lacking_columns(import_map: ImportMap, columns: Sequence[str], path: Path | None) -> list[str]:
+    """The columns of a map that no row has: most likely they are misspelled.
+
+    Raises:
+        ImportFault: the file has none of them.
+    """
     roles = [getattr(import_map.columns, name) for name in type(import_map.columns).model_fields]
     wanted = [*roles, *(spec.column for spec in import_map.attributes.values())]
     names = [n for source in wanted if source for n in _names(source)]
@@ -148,6 +187,7 @@ def _check_columns(import_map: ImportMap, columns: Sequence[str], path: Path | N
             f"{path}: the file has none of its columns, such as {lacking[0]!r}; it has "
             f"{', '.join(map(repr, columns[:8]))}"
         )
+    return list(dict.fromkeys(lacking))
 
 
 def _names(source: str | tuple[str, ...]) -> list[str]:
@@ -177,7 +217,7 @@ def _write(
                 rejected.write(_line(fault.entry()))
             if report.rows % _TOLD_EVERY == 0:
                 told(report.rows)
-        report.hints = maker.hints
+        report.hints.update(maker.hints)
     told(report.rows)
     parts[0].replace(report.out)
     parts[1].replace(report.rejected)

@@ -1,0 +1,254 @@
+"""What nobody meant to give is read as it is meant, or refused in one sentence, and counted."""
+
+import gzip
+import io
+import json
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.importing.errors import ImportFault
+from infra.importing.run import ImportReport, check_places, import_files
+
+HEADER = "sku,category,title,color\n"
+ROWS = "".join(f"s{n},Mugs,Mug number {n},{'red' if n % 2 else 'blue'}\n" for n in range(12))
+
+
+def imported(folder: Path, content: str | bytes, name: str = "f.csv") -> ImportReport:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return import_files([path], folder / "products.jsonl")
+
+
+def products(report: ImportReport) -> list[Any]:
+    return [json.loads(line) for line in report.out.read_text("utf-8").splitlines()]
+
+
+def faults(report: ImportReport) -> Mapping[tuple[str | None, str], int]:
+    return report.reasons
+
+
+# ----------------------------------------------------------------------------- where it is written
+
+
+@pytest.mark.parametrize(
+    ("out", "schema_out", "fault"),
+    [
+        ("f.csv", None, "f.csv: is read here and would be written over; give another --out"),
+        ("p.jsonl", "f.csv", "would be written over; give another --schema-out"),
+        ("p.jsonl", "m.toml", "would be written over; give another --schema-out"),
+        ("p.jsonl", "p.jsonl", "is to be two files, --out and --schema-out; give two paths"),
+        ("p.jsonl", "p.rejected.jsonl", "is to be two files, the rejected rows and --schema-out"),
+        (".", None, "is a folder; give --out the path of a file"),
+        ("p.jsonl", ".", "is a folder; give --schema-out the path of a file"),
+    ],
+)
+def test_nothing_that_is_read_or_just_written_is_written_over(
+    tmp_path: Path, out: str, schema_out: str | None, fault: str
+) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text(HEADER + ROWS, encoding="utf-8")
+    schema = None if schema_out is None else tmp_path / schema_out
+    with pytest.raises(ImportFault, match=fault):
+        check_places([file], tmp_path / out, tmp_path / "m.toml", schema)
+    check_places([file], tmp_path / "p.jsonl", tmp_path / "m.toml", tmp_path / "s.json")
+
+
+def test_a_link_to_what_is_read_is_that_file(tmp_path: Path) -> None:
+    file, link = tmp_path / "f.csv", tmp_path / "products.jsonl"
+    file.write_text(HEADER + ROWS, encoding="utf-8")
+    link.symlink_to(file)
+    with pytest.raises(ImportFault, match="would be written over"):
+        check_places([file], link, None, None)
+
+
+# ------------------------------------------------------------------------------------------ maps
+
+
+@pytest.mark.parametrize(
+    ("attribute", "fault"),
+    [
+        ('{column = "color", kind = "number", locale = "xx-YY"}', "attributes.C.locale"),
+        ('{column = "color", kind = "date", date_format = "%Q"}', "attributes.C.date_format"),
+        ('{column = "color", kind = "date", date_format = "%"}', "attributes.C.date_format"),
+    ],
+)
+def test_a_map_that_names_what_there_is_not_is_one_sentence(
+    tmp_path: Path, attribute: str, fault: str
+) -> None:
+    file, own = tmp_path / "f.csv", tmp_path / "m.toml"
+    file.write_text(HEADER + ROWS, encoding="utf-8")
+    own.write_text(f'[columns]\ntitle = "title"\n[attributes]\nC = {attribute}\n', encoding="utf-8")
+    with pytest.raises(ImportFault, match=fault):
+        import_files([file], tmp_path / "p.jsonl", own)
+
+
+def test_a_column_of_the_map_that_no_row_has_is_told_of(tmp_path: Path) -> None:
+    file, own = tmp_path / "f.csv", tmp_path / "m.toml"
+    file.write_text(HEADER + ROWS, encoding="utf-8")
+    text = '[columns]\nid = "sku"\ntitle = "title"\ncategory = "category"\n[attributes]\n'
+    own.write_text(f'{text}Color = {{column = "colour"}}\n', encoding="utf-8")
+    report = import_files([file], tmp_path / "p.jsonl", own)
+    assert list(report.hints) == ["no row has the column 'colour' of the map; see its spelling"]
+
+
+def test_half_a_character_in_a_columns_name_is_left_out_of_it(tmp_path: Path) -> None:
+    line = '{"sku": "%s", "category": "Mugs", "title": "Mug", "co\\ud83dlor": "red"}\n'
+    report = imported(tmp_path, line % "a" + line % "b", "f.jsonl")
+    assert [p["catalog"] for p in products(report)] == [{"color": ["red"]}] * 2
+    text = (HEADER.replace("color", "größe") + ROWS + "s99,Mugs,äöü,red\n").encode()
+    report = imported(tmp_path, text.replace("ß".encode(), b"\xdf"))
+    assert products(report)[-1]["catalog"] == {"gröe": ["red"]}
+
+
+# ---------------------------------------------------------------------------------------- values
+
+
+def test_what_only_begins_with_a_number_stays_as_it_is_written(tmp_path: Path) -> None:
+    odd = ["16:9", "10-bit", "1+1", "5/8 x", "3) left"]
+    rows = "".join(f"s{n},Mugs,Mug {n},{odd[n % 5]},{n} cm\n" for n in range(20))
+    rows += "s20,Mugs,Mug 20,4:3,2:1\n"
+    found = products(imported(tmp_path, f"sku,category,title,kind,height\n{rows}"))
+    assert [p["catalog"]["kind"] for p in found[:5]] == [[text] for text in odd]
+    assert found[20]["catalog"] == {"kind": ["4:3"], "height": ["2:1"]}
+
+
+def test_a_unit_of_a_header_is_written_as_usual(tmp_path: Path) -> None:
+    rows = "".join(f"s{n},Mugs,Mug {n},{n}.5,{n}00\n" for n in range(1, 5))
+    found = products(imported(tmp_path, f"sku,category,title,Weight (KG),Volume (ML)\n{rows}"))
+    assert found[0]["catalog"] == {"Weight": ["1.5 kg"], "Volume": ["100 ml"]}
+
+
+def test_long_numbers_that_a_spreadsheet_has_shortened_are_refused_and_counted(
+    tmp_path: Path,
+) -> None:
+    rows = "".join(f"s{n},Mugs,Mug {n},4.00638E+12,{n}E+0\n" for n in range(4))
+    report = imported(tmp_path, f"sku,category,title,ean,more\n{rows}s4,Mugs,4.0E+12,,\n")
+    assert [p["catalog"] for p in products(report)] == [{"more": [f"{n}E+0"]} for n in range(4)]
+    shortened = "is a long number that a spreadsheet has shortened; write all of its digits"
+    assert faults(report) == {("ean", shortened): 4, (None, f"title: {shortened}"): 1}
+
+
+def test_shortened_ids_are_no_products_even_where_they_differ(tmp_path: Path) -> None:
+    rows = "".join(f"4.0063{n}E+12,Mugs,Mug {n}\n" for n in range(4)) + "x,Mugs,Mug\n"
+    report = imported(tmp_path, f"sku,category,title\n{rows}")
+    assert [p["product_id"] for p in products(report)] == ["x"]
+    assert report.rejected_rows == 4
+
+
+@pytest.mark.parametrize("word", ["#REF!", "#DIV/0!", "#NAME?", "#VALUE!", "#NUM!", "#NULL!"])
+def test_errors_of_a_spreadsheets_formulas_are_refused_and_counted(
+    tmp_path: Path, word: str
+) -> None:
+    report = imported(tmp_path, f"{HEADER}{ROWS}s98,Mugs,Mug,{word}\ns99,Mugs,{word},red\n")
+    assert report.products == 13
+    error = "is the error of a spreadsheet's formula; mend it there"
+    assert faults(report) == {("color", error): 1, (None, f"title: {error}"): 1}
+
+
+def test_days_that_a_spreadsheet_counts_are_no_dates_that_anybody_reads(tmp_path: Path) -> None:
+    rows = "".join(f"s{n},Mugs,Mug {n},{45_000 + n},{n}\n" for n in range(4))
+    report = imported(tmp_path, f"sku,category,title,release date,height\n{rows}")
+    ((attribute, reason),) = faults(report)
+    assert attribute == "release date"
+    assert "is a spreadsheet's count of days; format the column as dates" in reason
+
+
+# ------------------------------------------------------------------------------------------ files
+
+
+def test_a_single_byte_of_another_encoding_spoils_no_other_text(tmp_path: Path) -> None:
+    report = imported(tmp_path, (HEADER + ROWS + "s99,Mugs,Käß,rot\n").encode() + b"s9,M,K\xe4,r\n")
+    assert products(report)[12]["title"] == "Käß"
+    ((_, reason),) = faults(report)
+    assert "half of a character" in reason
+
+
+def test_lines_of_json_with_a_comma_behind_each_are_read(tmp_path: Path) -> None:
+    one = {"sku": "a", "category": "Mugs", "title": "Mug, a big one"}
+    lines = ",\n".join(json.dumps(one | {"sku": sku}) for sku in "abc")
+    assert len(products(imported(tmp_path, f"{lines},\n", "f.jsonl"))) == 3
+
+
+def zipped(name: str) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as file:
+        file.writestr(name, HEADER + ROWS)
+    return held.getvalue()
+
+
+def tarred() -> bytes:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as file:
+        file.addfile(tarfile.TarInfo("export.csv"))
+    return held.getvalue()
+
+
+ENTRY = '{"sku": "a", "category": "Mugs", "title": "Mug"}'
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (zipped("export.csv"), "is a zip archive, of export.csv; unpack it and give that"),
+        (tarred(), "is a tar archive; unpack it and give what is in it"),
+        (gzip.compress(tarred()), "is a tar archive; unpack it"),
+        (gzip.compress(gzip.compress(b"sku,title\n")), "is packed twice; unpack it once"),
+        (f"[{ENTRY},{ENTRY},]", "no whole JSON array: it breaks near its item 3"),
+        (f"[{ENTRY},{ENTRY[:20]}", "no whole JSON array: it breaks near its item 2"),
+        (f"[1]\n[{ENTRY}]", "no whole JSON array"),
+        (HEADER + "s1,Mugs,Mug," + "x" * 5_000_000, "is longer than 4,194,304 characters: shorten"),
+        (
+            ROWS,
+            "f.csv: its first row looks like a product.*column 2 is called 'Mugs' and has 'Mugs'",
+        ),
+    ],
+)
+def test_a_file_that_is_no_table_says_what_it_is_and_what_to_do(
+    tmp_path: Path, content: str | bytes, fault: str
+) -> None:
+    with pytest.raises(ImportFault, match=fault):
+        imported(tmp_path, content)
+    assert [path.name for path in tmp_path.iterdir()] == ["f.csv"]
+
+
+def test_a_sheet_without_a_cell_is_empty(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    path = tmp_path / "f.xlsx"
+    Workbook().save(path)
+    with pytest.raises(ImportFault, match="has no rows; give a file with products"):
+        import_files([path], tmp_path / "products.jsonl")
+
+
+def test_json_that_is_nested_without_an_end_is_a_row_that_says_so(tmp_path: Path) -> None:
+    deep = f'{{"sku": "b", "x": {"[" * 5000}{"]" * 5000}}}'
+    report = imported(tmp_path, f"{ENTRY}\n{deep}\n", "f.jsonl")
+    assert list(faults(report)) == [(None, "is nested too deep; give objects")]
+
+
+def test_a_header_that_comes_again_is_no_product(tmp_path: Path) -> None:
+    report = imported(tmp_path, HEADER + ROWS + HEADER + ROWS.replace("s", "t"))
+    assert (report.products, report.rejected_rows) == (24, 1)
+    assert list(faults(report)) == [(None, "is the header once more; leave it out")]
+
+
+# ------------------------------------------------------------------------------------------ guesses
+
+
+def test_rows_that_stand_there_twice_word_by_word_are_told_of_and_no_variants(
+    tmp_path: Path,
+) -> None:
+    report = imported(tmp_path, HEADER + ROWS + ROWS)
+    assert report.import_map.columns.id == "sku"
+    assert (report.products, report.rejected_rows) == (12, 12)
+
+
+def test_one_very_long_cell_makes_no_description_of_a_column(tmp_path: Path) -> None:
+    report = imported(tmp_path, f"{HEADER}{ROWS}s99,Mugs,Mug,{'x' * 100_000}\n")
+    assert report.import_map.columns.description is None
+    assert "color" in products(report)[0]["catalog"]
