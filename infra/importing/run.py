@@ -60,6 +60,22 @@ class ImportReport:
         """Rows that are no product."""
         return self.rows - self.products
 
+    @property
+    def lacking(self) -> list[str]:
+        """What of a product no column was taken for, and what that means."""
+        columns, say = self.import_map.columns, []
+        if columns.id is None:
+            say.append(
+                "no column is the id: products are called by their rows, such as row-1, and are "
+                "others when the file changes; name one in the map"
+            )
+        if columns.category == ONE_CATEGORY:
+            named = ONE_CATEGORY.removeprefix("=")
+            say.append(
+                f"no column is the category: all products are of one, {named}; name one in the map"
+            )
+        return say
+
     def count(self, fault: Rejected) -> None:
         """Count a fault by its attribute and reason; what stands in brackets is its own only."""
         key = (fault.attribute, _PARTICULAR.sub("", fault.reason))
