@@ -183,7 +183,7 @@ def make_map(survey: Survey, tables: Sequence[Table]) -> tuple[ImportMap, Reason
 def write_guess(path: Path, text: str) -> None:
     """Write a guessed map; another that stands there is moved aside, since somebody may have
     edited it."""
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    if path.exists() and path.read_bytes() != text.encode():
         path.replace(path.with_name(f"{path.name}.before"))
     path.write_text(text, encoding="utf-8")
 

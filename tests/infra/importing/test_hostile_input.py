@@ -96,6 +96,12 @@ def test_a_column_of_the_map_that_no_row_has_is_told_of(tmp_path: Path) -> None:
     assert list(report.hints) == ["no row has the column 'colour' of the map; see its spelling"]
 
 
+def test_a_map_of_another_encoding_that_stands_there_is_kept_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "map.toml").write_bytes(b"# f\xfcr den Shop")
+    imported(tmp_path, HEADER + ROWS)
+    assert (tmp_path / "map.toml.before").read_bytes() == b"# f\xfcr den Shop"
+
+
 def test_half_a_character_in_a_columns_name_is_left_out_of_it(tmp_path: Path) -> None:
     line = '{"sku": "%s", "category": "Mugs", "title": "Mug", "co\\ud83dlor": "red"}\n'
     report = imported(tmp_path, line % "a" + line % "b", "f.jsonl")
