@@ -17,6 +17,7 @@ from infra.importing.records import ITEM
 from infra.importing.rejected import LONGEST_SHOWN, Rejected
 from infra.importing.seen import Seen
 from infra.importing.values import spoiled, tidy
+from schemas.category import DEFAULT_PLACEHOLDERS
 from schemas.texts import HALF_CHARACTER, comparable, is_cut
 
 PATH = " > "
@@ -26,6 +27,10 @@ Entry = dict[str, Any]
 _INHERITED = ("title", "category", "description", "images")
 _URLS = re.compile(r"[|,;\s]+(?=https?://)")
 _ARROW = re.compile(r"\s*(?:>+|»|›|→)\s*")
+
+
+_EMPTY = "is empty; fill the column, or name another in the map"
+_BLANKS = frozenset(map(comparable, DEFAULT_PLACEHOLDERS))
 
 
 class RowFault(ValueError):
@@ -44,6 +49,11 @@ def count_kind(counts: Counter[Kind], kind: Kind, others: Kind) -> Kind:
     counted = kind if kind in counts or len(counts) < MOST_KINDS else others
     counts[counted] += 1
     return counted
+
+
+def stands_for_nothing(text: str) -> bool:
+    """Whether an id or a category is empty, or what people write where they have none."""
+    return not text or (len(text) < 30 and comparable(text) in _BLANKS)
 
 
 class ProductMaker:
@@ -93,8 +103,8 @@ class ProductMaker:
         if self._map.columns.id is None:
             return f"row-{self._rows}"
         identity = self._text("id", cells, "product_id")
-        if not identity:
-            raise RowFault("product_id", "is empty; fill the column, or name another in the map")
+        if stands_for_nothing(identity):
+            raise RowFault("product_id", _EMPTY, identity or None)
         return identity
 
     def _entry(self, identity: str, cells: Cells) -> Entry:
@@ -102,12 +112,13 @@ class ProductMaker:
         entry: Entry = {"product_id": identity}
         entry["title"] = self._text("title", cells)
         entry["description"] = self._text("description", cells)
-        entry["category"] = self._category(self._sources["category"](cells))
+        category = self._category(self._sources["category"](cells))
+        entry["category"] = "" if stands_for_nothing(category) else category
         entry["images"] = self._images(self._sources["images"](cells))
         if self._grouped:
             self._join_family(entry, self._text("group", cells) or identity)
         if not entry["category"]:
-            raise RowFault("category", "is empty; fill the column, or name another in the map")
+            raise RowFault("category", _EMPTY, category or None)
         if not entry["title"] and not entry["images"]:
             raise RowFault(
                 "title", "is empty; fill the column, name another in the map, or give a picture"

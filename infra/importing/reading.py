@@ -14,7 +14,6 @@ from typing import NamedTuple
 from infra.importing import delimited, excel, records
 from infra.importing.errors import ImportFault
 from infra.importing.map import FileForm
-from schemas.texts import without_halves
 
 Flatten = Callable[[Path], Iterator[dict[str, str]]]
 """The rows of a file that is no table."""
@@ -119,7 +118,7 @@ def _distinct(cells: Sequence[str]) -> tuple[str, ...]:
     seen: dict[str, int] = {}
     names = []
     for number, cell in enumerate(cells, 1):
-        name = " ".join(without_halves(cell).split()).lstrip("\ufeff") or f"column {number}"
+        name = records.column_name(cell) or f"column {number}"
         seen[name] = seen.get(name, 0) + 1
         names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return tuple(names)

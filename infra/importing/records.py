@@ -111,6 +111,11 @@ def _columns(con: duckdb.DuckDBPyConnection, path: Path) -> str:
     return f"* REPLACE ({', '.join(casts)})" if casts else "*"
 
 
+def column_name(written: str) -> str:
+    """A column's name that a map can have: no half characters, no constant's sign."""
+    return " ".join(without_halves(written).split()).lstrip("\ufeff= ")
+
+
 def flat(entry: Mapping[str, Any]) -> dict[str, str]:
     """`entry` as columns of texts; what is empty is left out."""
     cells: dict[str, str] = {}
@@ -146,12 +151,12 @@ def expanded(cells: dict[str, str], columns: Sequence[str]) -> dict[str, str]:
 def _flatten(value: Any, name: str, cells: dict[str, str], depth: int) -> None:
     if isinstance(value, Mapping) and depth < DEEPEST:
         for key, inner in value.items():
-            part = without_halves(str(key))
+            part = column_name(str(key))
             _flatten(inner, f"{name}.{part}" if name else part, cells, depth + 1)
     elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
         for number, item in enumerate(value[:MOST_ITEMS], 1):
             named = _named(item)
-            label = str(number) if named is None else without_halves(named[0])
+            label = str(number) if named is None else column_name(named[0])
             _flatten(item if named is None else named[1], f"{name}.{label}", cells, depth + 1)
     elif isinstance(value, list):
         _add(cells, name, ITEM.join(text for text in map(_text, _items(value)) if text))

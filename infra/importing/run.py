@@ -85,11 +85,18 @@ class ImportReport:
 def check_places(
     files: Sequence[Path], out: Path, map_path: Path | None, schema_out: Path | None
 ) -> None:
-    """Whether an import can write where it is to.
+    """Whether an import can read where it is to, and write.
 
     Raises:
-        ImportFault: a place is a folder, is read here, or is to be two files.
+        ImportFault: a place is a folder, is read here, or is to be two files; or a file can be read
+            only once.
     """
+    for path in files:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ImportFault(
+                f"{path}: is a pipe or a device, and an import reads a file twice; save it to a "
+                "file and give that"
+            )
     taken: dict[Path, str] = {}
     read = {path.resolve() for path in (*files, *([map_path] if map_path else []))}
     places = {"--out": out, "the rejected rows": rejected_path(out), "--schema-out": schema_out}

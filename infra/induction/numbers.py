@@ -1,6 +1,7 @@
 """Counted values as numbers: which units they have, and bounds that none of them is near."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ MOST_UNITS = 20
 LONGEST_UNIT = 15
 MOST_DIGITS = 12
 """Of a whole number that the engine writes; a longer one is an identifier."""
+_POWERS = re.compile(r"(?<=[^\W\d_])[23](?=/|$)")
+"""`m2`, `g/m2`; what is raised is plain by then."""
 _SIGNS = "%‰°'\"′″"
 ROOM = 10
 """A maximum is so many times the largest, and rounded up to a power of ten: it is there for slips
@@ -93,7 +96,7 @@ def _is_unit(text: str) -> bool:
         len(text) <= LONGEST_UNIT
         and len(text.split()) <= 2
         and (text[:1].isalpha() or text[:1] in _SIGNS)
-        and not any(c.isdigit() or c in "|,;:" for c in text)
+        and not any(c.isdigit() or c in "|,;:" for c in _POWERS.sub("", text))
     )
 
 

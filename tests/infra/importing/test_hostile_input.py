@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -66,6 +67,12 @@ def test_a_link_to_what_is_read_is_that_file(tmp_path: Path) -> None:
         check_places([file], link, None, None)
 
 
+def test_what_can_be_read_only_once_is_to_be_saved_first(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ImportFault, match=r"is a pipe or a device.*; save it to a file"):
+        check_places([tmp_path / "pipe"], tmp_path / "p.jsonl", None, None)
+
+
 # ------------------------------------------------------------------------------------------ maps
 
 
@@ -100,6 +107,16 @@ def test_a_map_of_another_encoding_that_stands_there_is_kept_as_it_is(tmp_path: 
     (tmp_path / "map.toml").write_bytes(b"# f\xfcr den Shop")
     imported(tmp_path, HEADER + ROWS)
     assert (tmp_path / "map.toml.before").read_bytes() == b"# f\xfcr den Shop"
+
+
+def test_a_columns_name_is_no_constant_whatever_it_begins_with(tmp_path: Path) -> None:
+    rows = "".join(f"s{n},Mugs,Mug number {n},red {n}\n" for n in range(4))
+    report = imported(tmp_path, f"sku,category,=title,=color\n{rows}")
+    assert products(report)[1]["title"] == "Mug number 1"
+    assert products(report)[1]["catalog"] == {"color": ["red 1"]}
+    line = '{"sku": "a", "category": "Mugs", "=title": "Mug", "=": {"=c": "red"}}\n'
+    (mug,) = products(imported(tmp_path, line, "f.jsonl"))
+    assert (mug["title"], mug["catalog"]) == ("Mug", {"c": ["red"]})
 
 
 def test_half_a_character_in_a_columns_name_is_left_out_of_it(tmp_path: Path) -> None:
@@ -162,6 +179,17 @@ def test_days_that_a_spreadsheet_counts_are_no_dates_that_anybody_reads(tmp_path
     ((attribute, reason),) = faults(report)
     assert attribute == "release date"
     assert "is a spreadsheet's count of days; format the column as dates" in reason
+
+
+def test_what_stands_for_no_value_is_no_id_and_no_category(tmp_path: Path) -> None:
+    text = f"{HEADER}{ROWS}N/A,Mugs,Mug,red\ns98,-,Mug,red\ns99,Mugs,None,red\n"
+    report = imported(tmp_path, text)
+    assert report.products == 13, "a title may be any word"
+    assert sorted(reason for _, reason in faults(report)) == [
+        f"{name}: is empty; fill the column, or name another in the map"
+        for name in ("category", "product_id")
+    ]
+    assert [one.value for one in report.examples.values()] == ["N/A", "-"]
 
 
 # ------------------------------------------------------------------------------------------ files
@@ -237,10 +265,23 @@ def test_json_that_is_nested_without_an_end_is_a_row_that_says_so(tmp_path: Path
     assert list(faults(report)) == [(None, "is nested too deep; give objects")]
 
 
+def test_a_comma_in_the_title_above_a_header_parts_nothing(tmp_path: Path) -> None:
+    rows = "".join(f"s{n};Mugs;Mug {n};{n},5 kg\n" for n in range(20))
+    text = f"Export, 2024\nsku;category;title;weight\n{rows}"
+    assert products(imported(tmp_path, text))[0]["catalog"] == {"weight": ["0.5 kg"]}
+
+
 def test_a_header_that_comes_again_is_no_product(tmp_path: Path) -> None:
     report = imported(tmp_path, HEADER + ROWS + HEADER + ROWS.replace("s", "t"))
     assert (report.products, report.rejected_rows) == (24, 1)
     assert list(faults(report)) == [(None, "is the header once more; leave it out")]
+
+
+def test_a_list_in_each_row_does_not_part_the_columns(tmp_path: Path) -> None:
+    tags = "|".join(f"t{n}" for n in range(30))
+    rows = "".join(f"s{n},Mugs,Mug {n},{tags}\n" for n in range(6))
+    report = imported(tmp_path, f"sku,category,title,tags\n{rows}")
+    assert len(products(report)[0]["catalog"]["tags"]) == 30
 
 
 # ------------------------------------------------------------------------------------------ guesses

@@ -134,6 +134,13 @@ def test_bits_and_bytes_are_units_of_their_own() -> None:
     assert attribute.maximum == 1000
 
 
+@pytest.mark.parametrize("unit", ["m2", "m²", "cm3", "g/m2"])
+def test_areas_and_volumes_are_numbers(unit: str) -> None:
+    induction = induced(mugs([f"{n} {unit}" for n in range(1, 31)]))
+    assert asked(induction).decision.attribute.type is AttributeType.NUMBER
+    assert induction.lost == 0
+
+
 def test_numbers_below_zero_leave_the_minimum_open() -> None:
     assert decided([f"{n} °C" for n in range(-20, 20)]).minimum is None
 
