@@ -91,10 +91,10 @@ def check_places(
         ImportFault: a place is a folder, is read here, or is to be two files; or a file can be read
             only once.
     """
-    for path in files:
-        if path.exists() and not path.is_file() and not path.is_dir():
+    for file in files:
+        if file.exists() and not file.is_file() and not file.is_dir():
             raise ImportFault(
-                f"{path}: is a pipe or a device, and an import reads a file twice; save it to a "
+                f"{file}: is a pipe or a device, and an import reads a file twice; save it to a "
                 "file and give that"
             )
     taken: dict[Path, str] = {}
@@ -225,6 +225,23 @@ def _write(
     told: Callable[[int], None],
 ) -> None:
     parts = [path.with_name(f"{path.name}.part") for path in (report.out, report.rejected)]
+    try:
+        _write_parts(report, tables, columns, told, parts)
+        if report.products:
+            parts[0].replace(report.out)
+        parts[1].replace(report.rejected)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+
+def _write_parts(
+    report: ImportReport,
+    tables: Sequence[Table],
+    columns: Sequence[str],
+    told: Callable[[int], None],
+    parts: Sequence[Path],
+) -> None:
     with Seen() as seen, parts[0].open("wb") as products, parts[1].open("wb") as rejected:
         maker = ProductMaker(report.import_map, columns, seen)
         for file, row in ((one.path.name, row) for one in tables for row in one.rows()):
@@ -242,8 +259,6 @@ def _write(
                 told(report.rows)
         report.hints.update(maker.hints)
     told(report.rows)
-    parts[0].replace(report.out)
-    parts[1].replace(report.rejected)
 
 
 def _stop_where_strict(report: ImportReport, faults: Sequence[Rejected]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
 
 from infra.importing.errors import ImportFault
 from infra.importing.run import ImportReport, check_places, import_files
@@ -250,13 +251,66 @@ def test_a_file_that_is_no_table_says_what_it_is_and_what_to_do(
     assert [path.name for path in tmp_path.iterdir()] == ["f.csv"]
 
 
-def test_a_sheet_without_a_cell_is_empty(tmp_path: Path) -> None:
-    from openpyxl import Workbook
+def book(path: Path, **sheets: list[list[str]]) -> Path:
+    made = Workbook()
+    made.remove(made.active)
+    for name, rows in sheets.items():
+        sheet = made.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    made.save(path)
+    return path
 
-    path = tmp_path / "f.xlsx"
-    Workbook().save(path)
+
+GOODS = [["sku", "category", "title"], ["a", "Mugs", "Mug"], ["b", "Mugs", "Cup"]]
+READ_ME = [["How to fill in"], ["write in the next sheet"], ["and save"]]
+
+
+@pytest.mark.parametrize(
+    ("sheets", "taken"),
+    [
+        ({"One": [], "Two": GOODS}, "Two"),
+        ({"Read me": READ_ME, "Goods": GOODS}, "Goods"),
+        ({"Goods": GOODS, "More": GOODS}, ""),
+        ({"One": [], "Two": [["a", "b"], ["A big red mug", "c"]]}, "Two"),
+    ],
+)
+def test_the_sheet_that_has_products_is_taken_and_the_map_says_so(
+    tmp_path: Path, sheets: dict[str, list[list[str]]], taken: str
+) -> None:
+    report = import_files([book(tmp_path / "f.xlsx", **sheets)], tmp_path / "products.jsonl")
+    assert report.import_map.file.sheet == taken
+    said = report.map_path.read_text(encoding="utf-8")
+    assert ("# the first sheet" in said) == bool(taken)
+
+
+def test_sheets_without_a_cell_are_empty(tmp_path: Path) -> None:
     with pytest.raises(ImportFault, match="has no rows; give a file with products"):
-        import_files([path], tmp_path / "products.jsonl")
+        import_files([book(tmp_path / "f.xlsx", A=[], B=[])], tmp_path / "products.jsonl")
+
+
+def test_a_workbook_that_its_reader_fails_on_is_one_sentence(tmp_path: Path) -> None:
+    made = Workbook()
+    made.create_chartsheet(index=0)
+    made.save(tmp_path / "f.xlsx")
+    with pytest.raises(ImportFault, match=r"cannot be read as Excel .*; save it anew"):
+        import_files([tmp_path / "f.xlsx"], tmp_path / "products.jsonl")
+
+
+def test_an_import_that_fails_leaves_what_stood_there_and_no_halves(tmp_path: Path) -> None:
+    (tmp_path / "products.jsonl").write_text("of before\n", encoding="utf-8")
+    with pytest.raises(ImportFault, match=r"none of the 2 rows .*products.rejected.jsonl"):
+        imported(tmp_path, "sku,category,title\na,-,Mug\nb,-,Cup\n")
+    assert (tmp_path / "products.jsonl").read_text(encoding="utf-8") == "of before\n"
+    assert (tmp_path / "products.rejected.jsonl").exists()
+    with pytest.raises(ImportFault, match="is the header once more"):
+        import_files([again(tmp_path)], tmp_path / "products.jsonl", strict=True)
+    assert not list(tmp_path.glob("*.part"))
+
+
+def again(folder: Path) -> Path:
+    (folder / "again.csv").write_text(HEADER + ROWS + HEADER, encoding="utf-8")
+    return folder / "again.csv"
 
 
 def test_json_that_is_nested_without_an_end_is_a_row_that_says_so(tmp_path: Path) -> None:
