@@ -69,7 +69,7 @@ def _without_plain_tags(text: str) -> str | None:
 def spoiled(text: str) -> str | None:
     """Why nobody can take a cell for what it was, which a spreadsheet has lost; None where it is
     whole."""
-    if text in _ERRORS:
+    if text[:1] == "#" and text in _ERRORS:
         return "is the error of a spreadsheet's formula; mend it there"
     if "E+" in text and _SHORTENED.fullmatch(text):
         return "is a long number that a spreadsheet has shortened; write all of its digits"
