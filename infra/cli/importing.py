@@ -10,7 +10,8 @@ from rich.text import Text
 
 from infra.cli.induced import show_induction
 from infra.cli.output import console
-from infra.importing.run import ImportReport, Told, check_places, import_files
+from infra.importing.places import check_places
+from infra.importing.run import ImportReport, Told, import_files
 from infra.induction.counting import Entry
 from infra.induction.files import products_in, write_schema
 from infra.induction.induce import induce

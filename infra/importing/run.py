@@ -19,13 +19,13 @@ from infra.importing.formats.known import BY_NAME
 from infra.importing.guessing import NO_CATEGORY, ONE_CATEGORY, guess
 from infra.importing.map import ImportMap, Reasons
 from infra.importing.map_file import map_text, read_map
+from infra.importing.places import check_places, guessed_path, rejected_path
 from infra.importing.products import ProductMaker, count_kind
 from infra.importing.reading import Table
 from infra.importing.rejected import Rejected
 from infra.importing.seen import Seen
 from infra.importing.surveying import Survey, survey
 
-MAP_NAME = "map.toml"
 Told = Callable[[str, int, int], None]
 """Is told of progress: what is done, rows done, all rows (0 while nobody knows)."""
 OTHERS = (None, "has one of many faults that are not counted apart")
@@ -82,47 +82,6 @@ class ImportReport:
         self.examples.setdefault(count_kind(self.reasons, key, OTHERS), fault)
 
 
-def check_places(
-    files: Sequence[Path], out: Path, map_path: Path | None, schema_out: Path | None
-) -> None:
-    """Whether an import can read where it is to, and write.
-
-    Raises:
-        ImportFault: a place is a folder, is read here, or is to be two files; or a file can be read
-            only once.
-    """
-    for file in files:
-        if file.exists() and not file.is_file() and not file.is_dir():
-            raise ImportFault(
-                f"{file}: is a pipe or a device, and an import reads a file twice; save it to a "
-                "file and give that"
-            )
-    taken: dict[Path, str] = {}
-    read = {path.resolve() for path in (*files, *([map_path] if map_path else []))}
-    places = {"--out": out, "the rejected rows": rejected_path(out), "--schema-out": schema_out}
-    for what, path in places.items():
-        if path is None:
-            continue
-        if not path.name or path.is_dir():
-            raise ImportFault(f"{path}: is a folder; give {what} the path of a file in it")
-        place = path.resolve()
-        if place in read:
-            option = what if what.startswith("--") else "--out"
-            raise ImportFault(
-                f"{path}: is read here and would be written over; give another {option}"
-            )
-        if place in taken:
-            raise ImportFault(
-                f"{path}: is to be two files, {taken[place]} and {what}; give two paths"
-            )
-        taken[place] = what
-
-
-def rejected_path(out: Path) -> Path:
-    """Where the rows and values go that are left out of the catalog `out`."""
-    return out.parent / f"{out.stem}.rejected.jsonl"
-
-
 def import_files(
     files: Sequence[Path],
     out: Path,
@@ -149,7 +108,7 @@ def import_files(
     if given is None:
         import_map, more = make_map(seen, tables)
         reasons, lacking = {**reasons, **more}, []
-        map_path = out.parent / MAP_NAME
+        map_path = guessed_path(out)
     else:
         import_map = given
         lacking = _lacking_columns(import_map, seen.columns, map_path)

@@ -14,7 +14,8 @@ import pytest
 from openpyxl import Workbook
 
 from infra.importing.errors import ImportFault
-from infra.importing.run import ImportReport, check_places, import_files
+from infra.importing.places import check_places
+from infra.importing.run import ImportReport, import_files
 
 HEADER = "sku,category,title,color\n"
 ROWS = "".join(f"s{n},Mugs,Mug number {n},{'red' if n % 2 else 'blue'}\n" for n in range(12))
@@ -45,8 +46,8 @@ def faults(report: ImportReport) -> Mapping[tuple[str | None, str], int]:
         ("p.jsonl", "m.toml", "would be written over; give another --schema-out"),
         ("p.jsonl", "p.jsonl", "is to be two files, --out and --schema-out; give two paths"),
         ("p.jsonl", "p.rejected.jsonl", "is to be two files, the rejected rows and --schema-out"),
-        (".", None, "is a folder; give --out the path of a file"),
-        ("p.jsonl", ".", "is a folder; give --schema-out the path of a file"),
+        (".", None, "is a folder; give --out another place"),
+        ("p.jsonl", ".", "is a folder; give --schema-out another place"),
     ],
 )
 def test_nothing_that_is_read_or_just_written_is_written_over(
@@ -58,6 +59,11 @@ def test_nothing_that_is_read_or_just_written_is_written_over(
     with pytest.raises(ImportFault, match=fault):
         check_places([file], tmp_path / out, tmp_path / "m.toml", schema)
     check_places([file], tmp_path / "p.jsonl", tmp_path / "m.toml", tmp_path / "s.json")
+
+
+def test_the_map_that_is_guessed_has_a_place_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(ImportFault, match="is to be two files, the map and --schema-out"):
+        check_places([], tmp_path / "p.jsonl", None, tmp_path / "map.toml")
 
 
 def test_a_link_to_what_is_read_is_that_file(tmp_path: Path) -> None:
