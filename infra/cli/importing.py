@@ -119,7 +119,7 @@ def _show(report: ImportReport) -> None:
             f"{report.reasons.total():,} rows and values that were left out: {report.rejected}"
         )
     if report.guessed:
-        say += report.lacking
+        say += report.doubts
         say.append(
             f"{report.map_path} has what was guessed, and why; edit it and give it with "
             f"--map {report.map_path}"

@@ -61,8 +61,8 @@ class ImportReport:
         return self.rows - self.products
 
     @property
-    def lacking(self) -> list[str]:
-        """What of a product no column was taken for, and what that means."""
+    def doubts(self) -> list[str]:
+        """What of a guessed map is to be looked at first, and what it means."""
         columns, say = self.import_map.columns, []
         if columns.id is None:
             say.append(
@@ -73,6 +73,12 @@ class ImportReport:
             named = ONE_CATEGORY.removeprefix("=")
             say.append(
                 f"no column is the category: all products are of one, {named}; name one in the map"
+            )
+        encoding = self.import_map.file.encoding
+        if encoding in ("cp1252", "latin-1"):
+            say.append(
+                f"the file is no UTF-8 and was read as {encoding}, Western European; where letters "
+                "are wrong, name its encoding in the map, such as cp1251, gbk or shift_jis"
             )
         return say
 

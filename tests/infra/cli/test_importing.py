@@ -52,6 +52,15 @@ def test_an_import_says_that_it_found_no_id_no_category_and_no_attribute(tmp_pat
     assert "would be left out" not in told
 
 
+def test_an_import_says_that_it_took_an_encoding_for_another(tmp_path: Path) -> None:
+    text = "sku,category,title\n1,Кружки,Большая кружка\n2,Кружки,Малая кружка\n"
+    for encoding, told in (("cp1251", True), ("utf-8", False)):
+        (tmp_path / "shop.csv").write_text(text, encoding=encoding)
+        command = ["import", str(tmp_path / "shop.csv"), "--out", str(tmp_path / "p.jsonl")]
+        said = " ".join(CliRunner().invoke(app, command).output.split())
+        assert ("was read as cp1252, Western European; where letters are wrong" in said) is told
+
+
 def test_an_import_writes_over_nothing_that_it_reads(tmp_path: Path) -> None:
     shop = tmp_path / "products.jsonl"
     shop.write_text('{"sku": "1", "category": "Mugs", "title": "Mug"}\n', encoding="utf-8")
