@@ -17,6 +17,21 @@ _READ_BY_PINT = re.compile(
     r"[^\W\d_]{1,30}|°[^\W\d_]{1,10}|%|[^\W\d_]{1,20}[²³]|[^\W\d_]{1,20}/[^\W\d_]{1,20}"
 )
 
+# Whole texts are in capitals, or begin with one. Nothing that is sold is measured in megalitres,
+# megagrams or millihertz: in whatever letter case, these are the units.
+_USUAL = {
+    unit.casefold(): unit
+    for unit in (
+        "ml", "cl", "dl", "mm", "cm", "km", "mg", "g", "kg", "lb", "oz", "in", "ft",
+        "mA", "mAh", "Ah", "mV", "kV", "kW", "kWh", "Wh", "Hz", "kHz", "MHz", "GHz", "pF", "nF",
+    )
+}  # fmt: skip
+# Things are sold in thousandths and in millions of these. Small letters and capitals together are
+# no accident.
+_IN_BOTH: dict[str, tuple[str, ...]] = {
+    one.casefold(): (one, f"M{one[1:]}") for one in ("mW", "mWh", "mJ")
+}
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -32,9 +47,27 @@ class Scale:
         return number * self.factor + self.offset
 
 
-@lru_cache(maxsize=4096)
 def scale(unit: str) -> Scale | None:
     """The scale of `unit`; None where Pint does not know it, or it is no linear one (dB)."""
+    return _as_written(usual(unit))
+
+
+def usual(unit: str) -> str:
+    """`unit` as it is usually written, where its letter case is an accident: `ML` is ml, and `KG`
+    kg. What means the same as it stands stays: `mL`."""
+    meant = _USUAL.get(unit.casefold(), unit)
+    return unit if meant == unit or _as_written(meant) == _as_written(unit) else meant
+
+
+def readings(unit: str) -> tuple[str, ...]:
+    """The units that `unit` may be: `MW` is mW in a text that is in capitals."""
+    both = _IN_BOTH.get(unit.casefold(), ())
+    careful = unit in both and not unit.isupper()
+    return both if both and not careful else (usual(unit),)
+
+
+@lru_cache(maxsize=4096)
+def _as_written(unit: str) -> Scale | None:
     if not _READ_BY_PINT.fullmatch(unit):
         return None
     registry = _registry()
@@ -46,6 +79,8 @@ def scale(unit: str) -> Scale | None:
             return None
         kind = " ".join(f"{name}^{power}" for name, power in sorted(one.unit_items()))
     except Exception:  # Pint has many, and what it cannot do it does not know
+        return None
+    if kind == "bit^1" and factor < 1:  # `mb` is no thousandth of a bit
         return None
     return Scale(kind, factor, offset)
 
@@ -64,6 +99,7 @@ def _registry() -> Any:
     # It warns where a name is defined anew.
     logging.getLogger("pint").setLevel(logging.ERROR)
     registry: Any = pint.UnitRegistry(non_int_type=Fraction, cache_folder=None)
-    # Products have bits (Mb, Mbit); none is measured in barns.
+    # Products have bits (Mb, Gb, Mbit); none is measured in barns or gilberts.
     registry.define("bit = [] = b")
+    registry.define("gigabit = 1000000000 * bit = Gb")
     return registry

@@ -23,6 +23,8 @@ from schemas.values import NO, YES
 
 Entry = dict[str, Any]
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# By gzip, as Excel's files and other zips are, as Parquet is.
+_PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"PAR1")
 _BOOLEANS = {word.casefold(): NO for word in (*NO_WORDS, "0")}
 _BOOLEANS |= {word.casefold(): YES for word in (*YES_WORDS, "1")}
 _SPELLED = {True: (YES, "true"), False: (NO, "false")}
@@ -57,6 +59,10 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
             for number, line in enumerate(file, 1):
                 if number == 1 and line.startswith(_UTF_16):
                     raise CatalogError(f"{path}: is UTF-16; save the file as UTF-8")
+                if number == 1 and line.startswith(_PACKED):
+                    raise CatalogError(
+                        f"{path}: is no JSONL; make a catalog of it with `listune import`"
+                    )
                 line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
                 if line.strip():
                     yield number, line

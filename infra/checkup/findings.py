@@ -35,6 +35,8 @@ def _stops(report: CheckReport, why_not: str | None, most_rejected: float) -> li
             f"{wrong} of {report.lines} lines are no product, where at most {most_rejected:.0%} "
             f"may be: {report.wrong[0].reason} ({report.wrong[0].examples[0]})"
         )
+        if wrong == report.lines:
+            sentence += "; of a file of another kind `listune import` makes a catalog"
         found.append(Finding(severity="stop", loss=wrong / report.lines, sentence=sentence))
     if not report.products:
         if not found:

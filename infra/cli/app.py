@@ -38,7 +38,7 @@ from schemas.errors import ListuneError
 
 _OF_A_PATH = {
     *(errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
 }
 """Faults of the path that a person gave, not of the program."""
 

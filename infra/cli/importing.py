@@ -10,6 +10,7 @@ from rich.text import Text
 
 from infra.cli.induced import show_induction
 from infra.cli.output import console
+from infra.importing.places import check_places
 from infra.importing.run import ImportReport, Told, import_files
 from infra.induction.counting import Entry
 from infra.induction.files import products_in, write_schema
@@ -55,6 +56,7 @@ def import_(
     """
     if most_rejected is None:
         most_rejected = load_settings().demo.most_rejected
+    check_places(files, out, map_path, schema_out)
     with bar(console) as progress:
         told = _Bar(progress)
         report = import_files(files, out, map_path, told, strict)
@@ -117,6 +119,7 @@ def _show(report: ImportReport) -> None:
             f"{report.reasons.total():,} rows and values that were left out: {report.rejected}"
         )
     if report.guessed:
+        say += report.doubts
         say.append(
             f"{report.map_path} has what was guessed, and why; edit it and give it with "
             f"--map {report.map_path}"

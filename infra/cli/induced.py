@@ -15,6 +15,17 @@ SHOWN = 40
 
 def show_induction(induction: Induction, path: Path) -> None:
     """Print what was decided and what it costs; `path` is the schema that has all of it."""
+    types = Counter(a.type for s in induction.schemas.values() for a in s.attributes)
+    counted = ", ".join(f"{count:,} {kind}" for kind, count in types.most_common())
+    if not induction.values:
+        console.print(
+            f"{path} asks for nothing: no product has a value of an attribute; name their columns "
+            "in the map",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+        return
     rows = _rows(induction)
     rows.sort(key=lambda row: -row[1].left_out)
     table = Table("category", "attribute", "type", "why")
@@ -26,8 +37,6 @@ def show_induction(induction: Induction, path: Path) -> None:
         cells = (*words, f"{cost.values:,}", f"{cost.left_out:,}", first)
         table.add_row(*map(Text, cells))
     console.print(table)
-    types = Counter(a.type for s in induction.schemas.values() for a in s.attributes)
-    counted = ", ".join(f"{count:,} {kind}" for kind, count in types.most_common())
     say = [
         f"{path} has {len(induction.categories):,} categories with {types.total():,} attributes "
         f"({counted}), and why each is so",

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from statistics import median
 
 from infra.importing.map import Reasons, Source
 from infra.importing.names import ROLES, bare_name, without_locale
@@ -15,13 +16,15 @@ class Candidates:
     def __init__(self, survey: Survey) -> None:
         self.survey = survey
         self.cells: dict[str, list[str]] = defaultdict(list)
-        for row in survey.sample:
-            for name, cell in row.cells.items():
+        # A row that stands there again word by word says nothing new.
+        different = dict.fromkeys(tuple(row.cells.items()) for row in survey.sample)
+        for row in different:
+            for name, cell in row:
                 self.cells[name].append(cell)
         self.left = dict.fromkeys(survey.columns)
         self.reasons: Reasons = {}
         self.skipped: dict[str, str] = {}
-        self.rows = len(survey.sample)
+        self.rows = len(different)
 
     def named(self, role: str) -> list[str]:
         """The columns left whose name is a word of the role, in the order of the words."""
@@ -57,6 +60,14 @@ class Candidates:
     def filled(self, name: str) -> float:
         """The share of rows in which a column has a text."""
         return len(self.cells[name]) / self.rows if self.rows else 0.0
+
+    def lacking(self, name: str) -> int:
+        """In how many rows a column is empty."""
+        return self.rows - len(self.cells[name])
+
+    def length(self, name: str) -> float:
+        """The usual length of a column's filled cells, in characters; one may be very long."""
+        return median(map(len, self.cells[name])) if self.cells[name] else 0.0
 
     def share(self, name: str, pattern: re.Pattern[str]) -> float:
         """The share of a column's filled cells that `pattern` is found at the beginning of."""

@@ -10,14 +10,13 @@ import csv
 import gzip
 import io
 import itertools
-import math
 import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 from infra.importing.errors import ImportFault
 from infra.importing.map import FileForm
@@ -26,6 +25,8 @@ from infra.importing.map import FileForm
 LONGEST_FIELD = 1 << 22
 DELIMITERS = (",", ";", "\t", "|")
 LOOKED_AT = 500
+MOSTLY = 0.9
+LEAST_NAMES = 3
 HEADER_WITHIN = 10
 _BLOCK = 1 << 20
 _HINT = re.compile(r'"?sep=(.)"?')
@@ -95,8 +96,8 @@ def _by_all_bytes(path: Path) -> tuple[str, str]:
             undefined = undefined or any(byte in block for byte in b"\x81\x8d\x8f\x90\x9d")
     if not wrong:
         return "utf-8", "all bytes are UTF-8"
-    if wrong * 10 <= beyond_ascii:
-        return "utf-8", f"nearly all is UTF-8; {wrong} bytes are not, and what has them is refused"
+    if wrong * 2 <= beyond_ascii:  # of another encoding nearly all would be wrong
+        return "utf-8", f"most is UTF-8; {wrong} bytes are not, and what has them is refused"
     if undefined:
         return "latin-1", "the bytes are neither UTF-8 nor Windows' cp1252"
     why = "has bytes that only cp1252 has" if between else "what latin-1 has, cp1252 has as well"
@@ -126,12 +127,15 @@ def find_form(path: Path) -> tuple[FileForm, dict[str, str]]:
         (delimiter, quote): _score(lines, delimiter, quote)
         for delimiter, quote in itertools.product(DELIMITERS, ('"', ""))
     }
-    delimiter, quote = max(
+    ways = [
         # Without quotes only where these part rows wrongly: `"` is for inches, too.
-        ((d, "" if scores[d, ""][0] > scores[d, '"'][0] else '"') for d in DELIMITERS),
-        key=lambda way: math.prod(scores[way]),
-    )
-    share, width = scores[delimiter, quote]
+        (d, "" if scores[d, ""].share > scores[d, '"'].share else '"')
+        for d in DELIMITERS
+    ]
+    # A list in each row has many parts, and the header none of them.
+    headed = [way for way in ways if scores[way].headed and scores[way].share >= MOSTLY]
+    delimiter, quote = max(headed or ways, key=lambda way: scores[way].share * scores[way].width)
+    share, width, _ = scores[delimiter, quote]
     rows = list(_parse(lines, delimiter, quote))
     header = find_header([cells for _, cells in rows])
     number = (header or 1) + (hint is not None)
@@ -181,8 +185,11 @@ def _parse(lines: Any, delimiter: str, quote: str, path: Path | None = None) -> 
         except csv.Error as error:
             if path is None:
                 return
+            said = f"{error};"
+            if "field limit" in said:
+                said = f"a cell is longer than {LONGEST_FIELD:,} characters: shorten it; or"
             raise ImportFault(
-                f"{path}, line {reader.line_num}: {error}; a quote before it is never closed: mend "
+                f"{path}, line {reader.line_num}: {said} a quote before it is never closed: mend "
                 'the file, or set [file] quote = "" in the map'
             ) from error
         if cells:
@@ -194,10 +201,19 @@ def _first_lines(path: Path, encoding: str) -> list[str]:
         return list(itertools.islice(file, LOOKED_AT))
 
 
-def _score(lines: list[str], delimiter: str, quote: str) -> tuple[float, int]:
-    """The share of rows that have the usual number of cells, and this number; 0 for one column."""
-    widths = Counter(len(cells) for _, cells in _parse(lines, delimiter, quote))
+class _Score(NamedTuple):
+    """The share of rows that have the usual number of cells (0 for one column), this number, and
+    whether the first row has it, too, as no title above a header would by chance."""
+
+    share: float
+    width: int
+    headed: bool
+
+
+def _score(lines: list[str], delimiter: str, quote: str) -> _Score:
+    widths = [len(cells) for _, cells in _parse(lines, delimiter, quote)]
     if not widths:
-        return 0.0, 1
-    width, rows = widths.most_common(1)[0]
-    return (rows / widths.total() if width > 1 else 0.0), width
+        return _Score(0.0, 1, False)
+    width, rows = Counter(widths).most_common(1)[0]
+    share = rows / len(widths) if width > 1 else 0.0
+    return _Score(share, width, width >= LEAST_NAMES and widths[0] == width)

@@ -15,7 +15,7 @@ from infra.importing.map import AttributeColumn, ImportMap, Reasons
 from infra.importing.names import NO_WORDS, YES_WORDS, bare_name
 from infra.importing.records import ITEM
 from infra.importing.surveying import Survey
-from infra.importing.values import mark_of, tidy
+from infra.importing.values import is_unit, mark_of, tidy
 from schemas.numbers import Number, read_number
 
 MOSTLY = 0.9
@@ -30,6 +30,8 @@ _LOCALES = {".": "en-US", ",": "de-DE"}
 _IDENTIFIERS = re.compile(
     r"gtin|ean\d*$|upc|isbn|mpn|sku|asin|code|modell?|zip|plz|nummer$|number$"
 )
+_DATED = re.compile(r"date|datum|fecha")
+_DAYS = re.compile(r"[2-5]\d{4}")
 _FLAGS = re.compile(r"^(?:is|has|ist|hat|con|avec|mit)[_ A-Z]|able\b|\?$|fähig|bar\b")
 
 
@@ -140,6 +142,8 @@ def _kind(name: str, items: Sequence[str], has_unit: bool) -> tuple[str, str]:
         return "boolean", "only 0 and 1, and the name asks a question"
     if sum(DATE.fullmatch(item) is not None for item in items) >= MOSTLY * len(items):
         return "date", f"such as {items[0]!r}"
+    if _DATED.search(bare_name(name)) and all(_DAYS.fullmatch(item) for item in items):
+        return "date", f"named so, and numbers such as {items[0]!r} are days as spreadsheets count"
     if _IDENTIFIERS.search(bare_name(name)) and not has_unit:
         return "text", "named as an identifier, of which 007 is not 7"
     if any(re.match(r"0\d", item) for item in items):
@@ -159,6 +163,8 @@ def _number(item: str) -> Number | None:
     mark = mark_of(item)
     found = read_number(item, _LOCALES["." if mark in ("", "?") else mark])
     if not isinstance(found, Number) or len(found.unit) > LONGEST_UNIT or found.unit.count(" ") > 1:
+        return None
+    if not is_unit(found.unit):
         return None
     digits = found.written.lstrip("-")
     return None if digits.isdecimal() and len(digits) > LONGEST_COUNT else found

@@ -39,14 +39,20 @@ def _book(path: Path) -> Iterator[Any]:
     with open_bytes(path) as file:
         try:
             book = load_workbook(file, read_only=True, data_only=True)
+            try:
+                yield book
+            finally:
+                book.close()
+        except ImportFault:
+            raise
         except (BadZipFile, OSError, KeyError, ValueError) as error:
             raise ImportFault(
                 f"{path}: is no Excel file (.xlsx); save it as one, or as CSV"
             ) from error
-        try:
-            yield book
-        finally:
-            book.close()
+        except Exception as error:  # openpyxl has many for what it did not expect
+            raise ImportFault(
+                f"{path}: cannot be read as Excel ({error}); save it anew as .xlsx, or as CSV"
+            ) from error
 
 
 def sheets(path: Path) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from infra.importing.candidates import Candidates
 from infra.importing.map import AttributeColumn, Cells, Pairs
 from infra.importing.names import bare_name, readable, without_locale, without_prefix
-from schemas.units import scale
+from schemas.units import scale, usual
 
 LISTED = 0.5
 MOSTLY_NUMBERS = 0.8
@@ -105,7 +105,7 @@ def attributes_of(table: Candidates) -> tuple[dict[str, AttributeColumn], dict[s
         # Two columns may differ in what is made pretty only.
         name = next(n for n in (*pretty, without_prefix(stem), column) if n not in attributes)
         if unit and name == pretty[0] and len(names) > 1:
-            units[name] = unit
+            units[name] = usual(unit)
         locale = localised[1] if localised and name != column and "-" in localised[1] else None
         attributes[name] = AttributeColumn(
             column=column, unit_column=unit_of.get(column), locale=locale

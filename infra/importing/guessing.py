@@ -5,8 +5,10 @@ Nothing is guessed silently: each guess has a reason, which stands above it in `
 
 import re
 from collections import defaultdict
+from pathlib import Path
 
 from infra.importing.candidates import Candidates
+from infra.importing.errors import ImportFault
 from infra.importing.guessed_attributes import attributes_of, cells_of, pairs_of
 from infra.importing.map import (
     ColumnRoles,
@@ -28,6 +30,8 @@ NO_CATEGORY = (
 FILLED = 0.95
 NEARLY_ALL = 0.98
 MOSTLY_OWN = 0.7
+MOSTLY_FILLED = 0.5
+LEAST_IDS = 3
 REPEATED = 0.8
 FEW_ROWS = 20
 _IMAGE = re.compile(r"\S+\.(?:jpe?g|png|webp|gif|avif|tiff?)(?:[?#]\S*)?", re.IGNORECASE)
@@ -36,9 +40,14 @@ _URL = re.compile(r"(?:https?:)?//\S+")
 _NUMBERED = re.compile(r"(.*?)[\s_.-]*(\d{1,2})$")
 
 
-def guess(survey: Survey, form: FileForm) -> tuple[ImportMap, Reasons]:
-    """A map for the table that `survey` looked at; values are not described yet."""
+def guess(survey: Survey, form: FileForm, path: Path) -> tuple[ImportMap, Reasons]:
+    """A map for the table in `path` that `survey` looked at; values are not described yet.
+
+    Raises:
+        ImportFault: the table has no header.
+    """
     table = Candidates(survey)
+    _check_header(table, path)
     _one_language(table)
     roles = {
         "id": _id(table),
@@ -70,6 +79,22 @@ def guess(survey: Survey, form: FileForm) -> tuple[ImportMap, Reasons]:
     ), table.reasons
 
 
+def _check_header(table: Candidates, path: Path) -> None:
+    """A file without a header has the values of its first product in the place of names.
+
+    Raises:
+        ImportFault: no column has a name that says anything, and one is called as its cells are.
+    """
+    if any(table.named(role) for role in ROLES):
+        return
+    for number, name in enumerate(table.left, 1):
+        if name in table.cells[name]:
+            raise ImportFault(
+                f"{path}: its first row looks like a product and not like the names of columns: "
+                f"column {number} is called {name!r} and has {name!r}; put a row of names above it"
+            )
+
+
 def _one_language(table: Candidates) -> None:
     """Of columns in several languages the language that most rows have; the others are skipped."""
     stems: dict[str, dict[str, str]] = defaultdict(dict)
@@ -93,21 +118,40 @@ def _one_language(table: Candidates) -> None:
 
 
 def _id(table: Candidates) -> Source | None:
-    for name in table.named("id"):
+    named = table.named("id")
+    for name in named:
         if table.filled(name) >= FILLED and table.distinct(name) >= NEARLY_ALL:
             return table.take("id", name, f"named so and filled; {_values(table, name)}")
-    for name in table.named("id"):
-        if table.filled(name) >= FILLED and table.distinct(name) >= MOSTLY_OWN:
-            why = (
-                f"named so and filled, but {_values(table, name)}: a row whose id stood before is "
-                "rejected; if such rows are variants, make this the group"
-            )
-            return table.take("id", name, why)
+    # Most rows say that it is the id; those that do not are to be told of, and not renamed.
+    for least in (FILLED, MOSTLY_FILLED):
+        for name in named:
+            if table.filled(name) >= least and _is_own(table, name):
+                return table.take("id", name, _but(table, name))
     table.reasons["columns",] = (
         "no column named like an id is filled and different in all rows: products are called by "
         'their rows; add id = "COLUMN" to keep ids when the file changes'
     )
     return None
+
+
+def _is_own(table: Candidates, name: str) -> bool:
+    """Whether most rows that have an id have one of their own; of few all but one."""
+    cells = table.cells[name]
+    all_but_one = len(cells) >= LEAST_IDS and len(set(cells)) == len(cells) - 1
+    return all_but_one or table.distinct(name) >= MOSTLY_OWN
+
+
+def _but(table: Candidates, name: str) -> str:
+    """Why a column is the id, although some rows have none or one that stood before."""
+    why = f"named so; {_values(table, name)}"
+    if lacking := table.lacking(name):
+        why += f"; {lacking} rows have none, and are rejected"
+    if table.distinct(name) < NEARLY_ALL:
+        why += (
+            "; a row whose id stood before is rejected; if such rows are variants, make this the "
+            "group"
+        )
+    return why
 
 
 def _group(table: Candidates) -> Source | None:
@@ -153,11 +197,7 @@ def _levels(table: Candidates, words: set[str]) -> list[str]:
 def _title(table: Candidates) -> Source | None:
     for name in table.named("title"):
         return table.take("title", name, "named so")
-    lengths = {
-        name: sum(map(len, cells)) / len(cells)
-        for name, cells in table.cells.items()
-        if name in table.left and table.filled(name) >= FILLED and not table.share(name, _URL)
-    }
+    lengths = {name: table.length(name) for name in table.left if _may_be_title(table, name)}
     likely = [name for name, length in lengths.items() if 10 <= length <= 200]
     if not likely:
         table.reasons["columns", "title"] = ""
@@ -167,12 +207,17 @@ def _title(table: Candidates) -> Source | None:
     return table.take("title", best, why)
 
 
+def _may_be_title(table: Candidates, name: str) -> bool:
+    """Whether a column has a text in nearly all rows, of few in all but one, and no links."""
+    full = table.filled(name) >= FILLED or table.lacking(name) == 1 < len(table.cells[name])
+    return full and not table.share(name, _URL)
+
+
 def _description(table: Candidates) -> Source | None:
     for name in table.named("description"):
         return table.take("description", name, "named so")
     for name in table.left:
-        cells = table.cells[name]
-        if cells and sum(map(len, cells)) / len(cells) > 150 and not table.share(name, _URL):
+        if table.length(name) > 150 and not table.share(name, _URL):
             return table.take("description", name, "no column is named so; this has long texts")
     return None
 

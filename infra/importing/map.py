@@ -6,9 +6,12 @@ A map and a file give the same products, always. It is read from and written as 
 A column is given by its name, by a list of names that are joined, or by `"=…"`, a constant.
 """
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from schemas.category import check_locale
 
 Source = str | tuple[str, ...]
 """A column, several to join, or a constant behind an equals sign."""
@@ -22,7 +25,17 @@ def _one_character(text: str) -> str:
     return text
 
 
+def _known_directives(form: str | None) -> str | None:
+    try:
+        datetime.strptime("", form or "")
+    except ValueError as error:
+        if "format" in str(error) and "does not match" not in str(error):
+            raise ValueError(f"{error}; write one as of Python's strptime, as %d.%m.%Y") from error
+    return form
+
+
 Character = Annotated[str, AfterValidator(_one_character)]
+DateFormat = AfterValidator(_known_directives)
 
 
 class _Part(BaseModel):
@@ -75,9 +88,9 @@ class AttributeColumn(_Part):
     column: Source = ()
     kind: Kind = "text"
     unit_column: str | None = None
-    locale: str | None = None
+    locale: Annotated[str | None, AfterValidator(check_locale)] = None
     list_separator: str | None = None
-    date_format: str | None = None
+    date_format: Annotated[str | None, DateFormat] = None
 
 
 class Pairs(_Part):
@@ -109,7 +122,7 @@ class ValueRules(_Part):
     decimal_mark: Literal["", ".", ","] = ""
     true_words: tuple[str, ...] = ()
     false_words: tuple[str, ...] = ()
-    date_format: str = ""
+    date_format: Annotated[str, DateFormat] = ""
     default_units: dict[str, str] = Field(default_factory=dict)
     strip_html: bool = True
     image_separator: str = ""

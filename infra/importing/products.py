@@ -1,7 +1,8 @@
 """Rows to the products of a catalog, by a map; what is wrong with one is said and left out.
 
-A row without an id, a title or a category, or with an id that stood before, is no product. A value
-that cannot be read is left out of its product. Both are `Rejected`.
+A row without an id, without a category, with neither a title nor a picture, or with an id that
+stood before, is no product. A value that cannot be read is left out of its product. Both are
+`Rejected`.
 """
 
 import re
@@ -15,7 +16,8 @@ from infra.importing.reading import Row
 from infra.importing.records import ITEM
 from infra.importing.rejected import LONGEST_SHOWN, Rejected
 from infra.importing.seen import Seen
-from infra.importing.values import tidy
+from infra.importing.values import spoiled, tidy
+from schemas.category import DEFAULT_PLACEHOLDERS
 from schemas.texts import HALF_CHARACTER, comparable, is_cut
 
 PATH = " > "
@@ -25,6 +27,10 @@ Entry = dict[str, Any]
 _INHERITED = ("title", "category", "description", "images")
 _URLS = re.compile(r"[|,;\s]+(?=https?://)")
 _ARROW = re.compile(r"\s*(?:>+|»|›|→)\s*")
+
+
+_EMPTY = "is empty; fill the column, or name another in the map"
+_BLANKS = frozenset(map(comparable, DEFAULT_PLACEHOLDERS))
 
 
 class RowFault(ValueError):
@@ -43,6 +49,11 @@ def count_kind(counts: Counter[Kind], kind: Kind, others: Kind) -> Kind:
     counted = kind if kind in counts or len(counts) < MOST_KINDS else others
     counts[counted] += 1
     return counted
+
+
+def stands_for_nothing(text: str) -> bool:
+    """Whether an id or a category is empty, or what people write where they have none."""
+    return not text or (len(text) < 30 and comparable(text) in _BLANKS)
 
 
 class ProductMaker:
@@ -92,8 +103,8 @@ class ProductMaker:
         if self._map.columns.id is None:
             return f"row-{self._rows}"
         identity = self._text("id", cells, "product_id")
-        if not identity:
-            raise RowFault("product_id", "is empty; fill the column, or name another in the map")
+        if stands_for_nothing(identity):
+            raise RowFault("product_id", _EMPTY, identity or None)
         return identity
 
     def _entry(self, identity: str, cells: Cells) -> Entry:
@@ -101,13 +112,17 @@ class ProductMaker:
         entry: Entry = {"product_id": identity}
         entry["title"] = self._text("title", cells)
         entry["description"] = self._text("description", cells)
-        entry["category"] = self._category(self._sources["category"](cells))
+        category = self._category(self._sources["category"](cells))
+        entry["category"] = "" if stands_for_nothing(category) else category
         entry["images"] = self._images(self._sources["images"](cells))
         if self._grouped:
             self._join_family(entry, self._text("group", cells) or identity)
-        for name in ("title", "category"):
-            if not entry[name]:
-                raise RowFault(name, "is empty; fill the column, or name another in the map")
+        if not entry["category"]:
+            raise RowFault("category", _EMPTY, category or None)
+        if not entry["title"] and not entry["images"]:
+            raise RowFault(
+                "title", "is empty; fill the column, name another in the map, or give a picture"
+            )
         requested = self._sources["requested"](cells)
         if requested:
             own = self._map.values.list_separator
@@ -131,7 +146,10 @@ class ProductMaker:
         if is_cut(text):
             shown = text.encode("utf-8", "replace").decode()[:LONGEST_SHOWN]
             raise RowFault(field or role, HALF_CHARACTER, shown)
-        return tidy(text, self._map.values.strip_html)
+        text = tidy(text, self._map.values.strip_html)
+        if (reason := spoiled(text)) is not None:
+            raise RowFault(field or role, reason, text)
+        return text
 
     def _category(self, cell: str) -> str:
         known = self._known.get(cell)
@@ -157,6 +175,8 @@ class ProductMaker:
         written = (
             max(items, key=lambda item: len(_ARROW.split(item))) if of_paths else PATH.join(items)
         )
+        if (reason := spoiled(written)) is not None:
+            raise RowFault("category", reason, written)
         path = deepest(written, rules.category_list_separator, rules.category_path_separator)
         meant = self._meant.get(comparable(written), self._meant.get(comparable(path), path))
         if not meant:

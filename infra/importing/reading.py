@@ -77,9 +77,12 @@ class Table:
 
 def header(table: Table) -> tuple[str, ...]:
     """The names of the columns of a CSV or a sheet, all different."""
+    number = 0
     for number, (_, cells) in enumerate(raw_rows_of(table), 1):
         if number == table.form.header_row:
             return _distinct(cells)
+    if not number:
+        raise ImportFault(f"{table.path}: has no rows; give a file with products")
     raise ImportFault(
         f"{table.path}: has no row {table.form.header_row}; give a file with a header"
     )
@@ -94,11 +97,14 @@ def raw_rows_of(table: Table) -> Iterator[delimited.RawRow]:
 
 def _under_header(table: Table) -> Iterator[Row]:
     names: tuple[str, ...] = ()
+    head: list[str] = []
     for number, (line, cells) in enumerate(raw_rows_of(table), 1):
         if number < table.form.header_row:
             continue
         if number == table.form.header_row:
-            names = _distinct(cells)
+            names, head = _distinct(cells), cells
+        elif cells == head:
+            yield Row(line, {}, "is the header once more; leave it out")
         elif len(cells) > len(names) and any(cell.strip() for cell in cells[len(names) :]):
             yield Row(line, {}, f"has {len(cells)} cells, the header {len(names)}; quote the texts")
         else:
@@ -112,7 +118,7 @@ def _distinct(cells: Sequence[str]) -> tuple[str, ...]:
     seen: dict[str, int] = {}
     names = []
     for number, cell in enumerate(cells, 1):
-        name = " ".join(cell.split()).lstrip("\ufeff") or f"column {number}"
+        name = records.column_name(cell) or f"column {number}"
         seen[name] = seen.get(name, 0) + 1
         names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return tuple(names)

@@ -17,6 +17,7 @@ import duckdb
 
 from infra.importing import delimited
 from infra.importing.errors import ImportFault
+from schemas.texts import without_halves
 
 ITEM = "\x1f"
 """Parts the items of a list in one cell: ASCII's unit separator, which no text has."""
@@ -27,6 +28,7 @@ MOST_ITEMS = 50
 _NAMES = ("name", "key", "attribute", "label", "attribute_name", "property", "code")
 _VALUES = ("value", "values", "val", "attribute_value", "data")
 _BATCH = 1_000
+_RECORD = re.compile(r"Malformed JSON .* in record/value (\d+)")
 _SINGLE = re.compile(r"\bFLOAT\b")
 
 
@@ -42,9 +44,12 @@ def jsonl_rows(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str] 
 
 
 def _object(text: str) -> dict[str, str] | str:
+    text = text.strip()
     try:
-        entry = _loads(text)
-    except (ValueError, RecursionError) as error:
+        entry = _loads(text[:-1] if text.endswith("},") else text)
+    except RecursionError:
+        return "is nested too deep; give objects"
+    except ValueError as error:
         return f"is not JSON ({error}); give objects"
     return flat(entry) if isinstance(entry, dict) else "is not an object; give objects"
 
@@ -69,7 +74,9 @@ def json_rows(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str] |
                 yield number, _object(text)
     except duckdb.Error as error:
         said = str(error).splitlines()[0]
-        raise ImportFault(f"{path}: {said}; give an array of objects, or one a line") from error
+        if (place := _RECORD.search(said)) is not None:  # it counts the bracket as one
+            said = f"is no whole JSON array: it breaks near its item {int(place[1]) - 1}"
+        raise ImportFault(f"{path}: {said}; mend it, or give an array of objects") from error
     finally:
         con.close()
 
@@ -102,6 +109,11 @@ def _columns(con: duckdb.DuckDBPyConnection, path: Path) -> str:
         if _SINGLE.search(kind)
     ]
     return f"* REPLACE ({', '.join(casts)})" if casts else "*"
+
+
+def column_name(written: str) -> str:
+    """A column's name that a map can have: no half characters, no constant's sign."""
+    return " ".join(without_halves(written).split()).lstrip("\ufeff= ")
 
 
 def flat(entry: Mapping[str, Any]) -> dict[str, str]:
@@ -139,11 +151,12 @@ def expanded(cells: dict[str, str], columns: Sequence[str]) -> dict[str, str]:
 def _flatten(value: Any, name: str, cells: dict[str, str], depth: int) -> None:
     if isinstance(value, Mapping) and depth < DEEPEST:
         for key, inner in value.items():
-            _flatten(inner, f"{name}.{key}" if name else str(key), cells, depth + 1)
+            part = column_name(str(key))
+            _flatten(inner, f"{name}.{part}" if name else part, cells, depth + 1)
     elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
         for number, item in enumerate(value[:MOST_ITEMS], 1):
             named = _named(item)
-            label = str(number) if named is None else named[0]
+            label = str(number) if named is None else column_name(named[0])
             _flatten(item if named is None else named[1], f"{name}.{label}", cells, depth + 1)
     elif isinstance(value, list):
         _add(cells, name, ITEM.join(text for text in map(_text, _items(value)) if text))

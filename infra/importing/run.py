@@ -19,13 +19,13 @@ from infra.importing.formats.known import BY_NAME
 from infra.importing.guessing import NO_CATEGORY, ONE_CATEGORY, guess
 from infra.importing.map import ImportMap, Reasons
 from infra.importing.map_file import map_text, read_map
+from infra.importing.places import check_places, guessed_path, rejected_path
 from infra.importing.products import ProductMaker, count_kind
 from infra.importing.reading import Table
 from infra.importing.rejected import Rejected
 from infra.importing.seen import Seen
 from infra.importing.surveying import Survey, survey
 
-MAP_NAME = "map.toml"
 Told = Callable[[str, int, int], None]
 """Is told of progress: what is done, rows done, all rows (0 while nobody knows)."""
 OTHERS = (None, "has one of many faults that are not counted apart")
@@ -60,6 +60,28 @@ class ImportReport:
         """Rows that are no product."""
         return self.rows - self.products
 
+    @property
+    def doubts(self) -> list[str]:
+        """What of a guessed map is to be looked at first, and what it means."""
+        columns, say = self.import_map.columns, []
+        if columns.id is None:
+            say.append(
+                "no column is the id: products are called by their rows, such as row-1, and are "
+                "others when the file changes; name one in the map"
+            )
+        if columns.category == ONE_CATEGORY:
+            named = ONE_CATEGORY.removeprefix("=")
+            say.append(
+                f"no column is the category: all products are of one, {named}; name one in the map"
+            )
+        encoding = self.import_map.file.encoding
+        if encoding in ("cp1252", "latin-1"):
+            say.append(
+                f"the file is no UTF-8 and was read as {encoding}, Western European; where letters "
+                "are wrong, name its encoding in the map, such as cp1251, gbk or shift_jis"
+            )
+        return say
+
     def count(self, fault: Rejected) -> None:
         """Count a fault by its attribute and reason; what stands in brackets is its own only."""
         key = (fault.attribute, _PARTICULAR.sub("", fault.reason))
@@ -82,6 +104,7 @@ def import_files(
         ImportFault: a file or the map cannot be used, no row is a product, or it is `strict` and
             something would be left out.
     """
+    check_places(files, out, map_path, None)
     given = None if map_path is None else read_map(map_path)
     form, export, reasons = detect(files[0], None if given is None else given.file)
     tables = tables_of(files, form, export)
@@ -90,16 +113,16 @@ def import_files(
         raise ImportFault(f"{files[0]}: has no rows; give a file with products")
     if given is None:
         import_map, more = make_map(seen, tables)
-        reasons = {**reasons, **more}
-        map_path = out.parent / MAP_NAME
+        reasons, lacking = {**reasons, **more}, []
+        map_path = guessed_path(out)
     else:
         import_map = given
-        _check_columns(import_map, seen.columns, map_path)
+        lacking = _lacking_columns(import_map, seen.columns, map_path)
     assert map_path is not None
-    report = ImportReport(
-        out, out.with_name(f"{out.stem}.rejected.jsonl"), map_path, given is None, import_map
-    )
+    report = ImportReport(out, rejected_path(out), map_path, given is None, import_map)
     report.strict = strict
+    for name in lacking:
+        report.hints[f"no row has the column {name!r} of the map; see its spelling"] += 1
     out.parent.mkdir(parents=True, exist_ok=True)
     if given is None:
         write_guess(map_path, map_text(import_map, reasons))
@@ -124,7 +147,7 @@ def make_map(survey: Survey, tables: Sequence[Table]) -> tuple[ImportMap, Reason
         if import_map.columns.category == ONE_CATEGORY:
             reasons["columns", "category"] = NO_CATEGORY
     else:
-        import_map, reasons = guess(survey, form)
+        import_map, reasons = guess(survey, form, tables[0].path)
     described, more = with_evidence(import_map, survey)
     return described, {**reasons, **more}
 
@@ -132,13 +155,17 @@ def make_map(survey: Survey, tables: Sequence[Table]) -> tuple[ImportMap, Reason
 def write_guess(path: Path, text: str) -> None:
     """Write a guessed map; another that stands there is moved aside, since somebody may have
     edited it."""
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    if path.exists() and path.read_bytes() != text.encode():
         path.replace(path.with_name(f"{path.name}.before"))
     path.write_text(text, encoding="utf-8")
 
 
-def _check_columns(import_map: ImportMap, columns: Sequence[str], path: Path | None) -> None:
-    """A column that no row has is most likely misspelled."""
+def _lacking_columns(import_map: ImportMap, columns: Sequence[str], path: Path | None) -> list[str]:
+    """The columns of a map that no row has: most likely they are misspelled.
+
+    Raises:
+        ImportFault: the file has none of them.
+    """
     roles = [getattr(import_map.columns, name) for name in type(import_map.columns).model_fields]
     wanted = [*roles, *(spec.column for spec in import_map.attributes.values())]
     names = [n for source in wanted if source for n in _names(source)]
@@ -148,6 +175,7 @@ def _check_columns(import_map: ImportMap, columns: Sequence[str], path: Path | N
             f"{path}: the file has none of its columns, such as {lacking[0]!r}; it has "
             f"{', '.join(map(repr, columns[:8]))}"
         )
+    return list(dict.fromkeys(lacking))
 
 
 def _names(source: str | tuple[str, ...]) -> list[str]:
@@ -162,6 +190,23 @@ def _write(
     told: Callable[[int], None],
 ) -> None:
     parts = [path.with_name(f"{path.name}.part") for path in (report.out, report.rejected)]
+    try:
+        _write_parts(report, tables, columns, told, parts)
+        if report.products:
+            parts[0].replace(report.out)
+        parts[1].replace(report.rejected)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+
+def _write_parts(
+    report: ImportReport,
+    tables: Sequence[Table],
+    columns: Sequence[str],
+    told: Callable[[int], None],
+    parts: Sequence[Path],
+) -> None:
     with Seen() as seen, parts[0].open("wb") as products, parts[1].open("wb") as rejected:
         maker = ProductMaker(report.import_map, columns, seen)
         for file, row in ((one.path.name, row) for one in tables for row in one.rows()):
@@ -177,10 +222,8 @@ def _write(
                 rejected.write(_line(fault.entry()))
             if report.rows % _TOLD_EVERY == 0:
                 told(report.rows)
-        report.hints = maker.hints
+        report.hints.update(maker.hints)
     told(report.rows)
-    parts[0].replace(report.out)
-    parts[1].replace(report.rejected)
 
 
 def _stop_where_strict(report: ImportReport, faults: Sequence[Rejected]) -> None:

@@ -30,6 +30,11 @@ _BLOCK = re.compile(r"</?(?:p|br|div|ul|ol|li|h[1-6]|td|tr|table)\s?/?>", re.IGN
 _INLINE = re.compile(r"</?(?:b|i|em|strong|span|u|small)>", re.IGNORECASE)
 _REFERENCES = (("&nbsp;", "\u00a0"), ("&quot;", '"'), ("&#39;", "'"), ("&amp;", "&"))
 _REFERENCE = re.compile(r"&(?:#|\w{2,32};)")
+_SHORTENED = re.compile(r"[+-]?\d(?:[.,]\d{1,5})?E\+\d\d")
+_ERRORS = frozenset(("#REF!", "#DIV/0!", "#NAME?", "#VALUE!", "#NUM!", "#NULL!"))
+_DAYS = re.compile(r"\d{5}")
+# `m2` and `g/m2`, but no `:9` and no `-bit`.
+_UNIT = re.compile(r"(?=[^\W\d_]|[%‰°'\"′″$€£¥])(?:[^\d:;|,+]|(?<=[a-zA-Z])[23](?!\d))*")
 _ISO = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]\d{2}:\d{2}.*)?", re.DOTALL)
 
 
@@ -59,6 +64,21 @@ def _without_plain_tags(text: str) -> str | None:
     for reference, character in _REFERENCES:
         shown = shown.replace(reference, character)
     return None if "<" in shown or _REFERENCE.search(shown) else shown
+
+
+def spoiled(text: str) -> str | None:
+    """Why nobody can take a cell for what it was, which a spreadsheet has lost; None where it is
+    whole."""
+    if text[:1] == "#" and text in _ERRORS:
+        return "is the error of a spreadsheet's formula; mend it there"
+    if "E+" in text and _SHORTENED.fullmatch(text):
+        return "is a long number that a spreadsheet has shortened; write all of its digits"
+    return None
+
+
+def is_unit(text: str) -> bool:
+    """Whether what stands behind a number may be its unit, or there is nothing."""
+    return not text or _UNIT.fullmatch(text) is not None
 
 
 def mark_of(text: str) -> str:
@@ -111,6 +131,8 @@ class ValueReader:
             if not text:
                 continue
             try:
+                if (reason := spoiled(text)) is not None:
+                    raise Unreadable(reason)
                 values[self._read(self, text, unit or self._unit)] = None
             except Unreadable as error:
                 faults.append(Fault(text[:LONGEST_SHOWN], str(error)))
@@ -138,6 +160,8 @@ class ValueReader:
             locale = _LOCALES[mark or "."]
         number = read_number(text, locale)
         if isinstance(number, Number):
+            if not is_unit(number.unit):
+                return text
             written = _with_dot(number, locale)
             return f"{written} {number.unit or unit}".rstrip()
         if number.reason == "ambiguous_number":
@@ -165,6 +189,11 @@ class ValueReader:
             raise Unreadable(
                 f"is no date of the form {wanted}; mend the value or [values] date_format"
             ) from None
+        if _DAYS.fullmatch(text):
+            raise Unreadable(
+                "is a spreadsheet's count of days; format the column as dates there, and export "
+                "it again"
+            )
         raise Unreadable(
             'can be read in several ways; set [values] date_format, such as "%d/%m/%Y"'
         )

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from infra.induction.counting import LONGEST_KEPT, Counts
 from infra.induction.limits import Limits
-from infra.induction.numbers import as_numbers
+from infra.induction.numbers import as_numbers, doubts
 from infra.induction.patterns import is_named_identifier, pattern_of
 from schemas.category import (
     BOOLEAN_VALUES,
@@ -52,10 +52,10 @@ def decide(name: str, counts: Counts, limits: Limits) -> Decision:
             attribute = Attribute.model_validate({"name": name, **fields, **several})
         except ValidationError:
             continue
-        return Decision(attribute, _with_several(why, counts, several))
+        return Decision(attribute, _in_full(why, counts, several))
     fields, why = _text(name, counts, limits)
     attribute = Attribute.model_validate({"name": name, **fields, **several})
-    return Decision(attribute, _with_several(why, counts, several))
+    return Decision(attribute, _in_full(why, counts, several))
 
 
 def legal_share(attribute: Attribute, values: Mapping[str, int]) -> float:
@@ -205,11 +205,12 @@ def _several(counts: Counts, limits: Limits) -> _Fields:
     return {"multi_value": True, "max_values": max(DEFAULT_MAX_VALUES, most)}
 
 
-def _with_several(why: str, counts: Counts, several: _Fields) -> str:
+def _in_full(why: str, counts: Counts, several: _Fields) -> str:
+    """`why` with what is to be said of units in doubt and of products that have several values."""
+    parts = [why, *doubts(counts.values)]
     products = sum(counts.several.values())
     having = products - counts.several[1]
-    if several:
-        return f"{why}; {having} of {products} products have several"
     if having:
-        return f"{why}; only {having} of {products} products have several"
-    return why
+        only = "" if several else "only "
+        parts.append(f"{only}{having} of {products} products have several")
+    return "; ".join(parts)

@@ -84,6 +84,8 @@ def write_built(path: Path, built: Built) -> None:
     if not built.categories:
         raise SchemaError("no category is left to write; name some that the source has")
     CategorySchemas(one.schema for one in built.categories)
+    if not path.name:
+        raise SchemaError(f"{path}: is a folder; give a file that can be written")
     part = path.with_name(f"{path.name}.part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)

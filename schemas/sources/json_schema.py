@@ -71,7 +71,7 @@ class _DuplicateKey(ValueError):
 
 def _load(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise SchemaError(
             f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"

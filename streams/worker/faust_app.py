@@ -135,12 +135,21 @@ async def commit(
     """Tells Kafka the next offset to read of each partition; revoked ones are left out.
 
     Returns:
-        False where the broker refused it: the group has rebalanced, or this worker is out of it.
+        False where all are revoked, or the broker refused it: the group has rebalanced, or this
+        worker is out of it.
     """
     if not offsets:
         return True
     consumer: Any = app.consumer  # its public `commit` goes by Faust's own acknowledgements
-    return bool(await consumer._commit(in_kafka(settings, offsets)))
+    thread = consumer._thread
+
+    async def commit_held(wanted: Mapping[TP, int]) -> bool:
+        # In the thread in which partitions come and go: Faust ends the process where none is left.
+        if wanted.keys().isdisjoint(thread.assignment()):
+            return False
+        return bool(await thread._commit(wanted))
+
+    return bool(await thread.call_thread(commit_held, in_kafka(settings, offsets)))
 
 
 def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

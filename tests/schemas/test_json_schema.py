@@ -34,6 +34,11 @@ def test_categories_and_attributes_are_read_and_notes_ignored(file: Path) -> Non
     assert schemas["Anything"].attributes == ()
 
 
+def test_a_byte_order_mark_does_not_matter(file: Path) -> None:
+    file.write_text(GOOD, encoding="utf-8-sig")
+    assert list(read_schemas(file)) == ["Lamps", "Anything"]
+
+
 def test_what_is_written_is_read_back_with_the_same_hashes(file: Path) -> None:
     file.write_text(GOOD)
     schemas = read_schemas(file)

@@ -36,6 +36,7 @@ SINCE = Attribute(name="Since", type=AttributeType.DATE)
 LENGTH = Attribute(name="Length", type=AttributeType.NUMBER, units=("in", "mm", "cm"))
 GERMAN = Attribute(name="Länge", type=AttributeType.NUMBER, units=("mm", "kg"), locale="de-DE")
 POWER = Attribute(name="Power", type=AttributeType.NUMBER, units=("mW", "W"))
+VOLUME = Attribute(name="Volume", type=AttributeType.NUMBER, units=("ml", "l"))
 STORAGE = Attribute(name="Storage", type=AttributeType.NUMBER, units=("MB", "GB"))
 HEAT = Attribute(name="Heat", type=AttributeType.NUMBER, units=("°C", "K"), minimum=0, maximum=100)
 MODEL = Attribute(name="Model", type=AttributeType.PATTERN, pattern=r"[A-Z][0-9]+|N/A|.*x.*")
@@ -86,9 +87,13 @@ written = st.one_of(
         (GERMAN, "1.200,50 mm", ["1200,50 mm"]),
         (HEAT, "−5 ℃", ["-5 °C"]),
         (POWER, "5 MW", ["5 MW"]),
+        (VOLUME, "500 ML", ["500 ml"]),
+        (VOLUME, "500 Ml", ["500 ml"]),
         (POWER, "5 w", ["5 W"]),
         (STORAGE, "5 Mb", ["5 Mb"]),
+        (STORAGE, "5 Gb", ["5 Gb"]),
         (STORAGE, "5 gb", ["5 GB"]),
+        (STORAGE, "5 mb", ["5 MB"]),
         (LETTER, "M", ["M"]),
         (LETTER, "Ｍ", ["M"]),
         (LETTER, "A\u030angstro\u0308m", ["Ångström"]),
@@ -218,6 +223,7 @@ def test_a_number_is_split_from_its_unit() -> None:
         (HEAT, "0 °C", "273.15 K"),
         (GERMAN, "1.200 mm", "1200 mm"),
         (STORAGE, "1 GB", "1000 MB"),
+        (VOLUME, "500 ML", "0.5 l"),
         (NOTE, "ﬁve\u200b", "FIVE"),
     ],
 )

@@ -96,9 +96,11 @@ def read_heldout(path: Path) -> list[Row]:
         DataError: the file is missing or empty, or a line is no listing; names the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DataError(f"the held-out file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"the held-out file {path} is not UTF-8; save it as UTF-8") from error
     rows = []
     # Not splitlines(): a JSON string may hold a Unicode line separator.
     for number, line in enumerate(text.split("\n"), start=1):

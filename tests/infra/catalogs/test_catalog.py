@@ -185,6 +185,10 @@ def test_a_file_that_is_no_catalog_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "wide.jsonl").write_text(json.dumps(LINE), encoding="utf-16")
     with pytest.raises(CatalogError, match="is UTF-16; save the file as UTF-8"):
         read_catalog(tmp_path / "wide.jsonl", SCHEMAS)
+    for packed in (b"\x1f\x8b\x08", b"PK\x03\x04", b"PAR1"):
+        (tmp_path / "packed.jsonl").write_bytes(packed)
+        with pytest.raises(CatalogError, match=r"is no JSONL; make .* with `listune import`"):
+            read_catalog(tmp_path / "packed.jsonl", SCHEMAS)
     with pytest.raises(CatalogError, match="no product is of a category"):
         read_catalog(written(tmp_path, LINE | {"category": "Tents"}), SCHEMAS)
 

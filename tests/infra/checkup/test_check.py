@@ -217,6 +217,7 @@ def test_only_wrong_lines_are_said_to_be_wrong_and_not_of_other_categories(tmp_p
     assert verdict(checked(tmp_path, "{", "{")).startswith(
         "mend first: 2 of 2 lines are no product"
     )
+    assert "of a file of another kind `listune import` makes" in verdict(checked(tmp_path, "sku"))
     assert "has no products" in verdict(checked(tmp_path, ""))
 
 

@@ -39,6 +39,37 @@ def test_an_import_induces_a_schema_and_says_why_and_at_what_cost(tmp_path: Path
     assert "1 of 61 values would be left out" in said.output
 
 
+def test_an_import_says_that_it_found_no_id_no_category_and_no_attribute(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_text("title\nA red mug\nA blue cup\n", encoding="utf-8")
+    out, schema = tmp_path / "products.jsonl", tmp_path / "schema.json"
+    command = ["import", str(tmp_path / "shop.csv"), "--out", str(out), "--schema-out", str(schema)]
+    said = CliRunner().invoke(app, command)
+    assert said.exit_code == 0, said.output
+    told = " ".join(said.output.split())
+    assert "no column is the id: products are called by their rows, such as row-1" in told
+    assert "no column is the category: all products are of one, Products" in told
+    assert "asks for nothing: no product has a value of an attribute" in told
+    assert "would be left out" not in told
+
+
+def test_an_import_says_that_it_took_an_encoding_for_another(tmp_path: Path) -> None:
+    text = "sku,category,title\n1,Кружки,Большая кружка\n2,Кружки,Малая кружка\n"
+    for encoding, told in (("cp1251", True), ("utf-8", False)):
+        (tmp_path / "shop.csv").write_text(text, encoding=encoding)
+        command = ["import", str(tmp_path / "shop.csv"), "--out", str(tmp_path / "p.jsonl")]
+        said = " ".join(CliRunner().invoke(app, command).output.split())
+        assert ("was read as cp1252, Western European; where letters are wrong" in said) is told
+
+
+def test_an_import_writes_over_nothing_that_it_reads(tmp_path: Path) -> None:
+    shop = tmp_path / "products.jsonl"
+    shop.write_text('{"sku": "1", "category": "Mugs", "title": "Mug"}\n', encoding="utf-8")
+    said = CliRunner().invoke(app, ["import", str(shop), "--schema-out", str(shop)])
+    assert said.exit_code == 1
+    assert "would be written over" in str(said.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["products.jsonl"]
+
+
 def test_an_import_fails_where_too_many_rows_are_no_product(tmp_path: Path) -> None:
     (tmp_path / "shop.csv").write_text(SHOP, encoding="utf-8")
     out = tmp_path / "products.jsonl"

@@ -126,3 +126,10 @@ def test_a_selection_of_nothing_is_refused(
     with pytest.raises(SchemaError, match=reason):
         run("google", source, "--out", tmp_path / "schema.json", *given)
     assert not (tmp_path / "schema.json").exists()
+
+
+def test_a_folder_in_the_place_of_the_schema_file_is_refused(source: Path) -> None:
+    for folder in (Path(), source.parent):
+        said = CliRunner().invoke(app, ["schema", "google", str(source), "--out", str(folder)])
+        assert isinstance(said.exception, SchemaError)
+        assert "give a file that can be written" in str(said.exception)

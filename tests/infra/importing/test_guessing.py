@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from infra.catalogs.catalog import read_catalog
 from infra.importing.run import ImportReport, import_files
+from schemas.category import Attribute, AttributeType, CategorySchema
+
+PICTURE = "https://i.example/a.jpg"
 
 
 def imported(tmp_path: Path, rows: list[dict[str, str]]) -> tuple[ImportReport, list[Any]]:
@@ -69,6 +73,61 @@ def test_without_an_id_products_are_called_by_their_rows(tmp_path: Path) -> None
     report, found = imported(tmp_path, [{"title": "Mug"}, {"title": "Cup"}])
     assert [p["product_id"] for p in found] == ["row-1", "row-2"]
     assert "no column named like an id" in report.map_path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("empty", [[1], [1, 3, 5]])
+def test_rows_without_an_id_are_rejected_and_the_column_stays_the_id(
+    tmp_path: Path, empty: list[int]
+) -> None:
+    rows = [row(n) | ({"sku": ""} if n in empty else {}) for n in range(2 * len(empty) + 1)]
+    report, found = imported(tmp_path, rows)
+    assert report.import_map.columns.id == "sku"
+    assert {p["product_id"] for p in found} == {r["sku"] for r in rows} - {""}
+    assert report.rejected_rows == len(empty)
+    assert "product_id: is empty" in next(iter(report.reasons))[1]
+    assert f"{len(empty)} rows have none, and are rejected" in reason(report, "id")
+
+
+def test_an_identifier_that_most_rows_lack_is_no_id(tmp_path: Path) -> None:
+    rows = [{"title": f"Mug {n}", "ean": f"400638133393{n}" if n < 4 else ""} for n in range(9)]
+    report, found = imported(tmp_path, rows)
+    assert report.import_map.columns.id is None
+    assert len(found) == 9
+
+
+def test_of_several_ids_the_filled_one_is_taken(tmp_path: Path) -> None:
+    rows = [row(n, id=f"i{n}") | ({"sku": ""} if n == 1 else {}) for n in range(3)]
+    report, found = imported(tmp_path, rows)
+    assert report.import_map.columns.id == "id"
+    assert len(found) == 3
+
+
+def test_of_three_rows_one_whose_id_stood_before_is_rejected(tmp_path: Path) -> None:
+    rows = [row(1), row(2), row(1, title="Another mug")]
+    report, found = imported(tmp_path, rows)
+    assert [p["product_id"] for p in found] == ["s1", "s2"]
+    assert report.rejected_rows == 1
+
+
+def test_of_few_rows_one_may_lack_the_text_that_is_taken_for_the_title(tmp_path: Path) -> None:
+    texts = ["A red mug of clay", "", "A blue cup of tin"]
+    rows = [{"sku": f"s{n}", "words": words} for n, words in enumerate(texts)]
+    report, found = imported(tmp_path, rows)
+    assert report.import_map.columns.title == "words"
+    assert [p["title"] for p in found] == [texts[0], texts[2]]
+
+
+def test_a_row_with_a_picture_needs_no_title(tmp_path: Path) -> None:
+    rows = [row(1, image=""), row(2, image=PICTURE), row(3, image=PICTURE), row(4, image="")]
+    rows[2]["title"] = rows[3]["title"] = ""
+    report, found = imported(tmp_path, rows)
+    assert [p.get("title") for p in found] == ["Mug 1", "Mug 2", None]
+    assert found[2]["images"] == [PICTURE]
+    assert "give a picture" in next(iter(report.reasons))[1]
+    lid = Attribute(name="Lid", type=AttributeType.BOOLEAN)
+    schema = CategorySchema(category="Mugs", attributes=(lid,))
+    products, _ = read_catalog(report.out, {"Mugs": schema})
+    assert len(products) == 3
 
 
 def test_levels_of_categories_are_one_path_and_numbered_pictures_a_list(tmp_path: Path) -> None:

@@ -303,13 +303,16 @@ def test_several_files_are_one_catalog(tmp_path: Path) -> None:
         (b"\xd0\xcf\x11\xe0 old", "before 2007"),
         (b"<unknown/>", "unknown kind"),
         (b"sku,title\n", "has no rows"),
-        (b"[" * 5000 + b"]" * 5000, "none of the 1 rows is a product .is not JSON"),
+        (b"[" * 5000 + b"]" * 5000, "none of the 1 rows is a product .is nested too deep"),
         (bytes(range(32)) * 50, "is no text"),
         (gzip.compress(b"sku,title\n1,a\n" * 99, mtime=0)[:-9], "is no whole gzip file"),
         (b"PK\x03\x04junk", "is no Excel file"),
         (b'[{"sku": 1}, {"sku":', "give an array of objects"),
         (b'<rss xmlns:g="http://base.google.com/ns/1.0"><item>', "not XML"),
-        (b'sku,title\n1,"' + b"x" * 5_000_000, "line 2: field larger"),
+        (
+            b'sku,title\n1,"' + b"x" * 5_000_000,
+            "line 2: a cell is longer than 4,194,304 characters",
+        ),
     ],
 )
 def test_a_file_that_is_none_is_one_sentence(tmp_path: Path, content: bytes, fault: str) -> None:

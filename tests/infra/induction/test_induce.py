@@ -82,6 +82,65 @@ def test_numbers_have_the_units_that_were_seen_and_room_above_the_largest() -> N
     assert (attribute.minimum, attribute.maximum) == (0, 1000)
 
 
+@pytest.mark.parametrize(
+    ("shouted", "others", "units", "maximum"),
+    [
+        ("ML", [], ("ml",), 10_000),
+        ("ML", ["1 L", "0.75 L"], ("ml", "L"), 10_000),
+        ("Ml", ["90 ml", "3 CL"], ("ml", "cl"), 10_000),
+        ("MM", ["90 CM"], ("mm", "cm"), 10_000),
+        ("MG", ["2 G"], ("mg", "g"), 100_000),
+        ("G", ["2 KG", "3 KG"], ("g", "kg"), 100_000),
+        ("MAH", [], ("mAh",), 10_000),
+    ],
+)
+def test_units_in_capitals_are_those_that_things_are_sold_in(
+    shouted: str, others: list[str], units: tuple[str, ...], maximum: float
+) -> None:
+    induction = induced(mugs([f"{n} {shouted}" for n in range(400, 430)] + others))
+    attribute = asked(induction).decision.attribute
+    assert (attribute.units, attribute.maximum) == (units, maximum)
+    assert induction.lost == 0
+
+
+@pytest.mark.parametrize(
+    ("others", "units", "lost"),
+    [
+        (["900 kW"], {"MW", "kW"}, 0),
+        (["4 mW", "6 mW"], {"mW"}, 30),  # as large as these, if read as mW
+        (["0.005 W"], {"W"}, 30),
+        (["5 mW", "5000 kW"], {"kW", "mW"}, 30),  # either
+    ],
+)
+def test_capitals_that_may_be_either_are_a_unit_where_the_other_values_say_so_alone(
+    others: list[str], units: set[str], lost: int
+) -> None:
+    induction = induced(mugs([f"{n} MW" for n in range(1, 31)] + others * 300))
+    one = asked(induction)
+    assert set(one.decision.attribute.units) == units
+    assert induction.lost == one.cost.reasons["unit"] == lost
+    assert ("30 values in MW may be in mW or MW" in one.decision.why) == bool(lost)
+
+
+def test_capitals_that_may_be_either_and_nothing_says_which_are_no_number_and_it_says_why() -> None:
+    one = asked(induced(mugs([f"{n} MW" for n in range(1, 31)])))
+    assert one.decision.attribute.type is not AttributeType.NUMBER
+    assert "30 values in MW may be in mW or MW; write which" in one.decision.why
+
+
+def test_bits_and_bytes_are_units_of_their_own() -> None:
+    attribute = decided([f"{n} GB" for n in range(1, 31)] + ["8 Gb"] * 3)
+    assert attribute.units == ("GB", "Gb")
+    assert attribute.maximum == 1000
+
+
+@pytest.mark.parametrize("unit", ["m2", "m²", "cm3", "g/m2"])
+def test_areas_and_volumes_are_numbers(unit: str) -> None:
+    induction = induced(mugs([f"{n} {unit}" for n in range(1, 31)]))
+    assert asked(induction).decision.attribute.type is AttributeType.NUMBER
+    assert induction.lost == 0
+
+
 def test_numbers_below_zero_leave_the_minimum_open() -> None:
     assert decided([f"{n} °C" for n in range(-20, 20)]).minimum is None
 

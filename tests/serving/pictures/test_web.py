@@ -81,7 +81,7 @@ def test_what_is_packed_is_not_unfolded() -> None:
 
 @pytest.mark.parametrize("fault", ["503", "500", "cut", "slow"])
 def test_one_fault_of_the_server_is_forgiven(fault: str) -> None:
-    net = got(f"https://{HOST}/once/{fault}", timeout_s=0.5)
+    net = got(f"https://{HOST}/once/{fault}")
     assert net.asked.total() == 2
 
 
@@ -89,13 +89,13 @@ def test_one_fault_of_the_server_is_forgiven(fault: str) -> None:
     ("way", "why"),
     [
         ("status/503", "the server answered 503, 2 times"),
-        ("slow", "no whole answer within 0.3 s, 2 times"),
+        ("slow", "no whole answer within 10 s, 2 times"),
         ("cut", "the connection failed"),
         ("nonsense", "the connection failed"),
     ],
 )
 def test_the_same_fault_twice_is_told(way: str, why: str) -> None:
-    said, net = refused(f"https://{HOST}/{way}?token=s3cr3t", timeout_s=0.3)
+    said, net = refused(f"https://{HOST}/{way}?token=s3cr3t")
     assert why in said
     assert f"https://{HOST}/{way} is not got" in said
     assert "s3cr3t" not in said

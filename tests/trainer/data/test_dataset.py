@@ -52,6 +52,16 @@ def test_heldout_rows_come_back_as_written(tmp_path: Path) -> None:
     assert read_heldout(write_heldout(rows, tmp_path / "heldout.jsonl")) == rows
 
 
+def test_a_heldout_file_has_a_byte_order_mark_or_not_and_is_utf_8(tmp_path: Path) -> None:
+    rows = make_rows(2)
+    path = write_heldout(rows, tmp_path / "heldout.jsonl")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_heldout(path) == rows
+    path.write_bytes(b"\xff")
+    with pytest.raises(DataError, match="is not UTF-8; save it as UTF-8"):
+        read_heldout(path)
+
+
 @pytest.mark.parametrize(
     "line", ["{", "[]", '{"listing_id": "x"}', '{"listing_id": 1, "values": {"a": 5}}']
 )
