@@ -9,6 +9,7 @@ other way to a part is refused to a test without the mark, in every run.
 
 import gc
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -78,9 +79,6 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny random model with a real tokenizer."""
-    import torch
-
-    torch.set_num_threads(1)  # the model is so small that a second thread costs more than it helps
     return make_tiny_model(tmp_path_factory.mktemp("base"))
 
 
@@ -131,6 +129,9 @@ gc.disable()
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+    if torch := sys.modules.get("torch"):
+        # The models here are so small that a second thread costs more than it helps.
+        torch.set_num_threads(1)
 
 
 @pytest.hookimpl(tryfirst=True)
