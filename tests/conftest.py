@@ -41,6 +41,10 @@ TOGETHER = ("tests/infra/history/",)
 """Folders whose files share what takes long to set up: one process gets all of them."""
 
 
+# A run starts hundreds of processes: without bytecode on disk each compiles all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # A broker lives for a few tests: what Java's second compiler takes, it does not earn back. Starting
 # one costs 4.9 s of a core in place of 8.4.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
