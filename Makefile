@@ -11,6 +11,9 @@ SCHEMA ?=
 ALTERNATIVES ?=
 ARGS ?=
 
+# What does not wait for another goes side by side: checking types takes a core, fetching the network.
+MAKEFLAGS += --jobs=2
+
 BIN := .venv/bin
 
 # See infra/cli/app.py: threads that wait by spinning starve the other processes of a test.

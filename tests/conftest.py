@@ -9,6 +9,7 @@ other way to a part is refused to a test without the mark, in every run.
 
 import gc
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -39,6 +40,10 @@ WHOLE_STACK = "tests/e2e/"
 TOGETHER = ("tests/infra/history/",)
 """Folders whose files share what takes long to set up: one process gets all of them."""
 
+
+# A run starts hundreds of processes: without bytecode on disk each compiles all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A broker lives for a few tests: what Java's second compiler takes, it does not earn back. Starting
 # one costs 4.9 s of a core in place of 8.4.
@@ -78,9 +83,6 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny random model with a real tokenizer."""
-    import torch
-
-    torch.set_num_threads(1)  # the model is so small that a second thread costs more than it helps
     return make_tiny_model(tmp_path_factory.mktemp("base"))
 
 
@@ -131,6 +133,9 @@ gc.disable()
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+    if torch := sys.modules.get("torch"):
+        # The models here are so small that a second thread costs more than it helps.
+        torch.set_num_threads(1)
 
 
 @pytest.hookimpl(tryfirst=True)

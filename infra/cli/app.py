@@ -3,36 +3,15 @@
 import errno
 import os
 import sys
-from typing import NoReturn
+from importlib import import_module
+from typing import Any, NoReturn
 
 import typer
+import typer.main
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperGroup
 
-from infra.cli import (
-    audit,
-    bench,
-    chaos,
-    check,
-    demo,
-    drift,
-    endpoint,
-    evaluate,
-    experiment,
-    forget,
-    history,
-    importing,
-    letters,
-    listings,
-    local,
-    models,
-    pool,
-    proposals,
-    schema_changes,
-    schema_sources,
-    wire,
-    worker,
-)
 from infra.local.errors import LocalError
 from schemas.errors import ListuneError
 
@@ -42,35 +21,66 @@ _OF_A_PATH = {
 }
 """Faults of the path that a person gave, not of the program."""
 
+_MODULE = {
+    **dict.fromkeys(("fetch", "up", "down", "status"), "local"),
+    "demo": "demo",
+    **dict.fromkeys(("request", "review"), "listings"),
+    **dict.fromkeys(("sql", "models", "retrain", "promote", "rollback"), "models"),
+    "import": "importing",
+    "check": "check",
+    "bootstrap": "history",
+    "forget": "forget",
+    "asyncapi": "wire",
+    "replay": "pool",
+    "drift": "drift",
+    "evaluate": "evaluate",
+    "chaos": "chaos",
+    "letters": "letters",
+    "schemas": "schema_changes",
+    "schema": "schema_sources",
+    "proposals": "proposals",
+    "endpoint": "endpoint",
+    "audit": "audit",
+    "bench": "bench",
+    "experiment": "experiment",
+    "worker": "worker",
+}
+"""The module of this package that has each command, in the order of the help."""
+
+
+class _Commands(TyperGroup):
+    """Imports a command's module when that command is wanted: all of them take more than a second,
+    which each worker of the stack would pay at its start."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_MODULE)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        # To a name that is none the likest of all names is suggested.
+        for name in [cmd_name] if cmd_name in _MODULE else _MODULE:
+            if name not in self.commands:
+                self._load(_MODULE[name])
+        return self.commands.get(cmd_name)
+
+    def _load(self, module: str) -> None:
+        part = typer.Typer(rich_markup_mode=self.rich_markup_mode)
+        import_module(f"infra.cli.{module}").register(part)
+        self.commands.update(typer.main.get_group(part).commands)
+
+
 app = typer.Typer(
     name="listune",
+    cls=_Commands,
     help="A listing assistant that fine-tunes itself on what sellers accept and edit.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-local.register(app)
-demo.register(app)
-listings.register(app)
-models.register(app)
-importing.register(app)
-check.register(app)
-history.register(app)
-letters.register(app)
-forget.register(app)
-wire.register(app)
-pool.register(app)
-schema_changes.register(app)
-schema_sources.register(app)
-drift.register(app)
-proposals.register(app)
-evaluate.register(app)
-endpoint.register(app)
-audit.register(app)
-bench.register(app)
-chaos.register(app)
-experiment.register(app)
-worker.register(app)
+
+
+@app.callback()
+def _listune() -> None:
+    """Makes `app` a group though it has no command yet."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The real stack, once for all end-to-end tests: real broker, real Triton, a tiny real model.
+"""The real stack, once for a file's tests: real broker, real Triton, a tiny real model.
 
 The tiny model is randomly initialised: it knows nothing, and can learn by heart. The tests look at
 what the loop does, not at how good the model gets.
@@ -50,7 +50,7 @@ class Loop:
         return [p for p in self.stage.products if p.product_id not in self.play.submitted]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """One full round, played as the demo plays it; the stack is still up afterwards."""
     run_dir = tmp_path_factory.mktemp("stack")

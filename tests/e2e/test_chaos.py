@@ -1,4 +1,4 @@
-"""Ten kills under load, and every event accounted for. `make chaos` is the same with a hundred."""
+"""Each process killed under load, and every event accounted for. `make chaos` kills a hundred."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,11 +13,11 @@ from infra.lab.chaos.run import ChaosPlan, run
 
 
 @pytest.mark.timeout(420)
-def test_ten_kills_lose_double_and_leave_unanswered_nothing(
+def test_a_kill_of_each_process_loses_doubles_and_leaves_unanswered_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stack, "ACTIVE", tmp_path / "active")
-    found = run(ChaosPlan(kills=10), tmp_path, Console(force_terminal=False))
+    found = run(ChaosPlan(kills=len(VICTIMS), rate=2.0), tmp_path, Console(force_terminal=False))
     assert found.faults == ()
     assert found.clean, f"{found.expired_share:.1%} of the requests expired though Triton was up"
     # It was a load, though a quick machine is through with the kills in a minute; and rounds.
@@ -27,6 +27,7 @@ def test_ten_kills_lose_double_and_leave_unanswered_nothing(
     [written] = tmp_path.glob("chaos-*.json")
     result = BenchResult.from_json(written.read_text())
     assert Counter({row.name: row.figures["kills"] for row in result.rows}) == dict.fromkeys(
-        VICTIMS, 2
+        VICTIMS, 1
     )
+    assert sum(row.figures["during_a_recovery"] for row in result.rows) > 0
     assert all(goal.met for goal in result.goals)

@@ -14,12 +14,6 @@ from serving.triton.client import TritonClient
 from tests.serving.helpers import adapter_blob
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread():
-    # The models are tiny: a second thread costs more than it helps.
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="session")
 def base(tiny_base):
     """The tiny base model in fp32."""

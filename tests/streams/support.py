@@ -3,7 +3,6 @@
 `tests.streams.world` has the events, and a pool without Kafka.
 """
 
-import multiprocessing
 import os
 import re
 import signal
@@ -28,13 +27,12 @@ from streams.kafka.topics import (
     topic_specs,
 )
 from streams.settings import StreamsSettings
+from tests.forks import FORKS
 from tests.streams.worker_process import begin
 from tests.streams.world import prediction, request, review
 from tests.waiting import LONG_S, wait_for
 
 ROOT = Path(__file__).parents[2]
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([begin.__module__])
 
 TOPIC_OF = {kind: topic for topic, kind in KINDS.items()}
 

@@ -176,6 +176,8 @@ class World:
                 file.pool_path(self.settings).write_bytes(empty_pool())
                 patch.setattr(file, "read_definitions", str)
             self.pool = Pool(self.settings, self.schemas, "cluster", TOPIC_IDS)
+        # Of so few rows DuckDB's second thread takes more than it helps.
+        self.pool.con.execute("SET threads = 1")
         self.conductor = Conductor(self.pool)
 
     def reopen(self) -> None:

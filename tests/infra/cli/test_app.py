@@ -24,10 +24,9 @@ from schemas.events import ListingPrediction, Status
 from streams.producer import ListuneClient
 
 REPOSITORY = Path(__file__).parents[3]
+GROUP: Any = typer.main.get_command(app)
 COMMANDS = sorted(
-    name
-    for name, command in typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]
-    if not command.hidden
+    name for name in GROUP.list_commands(None) if not GROUP.get_command(None, name).hidden
 )
 SCHEMA = '{"Lamps": {"attributes": [{"name": "Colour", "type": "enum", "values": ["red"]}]}}'
 LINE = '{"product_id": "1", "category": "Lamps", "title": "A lamp", "catalog": {"Colour": "red"}}'

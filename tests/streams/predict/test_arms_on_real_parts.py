@@ -114,7 +114,7 @@ def test_each_seller_is_answered_by_the_same_arm_before_and_after_a_restart(
     first = worker("predict-with-triton", SERVING=serving).start()
     before = ask_for_each_seller(settings, schemas)
     assert first.stop() == 0
-    worker("predict-with-triton", SERVING=serving, WORKER="2").start()
+    worker("predict-with-triton", SERVING=serving).start()
     after = ask_for_each_seller(settings, schemas)
     blind = next(seller for seller in SELLERS if before[seller].adapter_hash == "blind")
     with ListuneClient(settings, schemas) as client:

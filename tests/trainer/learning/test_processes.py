@@ -1,6 +1,5 @@
 """A training of two processes: killed and resumed, and against one process."""
 
-import multiprocessing
 from multiprocessing import connection
 from pathlib import Path
 
@@ -9,15 +8,12 @@ import torch
 from safetensors.torch import load_file
 
 from infra.local.ports import free_port
+from tests.forks import FORKS
 from tests.trainer.learning.run_finetune import ADAPTER, train, train_as
 from trainer.learning.checkpoint import LossLog
 from trainer.learning.finetune import CHECKPOINT, LOSSES
 
 pytestmark = pytest.mark.slow
-
-# They are forked off a process that has loaded PyTorch: to load it takes longer than to train.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["trainer.learning.finetune"])
 
 
 def launch(base: Path, encoder: Path, folder: Path, dies_at: int) -> bool:
