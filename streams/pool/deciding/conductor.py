@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from schemas.events import ManifestFile, ModelEvent, ModelEventKind, RetrainRequest, Trigger
 from schemas.topic_names import MODEL_EVENTS, RETRAIN
 from serving.pictures.store import PictureStore
-from streams.pool import heldout, outbox, outdated
+from streams.pool import heldout, outbox, outdated, round_rows
 from streams.pool.deciding import backfill
 from streams.pool.deciding.drift import DriftWatch, rollback_target
 from streams.pool.deciding.experiments import Experiments
@@ -35,7 +35,6 @@ from streams.pool.deciding.trigger import (
 )
 from streams.pool.erasure import settle
 from streams.pool.manifest import Role, count_origins, write_manifest
-from streams.pool.observe import record_round, round_id
 from streams.pool.selected import Selected
 from streams.pool.spread import Shares
 from streams.pool.state import (
@@ -296,7 +295,7 @@ class Conductor:
         )
         self._drop_wishes_for_a_round()
         mark_used(self.con, chosen.train, round_)
-        record_round(self.con, request, "decided")
+        round_rows.record(self.con, request, "decided")
         self._order(request)
 
     def _judge_again(self, now_ms: int, again: NextLook | None) -> bool:
@@ -409,7 +408,8 @@ class Conductor:
         """Sends an attempt at a round, or a look; the event in `training.retrain` is its commit
         point."""
         outbox.add(self.con, RETRAIN, request.pool, request)
-        self._await(round_id(request.pool, request.round, request.attempt, request.look))
+        identity = round_rows.round_id(request.pool, request.round, request.attempt, request.look)
+        self._await(identity)
 
     def _say(self, event: ModelEvent) -> None:
         outbox.add(self.con, MODEL_EVENTS, event.key(), event)
