@@ -94,7 +94,7 @@ def take_over(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _observe_request(con: duckdb.DuckDBPyConnection, event: RetrainRequest) -> None:
-    identity = round_rows.round_id(event.pool, event.round, event.attempt, event.look)
+    identity = round_rows.round_id(event)
     place = (event.attempt, event.look)
     known = round_rows.known(con, event.round)
     if place > known.requested and not _is_ours(con, identity):

@@ -13,9 +13,10 @@ from streams.pool.state import CLOSED_STATES
 from streams.settings import StreamsSettings
 
 
-def round_id(pool: str, round_: int, attempt: int, look: int = 1) -> str:
+def round_id(event: RetrainRequest) -> str:
     """The identity of one attempt at a round, or of a further look at what came out of it."""
-    return f"{pool}:{round_}:{attempt}" + (f":look{look}" if look > 1 else "")
+    attempt = f"{event.pool}:{event.round}:{event.attempt}"
+    return f"{attempt}:look{event.look}" if event.look > 1 else attempt
 
 
 @dataclass(frozen=True)
