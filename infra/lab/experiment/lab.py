@@ -30,8 +30,9 @@ from serving.engine.passing_thread import in_passing
 from serving.engine.precision import choose_dtype
 from serving.process.files import write_file
 from serving.process.memory import give_back
-from serving.prompt import PromptBuilder, Vocabulary
+from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings, fields_that_change
+from serving.vocabulary import Vocabulary
 from trainer.data.dataset import Row, rows_hash
 from trainer.data.pictures import RowPictures
 from trainer.judging import arms
