@@ -16,6 +16,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from schemas.category import VALUE_SEPARATOR, Attribute, CategorySchema
+from schemas.numbers import Unread, read_number
 from schemas.one_value import Found, find_one, is_same, key_of, mend_one, refuse_one
 from schemas.refusals import Refusal
 from schemas.rules import NO, YES, rules_of
@@ -33,6 +34,7 @@ __all__ = [
     "matches",
     "mend",
     "parse_answer",
+    "parse_number",
     "problem",
     "refusal",
     "refusals",
@@ -144,6 +146,12 @@ def refusals(schema: CategorySchema, submitted: Values) -> list[tuple[str, Seque
         if why is not None:
             found.append((name, values, why))
     return found
+
+
+def parse_number(value: str, locale: str | None = None) -> tuple[float, str] | None:
+    """Number and unit (as written, maybe empty) of a value such as `1,200 mm`; None for neither."""
+    read = read_number(value, locale)
+    return None if isinstance(read, Unread) else (float(read.value), read.unit)
 
 
 def matches(attribute: Attribute, values: Sequence[str], reference: Sequence[str]) -> bool:

@@ -17,6 +17,7 @@ from schemas.values import (
     matches,
     mend,
     parse_answer,
+    parse_number,
     problem,
     refusal,
 )
@@ -199,6 +200,11 @@ def test_a_blank_is_no_problem_and_not_valid_either() -> None:
 def test_the_number_of_values_is_limited() -> None:
     assert "takes one" in str(problem(COLOR, ["Red", "Red"]))
     assert "at most 8" in str(problem(NOTES, [str(n) for n in range(9)]))
+
+
+def test_a_number_is_split_from_its_unit() -> None:
+    assert parse_number(" 1,200.5 mm ") == (1200.5, "mm")
+    assert parse_number("mm 5") is None
 
 
 @pytest.mark.parametrize(
