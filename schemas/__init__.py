@@ -4,8 +4,8 @@ This room does no I/O beyond reading a schema file, and imports no other room. R
 
 - `category`: what a category asks a listing for; `versions`: the schemas in force and before;
   `changes`: what is other in a new file of them.
-- `values`: is a value legal, how is it written, is it the same as another? Below it `rules` (of an
-  attribute), `refusals` (why not), `numbers`, `units`, `texts`.
+- `values`: is a value legal, how is it written, is it the same as another? Below it `one_value` (of
+  a list), `rules` (of an attribute), `refusals` (why not), `numbers`, `units`, `texts`.
 - `aliases`: what stands under a former name; `conditions`: which attributes apply.
 - `origins`: did the seller type a value, change a suggestion, or accept it?
 - `markup`: HTML taken out of a text.

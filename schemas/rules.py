@@ -28,7 +28,7 @@ class Rules:
     words: those that are allowed, None for any.
     written: of a number, what it looks like once it is mended: its digits, and its unit.
     limits: by unit, the least and the most.
-    found, refused: what `schemas.values` found of a text.
+    found, refused: what `schemas.one_value` found of a text.
     """
 
     def __init__(self, attribute: Attribute) -> None:

@@ -13,14 +13,14 @@ All values go through here, whoever wrote them: a seller, a file, a model, a ref
 """
 
 from collections.abc import Container, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from schemas.category import VALUE_SEPARATOR, Attribute, AttributeType, CategorySchema
+from schemas.category import VALUE_SEPARATOR, Attribute, CategorySchema
 from schemas.numbers import Unread, read_number
-from schemas.refusals import Refusal, is_within, refuse
-from schemas.rules import NO, YES, Rules, rules_of
-from schemas.texts import bare, one_line, plain
-from schemas.units import scale
+from schemas.one_value import Found, find_one, is_same, key_of, mend_one, refuse_one
+from schemas.refusals import Refusal
+from schemas.rules import NO, YES, rules_of
+from schemas.texts import one_line
 
 __all__ = [
     "NO",
@@ -46,10 +46,6 @@ Values = Mapping[str, Sequence[str]]
 """Attribute name to its values; a missing name or an empty list is a blank."""
 
 SEPARATOR = f" {VALUE_SEPARATOR} "
-# Of each attribute; a marketplace may have thousands.
-KEPT_TEXTS = 256
-LONGEST_KEPT = 100
-T = TypeVar("T")
 
 
 def parse_answer(attribute: Attribute, line: str) -> list[str]:
@@ -60,9 +56,9 @@ def parse_answer(attribute: Attribute, line: str) -> list[str]:
     """
     rules = rules_of(attribute)
     if not attribute.multi_value:
-        value = _mended(rules, line)
+        value = mend_one(rules, line)
         return [value] if value else []
-    values = dict.fromkeys(_mended(rules, part) for part in line.split(VALUE_SEPARATOR))
+    values = dict.fromkeys(mend_one(rules, part) for part in line.split(VALUE_SEPARATOR))
     return [value for value in values if value]
 
 
@@ -75,7 +71,7 @@ def mend(attribute: Attribute, values: Sequence[str]) -> list[str]:
         text = values[0]
         if attribute.multi_value and VALUE_SEPARATOR in text:
             return parse_answer(attribute, text)
-        value = _mended(rules_of(attribute), text)
+        value = mend_one(rules_of(attribute), text)
         return [value] if value else []
     return list(dict.fromkeys(v for text in values for v in parse_answer(attribute, text)))
 
@@ -88,7 +84,7 @@ def format_answer(values: Sequence[str]) -> str:
 def is_valid(attribute: Attribute, values: Sequence[str]) -> bool:
     """Whether `values` is filled and legal: the valid(a_i) of the paper's equation (1)."""
     if len(values) == 1 and not attribute.multi_value:
-        return _refused(rules_of(attribute), values[0]) is None
+        return refuse_one(rules_of(attribute), values[0]) is None
     return bool(values) and refusal(attribute, values) is None
 
 
@@ -110,7 +106,7 @@ def refusal(attribute: Attribute, values: Sequence[str]) -> Refusal | None:
         return Refusal("several", f"{len(values)} values for an attribute that takes one")
     rules = rules_of(attribute)
     for value in values:
-        if (found := _refused(rules, value)) is not None:
+        if (found := refuse_one(rules, value)) is not None:
             return found
     return None
 
@@ -118,7 +114,7 @@ def refusal(attribute: Attribute, values: Sequence[str]) -> Refusal | None:
 def first_refusal(attribute: Attribute, values: Sequence[str]) -> Refusal | None:
     """Why what somebody wrote is no legal value, mended or not: illegal, or no value at all."""
     if len(values) == 1 and not attribute.multi_value:
-        value, refused = _find(rules_of(attribute), values[0])
+        value, refused = find_one(rules_of(attribute), values[0])
         if value:
             return refused
     mended = mend(attribute, values)
@@ -173,17 +169,10 @@ def matches(attribute: Attribute, values: Sequence[str], reference: Sequence[str
         return True
     rules = rules_of(attribute)
     if len(values) == len(reference) == 1:
-        return _same(rules, values[0], reference[0])
-    given = {_key(rules, mended) for value in values if (mended := _mended(rules, value))}
-    wanted = {_key(rules, mended) for value in reference if (mended := _mended(rules, value))}
+        return is_same(rules, values[0], reference[0])
+    given = {key_of(rules, mended) for value in values if (mended := mend_one(rules, value))}
+    wanted = {key_of(rules, mended) for value in reference if (mended := mend_one(rules, value))}
     return bool(given) and (given == wanted if attribute.multi_value else given <= wanted)
-
-
-# ------------------------------------------------------------------------------------- one value
-
-
-_Found = tuple[str, Refusal | None]
-"""A value as the schema writes it, empty for a blank, and why it is illegal even so."""
 
 
 class _Before(NamedTuple):
@@ -191,7 +180,7 @@ class _Before(NamedTuple):
 
     most: int
     words: Container[str]
-    found: Mapping[str, _Found]
+    found: Mapping[str, Found]
 
 
 class _Seen(dict[str, _Before]):
@@ -214,124 +203,3 @@ def _seen_of(schema: CategorySchema) -> _Seen:
             seen[name] = _Before(most, words, found)
         schema.__dict__["_seen"] = seen
     return seen
-
-
-def _find(rules: Rules, text: str) -> _Found:
-    if rules.words is not None:
-        if text in rules.words.exact:
-            return text, None
-    elif rules.is_text and _is_line(rules, text):
-        return text, None
-    found: _Found | None = rules.found.get(text)
-    if found is None:
-        if _is_written(rules, text):
-            found = text, None
-        else:
-            value = _mend_one(rules, text)
-            found = value, refuse(rules, value) if value else None
-        _keep(rules.found, text, found)
-    return found
-
-
-def _is_line(rules: Rules, text: str) -> bool:
-    """Whether a text has nothing to be mended or refused, where that is quickly seen."""
-    return (
-        0 < len(text) <= rules.most_characters
-        and text.isascii()
-        and text.isprintable()
-        and "  " not in text
-        and text[0] != " " != text[-1]
-        and not rules.may_be_placeholder(text)
-    )
-
-
-def _is_written(rules: Rules, text: str) -> bool:
-    """As `_is_line`, for a number."""
-    number = rules.written.fullmatch(text) if rules.written is not None else None
-    return (
-        number is not None
-        and is_within(rules, number[1], number[2])
-        and not rules.may_be_placeholder(text)
-    )
-
-
-def _mended(rules: Rules, text: str) -> str:
-    """One value as the schema writes it; empty for a blank."""
-    return _find(rules, text)[0]
-
-
-def _refused(rules: Rules, value: str) -> Refusal | None:
-    """Why one value is illegal as it is."""
-    mended, refused = _find(rules, value)
-    if value and mended == value:
-        return refused
-    try:
-        return rules.refused[value]
-    except KeyError:
-        return _keep(rules.refused, value, refuse(rules, value))
-
-
-def _keep(before: dict[str, T], text: str, found: T) -> T:
-    """`found`, which is kept where `text` is short: most values come again."""
-    if len(text) <= LONGEST_KEPT:
-        if len(before) >= KEPT_TEXTS:
-            before.clear()
-        before[text] = found
-    return found
-
-
-def _mend_one(rules: Rules, text: str) -> str:
-    value = one_line(text)
-    if not value or not (value.isascii() or plain(value)):
-        return ""
-    if rules.words is not None and (word := rules.words.find(value)) is not None:
-        return word
-    if rules.is_placeholder(value):
-        return ""
-    if rules.attribute.type is AttributeType.NUMBER:
-        number = rules.number(value)
-        if not isinstance(number, Unread):
-            return f"{number.written} {number.unit}".rstrip()
-    return value
-
-
-def _same(rules: Rules, one: str, other: str) -> bool:
-    """Whether two values are equal; a blank is equal to nothing."""
-    one, other = _mended(rules, one), _mended(rules, other)
-    if not one or one == other:
-        return bool(one)
-    if rules.words is not None:
-        return False
-    if rules.written is not None:
-        first, second = rules.written.fullmatch(one), rules.written.fullmatch(other)
-        if first is not None and second is not None and first[2] == second[2]:
-            return _number(first[1]) == _number(second[1])
-    return _key(rules, one) == _key(rules, other)
-
-
-def _number(digits: str) -> float:
-    return float(digits.replace(",", "."))
-
-
-Key = tuple[object, ...]
-"""What is equal for values that are the same."""
-
-
-def _key(rules: Rules, mended: str) -> Key:
-    if rules.is_text:
-        return (bare(mended),)
-    match rules.attribute.type:
-        case AttributeType.PATTERN:
-            return (bare(mended),)
-        case AttributeType.NUMBER:
-            number = rules.number(mended)
-            if isinstance(number, Unread):
-                return (bare(mended),)
-            known = scale(number.unit) if number.unit else None
-            if known is None:
-                return number.unit, number.value
-            return known.kind, known.base(number.value)
-        case AttributeType.ENUM if rules.attribute.open and not rules.allows(mended):
-            return (bare(mended),)
-        case _:
-            return (mended,)

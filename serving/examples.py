@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from schemas.category import Attribute
 from serving.listing import Listing
-from serving.prompt import Example, hint
+from serving.prompt import Example
+from serving.prompt_texts import hint
 
 
 def schema_example(category: str, attributes: Iterable[Attribute]) -> Example:

@@ -18,36 +18,18 @@ a later measurement asks the same questions (paper: "attribute batches with rand
 """
 
 import hashlib
-import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
-from typing import Any
+from functools import lru_cache, partial
 
-from schemas.category import Attribute, AttributeType
-from schemas.markup import without_markup
-from schemas.texts import one_line
-from schemas.values import NO, SEPARATOR, YES, Values, format_answer
+from schemas.category import Attribute
+from schemas.values import Values, format_answer
+from serving.answer_cap import answer_cap
 from serving.listing import Listing
+from serving.prompt_texts import CHARACTERS_PER_TOKEN, answer_text, segment_text, trunk_text
 from serving.settings import ServingSettings
-
-logger = logging.getLogger(__name__)
-
-# A description is cut to this many characters before it is tokenised: four a token is typical,
-# and tokenising a megabyte to throw most of it away would block the engine.
-CHARACTERS_PER_TOKEN = 8
-# A text has this many times the characters that are left of it without markup, at most.
-MARKUP_SHARE = 8
-
-# Allowed values are listed up to this many characters: a question is part of every prompt.
-MAX_HINT_CHARACTERS = 1000
-# No tokenizer writes a date in more tokens than it has characters, or a text in more than bytes.
-DATE_CHARACTERS = len(" 2024-12-31")
-BYTES_PER_CHARACTER = 4
-# Of an allowed value and its stop, where the settings do not allow more. The longest in a real
-# catalog has 57, of 263 characters; a hostile schema has one that would take thousands of passes.
-ALLOWED_VALUE_TOKENS = 64
+from serving.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -109,65 +91,6 @@ class Example:
     listing: Listing
     attributes: tuple[Attribute, ...]
     values: Mapping[str, Sequence[str]]
-
-
-class Vocabulary:
-    """A transformers tokenizer with the few facts about it that exactness needs."""
-
-    def __init__(self, tokenizer: Any, end_ids: Sequence[int] = ()) -> None:
-        """`end_ids` are the end tokens of the model's generation config."""
-        self.tokenizer = tokenizer
-        self._end_ids = set(end_ids)
-        if tokenizer.eos_token_id is not None:
-            self._end_ids.add(tokenizer.eos_token_id)
-
-    @cached_property
-    def size(self) -> int:
-        """How many tokens there are; a model may have more logits."""
-        return len(self.tokenizer)
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids of `text`, without special tokens."""
-        return self.tokenizer.encode(text, add_special_tokens=False)
-
-    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode` of each of `texts`, in a third of the time: there may be ten thousand."""
-        backend = self.tokenizer.backend_tokenizer
-        # As `encode` does: a tokenizer may have been saved with either.
-        backend.no_truncation()
-        backend.no_padding()
-        return [e.ids for e in backend.encode_batch_fast(texts, add_special_tokens=False)]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`. Cleaning up spaces would damage values, so it is not done.
-
-        By the backend, as `encode_all`: a listing has fifty answers of few tokens each.
-        """
-        return self.tokenizer.backend_tokenizer.decode(ids, skip_special_tokens=True)
-
-    @cached_property
-    def newline(self) -> int:
-        """The canonical newline token."""
-        ids = self.encode("\n")
-        if len(ids) != 1:
-            raise ValueError(
-                "the tokenizer has no single newline token; choose a base model with one"
-            )
-        return ids[0]
-
-    @cached_property
-    def stop_ids(self) -> frozenset[int]:
-        """The end tokens and every token whose text contains a newline."""
-        texts = self.tokenizer.batch_decode(
-            [[i] for i in range(self.size)], clean_up_tokenization_spaces=False
-        )
-        newlines = {i for i, text in enumerate(texts) if "\n" in text}
-        return frozenset(newlines | self._end_ids)
-
-    @cached_property
-    def stops(self) -> list[int]:
-        """`stop_ids` in order."""
-        return sorted(self.stop_ids)
 
 
 class PromptBuilder:
@@ -293,111 +216,6 @@ def _moved(position: Position, by: int) -> Position:
     return one + by, two + by, three + by
 
 
-def trunk_text(listing: Listing, max_characters: int) -> str:
-    """The product as the model reads it, each field that it has on one line, without markup and in
-    NFC."""
-    # Markup is often more than half of a text, and to read a megabyte of it takes half a second.
-    title, description = (
-        one_line(without_markup(text[: MARKUP_SHARE * max_characters]))
-        for text in (listing.title, listing.description)
-    )
-    lines = [f"Category: {_one_line(listing.category)}"]
-    if title:
-        lines.append(f"Title: {title}")
-    if description:
-        lines.append(f"Description: {description[:max_characters]}")
-    return "\n".join(lines)[:max_characters]
-
-
-def segment_text(attribute: Attribute, settings: ServingSettings) -> str:
-    """The question for `attribute`: its name and a hint at what is legal."""
-    return f"{attribute.name} ({hint(attribute, settings.hint_values)}):"
-
-
-def hint(attribute: Attribute, hint_values: int) -> str:
-    """The allowed values where they are few and short, else the kind of value."""
-    listed = ", ".join(attribute.values[:hint_values])
-    match attribute.type:
-        case AttributeType.ENUM if (
-            len(attribute.values) <= hint_values and len(listed) <= MAX_HINT_CHARACTERS
-        ):
-            text = listed
-        case AttributeType.ENUM:
-            text = "choice"
-        case AttributeType.NUMBER:
-            text = " ".join(["number", "/".join(attribute.units)]).strip()
-        case AttributeType.BOOLEAN:
-            text = f"{YES}/{NO}"
-        case AttributeType.PATTERN:
-            text = str(attribute.pattern)
-        case AttributeType.DATE:
-            text = "YYYY-MM-DD"
-        case AttributeType.TEXT:
-            text = "text"
-    if attribute.open:
-        text += " or other"
-    return f"{text}, several with {SEPARATOR.strip()}" if attribute.multi_value else text
-
-
-def answer_text(values: Sequence[str]) -> str:
-    """The text that answers a segment with `values`: what is generated, taught and allowed."""
-    return " " + format_answer(values)
-
-
-def answer_cap(attribute: Attribute, vocabulary: Vocabulary, limit: int) -> int:
-    """The cap on an answer's new tokens: those of the longest legal value, and its stop.
-
-    A yes or no, a date and an allowed value of less than `ALLOWED_VALUE_TOKENS` always have room.
-    Of a number, a pattern and a text nobody knows how long they get, so they have `limit` at most.
-    So have the values of a multi-valued attribute together, except that each of them has room
-    alone: an answer of 100 values would hold up all others in its pass.
-
-    Since the stop is counted, an answer that its cap ends is longer than every value that has room.
-    """
-    match attribute.type:
-        case AttributeType.ENUM:
-            longest = _longest_allowed(attribute, vocabulary, max(limit, ALLOWED_VALUE_TOKENS) - 1)
-            if attribute.open:
-                longest = max(longest, _longest_text(attribute, limit))
-        case AttributeType.BOOLEAN:
-            longest = max(_lengths((YES, NO), vocabulary))
-        case AttributeType.DATE:
-            longest = DATE_CHARACTERS
-        case AttributeType.NUMBER:
-            longest = limit - 1
-        case AttributeType.PATTERN | AttributeType.TEXT:
-            longest = _longest_text(attribute, limit)
-    if not attribute.multi_value:
-        return longest + 1
-    # After each value a separator, after the last one the stop.
-    together = attribute.max_values * (longest + len(vocabulary.encode(SEPARATOR.rstrip())))
-    return max(longest + 1, min(limit, together))
-
-
-def _longest_text(attribute: Attribute, limit: int) -> int:
-    return min(limit - 1, attribute.text_length * BYTES_PER_CHARACTER + 1)
-
-
-def _longest_allowed(attribute: Attribute, vocabulary: Vocabulary, most: int) -> int:
-    """The tokens of the longest allowed value, up to `most`; warns of what is longer."""
-    lengths = _lengths(attribute.values, vocabulary)
-    too_long = sum(length > most for length in lengths)
-    if too_long:
-        logger.warning(
-            "attribute %r: %d of %d allowed values are longer than %d tokens; they can never be "
-            "answered: shorten them, or raise serving.max_answer_tokens",
-            attribute.name,
-            too_long,
-            len(lengths),
-            most,
-        )
-    return min(max(lengths), most)
-
-
-def _lengths(values: Sequence[str], vocabulary: Vocabulary) -> list[int]:
-    return [len(ids) for ids in vocabulary.encode_all([answer_text([value]) for value in values])]
-
-
 def example_text(example: Example, builder: PromptBuilder) -> str:
     """A worked example as text: its product, its answered questions, and a blank line."""
     settings = builder.settings
@@ -409,7 +227,3 @@ def example_text(example: Example, builder: PromptBuilder) -> str:
         if values:
             lines.append(f"{segment_text(attribute, settings)} {format_answer(values)}")
     return "\n".join(lines) + "\n\n"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -24,10 +24,10 @@ from infra.local.kafka import Kafka
 from infra.local.ports import free_port
 from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
-from infra.local.tiny_encoder import make_tiny_encoder
 from infra.local.tiny_model import make_tiny_model
 from infra.local.triton import Triton
 from serving.settings import ServingSettings
+from tests.serving.tiny_encoder import make_tiny_encoder
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -1,7 +1,6 @@
 """What the trainer and others say of rounds, and which listings are forgotten."""
 
 import logging
-from types import TracebackType
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -84,12 +83,7 @@ class EventLog:
     def __enter__(self) -> "EventLog":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._producer.flush(POLL_S)
         self._consumer.close()
 

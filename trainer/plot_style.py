@@ -26,11 +26,16 @@ def new_figure(title: str, width: float, height: float) -> tuple[Figure, Any]:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=10)
+    plain(axes)
+    return figure, axes
+
+
+def plain(axes: Any) -> None:
+    """Horizontal lines behind what is drawn, and no frame."""
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(colors=INK)
-    return figure, axes
 
 
 def save(figure: Figure, path: Path) -> Path:

@@ -1,7 +1,6 @@
 """How far a round is: a bar for a person, and a small file for the worker's heartbeats."""
 
 from pathlib import Path
-from types import TracebackType
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -52,12 +51,7 @@ class RoundProgress:
         self._bars.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
     def update(self, stage: str, done: int, total: int, loss: float | None = None) -> None:

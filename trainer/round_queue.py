@@ -1,7 +1,5 @@
 """The rounds that are ordered: one trainer of the group takes one at a time."""
 
-from types import TracebackType
-
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from trainer.kafka_errors import raise_unless_passing
@@ -41,12 +39,7 @@ class RoundQueue:
     def __enter__(self) -> "RoundQueue":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._consumer.close()
 
     def take(self) -> Message | None:

@@ -13,7 +13,9 @@ from infra.local.cache import is_whole
 from infra.local.fetch import base_part
 from infra.local.settings import LocalSettings
 from schemas.category import Attribute
-from serving.prompt import Vocabulary, answer_cap, answer_text
+from serving.answer_cap import answer_cap
+from serving.prompt_texts import answer_text
+from serving.vocabulary import Vocabulary
 
 
 class Lengths:

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 
 import typer
+from rich import box
 from rich.table import Table
 
 from infra.cli.output import console
@@ -75,7 +76,9 @@ def _settings(ending: ExitStack) -> StreamsSettings:
 
 def show(done: Replayed) -> None:
     """Print rows and hashes, table by table."""
-    table = Table("table", title="of the window that the topics keep")
+    table = Table(
+        "table", title="of the window that the topics keep", box=box.SIMPLE_HEAD, padding=0
+    )
     for column in ("rows live", "rows rebuilt"):
         table.add_column(column, justify="right")
     for column in ("hash live", "hash rebuilt", ""):

@@ -6,8 +6,9 @@ This room knows files and `schemas`, and nothing else. Read in this order:
 - `source`: what every other source is read as; `drafts`: its attributes, and what a schema can have
   of them; `left_out`: what it cannot, counted. `selecting`: the categories that a catalog uses;
   `building`: those as a schema file. `files`: text, JSON and XML with faults in words.
-- `shopify`: the public Shopify taxonomy; `shopify_mappings`: what its categories were called
-  before; `shopify_files`: the files of both; `shopify_source`: it as a source, in any language.
+- `shopify_source`: the public Shopify taxonomy, in any language; `shopify`: its files, as they
+  refer to each other; `shopify_mappings`: what its categories were called before;
+  `shopify_files`: the files of both.
 - `google`: Google's categories, with the attributes of `google_attributes`.
 - `etim`: `etim_csv`, `etim_ixf` and `bmecat`, all read as `etim_model`. `gs1`: bricks.
 - `definitions/`: JSON Schema, such as Amazon's product types.

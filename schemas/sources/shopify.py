@@ -1,4 +1,4 @@
-"""The Shopify product taxonomy (YAML, github.com/Shopify/product-taxonomy) as category schemas.
+"""A release of the Shopify product taxonomy (YAML, github.com/Shopify/product-taxonomy) as files.
 
 The folder holds `attributes.yml`, `values.yml` and `categories/*.yml`. As the taxonomy has it:
 
@@ -9,74 +9,17 @@ The folder holds `attributes.yml`, `values.yml` and `categories/*.yml`. As the t
   (`values_from`) under a name of its own.
 
 Values are one of a list. The files do not say how many a product may have; Shopify stores each
-attribute as a list, so an attribute here takes several unless the reader is told otherwise.
+attribute as a list.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from schemas.category import Attribute, AttributeType, CategorySchema
 from schemas.errors import SchemaError
 from schemas.sources.shopify_files import load, named_entries
-from schemas.sources.shopify_mappings import former_names
-
-PATH_SEPARATOR = " > "
-
-
-class Taxonomy(Mapping[str, CategorySchema]):
-    """Category schemas by full name, `Apparel & Accessories > Clothing`, made when asked for.
-
-    Iterating and `len` count every category once, by its full name; `by_id` finds one by its id.
-    """
-
-    def __init__(
-        self,
-        attributes: Mapping[str, Attribute],
-        listed: Mapping[str, tuple[str, ...]],
-        names: Mapping[str, str],
-        mappings: Sequence[Path] = (),
-    ) -> None:
-        """`attributes` by friendly id; `listed` and `names`: by category id.
-
-        Raises:
-            SchemaError: one of the `mappings` is wrong.
-        """
-        self._attributes = attributes
-        self._listed = listed
-        self._ids = {_full_name(category, names): category for category in listed}
-        self._names = {category: name for name, category in self._ids.items()}
-        self._aliases = former_names(mappings, self._names)
-        self._schema = lru_cache(maxsize=1024)(self._make)
-
-    def __getitem__(self, category: str) -> CategorySchema:
-        return self._schema(self._ids[category])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._ids)
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def by_id(self, category_id: str) -> CategorySchema:
-        """The schema of the category with the taxonomy's id, such as `aa-1-1`.
-
-        Raises:
-            KeyError: there is no such category.
-        """
-        return self._schema(category_id)
-
-    def _make(self, category_id: str) -> CategorySchema:
-        attributes = tuple(self._attributes[name] for name in self._listed[category_id])
-        return CategorySchema(
-            category=self._names[category_id],
-            attributes=attributes,
-            aliases=self._aliases.get(category_id, ()),
-        )
+from schemas.sources.source import PATH_SEPARATOR
 
 
 @dataclass(frozen=True)
@@ -96,29 +39,6 @@ class Release:
     def full_names(self) -> dict[str, str]:
         """The full name of each category, by its id."""
         return {category: _full_name(category, self.names) for category in self.listed}
-
-
-def read_taxonomy(
-    folder: Path, multi_value: bool = True, mappings: Sequence[Path] = ()
-) -> Taxonomy:
-    """The taxonomy that stands in `folder`; takes about three seconds.
-
-    Args:
-        folder: the taxonomy's `data`.
-        multi_value: whether an attribute takes several values.
-        mappings: the taxonomy's own files that map earlier releases to this one, from which
-            categories get their former names as aliases (`schemas.sources.shopify_mappings`).
-
-    Raises:
-        SchemaError: a file is missing or wrong, or refers to what is not there.
-    """
-    release = read_release(folder)
-    file = folder / "attributes.yml"
-    attributes = {
-        name: _attribute(file, entry, release.values, multi_value)
-        for name, entry in release.attributes.items()
-    }
-    return Taxonomy(attributes, release.listed, release.names, mappings)
 
 
 def read_release(folder: Path) -> Release:
@@ -185,22 +105,6 @@ def _entries(file: Path, values: Mapping[str, str]) -> dict[str, Mapping[str, An
             "values": source["values"],
         }
     return attributes
-
-
-def _attribute(
-    file: Path, entry: Mapping[str, Any], values: Mapping[str, str], multi_value: bool
-) -> Attribute:
-    try:
-        return Attribute(
-            name=entry["name"],
-            type=AttributeType.ENUM,
-            values=tuple(values[value] for value in entry["values"]),
-            multi_value=multi_value,
-            description=entry["description"],
-        )
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise SchemaError(f"{file}: attribute {entry['name']!r}: {fault}") from error
 
 
 def _full_name(category_id: str, names: Mapping[str, str]) -> str:

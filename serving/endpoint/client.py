@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from serving.endpoint.reading import Reply, messages, read, response_format
 from serving.generation import GenerationRequest
-from serving.prompt import CHARACTERS_PER_TOKEN
+from serving.prompt_texts import CHARACTERS_PER_TOKEN
 from serving.settings import EndpointSettings
 
 LONGEST_PAUSE_S = 30.0

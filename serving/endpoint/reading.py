@@ -14,7 +14,7 @@ from schemas.events import ValueLists
 from schemas.values import NO, SEPARATOR, YES, is_valid, parse_answer
 from serving.examples import attribute_lines
 from serving.generation import GenerationRequest, GenerationResult
-from serving.prompt import trunk_text
+from serving.prompt_texts import trunk_text
 
 INSTRUCTION = (
     "You fill in the attributes of a product from its text. Answer with one JSON object and "

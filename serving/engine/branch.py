@@ -22,7 +22,8 @@ from math import exp
 from typing import Protocol
 
 from schemas.category import Attribute
-from serving.prompt import Segment, Vocabulary
+from serving.prompt import Segment
+from serving.vocabulary import Vocabulary
 
 END = -1
 """Expected in the place of a token: the answer ends here."""

@@ -26,7 +26,8 @@ from schemas.numbers import number_expression
 from schemas.refusals import bound_in
 from schemas.values import NO, SEPARATOR, YES
 from serving.engine.branch import Matcher
-from serving.prompt import Vocabulary, answer_text
+from serving.prompt_texts import answer_text
+from serving.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 

@@ -40,8 +40,8 @@ from serving.engine.torch_backend import TorchBackend
 from serving.errors import ModelRefused
 from serving.pictures.picture import Picture
 from serving.projector import Sight
-from serving.prompt import Vocabulary
 from serving.settings import ServingSettings
+from serving.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,6 @@ from serving.prompt import Example
 from serving.settings import ServingSettings
 from serving.triton.protocol import Push, Status, decode_answer, decode_result, encode_request
 
-READY_TIMEOUT_S = 5.0
 LENGTH_BYTES = 4
 """Before each element of a BYTES tensor stands its length."""
 GAVE_UP = "whoever asked gave up; ask again where it is wanted"
@@ -58,14 +57,6 @@ class TritonClient:
     def close(self) -> None:
         """Close the connection."""
         self._channel.close()
-
-    def is_ready(self) -> bool:
-        """Whether the server is up and has loaded the model."""
-        request = service_pb2.ModelReadyRequest(name=self._settings.model_name)
-        try:
-            return bool(self._stub.ModelReady(request, timeout=READY_TIMEOUT_S).ready)
-        except grpc.RpcError:
-            return False
 
     def generate(
         self,

@@ -4,7 +4,8 @@ To read first:
 
 - `streams.pool.store`: `Pool`, which applies what is read from the topics.
 - `streams.pool.rows`, `streams.pool.samples`: from events to rows, from rows to samples.
-- `streams.pool.observe`, `streams.pool.state`: what the control log says, and where rounds stand.
+- `streams.pool.observe`, `streams.pool.state`: what the control log says, and where rounds stand;
+  `streams.pool.round_rows`: a round's row.
 
 Then, one concern each:
 

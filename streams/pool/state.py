@@ -98,6 +98,12 @@ def open_round(con: duckdb.DuckDBPyConnection) -> OpenRound | None:
     )
 
 
+def last_round(con: duckdb.DuckDBPyConnection) -> int:
+    """The number of the last round; 0 before the first."""
+    row = con.execute("SELECT coalesce(max(round), 0) FROM store.rounds").fetchone()
+    return int(row[0]) if row else 0
+
+
 def challenger(con: duckdb.DuckDBPyConnection) -> Challenger | None:
     """The one that waits to be judged again: trained from the champion, as what judges it is."""
     row = con.execute(

@@ -23,16 +23,10 @@ class ZTest:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of two sums over `n` sellers, and its standard error."""
+    """A ratio of two sums over sellers, and its standard error."""
 
     value: float
     error: float
-    n: int
-
-    @property
-    def sd(self) -> float:
-        """The standard deviation of one seller's part, for a sequence over sellers."""
-        return self.error * sqrt(self.n)
 
     def bounds(self, alpha: float = 0.05) -> Bounds:
         """The normal interval."""
@@ -63,32 +57,6 @@ def normal_test(difference: float, error: float) -> ZTest:
     return ZTest(z, float(2 * ndtr(-abs(z))))
 
 
-def wilson(accepted: int, shown: int, alpha: float = 0.05) -> Bounds:
-    """Wilson's score interval of a share; from 0 to 1 where nothing was shown."""
-    if shown == 0:
-        return Bounds(0.0, 1.0)
-    _check(accepted, shown)
-    z, share = -float(ndtri(alpha / 2)), accepted / shown
-    middle = (share + z**2 / (2 * shown)) / (1 + z**2 / shown)
-    reach = z / (1 + z**2 / shown) * sqrt(share * (1 - share) / shown + (z / (2 * shown)) ** 2)
-    return Bounds(middle - reach, middle + reach).clipped(0.0, 1.0)
-
-
-def newcombe(
-    accepted: int, shown: int, other_accepted: int, other_shown: int, alpha: float = 0.05
-) -> Bounds:
-    """Newcombe's interval of the difference of two shares, first minus second (his method 10)."""
-    _check(accepted, shown)
-    _check(other_accepted, other_shown)
-    one, other = wilson(accepted, shown, alpha), wilson(other_accepted, other_shown, alpha)
-    share, other_share = accepted / shown, other_accepted / other_shown
-    gap = share - other_share
-    return Bounds(
-        gap - sqrt((share - one.low) ** 2 + (other.high - other_share) ** 2),
-        gap + sqrt((one.high - share) ** 2 + (other_share - other.low) ** 2),
-    )
-
-
 def ratio_delta(numerators: Sequence[float], denominators: Sequence[float]) -> Ratio:
     """sum(numerators) / sum(denominators) of sellers, with its standard error by the delta method.
 
@@ -104,7 +72,7 @@ def ratio_delta(numerators: Sequence[float], denominators: Sequence[float]) -> R
         raise ValueError("a ratio needs two sellers at least, and a denominator that is not 0")
     value = float(top.sum() / bottom.sum())
     parts = (top - value * bottom) / bottom.mean()
-    return Ratio(value, float(parts.std(ddof=1) / sqrt(len(top))), len(top))
+    return Ratio(value, float(parts.std(ddof=1) / sqrt(len(top))))
 
 
 def _check(accepted: int, shown: int) -> None:

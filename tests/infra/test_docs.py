@@ -22,7 +22,7 @@ from schemas.events import ListingRequest, ListingReview
 from schemas.sources.json_schema import read_schemas
 from schemas.values import is_valid
 from serving.listing import Listing
-from serving.prompt import segment_text, trunk_text
+from serving.prompt_texts import segment_text, trunk_text
 from serving.settings import ServingSettings
 from streams.kafka import topics
 from streams.pool.file import read_definitions

@@ -7,7 +7,9 @@ import pytest
 
 from schemas.category import AttributeType
 from schemas.errors import SchemaError
-from schemas.sources.shopify import Taxonomy, read_taxonomy
+from schemas.sources.shopify import read_release
+from schemas.sources.shopify_source import read_shopify
+from tests.schemas.sources.reading import told, written
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "shopify_taxonomy"
 FILES = {
@@ -31,28 +33,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def taxonomy() -> Taxonomy:
-    if not FOLDER.is_dir():
-        pytest.skip(f"the Shopify taxonomy is not in {FOLDER.parent.parent.name}/data here")
-    return read_taxonomy(FOLDER)
-
-
-def test_a_category_is_found_by_its_full_name_and_by_its_id(folder: Path) -> None:
-    taxonomy = read_taxonomy(folder)
-    assert list(taxonomy) == ["Home", "Home > Lamps"]
-    assert taxonomy["Home > Lamps"] is taxonomy.by_id("aa-1")
-    assert taxonomy.get("Lamps") is None
-
-
 def test_a_child_has_what_it_lists_and_nothing_more(folder: Path) -> None:
-    assert [a.name for a in read_taxonomy(folder).by_id("aa-1").attributes] == ["Shade color"]
+    schemas, _ = written(read_shopify(folder), folder)
+    assert [a.name for a in schemas["Home > Lamps"].attributes] == ["Shade color"]
 
 
 def test_an_extended_attribute_has_the_values_of_the_one_it_extends(folder: Path) -> None:
-    color, shade = read_taxonomy(folder)["Home"].attributes
+    schemas, _ = written(read_shopify(folder), folder)
+    color, shade = schemas["Home"].attributes
     assert shade.values == color.values == ("Red", "Blue")
-    assert not read_taxonomy(folder, multi_value=False)["Home"].attributes[0].multi_value
+    assert color.multi_value
+    single, _ = written(read_shopify(folder, multi_value=False), folder)
+    assert not single["Home"].attributes[0].multi_value
 
 
 @pytest.mark.parametrize(
@@ -92,29 +84,27 @@ def test_a_fault_names_the_file_and_the_entry(
 ) -> None:
     (folder / name).write_text(content)
     with pytest.raises(SchemaError) as caught:
-        read_taxonomy(folder)
+        read_release(folder)
     assert all(word in str(caught.value) for word in words), caught.value
 
 
 def test_a_missing_file_says_which(folder: Path) -> None:
     shutil.rmtree(folder / "categories")
     with pytest.raises(SchemaError, match="has no categories"):
-        read_taxonomy(folder)
+        read_release(folder)
     (folder / "values.yml").unlink()
     with pytest.raises(SchemaError, match=r"values\.yml: No such file"):
-        read_taxonomy(folder)
+        read_release(folder)
 
 
-def test_all_categories_of_the_real_taxonomy_resolve(taxonomy: Taxonomy) -> None:
-    assert len(taxonomy) == 10_595
-    schemas = [taxonomy[name] for name in taxonomy]
-    assert sum(len(schema.attributes) for schema in schemas) == 40_255
-    assert {a.type for schema in schemas for a in schema.attributes} == {AttributeType.ENUM}
-
-
-def test_the_real_taxonomys_deep_categories_have_full_names(taxonomy: Taxonomy) -> None:
-    joggers = taxonomy.by_id("aa-1-1-1-1")
-    assert joggers.category == (
-        "Apparel & Accessories > Clothing > Activewear > Activewear Pants > Joggers"
-    )
+@pytest.mark.slow
+def test_all_categories_of_the_real_taxonomy_are_read_back_whole(tmp_path: Path) -> None:
+    if not FOLDER.is_dir():
+        pytest.skip(f"the Shopify taxonomy is not in {FOLDER.parent.parent.name}/data here")
+    schemas, built = written(read_shopify(FOLDER), tmp_path)
+    assert len(schemas) == 10_595
+    assert sum(len(schema.attributes) for schema in schemas.values()) == 40_255
+    assert {a.type for s in schemas.values() for a in s.attributes} == {AttributeType.ENUM}
+    assert told(built) == {}
+    joggers = schemas["Apparel & Accessories > Clothing > Activewear > Activewear Pants > Joggers"]
     assert "Black" in joggers.by_name["Color"].values

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas.category import CategorySchemas
 from schemas.errors import SchemaError
-from schemas.sources.json_schema import read_schemas, write_schemas
-from schemas.sources.shopify import Taxonomy, read_taxonomy
+from schemas.sources.shopify_source import read_shopify
+from tests.schemas.sources.reading import written
 from tests.schemas.test_shopify import FILES
 
 GID = "gid://shopify/TaxonomyCategory/"
@@ -51,8 +50,10 @@ def in_yaml(folder: Path, names: dict[str, str], moved: dict[str, list[str]]) ->
     return path
 
 
-def aliases(taxonomy: Taxonomy) -> dict[str, tuple[str, ...]]:
-    return {name: taxonomy[name].aliases for name in taxonomy}
+def aliases(folder: Path, *mappings: Path) -> dict[str, tuple[str, ...]]:
+    """Of each category, as the schema file made of the taxonomy has them."""
+    schemas, _ = written(read_shopify(folder, mappings=mappings), folder)
+    return {name: schema.aliases for name, schema in schemas.items()}
 
 
 def test_a_category_has_the_names_that_the_mapping_says_it_had(folder: Path) -> None:
@@ -61,7 +62,7 @@ def test_a_category_has_the_names_that_the_mapping_says_it_had(folder: Path) -> 
         rule(("aa-9", "House > Lights"), "aa-1"),
         rule(("aa-8", "House > Lanterns"), "aa-1"),
     )
-    assert aliases(read_taxonomy(folder, mappings=[file])) == {
+    assert aliases(folder, file) == {
         "Home": (),
         "Home > Lamps": ("House > Lanterns", "House > Lights"),
     }
@@ -73,7 +74,7 @@ def test_rules_of_ids_find_the_names_beside_them_and_names_that_changed(folder: 
         {"aa": "House", "aa-1": "House > Lamps", "aa-7": "House > Torches", "7": "Old"},
         {"aa-7": ["aa-1"], "7": ["aa-1"]},
     )
-    assert aliases(read_taxonomy(folder, mappings=[file])) == {
+    assert aliases(folder, file) == {
         "Home": ("House",),
         "Home > Lamps": ("House > Lamps", "House > Torches", "Old"),
     }
@@ -87,13 +88,13 @@ def test_what_was_split_or_is_in_force_or_went_is_no_alias(folder: Path) -> None
         rule(("aa-7", "House > Nowhere"), "zz-1"),
         rule(("aa-6", "House > Nothing")),
     )
-    assert set(aliases(read_taxonomy(folder, mappings=[file])).values()) == {()}
+    assert set(aliases(folder, file).values()) == {()}
 
 
 def test_two_releases_are_bridged_by_the_files_of_both(folder: Path) -> None:
     first = in_json(folder / "1.json", rule(("aa-9", "House > Lights"), "aa-5"))
     second = in_json(folder / "2.json", rule(("aa-5", "House > Lamps"), "aa-1"))
-    names = aliases(read_taxonomy(folder, mappings=[second, first]))["Home > Lamps"]
+    names = aliases(folder, second, first)["Home > Lamps"]
     assert names == ("House > Lamps", "House > Lights")
 
 
@@ -101,16 +102,7 @@ def test_mappings_to_other_marketplaces_are_passed_over(folder: Path) -> None:
     file = in_json(
         folder / "m.json", rule(("aa-9", "House > Lights"), "aa-1"), output="google/2021-09-21"
     )
-    assert set(aliases(read_taxonomy(folder, mappings=[file])).values()) == {()}
-
-
-def test_the_aliases_stand_in_the_schema_file_made_of_it(folder: Path, tmp_path: Path) -> None:
-    file = in_json(folder / "m.json", rule(("aa-9", "House > Lights"), "aa-1"))
-    path = tmp_path / "schema.json"
-    write_schemas(path, read_taxonomy(folder, mappings=[file]))
-    found = read_schemas(path)
-    assert isinstance(found, CategorySchemas)
-    assert found.find("House > Lights") is found["Home > Lamps"]
+    assert set(aliases(folder, file).values()) == {()}
 
 
 @pytest.mark.parametrize(
@@ -128,4 +120,4 @@ def test_a_file_that_is_no_mapping_is_refused_in_a_sentence(
     file = folder / "m.yml"
     file.write_text(content)
     with pytest.raises(SchemaError, match=words):
-        read_taxonomy(folder, mappings=[file])
+        read_shopify(folder, mappings=[file])

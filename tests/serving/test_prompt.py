@@ -5,15 +5,10 @@ from itertools import permutations
 import pytest
 
 from schemas.category import Attribute, AttributeType
+from serving.answer_cap import ALLOWED_VALUE_TOKENS, answer_cap
 from serving.listing import Listing
-from serving.prompt import (
-    ALLOWED_VALUE_TOKENS,
-    PromptBuilder,
-    answer_cap,
-    answer_text,
-    hint,
-    trunk_text,
-)
+from serving.prompt import PromptBuilder
+from serving.prompt_texts import answer_text, hint, trunk_text
 from serving.settings import ServingSettings
 from tests.serving.helpers import BRAND, COLOUR, PORTS, SINCE, SKU, TAGS, WASHABLE, WEIGHT
 

@@ -295,3 +295,20 @@ def promoted(world: World) -> str:
     adapter = world.train(ModelEventKind.PROPOSED)
     world.step()
     return adapter
+
+
+def begun(world: World) -> RetrainRequest:
+    """The round that a step begins, and nothing else."""
+    [event] = world.step()
+    assert isinstance(event, RetrainRequest)
+    return event
+
+
+def kinds(events: list[Any]) -> list[Any]:
+    """What each of `events` is, of model events their kinds."""
+    return [e.kind if isinstance(e, ModelEvent) else type(e) for e in events]
+
+
+def state(world: World, round_: int = 1) -> str:
+    """The state of a round."""
+    return str(world.rows(f"SELECT state FROM store.rounds WHERE round = {round_}")[0][0])

@@ -14,7 +14,6 @@ import importlib.util
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from serving.process.files import write_file
@@ -52,12 +51,7 @@ class TrainingLog:
     def __enter__(self) -> "TrainingLog":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for tracker in self._trackers or ():
             tracker.finish()
 

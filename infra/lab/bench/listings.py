@@ -21,7 +21,8 @@ from schemas.errors import ListuneError
 from schemas.events import ValueLists
 from schemas.sources.json_schema import read_schemas
 from serving.listing import Listing
-from serving.prompt import Vocabulary, trunk_text
+from serving.prompt_texts import trunk_text
+from serving.vocabulary import Vocabulary
 
 GENERATED, FLIPKART = "generated", "flipkart"
 

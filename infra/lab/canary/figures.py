@@ -8,8 +8,8 @@ second: by then a few more sellers may be in, and those that it names are counte
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from infra.lab.chaos.audit import canonical
 from infra.lab.chaos.evidence import Logged, Topics
+from infra.lab.chaos.listing_faults import canonical
 from schemas.events import ListingPrediction, ListingReview, ModelEvent, ModelEventKind, Status
 from schemas.experiment import CANARY_ARM
 from streams.statistics.betting import BettingDifference

@@ -7,7 +7,6 @@ it go like any other. How good sellers find it is told by `acceptance`.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import torch
@@ -49,12 +48,7 @@ class Proposer:
         self._log.wait_ready()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._log.close()
         self._publisher.close()
 

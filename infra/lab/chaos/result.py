@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from infra.lab.bench.results import ArmResult, BenchResult, Goal, Scalar
-from infra.lab.chaos.audit import KINDS, MOST_EXPIRED, Audit
+from infra.lab.chaos.audit import MOST_EXPIRED, Audit
+from infra.lab.chaos.faults import KINDS
 from infra.lab.chaos.kills import Killed
 from infra.lab.chaos.load import Stored
 from infra.lab.chaos.plan import VICTIMS

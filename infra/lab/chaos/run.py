@@ -12,8 +12,9 @@ from infra.catalogs.sellers import Seller
 from infra.lab.bench.publish import publish
 from infra.lab.bench.results import RESULTS, begin
 from infra.lab.chaos import chart
-from infra.lab.chaos.audit import Audit, Fault, audit
+from infra.lab.chaos.audit import Audit, audit
 from infra.lab.chaos.evidence import read_pool, read_topics
+from infra.lab.chaos.faults import Fault
 from infra.lab.chaos.kills import Executioner, Outages
 from infra.lab.chaos.load import Load
 from infra.lab.chaos.plan import VICTIMS, make_plan

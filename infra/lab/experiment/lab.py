@@ -16,7 +16,6 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -30,8 +29,9 @@ from serving.engine.passing_thread import in_passing
 from serving.engine.precision import choose_dtype
 from serving.process.files import write_file
 from serving.process.memory import give_back
-from serving.prompt import PromptBuilder, Vocabulary
+from serving.prompt import PromptBuilder
 from serving.settings import ServingSettings, fields_that_change
+from serving.vocabulary import Vocabulary
 from trainer.data.dataset import Row, rows_hash
 from trainer.data.pictures import RowPictures
 from trainer.judging import arms
@@ -76,12 +76,7 @@ class Lab:
     def __enter__(self) -> "Lab":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
 
     def judge(

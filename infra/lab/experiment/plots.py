@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from infra.lab.experiment.figures import COST_OF_WRONG, METRICS, DataSetFigures
 from infra.lab.experiment.statistics import SHOWN, measured, of_round, tested_rounds
-from trainer.plot_style import COLORS, GRID, INK
+from trainer.plot_style import COLORS, INK, plain
 
 DOTS_PER_INCH = 100
 STYLES = ("-", "--", ":")
@@ -120,10 +120,7 @@ def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figur
     FigureCanvasAgg(figure)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for one in axes:
-        one.grid(axis="y", color=GRID, linewidth=0.8)
-        one.set_axisbelow(True)
-        one.spines[["top", "right", "left"]].set_visible(False)
-        one.tick_params(colors=INK)
+        plain(one)
     return figure, axes
 
 

@@ -5,7 +5,8 @@
 
 To read after `conductor`:
 
-- `trigger`, whether a round is due; `backfill`, what is measured again;
+- `rounds`, the one that is put together, and `trigger`, whether it is due; `backfill`, what is
+  measured again;
 - `rollout`, how an adapter comes to answer sellers: by a `canary`, with a `watch` after it, which
   both read the closed numbers of `sellers`; `shadow`, what an adapter on trial is asked;
 - `experiments`, when one starts, grows and ends, and `guardrail`, which arm does harm;

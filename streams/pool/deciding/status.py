@@ -9,7 +9,7 @@ from schemas.events import Trigger
 from streams.pool import outdated
 from streams.pool.deciding.backfill import outstanding, stale_count
 from streams.pool.deciding.trigger import NextLook, Outlook
-from streams.pool.state import champion, fruitless_rounds, open_round
+from streams.pool.state import champion, fruitless_rounds, last_round, open_round
 from streams.settings import StreamsSettings
 
 # Without an event for so long, and with nothing to measure again, too few candidates is an answer.
@@ -50,7 +50,7 @@ def status_line(
             return f"judging round {current.round} again (look {current.look})"
         doing = _DOING.get(current.state, "waiting for a trainer:")
         return f"{doing} round {current.round} (attempt {current.attempt})"
-    rounds = _one(con, "SELECT coalesce(max(round), 0) FROM store.rounds")
+    rounds = last_round(con)
     fruitless = fruitless_rounds(con)
     if settings.max_rounds and rounds >= settings.max_rounds:
         parts = [f"done: {rounds} rounds, as many as max_rounds allows"]

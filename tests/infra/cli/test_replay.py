@@ -58,6 +58,7 @@ def test_it_shows_table_by_table_what_differs(capsys: pytest.CaptureFixture[str]
     rebuilt = {**live, "samples": Fingerprint(11, 0xDEF)}
     pool.show(Replayed(Path("replay/default.duckdb"), rebuilt, live))
     lines = capsys.readouterr().out.splitlines()
+    assert max(len(line.rstrip()) for line in lines) < 80
     [samples] = [line for line in lines if "samples" in line]
     assert samples.replace("│", " ").split() == [
         "samples", "12", "11", "0000000000000abc", "0000000000000def", "differs"

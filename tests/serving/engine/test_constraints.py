@@ -15,7 +15,8 @@ from serving.engine.constraints import Constraints, answer_expression, grammar_t
 from serving.engine.engine import Engine
 from serving.generation import GenerationRequest
 from serving.listing import Listing
-from serving.prompt import Example, Vocabulary
+from serving.prompt import Example
+from serving.vocabulary import Vocabulary
 from tests.serving.helpers import BRAND, COLOUR, EVERY_KIND, LAMP, PORTS, SINCE, SKU, TAGS, WEIGHT
 
 

@@ -46,7 +46,6 @@ def notes(count):
 def test_an_answer_over_grpc_is_the_engines_own(client, engine):
     ours = client.generate(LAMP, EVERY_KIND, batches=3)
     here = engine.generate(GenerationRequest(LAMP, EVERY_KIND, batches=3))
-    assert client.is_ready()
     assert (ours.values, ours.invalid, ours.batches) == (here.values, here.invalid, 3)
     assert ours.confidence == pytest.approx(here.confidence, rel=1e-3)
 
@@ -244,10 +243,8 @@ def test_a_request_that_is_wrong_is_refused_in_one_sentence(client):
 
 def test_nobody_there_is_said(triton):
     settings = triton[0].model_copy(update={"triton_url": f"127.0.0.1:{free_port()}"})
-    with TritonClient(settings) as client:
-        assert not client.is_ready()
-        with pytest.raises(Unavailable, match="does not answer"):
-            client.generate(LAMP, (COLOUR,))
+    with TritonClient(settings) as client, pytest.raises(Unavailable, match="does not answer"):
+        client.generate(LAMP, (COLOUR,))
 
 
 def test_a_restarted_triton_has_its_adapters_or_is_given_them_again(

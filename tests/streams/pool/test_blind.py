@@ -19,7 +19,7 @@ from schemas.events import (
 from streams.pool import heldout
 from streams.pool.deciding import selection
 from streams.pool.spread import Shares
-from tests.streams.world import World, held_out_id, prediction, promoted, request, review
+from tests.streams.world import World, begun, held_out_id, prediction, promoted, request, review
 
 K = ModelEventKind
 BLIND: dict[str, Any] = {
@@ -32,12 +32,6 @@ MARKS = "SELECT listing_id, blind, arms FROM store.samples WHERE NOT held_out OR
 
 def sell_blind(world: World, listing: str, **changes: Any) -> ListingPrediction:
     return world.sell(listing, **BLIND | changes)
-
-
-def begun(world: World) -> RetrainRequest:
-    [event] = world.step()
-    assert isinstance(event, RetrainRequest)
-    return event
 
 
 def rows_of(event: RetrainRequest, role: str) -> list[tuple[str, bool]]:

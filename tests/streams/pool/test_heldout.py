@@ -16,6 +16,7 @@ from tests.streams.world import (
     DAY_MS,
     START_MS,
     World,
+    begun,
     held_out_id,
     prediction,
     request,
@@ -23,12 +24,6 @@ from tests.streams.world import (
 )
 
 K = ModelEventKind
-
-
-def begun(world: World) -> RetrainRequest:
-    [event] = world.step()
-    assert isinstance(event, RetrainRequest)
-    return event
 
 
 def listings(event: RetrainRequest, role: str) -> list[str]:

@@ -1,18 +1,12 @@
-"""Tests and intervals for one look, beside scipy's and the papers' own examples."""
+"""Tests for one look, beside scipy's and by repetition."""
 
 from math import inf
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, chi2_contingency
+from scipy.stats import chi2_contingency
 
-from streams.statistics.fixed_horizon import (
-    newcombe,
-    normal_test,
-    ratio_delta,
-    two_proportion_z,
-    wilson,
-)
+from streams.statistics.fixed_horizon import normal_test, ratio_delta, two_proportion_z
 
 SHARES = [(883, 1000, 864, 1000), (5, 90, 40, 80), (0, 20, 3, 30)]
 
@@ -27,29 +21,6 @@ def test_the_z_test_is_the_root_of_the_chi_square_test(shares: tuple[int, int, i
     assert (found.z > 0) == (a / n > b / m)
 
 
-@pytest.mark.parametrize(("accepted", "shown"), [(0, 10), (7, 20), (20, 20)])
-def test_wilsons_interval_is_scipys(accepted: int, shown: int) -> None:
-    expected = binomtest(accepted, shown).proportion_ci(0.95, method="wilson")
-    found = wilson(accepted, shown)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
-
-
-def test_of_nothing_shown_any_share_is_possible() -> None:
-    assert (wilson(0, 0).low, wilson(0, 0).high) == (0.0, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("shares", "expected"),
-    [((56, 70, 48, 80), (0.0524, 0.3339)), ((9, 10, 3, 10), (0.1705, 0.8090))],
-)
-def test_newcombes_interval_is_that_of_his_table(
-    shares: tuple[int, int, int, int], expected: tuple[float, float]
-) -> None:
-    """Newcombe 1998, Statistics in Medicine 17, 873-890: table II, method 10, (a) and (b)."""
-    found = newcombe(*shares)
-    assert (found.low, found.high) == pytest.approx(expected, abs=5e-5)
-
-
 def test_equal_shares_without_spread_do_not_differ_and_unequal_ones_surely_do() -> None:
     assert two_proportion_z(5, 5, 7, 7).p_value == 1.0
     assert normal_test(-0.1, 0.0).z == -inf
@@ -60,8 +31,6 @@ def test_equal_shares_without_spread_do_not_differ_and_unequal_ones_surely_do() 
 def test_what_is_no_share_is_refused(wrong: tuple[int, int, int, int]) -> None:
     with pytest.raises(ValueError, match="is no share"):
         two_proportion_z(*wrong)
-    with pytest.raises(ValueError, match="is no share"):
-        newcombe(*wrong)
 
 
 def test_the_delta_method_gives_the_spread_that_repetition_gives() -> None:

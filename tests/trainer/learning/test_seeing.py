@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from infra.local.tiny_encoder import make_tiny_encoder
 from schemas.category import AttributeType
 from schemas.events import Mode
 from serving.adapter_file import CALIBRATION, AdapterFile, read_adapter, write_adapter
@@ -27,6 +26,7 @@ from serving.prompt import PromptBuilder, Trunk
 from serving.settings import ServingSettings
 from tests.builders import ATTRIBUTES, COLOURS, make_rows
 from tests.serving.drawn import plain
+from tests.serving.tiny_encoder import make_tiny_encoder
 from trainer.data.dataset import Row
 from trainer.errors import TrainingError
 from trainer.judging.calibrate import Suggestion, calibrate

@@ -14,13 +14,8 @@ from typing import Any
 from infra.lab.bench.listings import Question, full_answer, read_vocabulary
 from schemas.category import Attribute
 from serving.listing import Listing
-from serving.prompt import (
-    CHARACTERS_PER_TOKEN,
-    PromptBuilder,
-    hint,
-    segment_text,
-    trunk_text,
-)
+from serving.prompt import PromptBuilder
+from serving.prompt_texts import CHARACTERS_PER_TOKEN, hint, segment_text, trunk_text
 from serving.settings import ServingSettings
 
 BATCHES = (1, 4, 0)

@@ -4,8 +4,9 @@ from collections import Counter
 from pathlib import Path
 
 from infra.lab.bench.results import begin
-from infra.lab.chaos.audit import Audit, Fault
+from infra.lab.chaos.audit import Audit
 from infra.lab.chaos.chart import draw
+from infra.lab.chaos.faults import Fault
 from infra.lab.chaos.kills import Killed
 from infra.lab.chaos.load import Stored
 from infra.lab.chaos.plan import VICTIMS, Kill

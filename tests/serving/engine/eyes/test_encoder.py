@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from infra.local.tiny_encoder import make_tiny_encoder
 from serving.engine.eyes.encoder import SameConv, load_encoder
 from serving.engine.eyes.encoder_eyes import EncoderEyes
 from serving.errors import ModelRefused, Refused
@@ -18,6 +17,7 @@ from serving.pictures.picture import Picture
 from serving.prompt import lay_out
 from tests.serving.drawn import plain as jpeg
 from tests.serving.pictures.drawing import saved
+from tests.serving.tiny_encoder import make_tiny_encoder
 
 CPU = torch.device("cpu")
 

@@ -1,25 +1,22 @@
 """A new adapter goes to a share of sellers first; their reviews say whether it goes to all."""
 
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
-from schemas.events import BASE_ADAPTER, ModelEvent, ModelEventKind, RetrainRequest
+from schemas.events import BASE_ADAPTER, ModelEvent, ModelEventKind
 from schemas.experiment import CANARY_ARM, PARENT_ARM, Arm, Experiment
 from streams.pool.deciding.canary import STAND_INS, canary_name
 from streams.pool.deciding.sellers import Pace, in_trial
 from streams.pool.trials import running_canary, running_trial
 from streams.trials import utc
-from tests.streams.world import SUBMITTED, World, prediction, request, review
+from tests.streams.pool.deciding.canaries import CANARY, NAME, QUICK, by_turns, proposed, tried
+from tests.streams.world import SUBMITTED, World, kinds, prediction, request, review, state
 
 K = ModelEventKind
 HOUR_MS = 3_600_000
-NAME = "default-r1-a1"
-CANARY = canary_name(NAME)
-QUICK = {"canary": {"share": 0.1, "most_sellers": 60, "watch_sellers": 0}, "max_rounds": 1}
 
 
 @pytest.fixture
@@ -27,55 +24,6 @@ def world(tmp_path: Path) -> Any:
     made = World(tmp_path, **QUICK)
     yield made
     made.pool.close()
-
-
-def proposed(world: World) -> str:
-    """Round 1 is proposed; the hash of its adapter."""
-    world.sell_many(4, "first")
-    world.step()
-    world.now_ms += 1_000
-    return world.train(K.PROPOSED)
-
-
-def tried(world: World) -> str:
-    """Round 1 is proposed, and its canary has begun; the hash of its adapter."""
-    adapter = proposed(world)
-    assert kinds(world.step()) == [K.EXPERIMENT_STARTED]
-    world.now_ms += 1_000
-    return adapter
-
-
-def kinds(events: list[Any]) -> list[Any]:
-    return [e.kind if isinstance(e, ModelEvent) else type(e) for e in events]
-
-
-def state(world: World, round_: int = 1) -> str:
-    return str(world.rows(f"SELECT state FROM store.rounds WHERE round = {round_}")[0][0])
-
-
-_numbers = count()
-
-
-def seller(arm: str | None, accepted: int, adapter: str = BASE_ADAPTER) -> list[Any]:
-    """A new seller of that arm is shown four values by `adapter`, accepts so many and changes the
-    others."""
-    name = f"seller-{next(_numbers)}"
-    asked = request(name, seller_id=name)
-    arms = {} if arm is None else {CANARY: arm}
-    wrong = {attribute: ["other"] for attribute in list(SUBMITTED)[accepted:]}
-    names = {"adapter_hash": adapter, "adapter_id": adapter[:8], "arms": arms}
-    answer = prediction(asked, filled=accepted, **names)
-    return [asked, answer, review(answer, shown=answer.values | wrong)]
-
-
-def by_turns(world: World, adapter: str, number: int, accepted: int, parent: int = 2) -> None:
-    """So many sellers of the canary, each after two of its parent's, and a second passes."""
-    events: list[Any] = []
-    for _ in range(number):
-        events += seller(PARENT_ARM, parent) + seller(PARENT_ARM, parent)
-        events += seller(CANARY_ARM, accepted, adapter)
-    world.feed(*events)
-    world.now_ms += 1_000
 
 
 # ------------------------------------------------------------------------------------- it begins
@@ -418,109 +366,3 @@ def test_a_canary_whose_round_is_over_is_ended(world: World) -> None:
     assert (ended.kind, ended.reason) == (K.EXPERIMENT_ENDED, "its round is over")
     assert running_canary(world.pool.con) is None
     assert state(world) == "superseded"
-
-
-# ---------------------------------------------------------------------------- crashes and rebuilds
-
-
-def test_a_crash_neither_loses_nor_doubles_a_decision(world: World) -> None:
-    proposed(world)
-    [started] = world.tick()
-    world.reopen()
-    assert world.tick() == [started]
-    world.hear(started)
-    world.reopen()
-    world.hear(started)  # the shell publishes it again
-    assert state(world) == "canary"
-    assert world.tick() == [started]  # no second one
-    adapter = started.adapter_hash
-    world.now_ms += 1_000
-    by_turns(world, adapter, 20, accepted=0)
-    [_, ended] = world.tick()
-    assert ended.kind is K.EXPERIMENT_ENDED
-    world.reopen()
-    assert world.tick() == [started, ended]
-    world.hear(ended)
-    world.reopen()
-    world.hear(ended)
-    assert state(world) == "rejected"
-    assert world.tick() == [started, ended]
-
-
-def test_a_crash_changes_nothing_of_what_was_seen(world: World) -> None:
-    adapter = tried(world)
-    by_turns(world, adapter, 3, accepted=1)
-    world.step()
-    before = world.conductor.status()
-    world.reopen()
-    assert world.step() == []
-    assert world.conductor.status() == before
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("accepted", [0, 2])
-def test_the_state_is_rebuilt_from_the_topics_in_any_mixture(
-    world: World, tmp_path: Path, accepted: int
-) -> None:
-    adapter = tried(world)
-    same_in_rebuilds(world, tmp_path)
-    by_turns(world, adapter, 60, accepted)
-    world.step()
-    assert state(world) in ("rejected", "promoted")
-    same_in_rebuilds(world, tmp_path)
-
-
-def same_in_rebuilds(world: World, tmp_path: Path) -> None:
-    for n, log in enumerate(
-        (
-            world.control,
-            sorted(world.control, key=lambda e: isinstance(e, ModelEvent)),
-            sorted(world.control, key=lambda e: isinstance(e, RetrainRequest)),
-        )
-    ):
-        other = World(tmp_path / f"rebuilt-{len(world.control)}-{n}-{world.now_ms}", **QUICK)
-        other.hear(*log)
-        for table in ("rounds", "used", "champion", "adapters", "experiments", "alias_moves"):
-            columns = "* EXCLUDE (lease_until_ms)" if table == "rounds" else "*"
-            everything = f"SELECT {columns} FROM store.{table} ORDER BY ALL"
-            assert other.rows(everything) == world.rows(everything), table
-        other.now_ms = world.now_ms
-        assert other.step() == []
-        other.pool.close()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("accepted", "came_to"), [(0, "rejected"), (2, "promoted")])
-def test_a_compacted_log_decides_nothing_again(
-    world: World, tmp_path: Path, accepted: int, came_to: str
-) -> None:
-    adapter = tried(world)
-    by_turns(world, adapter, 60, accepted)
-    world.step()
-    latest = {e.key(): e for e in world.control if isinstance(e, ModelEvent)}
-    in_order = [e for e in world.control if e in latest.values()]
-    requests = [e for e in world.control if isinstance(e, RetrainRequest)]
-    other = World(tmp_path / "rebuilt", **QUICK)
-    other.hear(*in_order, *requests)
-    assert other.step() == []
-    assert state(other) == came_to
-    assert other.conductor.champion() == world.conductor.champion()
-    assert running_canary(other.pool.con) is None
-    other.pool.close()
-
-
-@pytest.mark.slow
-def test_a_promotion_that_compaction_took_is_not_made_again(world: World, tmp_path: Path) -> None:
-    adapter = tried(world)
-    by_turns(world, adapter, 60, accepted=2)
-    world.step()
-    world.say(K.ROLLBACK_REQUESTED)
-    assert kinds(world.step()) == [K.ROLLED_BACK]
-    latest = {e.key(): e for e in world.control if isinstance(e, ModelEvent)}
-    other = World(tmp_path / "rebuilt", **QUICK)
-    other.hear(*[e for e in world.control if e in latest.values()])
-    assert other.step() == []
-    assert state(other) == "promoted"
-    assert other.conductor.champion().hash == BASE_ADAPTER
-    assert running_canary(other.pool.con) is None
-    other.pool.close()

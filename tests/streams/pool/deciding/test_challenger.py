@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from schemas.events import BASE_ADAPTER, ModelEvent, ModelEventKind, RetrainRequest
-from tests.streams.world import START_MS, World
+from tests.streams.world import START_MS, World, begun, state
 
 K = ModelEventKind
 NAME = "default-r1-a1"
@@ -29,21 +29,11 @@ def undecided(world: World) -> World:
     return world
 
 
-def begun(world: World) -> RetrainRequest:
-    [event] = world.step()
-    assert isinstance(event, RetrainRequest)
-    return event
-
-
 def looked_at(world: World, count: int = 2) -> RetrainRequest:
     """As many new held-out listings as a further look needs are reviewed, and it is ordered."""
     world.now_ms += 1
     world.hold_out(count)
     return begun(world)
-
-
-def state(world: World, round_: int = 1) -> str:
-    return str(world.rows(f"SELECT state FROM store.rounds WHERE round = {round_}")[0][0])
 
 
 def used(world: World, round_: int = 1) -> int:

@@ -13,29 +13,14 @@ from schemas.events import (
     RetrainRequest,
     Status,
 )
-from tests.streams.world import (
-    SUBMITTED,
-    World,
-    prediction,
-    request,
-)
+from tests.streams.world import SUBMITTED, World, begun, kinds, prediction, request, state
 
 K = ModelEventKind
 
 
-def kinds(events: list[object]) -> list[object]:
-    return [e.kind if isinstance(e, ModelEvent) else type(e) for e in events]
-
-
-def state(world: World, round_: int = 1) -> str:
-    return str(world.rows(f"SELECT state FROM store.rounds WHERE round = {round_}")[0][0])
-
-
 def begin(world: World, prefix: str = "l") -> RetrainRequest:
     world.sell_many(4, prefix)
-    [event] = world.step()
-    assert isinstance(event, RetrainRequest)
-    return event
+    return begun(world)
 
 
 def test_it_fires_exactly_once_when_k_fresh_deficits_are_there(world: World) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.events import ModelEvent, ModelEventKind, RetrainRequest
-from tests.streams.world import SUBMITTED, World, prediction, request, review
+from tests.streams.world import SUBMITTED, World, begun, prediction, request, review
 
 K = ModelEventKind
 HOUR_MS = 3_600_000
@@ -12,12 +12,6 @@ HOUR_MS = 3_600_000
 
 def world_of(folder: Path, **changes: Any) -> World:
     return World(folder, **{"k": 20, **changes})
-
-
-def begun(world: World) -> RetrainRequest:
-    [event] = world.step()
-    assert isinstance(event, RetrainRequest)
-    return event
 
 
 def accept(world: World, prefix: str, count: int, taken: bool) -> None:

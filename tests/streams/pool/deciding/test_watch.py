@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from schemas.events import BASE_ADAPTER, ModelEventKind
-from tests.streams.pool.deciding.test_canary import NAME, by_turns, kinds, seller, state, tried
-from tests.streams.world import World
+from tests.streams.pool.deciding.canaries import NAME, by_turns, seller, tried
+from tests.streams.world import World, kinds, state
 
 K = ModelEventKind
 CANARY = {"share": 0.1, "most_sellers": 60, "watch_sellers": 100}
