@@ -1,14 +1,15 @@
-"""Adapters merged into the base's weights, for passes that have one adapter only.
+"""Adapters merged into the base's weights, for passes of few adapters.
 
 A merged decoder saves the adapter's own products: with few rows in a pass, a quarter of its time.
-It is made in the background once a number of passes in a row have named one adapter only; until
-then, and whenever adapters mix, each goes beside the base. Nothing is ever unmerged.
+It is made in the background once an adapter was in a number of passes in a row that had no more
+adapters than decoders are kept; until then the adapter goes beside the base. Nothing is ever
+unmerged.
 """
 
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Generic, TypeVar
 
 logger = logging.getLogger(__name__)
@@ -40,31 +41,34 @@ class MergedDecoders(Generic[Decoder]):
         self._merged = OrderedDict(first or {})
         self._lock = threading.Lock()
         self._background = threading.Thread()
-        self._wanted = ""
-        self._streak = 0
+        self._passes: dict[str, int] = {}  # in a row, by name
 
-    def choose(self, name: str | None) -> Decoder | None:
-        """The decoder for a pass of trees with this adapter's hash; None where there is none.
+    def choose(self, names: Collection[str]) -> dict[str, Decoder]:
+        """The decoders that there are, by name, for a pass of trees with these adapters' hashes.
 
-        For a pass of several adapters, or of what needs no merging, `name` is None.
+        `names` is empty for a pass that needs none, or cannot be computed by several decoders.
         """
-        self._streak = self._streak + 1 if name == self._wanted else 0
-        self._wanted = name or ""
-        if name is None:
-            return None
+        few = names if len(names) <= self._limit else ()
+        self._passes = {name: self._passes.get(name, 0) + 1 for name in few}
         with self._lock:
-            if name in self._merged:
+            found = {name: self._merged[name] for name in names if name in self._merged}
+            for name in found:
                 self._merged.move_to_end(name)
-                return self._merged[name]
-        if self._streak >= PASSES_BEFORE_MERGING and self._limit:
-            self._streak = 0
-            if not self._background.is_alive():
-                # A thread that ends, as those of `serving.engine.passing_thread`.
-                self._background = threading.Thread(
-                    target=self._keep, args=(name,), name="listune-merge", daemon=True
-                )
-                self._background.start()
-        return None
+        for name in few:
+            if name not in found and self._passes[name] > PASSES_BEFORE_MERGING:
+                self._begin(name)
+        return found
+
+    def _begin(self, name: str) -> None:
+        """Have a decoder made, unless one is being made."""
+        if self._background.is_alive():
+            return
+        self._passes[name] = 0
+        # A thread that ends, as those of `serving.engine.passing_thread`.
+        self._background = threading.Thread(
+            target=self._keep, args=(name,), name="listune-merge", daemon=True
+        )
+        self._background.start()
 
     def close(self) -> None:
         """Wait for a merge at work."""

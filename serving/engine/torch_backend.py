@@ -56,8 +56,8 @@ class TorchBackend:
     def choose(self, adapters: set[str]) -> tuple[Decoder, bool]:
         """The decoder for trees with these adapters' hashes, and whether it has them merged."""
         if self.merged is not None:
-            one = next(iter(adapters)) if len(adapters) == 1 else None
-            found = self.merged.choose(None if one == BASE_ADAPTER else one)
-            if found is not None:
+            # Rows of one pass go through one decoder.
+            one = adapters - {BASE_ADAPTER} if len(adapters) == 1 else ()
+            for found in self.merged.choose(one).values():
                 return found, True
         return self._decoder, False

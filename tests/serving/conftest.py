@@ -63,7 +63,7 @@ def merging(decoder):
             lora = load_lora(adapter, shapes, None, torch.float32, base.device)
             backend = OpenVinoBackend(base.model, lora=lambda _: lora, max_merged=1)
         backend.merged._keep(adapter.hash)
-        assert backend.merged.choose(adapter.hash), "it is in use"
+        assert backend.merged.choose({adapter.hash}), "it is in use"
         return backend
 
     return made

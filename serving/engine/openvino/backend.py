@@ -98,12 +98,16 @@ class OpenVinoBackend:
         """See `serving.engine.backend.Backend`."""
         self.merged.close()
 
-    def _choose(self, adapters: set[str]) -> Infer:
-        """What computes a pass with these adapters."""
-        graph = self.merged.choose(next(iter(adapters)) if len(adapters) == 1 else None)
-        if graph is None:
-            return partial(self._beside, self._read(self._making.adapting()))
-        return partial(self._plainly, self._read(graph))
+    def _choose(self, adapters: set[str]) -> dict[str, Infer]:
+        """What computes the rows of each of a pass's adapters."""
+        plain = self.merged.choose(adapters)
+        chosen: dict[str, Infer] = {}
+        for adapter in adapters:
+            if adapter in plain:
+                chosen[adapter] = partial(self._plainly, self._read(plain[adapter]))
+            else:
+                chosen[adapter] = partial(self._beside, self._read(self._making.adapting()))
+        return chosen
 
     def _read(self, graph: Compiled) -> Compiled:
         self.blocks.let_read(graph)

@@ -96,11 +96,11 @@ class BlockPass:
     def __init__(
         self,
         blocks: Blocks,
-        choose: Callable[[set[str]], Infer],
+        choose: Callable[[set[str]], Mapping[str, Infer]],
         logits: Callable[[int], torch.Tensor],
     ) -> None:
-        """`choose` says what computes a pass of adapters with these hashes; `logits` gives memory
-        for the logits of so many rows."""
+        """`choose` says what computes the rows of each adapter of a pass, by their hashes; `logits`
+        gives memory for the logits of so many rows."""
         self.ids: list[int] = []
         self._choose = choose
         self._logits = logits
@@ -137,14 +137,14 @@ class BlockPass:
             rows, place = self._places[row]
             rows.wanted.append(place)
             rows.numbers.append(number)
-        infer = self._choose({adapter for stage in self._stages for adapter in stage})
+        chosen = self._choose({adapter for stage in self._stages for adapter in stage})
         logits = self._logits(len(wanted))
         order: list[int] = []  # what is computed first, and then
         for stage in self._stages:
-            for rows, lora in stage.values():
+            for adapter, (rows, lora) in stage.items():
                 if rows.ids:
                     until = len(order) + len(rows.numbers)
-                    infer(rows, lora, logits[len(order) : until])
+                    chosen[adapter](rows, lora, logits[len(order) : until])
                     order += rows.numbers
             for tree in self._new:
                 tree.copy_tail()

@@ -202,6 +202,19 @@ def test_a_merged_decoder_gives_the_same_ids(base, builder, shapes, adapters, me
         assert_exact(tree.decoded.answers, reference(merged, base.vocabulary, prompt))
 
 
+def test_one_that_is_merged_and_others_in_one_pass_give_the_same_ids(
+    base, builder, shapes, adapters, merging
+):
+    backend = merging(base, adapters[1][0])
+    loras = [adapter and backend.take(adapter, shapes) for adapter, _ in adapters]
+    prompts = [random_tree(builder, seed, 0) for seed in range(len(loras))]
+    trees = [Tree(prompt, rules(base), lora) for prompt, lora in zip(prompts, loras, strict=True)]
+    while not all(tree.done for tree in trees):
+        step(backend, [tree for tree in trees if not tree.done])
+    for tree, prompt, (_, model) in zip(trees, prompts, adapters, strict=True):
+        assert_exact(tree.decoded.answers, reference(model, base.vocabulary, prompt))
+
+
 @pytest.fixture(scope="module")
 def real(base_model):
     """The bundled model in fp32."""
@@ -393,7 +406,7 @@ def test_the_graph_of_a_base_that_gives_way_to_an_adapter_leaves_nothing_behind(
     shapes = linear_shapes(base.model)
     lora = load_lora(adapters[1][0], shapes, None, torch.float32, base.device)
     compiled = made(base.model, lora=lambda _: lora, max_merged=1)
-    plain = ref(compiled.merged.choose("base"))
+    plain = ref(compiled.merged.choose({"base"})["base"])
     compiled.merged._keep(lora.adapter_hash)
     assert plain() is None
 

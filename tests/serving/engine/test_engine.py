@@ -279,7 +279,7 @@ def test_an_adapter_that_all_ask_for_is_merged_in_the_background(engine, blob):
     request = replace(REQUEST, adapter_hash=push(engine, blob))
     before = engine.generate(request)
     merged = engine._backend.merged
-    wait_for(lambda: engine.generate(request) and merged.choose(request.adapter_hash))
+    wait_for(lambda: engine.generate(request) and merged.choose({request.adapter_hash}))
     assert_alike(engine.generate(request), before)
 
 

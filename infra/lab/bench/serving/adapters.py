@@ -24,10 +24,13 @@ from serving.engine.engine import Engine
 from serving.generation import GenerationRequest
 from serving.settings import ServingSettings
 
-BASE, ONE, TWO = "base", "one", "two"
+BASE, ONE, TWO, OTHER = "base", "one", "two", "other"
 KINDS = (BASE, ONE, TWO)
 WARMING = 5
-"""Listings by one adapter beforehand: it is merged meanwhile."""
+"""Listings by each adapter beforehand: it is merged meanwhile."""
+
+KEPT = 3
+"""Decoders of one adapter or the base, so that none is made again in a later round."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,12 @@ def carry_out(job: AdaptersJob) -> dict[str, Any]:
                 "decoder": job.decoder,
                 "device": job.device,
                 "adapter_store": Path(store),
+                "max_merged": KEPT,
             }
         )
         with Engine(settings, job.base) as engine:
             adapted = Adapted(engine, Path(job.base))
-            for kind in (BASE, *[ONE] * WARMING):
+            for kind in (BASE, *[ONE] * WARMING, *[OTHER] * WARMING):
                 answered(adapted, plans[-1], kind)
             warm_up_s = time.perf_counter() - started
             return {
@@ -84,7 +88,12 @@ class Adapted:
     def __init__(self, engine: Engine, base: Path) -> None:
         self.engine = engine
         hashes = [self._pushed(base, f"idle-{number}") for number in range(2)]
-        self._named = {BASE: cycle([BASE_ADAPTER]), ONE: cycle(hashes[:1]), TWO: cycle(hashes)}
+        self._named = {
+            BASE: cycle([BASE_ADAPTER]),
+            ONE: cycle(hashes[:1]),
+            OTHER: cycle(hashes[1:]),
+            TWO: cycle(hashes),
+        }
 
     def request(self, plan: ListingPlan, kind: str) -> GenerationRequest:
         """`plan` by the base, by the one adapter, or by the one whose turn it is."""
