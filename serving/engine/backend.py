@@ -14,7 +14,7 @@ One thread makes caches and runs passes; a cache may be dropped, and an adapter 
 Whoever makes a pass holds the caches in it until it has run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -47,6 +47,10 @@ class Scores(Protocol):
 
     def best(self, row: int) -> tuple[int, float]:
         """The most probable token, and its log probability."""
+        ...
+
+    def likely(self, row: int) -> Iterable[tuple[int, float]]:
+        """The most probable tokens in order, as many as are at hand, and their log probabilities."""
         ...
 
     def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:

@@ -1,6 +1,6 @@
 """Log probabilities of a pass out of its logits: see `serving.engine.backend.Scores`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from math import log
 
@@ -37,6 +37,10 @@ class LogProbabilities:
     def best(self, row: int) -> tuple[int, float]:
         """See `serving.engine.backend.Scores`."""
         return self._best[row], self._values[row]
+
+    def likely(self, row: int) -> Iterator[tuple[int, float]]:
+        """See `serving.engine.backend.Scores`: the best one, since to order them takes longer."""
+        yield self.best(row)
 
     def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
         """See `serving.engine.backend.Scores`."""
@@ -94,6 +98,13 @@ class CopiedOnce:
     def best(self, row: int) -> tuple[int, float]:
         """See `serving.engine.backend.Scores`."""
         return self._best[row]
+
+    def likely(self, row: int) -> Iterator[tuple[int, float]]:
+        """See `serving.engine.backend.Scores`: `LIKELY` of them."""
+        yield self._best[row]
+        totals, values, ids = self._received
+        others = ids[row, 1:].tolist(), (values[row, 1:] - totals[row]).tolist()
+        yield from zip(*others, strict=True)
 
     def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
         """See `serving.engine.backend.Scores`."""

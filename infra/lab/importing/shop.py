@@ -25,7 +25,7 @@ HEADER = (
 METAFIELD = "{name} (product.metafields.custom.{key})"
 UNSAID, EMPTY, ODD, UNTITLED, SECOND_PICTURE = 0.12, 0.08, 0.06, 0.01, 0.1
 """Shares: of values that the text does not say, of empty cells, of cells that are odd, and of
-products without a title and of those that have a row for one more picture."""
+products without a title or picture and of those that have a row for one more picture."""
 ODD_CATEGORY = 40
 """Each so many-th product has its category in lower case."""
 COLORS = (
@@ -211,6 +211,8 @@ def _product(number: int, kind: Kind, chance: random.Random) -> Iterator[dict[st
         "Image Position": "1",
         "Status": "active",
     }
+    if not product["Title"]:
+        del product["Image Src"], product["Image Position"]  # with one it would be a product
     for field, value in fixed.items():
         if chance.random() > EMPTY:
             key = field.name.lower().replace(" ", "_")

@@ -50,6 +50,17 @@ def test_the_best_of_given_tokens_is_found_among_the_likely_ones_and_beyond_them
             assert log_probability == pytest.approx(here.best_of(row, asked)[1], abs=1e-5)
 
 
+def test_likely_tokens_come_in_order_the_best_first(monkeypatch):
+    monkeypatch.setattr(scores, "LIKELY", 8)
+    given = logits()
+    here, there = LogProbabilities(given), CopiedOnce(given)
+    for row, ranked in enumerate(given.argsort(-1, descending=True).tolist()):
+        assert [token for token, _ in there.likely(row)] == ranked[:8]
+        for token, log_probability in there.likely(row):
+            assert log_probability == pytest.approx(here.best_of(row, [token])[1], abs=1e-5)
+        assert list(here.likely(row)) == [here.best(row)]
+
+
 def test_what_is_likely_comes_over_in_one_copy(monkeypatch):
     given = logits()
     copy, copies = torch.Tensor.cpu, []

@@ -6,7 +6,7 @@ whatever company and however many tokens are guessed, and never asks after one t
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -154,6 +154,10 @@ class RecordedScores:
         track.best[place] = self._other.best(row)
         return track.best[place]
 
+    def likely(self, row: int) -> Iterator[tuple[int, float]]:
+        """See `serving.engine.backend.Scores`: the best one."""
+        yield self.best(row)
+
     def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
         """See `serving.engine.backend.Scores`."""
         track, place = self._rows.place(self._wanted[row])
@@ -225,6 +229,10 @@ class PlayedScores:
         """See `serving.engine.backend.Scores`."""
         track, place = self._rows.place(self._wanted[row])
         return track.best.get(place) or track.best_of[place]
+
+    def likely(self, row: int) -> Iterator[tuple[int, float]]:
+        """See `serving.engine.backend.Scores`: the best one."""
+        yield self.best(row)
 
     def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
         """See `serving.engine.backend.Scores`."""

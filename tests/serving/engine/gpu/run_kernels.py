@@ -303,9 +303,8 @@ def main() -> None:
     torch.set_num_threads(1)
     # The interpreter multiplies bf16 as if it were integers, so fp16 stands for half precision.
     for shape in SHAPES:
-        for dtype in (torch.float32, torch.float16):
-            for seed in range(2):
-                print(*shape, str(dtype).removeprefix("torch."), difference(shape, dtype, seed))
+        for seed, dtype in enumerate((torch.float32, torch.float16)):
+            print(*shape, str(dtype).removeprefix("torch."), difference(shape, dtype, seed))
     for dtype in (torch.float32, torch.float16):
         print("adapters", str(dtype).removeprefix("torch."), adapters_differ(dtype))
     worst, count = recorded_differ()

@@ -37,7 +37,7 @@ def printed():
 @pytest.mark.slow
 def test_the_kernels_give_what_pytorch_gives_on_random_passes(printed):
     lines = [line.split() for line in printed[:-3]]
-    assert len(lines) == 18
+    assert len(lines) == 10
     for *case, dtype, difference in lines:
         assert float(difference) < ROUNDING[dtype], case
 

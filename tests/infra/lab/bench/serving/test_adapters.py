@@ -10,7 +10,7 @@ from infra.lab.bench import listings
 from infra.lab.bench.results import begin
 from infra.lab.bench.serving import adapters
 from infra.lab.bench.serving import run as serving
-from infra.lab.bench.serving.adapters import BASE, KINDS, ONE, TWO, AdaptersJob, carry_out
+from infra.lab.bench.serving.adapters import BASE, KINDS, ONE, OTHER, TWO, AdaptersJob, carry_out
 from infra.lab.bench.serving.figures import adapter_rows, goals
 from infra.lab.bench.serving.measuring import Measuring
 from infra.lab.bench.serving.workload import Workload
@@ -60,7 +60,7 @@ def test_each_is_answered_by_the_adapters_that_its_kind_names(
 ) -> None:
     file = tmp_path / "workload.json"
     workload.write(file)
-    named: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    named: dict[str, list[str]] = {kind: [] for kind in (*KINDS, OTHER)}
     request = adapters.Adapted.request
 
     def noted(self: adapters.Adapted, plan: object, kind: str) -> object:

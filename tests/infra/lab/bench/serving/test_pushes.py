@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from infra.lab.bench.serving.figures import goals
 from infra.lab.bench.serving.pushes import (
     AFTER,
     CALM,
@@ -15,7 +14,7 @@ from infra.lab.bench.serving.pushes import (
     carry_out,
     decoder_here,
 )
-from infra.lab.bench.serving.pushes_figures import push_rows
+from infra.lab.bench.serving.pushes_figures import push_goals, push_rows
 from infra.lab.bench.serving.workload import Workload
 
 TOLD = {"arm": "pushes", "set": "generated"}
@@ -68,13 +67,14 @@ def test_memory_is_told_from_the_push_on_with_which_the_store_is_full() -> None:
 def test_one_lost_request_or_one_answer_by_another_adapter_misses_a_goal(
     one: dict[str, Any], met: list[bool]
 ) -> None:
-    assert [goal.met for goal in goals(push_rows("pushes", TOLD, 3, measured(one)))[-2:]] == met
+    rows = push_rows("pushes", TOLD, 3, measured(one))
+    assert [goal.met for goal in push_goals(rows)] == met
 
 
 def test_without_a_run_the_goals_are_unmeasured() -> None:
     (row,) = push_rows("pushes", TOLD, 3, {"not_run": "Triton does not come up"})
     assert row.not_run == "Triton does not come up"
-    assert [goal.met for goal in goals([row])[-2:]] == [None, None]
+    assert [goal.met for goal in push_goals([row])] == [None, None]
 
 
 @pytest.mark.slow
