@@ -50,7 +50,7 @@ class Scores(Protocol):
         ...
 
     def likely(self, row: int) -> Iterable[tuple[int, float]]:
-        """The most probable tokens in order, as many as are at hand, and their log probabilities."""
+        """The most probable tokens in order, as many as are at hand, and log probabilities."""
         ...
 
     def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from serving.engine.backend import AnyBackend
 from serving.engine.decoding import Begun, Cost, Tree, begin, end
 
-WORTH_PARTING = 8
+WORTH_PARTING = 16
 """Passes of fewer trees cost a device about as much as one of all of them."""
 
 
