@@ -110,24 +110,18 @@ class Body:
     replay: Replay
 
 
-@dataclass(frozen=True)
-class Head:
-    """The recorded head, and the rows after which it gives scores."""
-
-    wanted: torch.Tensor
-    replay: Replay
-
-
 class Lane:
     """What is recorded, and the memory that it reads and writes: for one pass at a time."""
 
     def __init__(self, launched: KernelPasses, record: Record) -> None:
         self._launched = launched
         self._record = record
+        # Where bodies leave what heads read: the rows before the head, and which are wanted.
         self._hidden = torch.empty(0, 0)
+        self._wanted = torch.zeros(ROWS[-1], dtype=torch.int32, device=launched.device)
         # A decoder that goes, as a merged one may, takes what was recorded of it along.
         self._bodies: WeakKeyDictionary[Decoder, dict[Kind, Body]] = WeakKeyDictionary()
-        self._heads: WeakKeyDictionary[Decoder, dict[int, Head]] = WeakKeyDictionary()
+        self._heads: WeakKeyDictionary[Decoder, dict[int, Replay]] = WeakKeyDictionary()
 
     def body(self, decoder: Decoder, room: Room, adapted: bool) -> Body:
         """The pass of this room up to the head, recorded where it is not yet."""
@@ -142,32 +136,33 @@ class Lane:
 
     def _recorded_body(self, decoder: Decoder, room: Room, adapted: bool) -> Body:
         launched, hidden = self._launched, self._results(decoder)[: room.rows]
+        wanted = self._wanted[: room.rows]
         told, turns = Told(room, launched.device), decoder.turns_to(POSITIONS)
         told.tell(NOTHING, (), launched.nowhere)
 
         def work() -> list[torch.Tensor]:
             at = turns[told.positions]
-            return [hidden.copy_(launched.hidden(decoder, told, at, adapted))]
+            hidden.copy_(launched.hidden(decoder, told, at, adapted))
+            return [hidden, wanted.copy_(told.wanted)]
 
         return Body(told, turns, self._record(work))
 
-    def head(self, decoder: Decoder, count: int) -> Head:
+    def head(self, decoder: Decoder, count: int) -> Replay:
         """The head for scores after `count` rows, recorded where it is not yet."""
         known = self._heads.setdefault(decoder, {})
         rows = next(rows for rows in ROWS if rows >= count)
         if rows not in known:
-            wanted = torch.zeros(rows, dtype=torch.long, device=self._launched.device)
-            hidden = self._results(decoder)
+            hidden, wanted = self._results(decoder), self._wanted[:rows]
 
             def work() -> list[torch.Tensor]:
                 logits = decoder.logits(hidden[wanted])
                 return [logits, summary(logits)]
 
-            known[rows] = Head(wanted, self._record(work))
+            known[rows] = self._record(work)
         return known[rows]
 
     def _results(self, decoder: Decoder) -> torch.Tensor:
-        """Where bodies leave what heads read."""
+        """The rows before the head of a pass of any size."""
         if not len(self._hidden):
             shape = decoder.shape
             size = (ROWS[-1], decoder.width)
@@ -188,7 +183,7 @@ class GraphPasses:
 
     def __call__(self, decoder: Decoder, rows: Rows, wanted: Sequence[int]) -> Scores:
         """See `serving.engine.tree_cache.Passes`."""
-        needed = self._launched.needed(rows)
+        needed = self._launched.needed(rows, wanted)
         room, positions = room_for(needed.room), near(rows.positions)
         if self._failed or room is None or positions is None or rows.seen:
             return self._launched(decoder, rows, wanted)
@@ -205,8 +200,7 @@ class GraphPasses:
         self._recorded = True
         body.told.tell(needed, positions, self._launched.nowhere)
         body.replay()
-        head.wanted[: len(wanted)] = torch.tensor(wanted, dtype=torch.long)
-        logits, summed_up = head.replay()
+        logits, summed_up = head()
         return CopiedOnce(logits[: len(wanted)], summed_up[: len(wanted)])
 
 

@@ -27,21 +27,20 @@ class KernelPasses:
         self.adapters = AdapterTable(pages.shape.layers, self.device)
         [self.nowhere] = pages.take(1)
 
-    def needed(self, rows: Rows) -> Needed:
+    def needed(self, rows: Rows, wanted: Sequence[int]) -> Needed:
         """The numbers of a pass; its adapters are in the table then."""
-        slots = self.adapters.slots(rows.segments)
-        return Needed(rows.ids, rows.pages, rows.offsets, rows.chunks, rows.segments, slots)
+        segments, slots = rows.segments, self.adapters.slots(rows.segments)
+        return Needed(rows.ids, rows.pages, rows.offsets, rows.chunks, wanted, segments, slots)
 
     def __call__(self, decoder: Decoder, rows: Rows, wanted: Sequence[int]) -> Scores:
         """See `serving.engine.tree_cache.Passes`."""
-        needed = self.needed(rows)
+        needed = self.needed(rows, wanted)
         told = Told(needed.room.rounded(), self.device)
         positions = [*rows.positions, *[0] * (told.room.rows - len(rows.positions))]
         told.tell(needed, [0] * len(rows.ids), self.nowhere)
         turns = decoder.turned(torch.tensor(on_axes(positions), device=self.device))
         x = self.hidden(decoder, told, turns, bool(rows.segments), rows)
-        asked = torch.tensor(wanted, dtype=torch.long, device=self.device)
-        return scored(decoder.logits(x[asked]))
+        return scored(decoder.logits(x[told.wanted[: len(wanted)]]))
 
     def hidden(
         self,

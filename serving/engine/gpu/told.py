@@ -59,12 +59,14 @@ class Needed:
         pages: Sequence[int],
         offsets: Sequence[int],
         chunks: Sequence[Chunk],
+        wanted: Sequence[int] = (),
         segments: Sequence[Segment] = (),
         slots: Sequence[int] = (),
     ) -> None:
         """Row i is the token `ids[i]`, kept at `offsets[i]` of `pages[i]`; each row is in one of
-        the chunks. The adapters of `segments` are in the table's `slots`."""
-        self.ids, self.pages, self.offsets = ids, pages, offsets
+        the chunks, and scores are asked for after those `wanted`. The adapters of `segments` are in
+        the table's `slots`."""
+        self.ids, self.pages, self.offsets, self.wanted = ids, pages, offsets, wanted
         self.programs, self.table = programs(chunks)
         self.blocks = blocks(segments, slots)
         self.room = Room(
@@ -78,14 +80,15 @@ class Told:
     def __init__(self, room: Room, device: torch.device) -> None:
         self.room = room
         rows, (of_programs, of_blocks) = room.rows, (PROGRAM * room.programs, BLOCK * room.blocks)
-        sizes = [rows, rows, rows, rows, of_programs, of_blocks, room.pages]
+        sizes = [rows, rows, rows, rows, rows, of_programs, of_blocks, room.pages]
         pinned = device.type == "cuda"  # from where a device copies by itself
         self._host = torch.zeros(sum(sizes), dtype=torch.int32, pin_memory=pinned)
         self._there = torch.zeros(sum(sizes), dtype=torch.int32, device=device)
         self._parts = [part.numpy() for part in self._host.split(sizes)]
-        ids, positions, pages, offsets, told, block, table = self._there.split(sizes)
+        ids, positions, pages, offsets, wanted, told, block, table = self._there.split(sizes)
         self.ids, self.positions, self.pages, self.offsets = ids, positions, pages, offsets
-        """Each (rows,)."""
+        self.wanted = wanted
+        """Each (rows,), of which fewer may be wanted."""
         self.programs = told.view(-1, PROGRAM)
         self.blocks = block.view(-1, BLOCK)
         self.table = table
@@ -93,10 +96,10 @@ class Told:
     def tell(self, needed: Needed, positions: Sequence[int], nowhere: int) -> None:
         """Copy what is `needed` over; rows of no use are kept at the page `nowhere`."""
         given: tuple[Sequence[int] | np.ndarray, ...] = (
-            needed.ids, positions, needed.pages, needed.offsets,
+            needed.ids, positions, needed.pages, needed.offsets, needed.wanted,
             needed.programs, needed.blocks, needed.table,
         )  # fmt: skip
-        filled = (0, 0, nowhere, 0, 0, 0, None)
+        filled = (0, 0, nowhere, 0, 0, 0, 0, None)
         for part, numbers, rest in zip(self._parts, given, filled, strict=True):
             part[: len(numbers)] = numbers
             if rest is not None:

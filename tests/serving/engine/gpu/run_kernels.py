@@ -187,7 +187,7 @@ def recorded_differ() -> tuple[float, int]:
 
     def record(work: Any) -> Any:
         held = addresses()
-        of_head = "wanted" in work.__code__.co_freevars
+        of_head = "told" not in work.__code__.co_freevars
         recordings.append(of_head)
         results = work()
 
