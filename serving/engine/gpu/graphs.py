@@ -186,7 +186,7 @@ class GraphPasses:
         needed = self._launched.needed(rows, wanted)
         room, positions = room_for(needed.room), near(rows.positions)
         if self._failed or room is None or positions is None or rows.seen:
-            return self._launched(decoder, rows, wanted)
+            return self._launched.launch(decoder, rows, needed)
         self._lanes.rotate()
         try:
             body = self._lanes[0].body(decoder, room, bool(rows.segments))
@@ -196,7 +196,7 @@ class GraphPasses:
                 raise  # see `serving.engine.gpu.choice`
             logger.warning("passes are launched operation by operation from now on: %s", error)
             self._failed = True
-            return self._launched(decoder, rows, wanted)
+            return self._launched.launch(decoder, rows, needed)
         self._recorded = True
         body.told.tell(needed, positions, self._launched.nowhere)
         body.replay()

@@ -34,13 +34,16 @@ class KernelPasses:
 
     def __call__(self, decoder: Decoder, rows: Rows, wanted: Sequence[int]) -> Scores:
         """See `serving.engine.tree_cache.Passes`."""
-        needed = self.needed(rows, wanted)
+        return self.launch(decoder, rows, self.needed(rows, wanted))
+
+    def launch(self, decoder: Decoder, rows: Rows, needed: Needed) -> Scores:
+        """Compute the pass of `rows`, whose numbers are `needed`."""
         told = Told(needed.room.rounded(), self.device)
         positions = [*rows.positions, *[0] * (told.room.rows - len(rows.positions))]
         told.tell(needed, [0] * len(rows.ids), self.nowhere)
         turns = decoder.turned(torch.tensor(on_axes(positions), device=self.device))
         x = self.hidden(decoder, told, turns, bool(rows.segments), rows)
-        return scored(decoder.logits(x[told.wanted[: len(wanted)]]))
+        return scored(decoder.logits(x[told.wanted[: len(needed.wanted)]]))
 
     def hidden(
         self,
