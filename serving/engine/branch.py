@@ -15,13 +15,14 @@ What is known before it is decoded is fed in one pass with the token before it:
 Confidence is the product of the unrenormalised probabilities of an answer's tokens, stop included.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp
 from typing import Protocol
 
 from schemas.category import Attribute
+from serving.engine.backend import Scores
 from serving.prompt import Segment
 from serving.vocabulary import Vocabulary
 
@@ -49,22 +50,6 @@ class Matcher(Protocol):
 
     def forced(self) -> tuple[list[int], bool]:
         """The tokens that must come next, and whether after them the answer must end."""
-        ...
-
-
-class LogProbabilities(Protocol):
-    """Log probabilities after the rows of a pass, by the number of the row."""
-
-    def best(self, row: int) -> tuple[int, float]:
-        """The most probable token, and its log probability."""
-        ...
-
-    def likely(self, row: int) -> Iterable[tuple[int, float]]:
-        """The most probable tokens in order, as many as are at hand, and log probabilities."""
-        ...
-
-    def best_of(self, row: int, tokens: list[int]) -> tuple[int, float]:
-        """The most probable of `tokens`, and its log probability."""
         ...
 
 
@@ -134,7 +119,7 @@ class Branch:
             self._expected.append((len(tokens) - 1, None))
         return tokens, [place for place, _ in self._expected]
 
-    def take(self, scores: LogProbabilities, first: int) -> None:
+    def take(self, scores: Scores, first: int) -> None:
         """Go on by the scores of the planned places, which are rows `first` and on."""
         for row, (place, expected) in enumerate(self._expected, start=first):
             token, log_probability = self._choose(scores, row, expected)
@@ -173,9 +158,7 @@ class Branch:
         stops = self._rules.vocabulary.stop_ids
         return tokens[: next((n for n, token in enumerate(tokens) if token in stops), None)]
 
-    def _choose(
-        self, scores: LogProbabilities, row: int, expected: int | None
-    ) -> tuple[int, float]:
+    def _choose(self, scores: Scores, row: int, expected: int | None) -> tuple[int, float]:
         if expected == END:
             return scores.best_of(row, self._rules.vocabulary.stops)
         if self.matcher is None:
